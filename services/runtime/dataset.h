@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "services/runtime/tensor.h"
+
+namespace backfire::runtime {
+
+enum class Split { kTrain, kValidation, kTest };
+
+/// `train`, `validation` or `test`.
+std::string_view SplitName(Split split);
+/// INVALID_ARGUMENT: none of the three.
+absl::StatusOr<Split> ParseSplit(std::string_view name);
+
+/// A fixed, digested collection of examples with three splits. What its examples hold beyond what a
+/// request carries (labels, ground truth) is between it and the models that open it. Thread-safe.
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+  virtual const std::string& uri() const = 0;
+  /// SHA-256 over all content that is used; equal digests mean equal examples.
+  virtual const std::string& digest() const = 0;
+  virtual int64_t size(Split split) const = 0;
+  /// The dataset's own name for an example: `000042`.
+  virtual std::string ExampleId(Split split, int64_t example) const = 0;
+  /// What a client would send for this example: the tensors called `names`, and no labels.
+  /// INVALID_ARGUMENT: it has no such tensor. Errors of reading name the file.
+  virtual absl::StatusOr<TensorMap> RequestInputs(Split split, int64_t example,
+                                                  const std::vector<std::string>& names) const = 0;
+};
+
+/// Tensors of each example of a split, read when asked for: a model's inputs, or its outputs.
+/// Thread-safe.
+class Examples {
+ public:
+  virtual ~Examples() = default;
+  virtual int64_t size() const = 0;
+  virtual absl::StatusOr<TensorMap> Get(int64_t example) const = 0;
+};
+
+}  // namespace backfire::runtime

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "backfire/v1/model_service.pb.h"
+#include "services/runtime/dataset.h"
+#include "services/runtime/tensor.h"
+
+namespace backfire::runtime {
+
+/// What a running job tells its service, and hears from it. Thread-safe.
+class JobContext {
+ public:
+  virtual ~JobContext() = default;
+  /// Shows how far the job is. Cheap: call it at every step.
+  virtual void Report(const v1::Progress& progress) = 0;
+  /// Whether the job should stop now; it then returns CANCELLED. Ask at every step.
+  virtual bool cancelled() const = 0;
+};
+
+/// What a version is trained from.
+struct TrainingTask {
+  v1::Recipe recipe;  ///< As Model::ResolveRecipe returned it.
+  int64_t seed = 0;
+  const Dataset* dataset = nullptr;
+  /// Tensors of the training and validation examples that Model::TrainingInputs asked for and a
+  /// parent feeds, by the name of the model's input. The others come from `dataset`.
+  const Examples* train_inputs = nullptr;
+  const Examples* validation_inputs = nullptr;
+  /// A file of its own, where a training may keep a checkpoint (write it atomically). If it exists,
+  /// the training goes on from it, to the same bits as if it had never stopped.
+  std::string checkpoint_path;
+};
+
+/// A version that can run. Thread-safe: many requests share one.
+class Predictor {
+ public:
+  virtual ~Predictor() = default;
+  /// Runs the version on one example. `inputs` has every input of the signature, with the right
+  /// datatype and rank; values are the predictor's to check. INVALID_ARGUMENT names the input.
+  /// `cancelled` is asked now and then by work that takes long; CANCELLED when it says so.
+  virtual absl::StatusOr<TensorMap> Predict(const TensorMap& inputs,
+                                            const std::function<bool()>& cancelled) const = 0;
+};
+
+/// One kind of model, as a vertex can use it: everything about learning and metrics, nothing about
+/// servers, files of versions or other models. Implementations include no gRPC. Thread-safe.
+class Model {
+ public:
+  virtual ~Model() = default;
+
+  /// Name, signature, recipes, judged losses. Capabilities and fingerprint are the server's to
+  /// fill.
+  virtual const v1::Model& description() const = 0;
+
+  /// Returns the recipe with every parameter at its effective value. INVALID_ARGUMENT: unknown
+  /// recipe or parameter, or a value out of range: `recipe.parameters.steps must be > 0: got 0`.
+  virtual absl::StatusOr<v1::Recipe> ResolveRecipe(const v1::Recipe& recipe) const = 0;
+
+  /// Which of the model's inputs a training of this recipe reads (a subset of the signature).
+  virtual std::vector<std::string> TrainingInputs(const v1::Recipe& recipe) const = 0;
+
+  /// Opens what a dataset URI names. INVALID_ARGUMENT, NOT_FOUND or DATA_LOSS, naming the file.
+  virtual absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(
+      const std::string& uri) const = 0;
+
+  /// Trains, and returns the weights as one string of bytes: equal for equal tasks. CANCELLED when
+  /// the job was cancelled. RESOURCE_EXHAUSTED and the like as they come.
+  virtual absl::StatusOr<std::string> Train(const TrainingTask& task, JobContext& job) const = 0;
+
+  /// Makes weights able to run. DATA_LOSS: they are not what Train returns for this recipe.
+  virtual absl::StatusOr<std::unique_ptr<Predictor>> Load(const v1::Recipe& recipe,
+                                                          const std::string& weights) const = 0;
+
+  /// Computes every loss on a split from a version's outputs for its examples, and on every
+  /// resample of them (see v1.Bootstrap). Judged losses first, in the order of description().
+  virtual absl::StatusOr<v1::Evaluation> Evaluate(const Dataset& dataset, Split split,
+                                                  const Examples& outputs,
+                                                  const v1::Bootstrap& bootstrap,
+                                                  JobContext& job) const = 0;
+};
+
+}  // namespace backfire::runtime
