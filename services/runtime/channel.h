@@ -1,0 +1,39 @@
+#pragma once
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/time/time.h"
+#include "services/base/mutex.h"
+
+namespace backfire::runtime {
+
+/// Largest message that is sent or received by default: a KITTI pair as floats is 11 MB, a system's
+/// outputs of it some 20 MB.
+inline constexpr int64_t kDefaultMaxMessageBytes = int64_t{256} << 20;
+
+/// A channel to `localhost:7001`, `unix:/run/car.sock` and the like, with message limits raised in
+/// both directions (gRPC's own 4 MiB breaks on images) and keepalive, so that a dead peer is
+/// noticed.
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target,
+                                           int64_t max_message_bytes = kDefaultMaxMessageBytes);
+
+/// Gives a call `timeout` from now.
+void SetDeadline(grpc::ClientContext& context, absl::Duration timeout);
+
+/// Keeps one channel per target, so that repeated calls share connections. Thread-safe.
+class ChannelPool {
+ public:
+  std::shared_ptr<grpc::Channel> Get(const std::string& target);
+
+ private:
+  Mutex mutex_;
+  std::map<std::string, std::shared_ptr<grpc::Channel>> channels_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace backfire::runtime

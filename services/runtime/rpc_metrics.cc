@@ -1,0 +1,97 @@
+#include "services/runtime/rpc_metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/histogram.h>
+
+#include <array>
+#include <chrono>
+#include <string>
+#include <string_view>
+
+namespace backfire::runtime {
+namespace {
+
+using grpc::experimental::InterceptionHookPoints;
+using grpc::experimental::InterceptorBatchMethods;
+using grpc::experimental::ServerRpcInfo;
+
+constexpr std::array<std::string_view, 17> kCodeNames = {
+    "OK",       "Canceled",       "Unknown",          "InvalidArgument",   "DeadlineExceeded",
+    "NotFound", "AlreadyExists",  "PermissionDenied", "ResourceExhausted", "FailedPrecondition",
+    "Aborted",  "OutOfRange",     "Unimplemented",    "Internal",          "Unavailable",
+    "DataLoss", "Unauthenticated"};
+
+struct Families {
+  explicit Families(prometheus::Registry& registry)
+      : started(prometheus::BuildCounter()
+                    .Name("grpc_server_started_total")
+                    .Help("Calls that arrived.")
+                    .Register(registry)),
+        handled(prometheus::BuildCounter()
+                    .Name("grpc_server_handled_total")
+                    .Help("Calls that ended, by status code.")
+                    .Register(registry)),
+        seconds(prometheus::BuildHistogram()
+                    .Name("grpc_server_handling_seconds")
+                    .Help("Time from a call's arrival to its status.")
+                    .Register(registry)) {}
+  prometheus::Family<prometheus::Counter>& started;
+  prometheus::Family<prometheus::Counter>& handled;
+  prometheus::Family<prometheus::Histogram>& seconds;
+};
+
+class RpcMetricsInterceptor : public grpc::experimental::Interceptor {
+ public:
+  RpcMetricsInterceptor(Families& families, std::string_view method)
+      : families_(families), start_(std::chrono::steady_clock::now()) {
+    // "/package.Service/Method".
+    const size_t slash = method.rfind('/');
+    service_ = std::string(method.substr(1, slash - 1));
+    method_ = std::string(method.substr(slash + 1));
+    families_.started.Add({{"grpc_service", service_}, {"grpc_method", method_}}).Increment();
+  }
+
+  void Intercept(InterceptorBatchMethods* methods) override {
+    if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
+      const auto code = static_cast<size_t>(methods->GetSendStatus().error_code());
+      families_.handled
+          .Add({{"grpc_service", service_},
+                {"grpc_method", method_},
+                {"grpc_code", std::string(kCodeNames[code < kCodeNames.size() ? code : 2])}})
+          .Increment();
+      const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
+      families_.seconds
+          .Add({{"grpc_service", service_}, {"grpc_method", method_}},
+               prometheus::Histogram::BucketBoundaries{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+                                                       0.25, 0.5, 1, 2.5, 5, 10, 30, 60})
+          .Observe(elapsed.count());
+    }
+    methods->Proceed();
+  }
+
+ private:
+  Families& families_;
+  std::string service_;
+  std::string method_;
+  std::chrono::steady_clock::time_point start_;
+};
+
+class RpcMetricsFactory : public grpc::experimental::ServerInterceptorFactoryInterface {
+ public:
+  explicit RpcMetricsFactory(prometheus::Registry& registry) : families_(registry) {}
+  grpc::experimental::Interceptor* CreateServerInterceptor(ServerRpcInfo* info) override {
+    return new RpcMetricsInterceptor(families_, info->method());  // gRPC deletes it.
+  }
+
+ private:
+  Families families_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> MakeRpcMetrics(
+    prometheus::Registry& registry) {
+  return std::make_unique<RpcMetricsFactory>(registry);
+}
+
+}  // namespace backfire::runtime

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <grpcpp/support/server_interceptor.h>
+#include <prometheus/registry.h>
+
+#include <memory>
+
+namespace backfire::runtime {
+
+/// Counts and times every call that a server handles, under the names that go-grpc-prometheus made
+/// usual, so that existing dashboards work:
+///   grpc_server_started_total{grpc_service,grpc_method}
+///   grpc_server_handled_total{grpc_service,grpc_method,grpc_code}
+///   grpc_server_handling_seconds{grpc_service,grpc_method}, a histogram
+/// @param registry  Borrowed until the server has been destroyed.
+std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> MakeRpcMetrics(
+    prometheus::Registry& registry);
+
+}  // namespace backfire::runtime

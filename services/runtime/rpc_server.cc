@@ -1,0 +1,206 @@
+#include "services/runtime/rpc_server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <prometheus/exposer.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "services/base/file.h"
+#include "services/base/status.h"
+#include "services/runtime/rpc_metrics.h"
+
+namespace backfire::runtime {
+namespace {
+
+// gRPC removes a socket file that stands in its way, also one that another process listens on.
+absl::Status CheckSocketIsFree(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof(address.sun_path)) {
+    return absl::InvalidArgumentError(absl::StrCat("--listen: a unix socket's path must have 1 to ",
+                                                   sizeof(address.sun_path) - 1, " bytes: got ",
+                                                   path.size()));
+  }
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return ErrnoToStatus(errno, "socket");
+  const int result =
+      ::connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  ::close(descriptor);
+  if (result == 0) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("--listen: another process already listens on unix:", path));
+  }
+  return absl::OkStatus();
+}
+
+sigset_t ShutdownSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+}  // namespace
+
+void RpcServerOptions::AddTo(CLI::App& app) {
+  app.add_option("--listen", listen,
+                 "Where to serve gRPC: HOST:PORT (0: any free port) or unix:PATH")
+      ->capture_default_str();
+  app.add_option("--metrics-listen", metrics_listen,
+                 "Where to serve Prometheus' /metrics over HTTP: HOST:PORT; none if empty");
+  app.add_option("--max-message-bytes", max_message_bytes,
+                 "Largest gRPC message that is sent or received")
+      ->capture_default_str()
+      ->check(CLI::Range(int64_t{1} << 20, int64_t{std::numeric_limits<int32_t>::max()}));
+  app.add_option("--drain-seconds", drain_seconds,
+                 "How long calls in flight may go on after SIGTERM")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--log-level", log.level, "trace, debug, info, warning, error or off")
+      ->capture_default_str();
+  app.add_option("--log-format", log.format, "text or json")->capture_default_str();
+}
+
+void BlockShutdownSignals() {
+  const sigset_t signals = ShutdownSignals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+}
+
+struct RpcServer::State {
+  RpcServerOptions options;
+  std::shared_ptr<prometheus::Registry> registry;
+  std::string endpoint;
+  std::unique_ptr<prometheus::Exposer> exposer;
+  std::unique_ptr<grpc::Server> server;
+};
+
+RpcServer::RpcServer(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+RpcServer::~RpcServer() {
+  if (state_->server != nullptr) Drain();
+}
+
+absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
+    const RpcServerOptions& options, const std::vector<grpc::Service*>& services,
+    std::shared_ptr<prometheus::Registry> registry) {
+  const bool is_unix = absl::StartsWith(options.listen, "unix:");
+  const size_t colon = options.listen.rfind(':');
+  if (!is_unix &&
+      (colon == std::string::npos || colon == 0 || colon + 1 == options.listen.size())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--listen must be HOST:PORT or unix:PATH: got \"", options.listen, "\""));
+  }
+  if (is_unix) {
+    BACKFIRE_RETURN_IF_ERROR(
+        CheckSocketIsFree(std::string(absl::StripPrefix(options.listen, "unix:"))));
+  }
+  auto state = std::make_unique<State>();
+  state->options = options;
+  state->registry =
+      registry != nullptr ? std::move(registry) : std::make_shared<prometheus::Registry>();
+
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &port);
+  // Without this a second server on the same port takes turns with the first, silently.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  const int limit = static_cast<int>(
+      std::min<int64_t>(options.max_message_bytes, std::numeric_limits<int32_t>::max()));
+  builder.SetMaxReceiveMessageSize(limit);
+  builder.SetMaxSendMessageSize(limit);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, 1 << 24 >> 1);
+  // Clients' keepalive pings (channel.cc) come more often than a server tolerates by default.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  // A thread per call in flight, watches included; calls beyond get RESOURCE_EXHAUSTED.
+  grpc::ResourceQuota quota(options.name);
+  quota.SetMaxThreads(256);
+  builder.SetResourceQuota(quota);
+  for (grpc::Service* service : services) builder.RegisterService(service);
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(MakeRpcMetrics(*state->registry));
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
+  state->server = builder.BuildAndStart();
+  if (state->server == nullptr || (!is_unix && port == 0)) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("--listen: cannot listen on ", options.listen,
+                     ": the port is in use, or the host is not an address of this machine"));
+  }
+  state->endpoint =
+      is_unix ? options.listen : absl::StrCat(options.listen.substr(0, colon), ":", port);
+  if (!options.metrics_listen.empty()) {
+    try {
+      state->exposer = std::make_unique<prometheus::Exposer>(options.metrics_listen, 1);
+      state->exposer->RegisterCollectable(state->registry);
+    } catch (const std::exception& error) {
+      state->server->Shutdown();
+      return absl::AlreadyExistsError(absl::StrCat("--metrics-listen: cannot listen on ",
+                                                   options.metrics_listen, ": ", error.what()));
+    }
+  }
+  std::unique_ptr<RpcServer> server(new RpcServer(std::move(state)));
+  server->SetServing(false);
+  spdlog::info("server state=LISTENING endpoint={}", server->endpoint());
+  return server;
+}
+
+void RpcServer::SetServing(bool serving) {
+  state_->server->GetHealthCheckService()->SetServingStatus("", serving);
+}
+
+void RpcServer::SetServing(const std::string& model, bool serving) {
+  state_->server->GetHealthCheckService()->SetServingStatus(model, serving);
+}
+
+const std::string& RpcServer::endpoint() const { return state_->endpoint; }
+
+prometheus::Registry& RpcServer::metrics() { return *state_->registry; }
+
+absl::Status RpcServer::WaitForSignalThenDrain(const std::function<void()>& on_drain) {
+  const sigset_t signals = ShutdownSignals();
+  int signal = 0;
+  if (const int error = sigwait(&signals, &signal); error != 0) {
+    return ErrnoToStatus(error, "sigwait");
+  }
+  spdlog::info("server state=DRAINING signal={}", strsignal(signal));
+  Drain(on_drain);
+  spdlog::info("server state=STOPPED");
+  return absl::OkStatus();
+}
+
+void RpcServer::Drain(const std::function<void()>& on_drain) {
+  // All names at once; later SetServing calls are ignored.
+  state_->server->GetHealthCheckService()->Shutdown();
+  if (on_drain) on_drain();
+  state_->server->Shutdown(
+      std::chrono::system_clock::now() +
+      std::chrono::milliseconds(static_cast<int64_t>(state_->options.drain_seconds * 1000)));
+  state_->server->Wait();
+  state_->exposer.reset();
+  state_->server.reset();
+}
+
+}  // namespace backfire::runtime

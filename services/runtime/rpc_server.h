@@ -1,0 +1,77 @@
+#pragma once
+
+#include <grpcpp/impl/codegen/service_type.h>
+#include <prometheus/registry.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "services/base/logging.h"
+#include "services/runtime/channel.h"
+
+namespace CLI {
+class App;
+}
+
+namespace backfire::runtime {
+
+/// What every server of the mesh is told at its start.
+struct RpcServerOptions {
+  std::string name = "server";         ///< In logs.
+  std::string listen = "localhost:0";  ///< `HOST:PORT` (port 0: any free one) or `unix:PATH`.
+  std::string metrics_listen;          ///< `HOST:PORT` of the HTTP page `/metrics`; empty: none.
+  int64_t max_message_bytes = kDefaultMaxMessageBytes;
+  /// How long calls in flight may go on after SIGTERM.
+  double drain_seconds = 10;
+  LogOptions log;
+
+  /// Adds the flags --listen, --metrics-listen, --max-message-bytes, --drain-seconds, --log-level
+  /// and --log-format.
+  void AddTo(CLI::App& app);
+};
+
+/// Blocks SIGTERM and SIGINT, so that WaitForSignalThenDrain gets them, and ignores SIGPIPE. Call
+/// it first in main: threads inherit the mask.
+void BlockShutdownSignals();
+
+/// A gRPC server with what every process of the mesh has: health v1, reflection, Prometheus
+/// metrics, raised message limits, orderly shutdown. Thread-safe.
+class RpcServer {
+ public:
+  /// Listens and answers; health says NOT_SERVING until SetServing. INVALID_ARGUMENT: malformed
+  /// address. ALREADY_EXISTS: the address is in use.
+  /// @param services  Borrowed until the server has been destroyed.
+  /// @param registry  What /metrics shows; if null, the server makes one.
+  static absl::StatusOr<std::unique_ptr<RpcServer>> Start(
+      const RpcServerOptions& options, const std::vector<grpc::Service*>& services,
+      std::shared_ptr<prometheus::Registry> registry = nullptr);
+  ~RpcServer();
+  RpcServer(const RpcServer&) = delete;
+  RpcServer& operator=(const RpcServer&) = delete;
+
+  /// Sets the health of the whole server (health service name "").
+  void SetServing(bool serving);
+  /// Sets the health of one model.
+  void SetServing(const std::string& model, bool serving);
+  /// Where clients reach it: the target, with the port that was chosen.
+  const std::string& endpoint() const;
+  prometheus::Registry& metrics();
+
+  /// Waits for SIGTERM or SIGINT, says NOT_SERVING, calls `on_drain` (which should end streams and
+  /// long work), and lets calls in flight finish.
+  absl::Status WaitForSignalThenDrain(const std::function<void()>& on_drain = nullptr);
+  /// The second half of the former, for tests: drains at once.
+  void Drain(const std::function<void()>& on_drain = nullptr);
+
+ private:
+  struct State;
+  explicit RpcServer(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace backfire::runtime
