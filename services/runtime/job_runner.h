@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "backfire/v1/model_service.pb.h"
+#include "services/base/mutex.h"
+#include "services/runtime/model.h"
+
+namespace backfire::runtime {
+
+/// What a job was asked to do.
+using JobRequest = std::variant<v1::TrainRequest, v1::EvaluateRequest>;
+
+/// Runs trainings and evaluations in the background, each named by its caller's request_id. A job
+/// is on disk before Start returns; one that was running when the process died runs again, to the
+/// same result, when the runner is opened. Thread-safe.
+class JobRunner {
+ public:
+  struct Options {
+    std::filesystem::path directory;
+    int workers = 2;         ///< Jobs that run at once.
+    int max_waiting = 1000;  ///< Jobs that may wait for a worker.
+  };
+  /// Does the work of one job, and sets `version` or `evaluation` of `result`. `directory` is the
+  /// job's own, for checkpoints; it is removed when the job has ended.
+  using Execute =
+      std::function<absl::Status(const JobRequest& request, const std::filesystem::path& directory,
+                                 JobContext& context, v1::Job& result)>;
+
+  static absl::StatusOr<std::unique_ptr<JobRunner>> Open(const Options& options, Execute execute);
+  /// As Stop.
+  ~JobRunner();
+  JobRunner(const JobRunner&) = delete;
+  JobRunner& operator=(const JobRunner&) = delete;
+
+  /// Starts a job, or returns the one that has this request_id. INVALID_ARGUMENT: malformed
+  /// request_id. ALREADY_EXISTS: it names a job with other arguments. RESOURCE_EXHAUSTED: too many
+  /// jobs wait, or the disk is full.
+  absl::StatusOr<v1::Job> Start(const JobRequest& request);
+  /// NOT_FOUND: no such job.
+  absl::StatusOr<v1::Job> Get(const std::string& name) const;
+  /// Calls `changed` with the job at once and whenever it changed, until it has ended, `changed`
+  /// returns false, or the runner stops (UNAVAILABLE).
+  absl::Status Watch(const std::string& name, const std::function<bool(const v1::Job&)>& changed);
+  /// Asks a job to stop; one that waits ends at once.
+  absl::StatusOr<v1::Job> Cancel(const std::string& name);
+
+  /// Interrupts running jobs; they go on when the runner is opened again.
+  void Stop();
+
+ private:
+  class Context;
+  struct Entry;
+
+  JobRunner(const Options& options, Execute execute);
+  absl::Status Recover();
+  void Work();
+  absl::Status Save(const Entry& entry) const;
+  std::filesystem::path DirectoryOf(const std::string& request_id) const;
+
+  const Options options_;
+  const Execute execute_;
+  mutable Mutex mutex_;
+  CondVar work_;
+  CondVar changed_;
+  std::map<std::string, std::shared_ptr<Entry>> jobs_ ABSL_GUARDED_BY(mutex_);  // By job name.
+  std::deque<std::shared_ptr<Entry>> queue_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace backfire::runtime

@@ -1,0 +1,108 @@
+#include "services/runtime/output_store.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "services/base/file.h"
+#include "services/base/status.h"
+
+namespace backfire::runtime {
+namespace {
+
+constexpr char kSuffix[] = ".examples";
+
+}  // namespace
+
+OutputStore::OutputStore(std::filesystem::path directory, int64_t max_bytes)
+    : directory_(std::move(directory)), max_bytes_(max_bytes) {}
+
+absl::StatusOr<std::unique_ptr<OutputStore>> OutputStore::Open(
+    const std::filesystem::path& directory, int64_t max_bytes) {
+  BACKFIRE_RETURN_IF_ERROR(MakeDirectories(directory));
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+    if (absl::EndsWith(entry.path().string(), ".tmp")) {
+      std::filesystem::remove(entry.path(), error);
+    }
+  }
+  return std::unique_ptr<OutputStore>(new OutputStore(directory, max_bytes));
+}
+
+absl::StatusOr<std::shared_ptr<const Examples>> OutputStore::Get(
+    const OutputKey& key, const Produce& produce, const std::function<bool()>& cancelled) {
+  // Half of each digest names the file; collisions among 128 bits do not happen by accident.
+  const std::string name =
+      absl::StrCat(key.version_digest.substr(0, 32), "-", key.dataset_digest.substr(0, 32), "-",
+                   std::string(SplitName(key.split)), kSuffix);
+  const std::filesystem::path path = directory_ / name;
+  {
+    MutexLock lock(mutex_);
+    while (in_production_.count(name) > 0) {
+      if (cancelled()) return absl::CancelledError("cancelled while waiting for outputs");
+      changed_.WaitUntil(mutex_, std::chrono::steady_clock::now() + std::chrono::milliseconds(200));
+    }
+    if (std::shared_ptr<const Examples> open = open_[name].lock()) return open;
+    in_production_.insert(name);
+  }
+  const auto open_or_produce = [&]() -> absl::StatusOr<std::shared_ptr<const Examples>> {
+    absl::StatusOr<std::shared_ptr<const ExampleFile>> file = ExampleFile::Open(path);
+    if (file.ok()) {
+      std::error_code
+          error;  // The time of last use orders eviction; failing to note it is harmless.
+      std::filesystem::last_write_time(path, std::filesystem::file_time_type::clock::now(), error);
+      return std::shared_ptr<const Examples>(*file);
+    }
+    if (!absl::IsNotFound(file.status())) {
+      spdlog::warn("outputs state=DISCARDED error=\"{}\"", std::string(file.status().message()));
+    }
+    BACKFIRE_ASSIGN_OR_RETURN(const auto writer, ExampleFileWriter::Create(path));
+    BACKFIRE_RETURN_IF_ERROR(produce(*writer));
+    BACKFIRE_RETURN_IF_ERROR(writer->Finish());
+    EvictUnused(path);
+    BACKFIRE_ASSIGN_OR_RETURN(file, ExampleFile::Open(path));
+    return std::shared_ptr<const Examples>(*file);
+  };
+  absl::StatusOr<std::shared_ptr<const Examples>> outputs = open_or_produce();
+  MutexLock lock(mutex_);
+  in_production_.erase(name);
+  if (outputs.ok()) open_[name] = *outputs;
+  changed_.NotifyAll();
+  return outputs;
+}
+
+void OutputStore::EvictUnused(const std::filesystem::path& keep) {
+  struct File {
+    std::filesystem::file_time_type used;
+    std::filesystem::path path;
+    int64_t bytes;
+  };
+  std::vector<File> files;
+  int64_t total = 0;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) {
+    if (!absl::EndsWith(entry.path().string(), kSuffix)) continue;
+    const auto bytes = static_cast<int64_t>(entry.file_size(error));
+    total += bytes;
+    if (entry.path() != keep) files.push_back({entry.last_write_time(error), entry.path(), bytes});
+  }
+  std::sort(files.begin(), files.end(), [](const File& a, const File& b) {
+    return std::tie(a.used, a.path) < std::tie(b.used, b.path);
+  });
+  for (const File& file : files) {
+    if (total <= max_bytes_) break;
+    // Readers that have it open keep it: the file goes when the last of them closes it.
+    std::filesystem::remove(file.path, error);
+    total -= file.bytes;
+    spdlog::info("outputs state=EVICTED file={} bytes={}", file.path.filename().string(),
+                 file.bytes);
+  }
+}
+
+}  // namespace backfire::runtime

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "services/base/mutex.h"
+#include "services/runtime/dataset.h"
+#include "services/runtime/example_file.h"
+
+namespace backfire::runtime {
+
+/// What a version gives for a split: whose outputs, on what.
+struct OutputKey {
+  std::string version_digest;
+  std::string dataset_digest;
+  Split split = Split::kTest;
+};
+
+/// Keeps outputs of versions on disk, each produced once: a producer's own, and a child's copies of
+/// its parents'. Bounded: past `max_bytes` the files unused for longest go. Thread-safe.
+class OutputStore {
+ public:
+  using Produce = std::function<absl::Status(ExampleFileWriter&)>;
+
+  static absl::StatusOr<std::unique_ptr<OutputStore>> Open(const std::filesystem::path& directory,
+                                                           int64_t max_bytes);
+
+  /// Returns the outputs of `key`, calling `produce` if no file has them. Of several callers one
+  /// produces and the others wait. A file that does not match its digest is produced anew.
+  /// CANCELLED: `cancelled` said so while waiting. Errors of `produce` as they are.
+  absl::StatusOr<std::shared_ptr<const Examples>> Get(const OutputKey& key, const Produce& produce,
+                                                      const std::function<bool()>& cancelled);
+
+ private:
+  OutputStore(std::filesystem::path directory, int64_t max_bytes);
+  void EvictUnused(const std::filesystem::path& keep);
+
+  const std::filesystem::path directory_;
+  const int64_t max_bytes_;
+  Mutex mutex_;
+  CondVar changed_;
+  std::set<std::string> in_production_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::weak_ptr<const Examples>> open_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace backfire::runtime

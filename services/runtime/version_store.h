@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "backfire/v1/model_service.pb.h"
+#include "services/base/mutex.h"
+
+namespace backfire::runtime {
+
+/// `models/{model}/versions/{number}`.
+std::string VersionName(const std::string& model_name, int64_t number);
+
+/// The parts of a version's resource name. INVALID_ARGUMENT: malformed.
+struct VersionId {
+  std::string model_name;  ///< `models/{model}`.
+  int64_t number = 0;
+};
+absl::StatusOr<VersionId> ParseVersionName(const std::string& name);
+
+/// SHA-256 over everything that decides what a training gives: model, recipe, lineage digests,
+/// dataset digest, seed and build fingerprint. Names and numbers of parents don't enter: a parent
+/// trained again to the same digest is the same parent.
+std::string ComputeInputKey(const std::string& model_name, const v1::Version& version);
+
+/// The versions of one model, on disk: `{directory}/{number}/version.json` and `weights.bin`.
+/// Immutable: a version is added whole or not at all, verified when read, and never changed; a
+/// number is never used twice. Thread-safe; one process per directory.
+class VersionStore {
+ public:
+  /// Opens or makes the directory. Removes what a crash left half-written. A version whose files
+  /// are damaged doesn't stop the others: it answers DATA_LOSS when asked for.
+  static absl::StatusOr<std::unique_ptr<VersionStore>> Open(const std::filesystem::path& directory,
+                                                            const std::string& model_name);
+
+  /// Keeps a version. `version` has recipe, lineage, dataset, seed, build_fingerprint and
+  /// input_key; name and digest are given here. Returns the version that exists if one has this
+  /// input key. RESOURCE_EXHAUSTED: the disk is full.
+  absl::StatusOr<v1::Version> Add(v1::Version version, const std::string& weights);
+
+  std::optional<v1::Version> FindByInputKey(const std::string& input_key) const;
+  /// NOT_FOUND: no such number. DATA_LOSS: damaged.
+  absl::StatusOr<v1::Version> Get(int64_t number) const;
+  /// All that can be read, lowest number first.
+  std::vector<v1::Version> List() const;
+  /// Reads and verifies. DATA_LOSS: weights or input key do not match the digest.
+  absl::StatusOr<std::string> ReadWeights(int64_t number) const;
+  /// Deletes; what does not exist is fine.
+  absl::Status Delete(int64_t number);
+
+ private:
+  VersionStore(std::filesystem::path directory, std::string model_name);
+  absl::Status Scan();
+
+  const std::filesystem::path directory_;
+  const std::string model_name_;
+  mutable Mutex mutex_;
+  std::map<int64_t, absl::StatusOr<v1::Version>> versions_ ABSL_GUARDED_BY(mutex_);
+  int64_t last_number_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace backfire::runtime
