@@ -59,6 +59,10 @@ class Model {
   /// fill.
   virtual const v1::Model& description() const = 0;
 
+  /// Names whatever outside this binary decides numeric results: library versions, CPU capability.
+  /// A part of the build fingerprint.
+  virtual std::string NumericFingerprint() const { return ""; }
+
   /// Returns the recipe with every parameter at its effective value. INVALID_ARGUMENT: unknown
   /// recipe or parameter, or a value out of range: `recipe.parameters.steps must be > 0: got 0`.
   virtual absl::StatusOr<v1::Recipe> ResolveRecipe(const v1::Recipe& recipe) const = 0;
@@ -74,7 +78,8 @@ class Model {
   /// the job was cancelled. RESOURCE_EXHAUSTED and the like as they come.
   virtual absl::StatusOr<std::string> Train(const TrainingTask& task, JobContext& job) const = 0;
 
-  /// Makes weights able to run. DATA_LOSS: they are not what Train returns for this recipe.
+  /// Makes weights able to run at full speed: the first request is no slower than the next.
+  /// DATA_LOSS: they are not what Train returns for this recipe.
   virtual absl::StatusOr<std::unique_ptr<Predictor>> Load(const v1::Recipe& recipe,
                                                           const std::string& weights) const = 0;
 

@@ -1,0 +1,191 @@
+#include "services/runtime/inference_service.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "services/base/status.h"
+#include "services/runtime/rpc_status.h"
+
+namespace backfire::runtime {
+namespace {
+
+constexpr char kPlatform[] = "backfire_model";
+constexpr char kSoftwareVersion[] = "1";
+
+inference::DataType ConfigType(const std::string& datatype) {
+  inference::DataType type = inference::TYPE_INVALID;
+  inference::DataType_Parse(absl::StrCat("TYPE_", datatype == "BYTES" ? "STRING" : datatype),
+                            &type);
+  return type;
+}
+
+// The message is this call's own, although gRPC hands it out const; taking its tensors instead of
+// copying them halves the work on an 11 MB request.
+inference::ModelInferRequest& Owned(const inference::ModelInferRequest& request) {
+  return const_cast<inference::ModelInferRequest&>(request);
+}
+
+template <typename Metadata>
+void FillMetadata(const v1::TensorSignature& signature, Metadata& metadata) {
+  metadata.set_name(signature.name());
+  metadata.set_datatype(signature.datatype());
+  *metadata.mutable_shape() = signature.shape();
+}
+
+template <typename Config>
+void FillConfig(const v1::TensorSignature& signature, Config& config) {
+  config.set_name(signature.name());
+  config.set_data_type(ConfigType(signature.datatype()));
+  *config.mutable_dims() = signature.shape();
+}
+
+}  // namespace
+
+InferenceService::InferenceService(const Options& options, const InferenceBackend& backend)
+    : options_(options), backend_(backend) {}
+
+absl::StatusOr<std::shared_ptr<const InferenceTarget>> InferenceService::Find(
+    const std::string& model, const std::string& version) const {
+  if (version.empty()) return backend_.Find(model, std::nullopt);
+  int64_t number = 0;
+  if (!absl::SimpleAtoi(version, &number) || number < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("version must be a positive integer or empty: got \"", version, "\""));
+  }
+  return backend_.Find(model, number);
+}
+
+grpc::Status InferenceService::ServerLive(grpc::ServerContext*, const inference::ServerLiveRequest*,
+                                          inference::ServerLiveResponse* response) {
+  response->set_live(true);
+  return grpc::Status::OK;
+}
+
+grpc::Status InferenceService::ServerReady(grpc::ServerContext*,
+                                           const inference::ServerReadyRequest*,
+                                           inference::ServerReadyResponse* response) {
+  response->set_ready(backend_.Ready());
+  return grpc::Status::OK;
+}
+
+grpc::Status InferenceService::ModelReady(grpc::ServerContext*,
+                                          const inference::ModelReadyRequest* request,
+                                          inference::ModelReadyResponse* response) {
+  const auto target = Find(request->name(), request->version());
+  response->set_ready(target.ok());
+  return ToGrpcStatus(target.status());
+}
+
+grpc::Status InferenceService::ServerMetadata(grpc::ServerContext*,
+                                              const inference::ServerMetadataRequest*,
+                                              inference::ServerMetadataResponse* response) {
+  response->set_name(options_.server_name);
+  response->set_version(kSoftwareVersion);
+  response->add_extensions("model_configuration");
+  return grpc::Status::OK;
+}
+
+grpc::Status InferenceService::ModelMetadata(grpc::ServerContext*,
+                                             const inference::ModelMetadataRequest* request,
+                                             inference::ModelMetadataResponse* response) {
+  const auto target = Find(request->name(), request->version());
+  if (!target.ok()) return ToGrpcStatus(target.status());
+  const auto versions = backend_.Versions(request->name());
+  if (!versions.ok()) return ToGrpcStatus(versions.status());
+  response->set_name(request->name());
+  response->set_platform(kPlatform);
+  for (const int64_t version : *versions) response->add_versions(absl::StrCat(version));
+  for (const auto& input : (*target)->inputs()) FillMetadata(input, *response->add_inputs());
+  for (const auto& output : (*target)->outputs()) FillMetadata(output, *response->add_outputs());
+  return grpc::Status::OK;
+}
+
+grpc::Status InferenceService::ModelConfig(grpc::ServerContext*,
+                                           const inference::ModelConfigRequest* request,
+                                           inference::ModelConfigResponse* response) {
+  const auto target = Find(request->name(), request->version());
+  if (!target.ok()) return ToGrpcStatus(target.status());
+  inference::ModelConfig& config = *response->mutable_config();
+  config.set_name(request->name());
+  config.set_platform(kPlatform);
+  for (const auto& input : (*target)->inputs()) FillConfig(input, *config.add_input());
+  for (const auto& output : (*target)->outputs()) FillConfig(output, *config.add_output());
+  return grpc::Status::OK;
+}
+
+absl::Status InferenceService::Admit(const InferenceCall& call) {
+  MutexLock lock(mutex_);
+  if (running_ >= options_.running && waiting_ >= options_.waiting) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(waiting_, " requests wait already; try again later"));
+  }
+  ++waiting_;
+  absl::Status status;
+  while (running_ >= options_.running && status.ok()) {
+    // Bounded, so that a client that went away gives up its place.
+    place_free_.WaitUntil(mutex_,
+                          std::chrono::steady_clock::now() + std::chrono::milliseconds(100));
+    if (call.cancelled()) status = absl::CancelledError("the client has gone");
+    if (std::chrono::system_clock::now() >= call.deadline) {
+      status = absl::DeadlineExceededError("the deadline passed while the request waited");
+    }
+  }
+  --waiting_;
+  if (status.ok()) ++running_;
+  return status;
+}
+
+void InferenceService::Leave() {
+  MutexLock lock(mutex_);
+  --running_;
+  place_free_.NotifyOne();
+}
+
+grpc::Status InferenceService::ModelInfer(grpc::ServerContext* context,
+                                          const inference::ModelInferRequest* request,
+                                          inference::ModelInferResponse* response) {
+  InferenceCall call;
+  call.id = request->id();
+  const auto now = std::chrono::system_clock::now();
+  const bool has_deadline = context->deadline() < now + std::chrono::hours(24 * 365);
+  call.deadline = has_deadline ? context->deadline() : now + options_.default_deadline;
+  call.cancelled = [context] { return context->IsCancelled(); };
+  const auto infer = [&]() -> absl::Status {
+    BACKFIRE_ASSIGN_OR_RETURN(const auto target,
+                              Find(request->model_name(), request->model_version()));
+    BACKFIRE_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                              RequestedOutputs(target->outputs(), *request));
+    BACKFIRE_ASSIGN_OR_RETURN(TensorMap inputs, TakeInputs(target->inputs(), Owned(*request)));
+    BACKFIRE_RETURN_IF_ERROR(Admit(call));
+    absl::StatusOr<TensorMap> outputs = absl::InternalError("not run");
+    try {
+      outputs = target->Infer(std::move(inputs), names, call);
+    } catch (const std::exception& error) {
+      // A model's fault must not end the process, which serves others.
+      outputs = absl::InternalError(absl::StrCat("the model threw: ", error.what()));
+    }
+    Leave();
+    BACKFIRE_RETURN_IF_ERROR(outputs.status());
+    response->set_model_name(request->model_name());
+    response->set_model_version(absl::StrCat(target->version()));
+    response->set_id(request->id());
+    for (auto& [name, parameter] : call.response_parameters) {
+      (*response->mutable_parameters())[name] = parameter;
+    }
+    return PutOutputs(names, *std::move(outputs), *response);
+  };
+  const absl::Status status = infer();
+  if (!status.ok()) {
+    spdlog::info("infer code={} model={} version={} id={} error=\"{}\"",
+                 absl::StatusCodeToString(status.code()), request->model_name(),
+                 request->model_version(), request->id(), std::string(status.message()));
+  }
+  return ToGrpcStatus(status);
+}
+
+}  // namespace backfire::runtime

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "inference/open_inference.grpc.pb.h"
+#include "services/base/mutex.h"
+#include "services/runtime/inference_tensor.h"
+
+namespace backfire::runtime {
+
+/// What a request brings besides its tensors, and what its response carries besides them.
+struct InferenceCall {
+  std::string id;                                  ///< The client's; for logs.
+  std::chrono::system_clock::time_point deadline;  ///< Of the whole request.
+  std::function<bool()> cancelled;                 ///< Whether the client has gone.
+  std::map<std::string, inference::InferParameter> response_parameters;  ///< To be filled.
+};
+
+/// One version of one model, ready to run. Thread-safe; keeps what it needs alive.
+class InferenceTarget {
+ public:
+  virtual ~InferenceTarget() = default;
+  virtual int64_t version() const = 0;
+  virtual const TensorSignatures& inputs() const = 0;
+  virtual const TensorSignatures& outputs() const = 0;
+  /// Runs it; `inputs` match the signature. Returns at least the outputs called `outputs`.
+  virtual absl::StatusOr<TensorMap> Infer(TensorMap inputs, const std::vector<std::string>& outputs,
+                                          InferenceCall& call) const = 0;
+};
+
+/// Finds what a request names. Thread-safe.
+class InferenceBackend {
+ public:
+  virtual ~InferenceBackend() = default;
+  /// Whether every model that should serve can serve.
+  virtual bool Ready() const = 0;
+  /// Without a version, the backend's own choice. NOT_FOUND: no such model or version. UNAVAILABLE:
+  /// it exists, and can't serve now.
+  virtual absl::StatusOr<std::shared_ptr<const InferenceTarget>> Find(
+      const std::string& model, std::optional<int64_t> version) const = 0;
+  /// Versions that a request may name, ascending. NOT_FOUND: no such model.
+  virtual absl::StatusOr<std::vector<int64_t>> Versions(const std::string& model) const = 0;
+};
+
+/// The Open Inference Protocol, version 2, over a backend: parsing, checking, limits, answers.
+/// See protos/inference/open_inference.proto for the status codes.
+class InferenceService final : public inference::GRPCInferenceService::Service {
+ public:
+  struct Options {
+    std::string server_name;
+    int running = 1;   ///< Requests that run at once.
+    int waiting = 64;  ///< Requests that may wait; more get RESOURCE_EXHAUSTED.
+    /// For requests without a deadline.
+    std::chrono::seconds default_deadline{60};
+  };
+  /// @param backend  Borrowed.
+  InferenceService(const Options& options, const InferenceBackend& backend);
+
+  grpc::Status ServerLive(grpc::ServerContext* context, const inference::ServerLiveRequest* request,
+                          inference::ServerLiveResponse* response) override;
+  grpc::Status ServerReady(grpc::ServerContext* context,
+                           const inference::ServerReadyRequest* request,
+                           inference::ServerReadyResponse* response) override;
+  grpc::Status ModelReady(grpc::ServerContext* context, const inference::ModelReadyRequest* request,
+                          inference::ModelReadyResponse* response) override;
+  grpc::Status ServerMetadata(grpc::ServerContext* context,
+                              const inference::ServerMetadataRequest* request,
+                              inference::ServerMetadataResponse* response) override;
+  grpc::Status ModelMetadata(grpc::ServerContext* context,
+                             const inference::ModelMetadataRequest* request,
+                             inference::ModelMetadataResponse* response) override;
+  grpc::Status ModelInfer(grpc::ServerContext* context, const inference::ModelInferRequest* request,
+                          inference::ModelInferResponse* response) override;
+  grpc::Status ModelConfig(grpc::ServerContext* context,
+                           const inference::ModelConfigRequest* request,
+                           inference::ModelConfigResponse* response) override;
+
+ private:
+  absl::StatusOr<std::shared_ptr<const InferenceTarget>> Find(const std::string& model,
+                                                              const std::string& version) const;
+  absl::Status Admit(const InferenceCall& call);
+  void Leave();
+
+  const Options options_;
+  const InferenceBackend& backend_;
+  Mutex mutex_;
+  CondVar place_free_;
+  int running_ ABSL_GUARDED_BY(mutex_) = 0;
+  int waiting_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace backfire::runtime

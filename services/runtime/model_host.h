@@ -1,0 +1,117 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "backfire/v1/model_service.pb.h"
+#include "services/base/mutex.h"
+#include "services/runtime/channel.h"
+#include "services/runtime/model.h"
+#include "services/runtime/output_store.h"
+#include "services/runtime/version_store.h"
+
+namespace backfire::runtime {
+
+/// One model with its versions: trains them, computes and keeps their outputs, evaluates them, and
+/// holds those that serve. Thread-safe.
+class ModelHost {
+ public:
+  struct Options {
+    std::filesystem::path directory;  ///< Of this model alone.
+    std::string build_fingerprint;    ///< Of this program; the model's own is added.
+    int threads = 1;                  ///< Examples that are predicted at once when materialising.
+  };
+  /// A version that serves.
+  struct Loaded {
+    int64_t number = 0;
+    std::shared_ptr<const Predictor> predictor;
+  };
+
+  /// Opens the versions on disk, and loads those that served when the process ended; one that can't
+  /// be loaded any more is logged and left out.
+  static absl::StatusOr<std::unique_ptr<ModelHost>> Open(const Options& options,
+                                                         std::unique_ptr<Model> model,
+                                                         OutputStore& outputs,
+                                                         ChannelPool& channels);
+
+  /// With capabilities and build fingerprint filled in.
+  const v1::Model& description() const { return description_; }
+  /// `disparity`, of `models/disparity`.
+  const std::string& short_name() const { return short_name_; }
+
+  /// Finds faults of a request that need neither files nor other services. INVALID_ARGUMENT.
+  absl::Status Check(const v1::TrainRequest& request) const;
+  /// As above; NOT_FOUND: no such version.
+  absl::Status Check(const v1::EvaluateRequest& request) const;
+
+  /// Trains, or finds the version that the request's inputs gave before. `directory` keeps the
+  /// checkpoint. Sets `result.version`.
+  absl::Status Train(const v1::TrainRequest& request, const std::filesystem::path& directory,
+                     JobContext& job, v1::Job& result);
+  /// Sets `result.evaluation`.
+  absl::Status Evaluate(const v1::EvaluateRequest& request, JobContext& job, v1::Job& result);
+
+  /// Outputs of a version for all examples of a split, computed unless they are kept already.
+  struct Outputs {
+    std::shared_ptr<const Dataset> dataset;
+    Split split = Split::kTest;
+    std::shared_ptr<const Examples> examples;
+  };
+  absl::StatusOr<Outputs> Materialize(const v1::MaterializeRequest& request, JobContext& job);
+
+  /// Loads a version, so that Find gives it; remembered over restarts.
+  absl::Status Load(int64_t number);
+  /// Stops serving a version; who holds it may go on using it.
+  absl::Status Unload(int64_t number);
+  /// The loaded version of that number, or the highest. NOT_FOUND: no such version, or none is
+  /// loaded. UNAVAILABLE: the version exists, and is not loaded.
+  absl::StatusOr<Loaded> Find(std::optional<int64_t> number) const;
+  /// Loaded versions, ascending.
+  std::vector<int64_t> LoadedNumbers() const;
+
+  /// A version with `loaded` filled in.
+  absl::StatusOr<v1::Version> Get(int64_t number) const;
+  std::vector<v1::Version> List() const;
+  /// FAILED_PRECONDITION: it is loaded.
+  absl::Status Delete(int64_t number);
+
+ private:
+  ModelHost(const Options& options, std::unique_ptr<Model> model, OutputStore& outputs,
+            ChannelPool& channels);
+  absl::Status LoadRemembered();
+  absl::Status Remember(const std::map<int64_t, std::shared_ptr<const Predictor>>& loaded) const;
+  absl::StatusOr<std::shared_ptr<const Predictor>> MakePredictor(const v1::Version& version) const;
+  absl::Status CheckLineage(const google::protobuf::RepeatedPtrField<v1::Parent>& lineage,
+                            const std::string& field) const;
+  /// The named inputs of every example: those of `lineage` from the parents' services, the others
+  /// from the dataset.
+  absl::StatusOr<std::shared_ptr<const Examples>> GatherInputs(
+      const std::vector<std::string>& names, const std::vector<v1::Parent>& lineage,
+      const std::shared_ptr<const Dataset>& dataset, Split split, const v1::Endpoints& endpoints,
+      JobContext& job);
+  absl::StatusOr<std::shared_ptr<const Examples>> ComputeOutputs(
+      const v1::Version& version, const std::vector<v1::Parent>& swapped_parents,
+      const std::shared_ptr<const Dataset>& dataset, Split split, const v1::Endpoints& endpoints,
+      JobContext& job);
+
+  const Options options_;
+  const std::unique_ptr<Model> model_;
+  v1::Model description_;
+  std::string short_name_;
+  OutputStore& outputs_;
+  ChannelPool& channels_;
+  std::unique_ptr<VersionStore> versions_;
+  Mutex loading_;  ///< Held while versions are loaded or unloaded: one at a time.
+  mutable Mutex mutex_;
+  std::map<int64_t, std::shared_ptr<const Predictor>> loaded_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace backfire::runtime

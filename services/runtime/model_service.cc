@@ -1,0 +1,277 @@
+#include "services/runtime/model_service.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "services/base/status.h"
+#include "services/runtime/rpc_status.h"
+
+namespace backfire::runtime {
+namespace {
+
+constexpr size_t kPieceBytes = size_t{1} << 20;
+constexpr int kDefaultPageSize = 100;
+constexpr int kMaxPageSize = 1000;
+
+absl::StatusOr<ModelHost*> FindHost(const ModelHosts& hosts, const std::string& model_name) {
+  const auto found = hosts.find(std::string(absl::StripPrefix(model_name, "models/")));
+  if (found != hosts.end()) return found->second.get();
+  return absl::NotFoundError(
+      absl::StrCat("there is no model \"", model_name, "\" here; there are ",
+                   absl::StrJoin(hosts, ", ", [](std::string* out, const auto& host) {
+                     absl::StrAppend(out, host.second->description().name());
+                   })));
+}
+
+struct NamedVersion {
+  ModelHost* host;
+  int64_t number;
+};
+
+absl::StatusOr<NamedVersion> FindVersion(const ModelHosts& hosts, const std::string& name) {
+  BACKFIRE_ASSIGN_OR_RETURN(const VersionId id, ParseVersionName(name));
+  BACKFIRE_ASSIGN_OR_RETURN(ModelHost * host, FindHost(hosts, id.model_name));
+  return NamedVersion{host, id.number};
+}
+
+// Work that a caller waits for on the line: nobody watches it, and it ends with the call.
+class CallContext final : public JobContext {
+ public:
+  explicit CallContext(const grpc::ServerContext& context) : context_(context) {}
+  void Report(const v1::Progress&) override {}
+  bool cancelled() const override { return context_.IsCancelled(); }
+
+ private:
+  const grpc::ServerContext& context_;
+};
+
+// Sends an example's outputs in pieces. False: the caller has gone.
+bool SendExample(const ModelHost::Outputs& outputs, int64_t example, const v1::Model& model,
+                 const TensorMap& tensors, grpc::ServerWriter<v1::MaterializeResponse>& writer) {
+  bool first_of_example = true;
+  for (const v1::TensorSignature& output : model.outputs()) {
+    const auto found = tensors.find(output.name());
+    if (found == tensors.end()) continue;
+    const Tensor& tensor = found->second;
+    size_t sent = 0;
+    do {
+      v1::MaterializeResponse piece;
+      piece.set_example(example);
+      if (first_of_example)
+        piece.set_example_id(outputs.dataset->ExampleId(outputs.split, example));
+      first_of_example = false;
+      piece.set_output(output.name());
+      if (sent == 0) {
+        piece.set_datatype(std::string(DatatypeName(tensor.datatype)));
+        piece.mutable_shape()->Assign(tensor.shape.begin(), tensor.shape.end());
+      }
+      const size_t count = std::min(kPieceBytes, tensor.data.size() - sent);
+      piece.set_data(tensor.data.data() + sent, count);
+      sent += count;
+      piece.set_last_piece(sent == tensor.data.size());
+      if (!writer.Write(piece)) return false;
+    } while (sent < tensor.data.size());
+  }
+  return true;
+}
+
+class LoadedVersionTarget final : public InferenceTarget {
+ public:
+  LoadedVersionTarget(const v1::Model& model, ModelHost::Loaded loaded)
+      : model_(model), loaded_(std::move(loaded)) {}
+  int64_t version() const override { return loaded_.number; }
+  const TensorSignatures& inputs() const override { return model_.inputs(); }
+  const TensorSignatures& outputs() const override { return model_.outputs(); }
+  absl::StatusOr<TensorMap> Infer(TensorMap inputs, const std::vector<std::string>&,
+                                  InferenceCall& call) const override {
+    return loaded_.predictor->Predict(inputs, [&call] {
+      return call.cancelled() || std::chrono::system_clock::now() >= call.deadline;
+    });
+  }
+
+ private:
+  const v1::Model& model_;
+  const ModelHost::Loaded loaded_;
+};
+
+}  // namespace
+
+JobRunner::Execute ExecuteOn(const ModelHosts& hosts) {
+  return [&hosts](const JobRequest& request, const std::filesystem::path& directory,
+                  JobContext& context, v1::Job& result) -> absl::Status {
+    if (const auto* train = std::get_if<v1::TrainRequest>(&request)) {
+      BACKFIRE_ASSIGN_OR_RETURN(ModelHost * host, FindHost(hosts, train->model()));
+      return host->Train(*train, directory, context, result);
+    }
+    const auto& evaluate = std::get<v1::EvaluateRequest>(request);
+    BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(hosts, evaluate.version()));
+    return named.host->Evaluate(evaluate, context, result);
+  };
+}
+
+grpc::Status ModelServiceImpl::GetModel(grpc::ServerContext*, const v1::GetModelRequest* request,
+                                        v1::Model* response) {
+  if (request->name().empty() && hosts_.size() == 1) {
+    *response = hosts_.begin()->second->description();
+    return grpc::Status::OK;
+  }
+  const auto host = FindHost(hosts_, request->name());
+  if (host.ok()) *response = (*host)->description();
+  return ToGrpcStatus(host.status());
+}
+
+grpc::Status ModelServiceImpl::ListModels(grpc::ServerContext*, const v1::ListModelsRequest*,
+                                          v1::ListModelsResponse* response) {
+  for (const auto& [name, host] : hosts_) *response->add_models() = host->description();
+  return grpc::Status::OK;
+}
+
+grpc::Status ModelServiceImpl::Train(grpc::ServerContext*, const v1::TrainRequest* request,
+                                     v1::Job* response) {
+  const auto start = [&]() -> absl::Status {
+    BACKFIRE_ASSIGN_OR_RETURN(const ModelHost* host, FindHost(hosts_, request->model()));
+    BACKFIRE_RETURN_IF_ERROR(host->Check(*request));
+    BACKFIRE_ASSIGN_OR_RETURN(*response, jobs_.Start(*request));
+    return absl::OkStatus();
+  };
+  return ToGrpcStatus(start());
+}
+
+grpc::Status ModelServiceImpl::Evaluate(grpc::ServerContext*, const v1::EvaluateRequest* request,
+                                        v1::Job* response) {
+  const auto start = [&]() -> absl::Status {
+    BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(hosts_, request->version()));
+    BACKFIRE_RETURN_IF_ERROR(named.host->Check(*request));
+    BACKFIRE_ASSIGN_OR_RETURN(*response, jobs_.Start(*request));
+    return absl::OkStatus();
+  };
+  return ToGrpcStatus(start());
+}
+
+grpc::Status ModelServiceImpl::GetJob(grpc::ServerContext*, const v1::GetJobRequest* request,
+                                      v1::Job* response) {
+  absl::StatusOr<v1::Job> job = jobs_.Get(request->name());
+  if (job.ok()) *response = *std::move(job);
+  return ToGrpcStatus(job.status());
+}
+
+grpc::Status ModelServiceImpl::WatchJob(grpc::ServerContext* context,
+                                        const v1::WatchJobRequest* request,
+                                        grpc::ServerWriter<v1::Job>* writer) {
+  return ToGrpcStatus(jobs_.Watch(request->name(), [&](const v1::Job& job) {
+    return !context->IsCancelled() && writer->Write(job);
+  }));
+}
+
+grpc::Status ModelServiceImpl::CancelJob(grpc::ServerContext*, const v1::CancelJobRequest* request,
+                                         v1::Job* response) {
+  absl::StatusOr<v1::Job> job = jobs_.Cancel(request->name());
+  if (job.ok()) *response = *std::move(job);
+  return ToGrpcStatus(job.status());
+}
+
+grpc::Status ModelServiceImpl::Materialize(grpc::ServerContext* context,
+                                           const v1::MaterializeRequest* request,
+                                           grpc::ServerWriter<v1::MaterializeResponse>* writer) {
+  const auto materialize = [&]() -> absl::Status {
+    BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(hosts_, request->version()));
+    CallContext call(*context);
+    BACKFIRE_ASSIGN_OR_RETURN(const ModelHost::Outputs outputs,
+                              named.host->Materialize(*request, call));
+    std::vector<int64_t> examples(request->examples().begin(), request->examples().end());
+    for (int64_t i = 0; request->examples().empty() && i < outputs.examples->size(); ++i) {
+      examples.push_back(i);
+    }
+    for (const int64_t example : examples) {
+      BACKFIRE_ASSIGN_OR_RETURN(const TensorMap tensors, outputs.examples->Get(example));
+      if (!SendExample(outputs, example, named.host->description(), tensors, *writer)) {
+        return absl::CancelledError("the caller has gone");
+      }
+    }
+    return absl::OkStatus();
+  };
+  return ToGrpcStatus(materialize());
+}
+
+grpc::Status ModelServiceImpl::ListVersions(grpc::ServerContext*,
+                                            const v1::ListVersionsRequest* request,
+                                            v1::ListVersionsResponse* response) {
+  const auto list = [&]() -> absl::Status {
+    BACKFIRE_ASSIGN_OR_RETURN(const ModelHost* host, FindHost(hosts_, request->model()));
+    // The token is the number that the next page starts behind.
+    int64_t after = 0;
+    if (!request->page_token().empty() && !absl::SimpleAtoi(request->page_token(), &after)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("page_token is not one of ListVersions: \"", request->page_token(), "\""));
+    }
+    if (request->page_size() < 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("page_size must be >= 0: got ", request->page_size()));
+    }
+    const int page_size =
+        request->page_size() == 0 ? kDefaultPageSize : std::min(request->page_size(), kMaxPageSize);
+    int64_t last = 0;
+    for (v1::Version& version : host->List()) {
+      BACKFIRE_ASSIGN_OR_RETURN(const VersionId id, ParseVersionName(version.name()));
+      if (id.number <= after) continue;
+      if (response->versions_size() == page_size) {
+        response->set_next_page_token(absl::StrCat(last));
+        break;
+      }
+      last = id.number;
+      *response->add_versions() = std::move(version);
+    }
+    return absl::OkStatus();
+  };
+  return ToGrpcStatus(list());
+}
+
+grpc::Status ModelServiceImpl::GetVersion(grpc::ServerContext*,
+                                          const v1::GetVersionRequest* request,
+                                          v1::Version* response) {
+  const auto get = [&]() -> absl::Status {
+    BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(hosts_, request->name()));
+    BACKFIRE_ASSIGN_OR_RETURN(*response, named.host->Get(named.number));
+    return absl::OkStatus();
+  };
+  return ToGrpcStatus(get());
+}
+
+grpc::Status ModelServiceImpl::DeleteVersion(grpc::ServerContext*,
+                                             const v1::DeleteVersionRequest* request,
+                                             v1::DeleteVersionResponse*) {
+  const auto named = FindVersion(hosts_, request->name());
+  return ToGrpcStatus(named.ok() ? named->host->Delete(named->number) : named.status());
+}
+
+grpc::Status ModelServiceImpl::LoadVersion(grpc::ServerContext*,
+                                           const v1::LoadVersionRequest* request,
+                                           v1::LoadVersionResponse*) {
+  const auto named = FindVersion(hosts_, request->name());
+  return ToGrpcStatus(named.ok() ? named->host->Load(named->number) : named.status());
+}
+
+grpc::Status ModelServiceImpl::UnloadVersion(grpc::ServerContext*,
+                                             const v1::UnloadVersionRequest* request,
+                                             v1::UnloadVersionResponse*) {
+  const auto named = FindVersion(hosts_, request->name());
+  return ToGrpcStatus(named.ok() ? named->host->Unload(named->number) : named.status());
+}
+
+absl::StatusOr<std::shared_ptr<const InferenceTarget>> ModelBackend::Find(
+    const std::string& model, std::optional<int64_t> version) const {
+  BACKFIRE_ASSIGN_OR_RETURN(const ModelHost* host, FindHost(hosts_, model));
+  BACKFIRE_ASSIGN_OR_RETURN(ModelHost::Loaded loaded, host->Find(version));
+  return std::make_shared<const LoadedVersionTarget>(host->description(), std::move(loaded));
+}
+
+absl::StatusOr<std::vector<int64_t>> ModelBackend::Versions(const std::string& model) const {
+  BACKFIRE_ASSIGN_OR_RETURN(const ModelHost* host, FindHost(hosts_, model));
+  return host->LoadedNumbers();
+}
+
+}  // namespace backfire::runtime

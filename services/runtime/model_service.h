@@ -1,0 +1,73 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "backfire/v1/model_service.grpc.pb.h"
+#include "services/runtime/inference_service.h"
+#include "services/runtime/job_runner.h"
+#include "services/runtime/model_host.h"
+
+namespace backfire::runtime {
+
+/// The models of one process, by short name.
+using ModelHosts = std::map<std::string, std::unique_ptr<ModelHost>>;
+
+/// Does a job's work on the model that its request names; what a JobRunner is given.
+JobRunner::Execute ExecuteOn(const ModelHosts& hosts);
+
+/// `backfire.v1.ModelService` over hosts and their jobs; both are borrowed.
+class ModelServiceImpl final : public v1::ModelService::Service {
+ public:
+  ModelServiceImpl(const ModelHosts& hosts, JobRunner& jobs) : hosts_(hosts), jobs_(jobs) {}
+
+  grpc::Status GetModel(grpc::ServerContext* context, const v1::GetModelRequest* request,
+                        v1::Model* response) override;
+  grpc::Status ListModels(grpc::ServerContext* context, const v1::ListModelsRequest* request,
+                          v1::ListModelsResponse* response) override;
+  grpc::Status Train(grpc::ServerContext* context, const v1::TrainRequest* request,
+                     v1::Job* response) override;
+  grpc::Status Evaluate(grpc::ServerContext* context, const v1::EvaluateRequest* request,
+                        v1::Job* response) override;
+  grpc::Status GetJob(grpc::ServerContext* context, const v1::GetJobRequest* request,
+                      v1::Job* response) override;
+  grpc::Status WatchJob(grpc::ServerContext* context, const v1::WatchJobRequest* request,
+                        grpc::ServerWriter<v1::Job>* writer) override;
+  grpc::Status CancelJob(grpc::ServerContext* context, const v1::CancelJobRequest* request,
+                         v1::Job* response) override;
+  grpc::Status Materialize(grpc::ServerContext* context, const v1::MaterializeRequest* request,
+                           grpc::ServerWriter<v1::MaterializeResponse>* writer) override;
+  grpc::Status ListVersions(grpc::ServerContext* context, const v1::ListVersionsRequest* request,
+                            v1::ListVersionsResponse* response) override;
+  grpc::Status GetVersion(grpc::ServerContext* context, const v1::GetVersionRequest* request,
+                          v1::Version* response) override;
+  grpc::Status DeleteVersion(grpc::ServerContext* context, const v1::DeleteVersionRequest* request,
+                             v1::DeleteVersionResponse* response) override;
+  grpc::Status LoadVersion(grpc::ServerContext* context, const v1::LoadVersionRequest* request,
+                           v1::LoadVersionResponse* response) override;
+  grpc::Status UnloadVersion(grpc::ServerContext* context, const v1::UnloadVersionRequest* request,
+                             v1::UnloadVersionResponse* response) override;
+
+ private:
+  const ModelHosts& hosts_;
+  JobRunner& jobs_;
+};
+
+/// Serves the loaded versions of hosts, which are borrowed.
+class ModelBackend final : public InferenceBackend {
+ public:
+  explicit ModelBackend(const ModelHosts& hosts) : hosts_(hosts) {}
+  /// A service is ready as soon as it listens: what it serves was loaded before.
+  bool Ready() const override { return true; }
+  absl::StatusOr<std::shared_ptr<const InferenceTarget>> Find(
+      const std::string& model, std::optional<int64_t> version) const override;
+  absl::StatusOr<std::vector<int64_t>> Versions(const std::string& model) const override;
+
+ private:
+  const ModelHosts& hosts_;
+};
+
+}  // namespace backfire::runtime

@@ -1,0 +1,119 @@
+#include "services/runtime/service_main.h"
+
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iostream>
+#include <thread>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "services/base/digest.h"
+#include "services/base/file.h"
+#include "services/base/status.h"
+#include "services/runtime/channel.h"
+#include "services/runtime/data_directory.h"
+#include "services/runtime/inference_service.h"
+#include "services/runtime/job_runner.h"
+#include "services/runtime/model_host.h"
+#include "services/runtime/model_service.h"
+#include "services/runtime/output_store.h"
+#include "services/runtime/rpc_server.h"
+
+namespace backfire::runtime {
+namespace {
+
+struct Settings {
+  RpcServerOptions server;
+  ServiceOptions service;
+  int64_t cache_bytes = int64_t{20} << 30;
+  int jobs = 2;
+  int queue = 64;
+};
+
+absl::Status Run(const Settings& settings, const ServiceDescription& description,
+                 const MakeModels& make_models) {
+  BACKFIRE_RETURN_IF_ERROR(InitLogging(settings.server.log, description.name));
+  const std::filesystem::path& root = settings.service.data_directory;
+  BACKFIRE_ASSIGN_OR_RETURN(const auto data_directory, DataDirectory::Open(root));
+  BACKFIRE_ASSIGN_OR_RETURN(const auto outputs,
+                            OutputStore::Open(root / "outputs", settings.cache_bytes));
+  // Equal programs give equal numbers; any other may not.
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string program, ReadFile("/proc/self/exe"));
+  const std::string build_fingerprint = Sha256Hex(program);
+
+  ChannelPool channels;
+  ModelHosts hosts;
+  BACKFIRE_ASSIGN_OR_RETURN(auto models, make_models(settings.service));
+  for (std::unique_ptr<Model>& model : models) {
+    const std::string name(absl::StripPrefix(model->description().name(), "models/"));
+    const ModelHost::Options options{root / "models" / name, build_fingerprint,
+                                     settings.service.threads};
+    BACKFIRE_ASSIGN_OR_RETURN(hosts[name],
+                              ModelHost::Open(options, std::move(model), *outputs, channels));
+  }
+  BACKFIRE_ASSIGN_OR_RETURN(const auto jobs,
+                            JobRunner::Open({root / "jobs", settings.jobs}, ExecuteOn(hosts)));
+
+  ModelServiceImpl model_service(hosts, *jobs);
+  const ModelBackend backend(hosts);
+  InferenceService::Options inference;
+  inference.server_name = description.name;
+  inference.running = settings.service.threads;
+  inference.waiting = settings.queue;
+  InferenceService inference_service(inference, backend);
+  BACKFIRE_ASSIGN_OR_RETURN(
+      const auto server, RpcServer::Start(settings.server, {&model_service, &inference_service}));
+  server->SetServing(true);
+  for (const auto& [name, host] : hosts) server->SetServing(name, true);
+  return server->WaitForSignalThenDrain([&] { jobs->Stop(); });
+}
+
+}  // namespace
+
+int ServiceMain(int argc, char** argv, const ServiceDescription& description,
+                const MakeModels& make_models) {
+  BlockShutdownSignals();
+  Settings settings;
+  settings.server.name = description.name;
+  settings.service.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  CLI::App app(
+      absl::StrCat(description.summary, "\n\nServes backfire.v1.ModelService and the Open ",
+                   "Inference Protocol.\nExample: ", description.name,
+                   " --listen=localhost:7001 --data-dir=/var/lib/backfire/", description.name),
+      description.name);
+  settings.server.AddTo(app);
+  app.add_option("--data-dir", settings.service.data_directory,
+                 "Where versions, jobs and outputs are kept; one process per directory")
+      ->required();
+  app.add_option("--device", settings.service.device, "auto, cpu or cuda:N")->capture_default_str();
+  app.add_option("--threads", settings.service.threads,
+                 "Predictions that run at once; no result depends on it")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--queue", settings.queue, "Requests that may wait; more are refused")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 100000));
+  app.add_option("--cache-bytes", settings.cache_bytes,
+                 "Disk that outputs of versions may take; those unused for longest go first")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--jobs", settings.jobs, "Trainings and evaluations that run at once")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1024));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // CLI11 has exit codes of its own; ours are documented.
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  const absl::Status status = Run(settings, description, make_models);
+  if (status.ok()) return 0;
+  std::cerr << description.name << ": " << status.message() << "\n";
+  return absl::IsInvalidArgument(status) ? 2 : 1;
+}
+
+}  // namespace backfire::runtime
