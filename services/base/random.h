@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "absl/numeric/int128.h"
+
 namespace backfire {
 
 /// SplitMix64's output function (Steele, Lea, Flood, OOPSLA 2014): a bijection of 64-bit integers
@@ -12,6 +14,11 @@ inline uint64_t SplitMix64(uint64_t x) {
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
   z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
   return z ^ (z >> 31);
+}
+
+/// floor(a * b / 2^64), exactly: maps random bits `a` to [0, b).
+inline uint64_t MultiplyHigh(uint64_t a, uint64_t b) {
+  return absl::Uint128High64(absl::uint128(a) * b);
 }
 
 /// A random sequence that depends on its key and nothing else: not on the standard library, the
@@ -28,8 +35,7 @@ class Random {
   double Uniform(double low, double high) { return low + (high - low) * Uniform(); }
   /// Uniform in [0, bound); bound > 0.
   int64_t Below(int64_t bound) {
-    return static_cast<int64_t>(
-        (static_cast<unsigned __int128>(Bits()) * static_cast<uint64_t>(bound)) >> 64);
+    return static_cast<int64_t>(MultiplyHigh(Bits(), static_cast<uint64_t>(bound)));
   }
   /// Standard normal, by the Box-Muller transform.
   double Normal() {

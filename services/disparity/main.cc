@@ -1,0 +1,14 @@
+#include "services/disparity/disparity_model.h"
+#include "services/runtime/service_main.h"
+
+int main(int argc, char** argv) {
+  using backfire::runtime::Model;
+  return backfire::runtime::ServiceMain(
+      argc, argv, {"disparity-service", "Learns disparity from stereo pairs (PSMNet)."},
+      [](const backfire::runtime::ServiceOptions& options)
+          -> absl::StatusOr<std::vector<std::unique_ptr<Model>>> {
+        std::vector<std::unique_ptr<Model>> models;
+        models.push_back(backfire::disparity::MakeDisparityModel({options.device}));
+        return models;
+      });
+}

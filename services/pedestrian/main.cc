@@ -1,0 +1,14 @@
+#include "services/pedestrian/pedestrian_model.h"
+#include "services/runtime/service_main.h"
+
+int main(int argc, char** argv) {
+  using backfire::runtime::Model;
+  return backfire::runtime::ServiceMain(
+      argc, argv, {"pedestrian-service", "Detects pedestrians in point clouds (Frustum PointNet)."},
+      [](const backfire::runtime::ServiceOptions& options)
+          -> absl::StatusOr<std::vector<std::unique_ptr<Model>>> {
+        std::vector<std::unique_ptr<Model>> models;
+        models.push_back(backfire::pedestrian::MakePedestrianModel({options.device}));
+        return models;
+      });
+}

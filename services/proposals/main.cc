@@ -1,0 +1,14 @@
+#include "services/proposals/proposals_model.h"
+#include "services/runtime/service_main.h"
+
+int main(int argc, char** argv) {
+  using backfire::runtime::Model;
+  return backfire::runtime::ServiceMain(
+      argc, argv, {"proposals-service", "Proposes 2D boxes on the left image."},
+      [](const backfire::runtime::ServiceOptions& options)
+          -> absl::StatusOr<std::vector<std::unique_ptr<Model>>> {
+        std::vector<std::unique_ptr<Model>> models;
+        models.push_back(backfire::proposals::MakeProposalsModel({options.device}));
+        return models;
+      });
+}

@@ -1,0 +1,213 @@
+#include "tests/support/toy_models.h"
+
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
+#include "services/base/digest.h"
+#include "services/base/mutex.h"
+#include "services/base/random.h"
+#include "services/base/status.h"
+#include "services/runtime/recipe.h"
+
+namespace backfire::testing {
+namespace {
+
+using runtime::Datatype;
+using runtime::MakeTensor;
+using runtime::Split;
+using runtime::Tensor;
+using runtime::TensorMap;
+
+double X(Split split, int64_t example) {
+  return Random(static_cast<uint64_t>(split), static_cast<uint64_t>(example)).Uniform();
+}
+
+Tensor Scalar(double value) {
+  Tensor tensor = MakeTensor(Datatype::kFp64, {1});
+  *tensor.MutableAs<double>() = value;
+  return tensor;
+}
+
+class ToyDataset : public runtime::Dataset {
+ public:
+  ToyDataset(std::string uri, int64_t size)
+      : uri_(std::move(uri)), digest_(Sha256Hex(absl::StrCat("toy ", size))), size_(size) {}
+  const std::string& uri() const override { return uri_; }
+  const std::string& digest() const override { return digest_; }
+  int64_t size(Split) const override { return size_; }
+  std::string ExampleId(Split, int64_t example) const override {
+    return absl::StrFormat("%06d", example);
+  }
+  absl::StatusOr<TensorMap> RequestInputs(Split split, int64_t example,
+                                          const std::vector<std::string>& names) const override {
+    TensorMap inputs;
+    for (const std::string& name : names) {
+      if (name != "x") {
+        return absl::InvalidArgumentError(absl::StrCat("toy dataset has no tensor \"", name, "\""));
+      }
+      inputs["x"] = Scalar(X(split, example));
+    }
+    return inputs;
+  }
+
+ private:
+  const std::string uri_;
+  const std::string digest_;
+  const int64_t size_;
+};
+
+class ToyPredictor : public runtime::Predictor {
+ public:
+  ToyPredictor(std::string input, double slope) : input_(std::move(input)), slope_(slope) {}
+  absl::StatusOr<TensorMap> Predict(const TensorMap& inputs,
+                                    const std::function<bool()>&) const override {
+    BACKFIRE_ASSIGN_OR_RETURN(const Tensor* x, runtime::FindTensor(inputs, input_));
+    if (!std::isfinite(*x->As<double>())) {
+      return absl::InvalidArgumentError(absl::StrCat("input \"", input_, "\" must be finite"));
+    }
+    TensorMap outputs;
+    outputs["y"] = Scalar(slope_ * *x->As<double>());
+    return outputs;
+  }
+
+ private:
+  const std::string input_;
+  const double slope_;
+};
+
+class ToyModel : public runtime::Model {
+ public:
+  ToyModel(const std::string& name, const std::string& input) : input_(input) {
+    description_.set_name(absl::StrCat("models/", name));
+    description_.set_kind(v1::Model::MODEL);
+    description_.set_description("Multiplies its input by a slope.");
+    auto* in = description_.add_inputs();
+    in->set_name(input);
+    in->set_datatype("FP64");
+    in->add_shape(1);
+    auto* out = description_.add_outputs();
+    out->set_name("y");
+    out->set_datatype("FP64");
+    out->add_shape(1);
+    v1::Recipe* recipe = description_.add_recipes();
+    recipe->set_name("least-squares");
+    runtime::SetParameter(*recipe, "offset", 0);
+    runtime::SetParameter(*recipe, "seconds_of_work", 0);
+    runtime::SetParameter(*recipe, "fail", 0);
+    auto* loss = description_.add_losses();
+    loss->set_name("mae");
+    loss->set_unit("1");
+    loss->set_maximum(std::numeric_limits<double>::infinity());
+  }
+
+  const v1::Model& description() const override { return description_; }
+
+  absl::StatusOr<v1::Recipe> ResolveRecipe(const v1::Recipe& recipe) const override {
+    return runtime::CompleteRecipe(description_, recipe);
+  }
+
+  std::vector<std::string> TrainingInputs(const v1::Recipe&) const override { return {input_}; }
+
+  absl::StatusOr<std::shared_ptr<const runtime::Dataset>> OpenDataset(
+      const std::string& uri) const override {
+    int64_t size = 0;
+    absl::string_view rest = uri;
+    if (!absl::ConsumePrefix(&rest, "toy:") || !absl::SimpleAtoi(rest, &size) || size < 1) {
+      return absl::InvalidArgumentError(absl::StrCat("dataset.uri must be toy:N: got ", uri));
+    }
+    return std::make_shared<const ToyDataset>(uri, size);
+  }
+
+  absl::StatusOr<std::string> Train(const runtime::TrainingTask& task,
+                                    runtime::JobContext& job) const override {
+    runtime::ParameterReader parameters(task.recipe);
+    const double offset = parameters.Number("offset", -1e6, 1e6);
+    const double seconds = parameters.Number("seconds_of_work", 0, 600);
+    const bool fail = parameters.Integer("fail", 0, 1) == 1;
+    BACKFIRE_RETURN_IF_ERROR(parameters.status());
+    if (fail) return absl::InternalError("the recipe asked to fail");
+    const auto end = std::chrono::steady_clock::now() +
+                     std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
+    while (std::chrono::steady_clock::now() < end) {
+      if (job.cancelled()) return absl::CancelledError("cancelled while training");
+    }
+    double xy = 0, xx = 0;
+    for (int64_t i = 0; i < task.dataset->size(Split::kTrain); ++i) {
+      const double truth = 2 * X(Split::kTrain, i);
+      double x = truth / 2;
+      if (input_ != "x") {
+        BACKFIRE_ASSIGN_OR_RETURN(const TensorMap inputs, task.train_inputs->Get(i));
+        BACKFIRE_ASSIGN_OR_RETURN(const Tensor* tensor, runtime::FindTensor(inputs, input_));
+        x = *tensor->As<double>();
+      }
+      xy += x * truth;
+      xx += x * x;
+      v1::Progress progress;
+      progress.set_stage("training");
+      progress.set_step(i + 1);
+      progress.set_total_steps(task.dataset->size(Split::kTrain));
+      job.Report(progress);
+    }
+    const double noise = 1e-3 * Random(static_cast<uint64_t>(task.seed), 7).Normal();
+    return absl::StrFormat("%.17g", xy / xx + offset + noise);
+  }
+
+  absl::StatusOr<std::unique_ptr<runtime::Predictor>> Load(
+      const v1::Recipe&, const std::string& weights) const override {
+    double slope = 0;
+    if (!absl::SimpleAtod(weights, &slope)) {
+      return absl::DataLossError("weights are not a number");
+    }
+    return std::make_unique<ToyPredictor>(input_, slope);
+  }
+
+  absl::StatusOr<v1::Evaluation> Evaluate(const runtime::Dataset& dataset, Split split,
+                                          const runtime::Examples& outputs,
+                                          const v1::Bootstrap& bootstrap,
+                                          runtime::JobContext&) const override {
+    const int64_t n = dataset.size(split);
+    std::vector<double> errors;
+    for (int64_t i = 0; i < n; ++i) {
+      BACKFIRE_ASSIGN_OR_RETURN(const TensorMap tensors, outputs.Get(i));
+      BACKFIRE_ASSIGN_OR_RETURN(const Tensor* y, runtime::FindTensor(tensors, "y"));
+      errors.push_back(std::abs(*y->As<double>() - 2 * X(split, i)));
+    }
+    v1::Evaluation evaluation;
+    v1::LossEstimate& loss = *evaluation.add_losses();
+    loss.set_loss("mae");
+    loss.set_judged(true);
+    double sum = 0;
+    for (const double error : errors) sum += error;
+    loss.set_value(sum / static_cast<double>(n));
+    for (int32_t b = 0; b < bootstrap.resample_count(); ++b) {
+      double resampled = 0;
+      for (int64_t i = 0; i < n; ++i) {
+        const uint64_t bits = SplitMix64(SplitMix64(bootstrap.seed() + static_cast<uint64_t>(b)) +
+                                         static_cast<uint64_t>(i));
+        const uint64_t index = MultiplyHigh(bits, static_cast<uint64_t>(n));
+        resampled += errors[index];
+      }
+      loss.add_resampled(resampled / static_cast<double>(n));
+    }
+    return evaluation;
+  }
+
+ private:
+  const std::string input_;
+  v1::Model description_;
+};
+
+}  // namespace
+
+std::unique_ptr<runtime::Model> MakeToyModel(const std::string& name, const std::string& input) {
+  return std::make_unique<ToyModel>(name, input);
+}
+
+}  // namespace backfire::testing
