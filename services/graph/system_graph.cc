@@ -1,0 +1,271 @@
+#include "services/graph/system_graph.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "services/base/status.h"
+
+namespace backfire::graph {
+namespace {
+
+constexpr char kRequest[] = "request";
+
+bool IsName(const std::string& name) {
+  if (name.empty() || !absl::ascii_islower(static_cast<unsigned char>(name[0]))) return false;
+  return std::all_of(name.begin(), name.end(), [](unsigned char c) {
+    return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-' || c == '_';
+  });
+}
+
+// Collects faults, so that a user mends a file in one go.
+class Faults {
+ public:
+  template <typename... Parts>
+  void Add(const Parts&... parts) {
+    lines_.push_back(absl::StrCat(parts...));
+  }
+  absl::Status status() const {
+    if (lines_.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrJoin(lines_, "\n"));
+  }
+
+ private:
+  std::vector<std::string> lines_;
+};
+
+// A path that leads from a vertex back to itself, among vertices that no order could place.
+std::string DescribeCycle(const std::map<std::string, SystemGraph::Node>& nodes,
+                          const std::set<std::string>& placed) {
+  std::string at;
+  for (const auto& [name, node] : nodes) {
+    if (placed.count(name) == 0) at = name;
+  }
+  std::vector<std::string> path;
+  while (std::find(path.begin(), path.end(), at) == path.end()) {
+    path.push_back(at);
+    for (const std::string& parent : nodes.at(at).parents) {
+      if (placed.count(parent) == 0) at = parent;
+    }
+  }
+  path.erase(path.begin(), std::find(path.begin(), path.end(), at));
+  path.push_back(at);
+  std::reverse(path.begin(), path.end());
+  return absl::StrJoin(path, " -> ");
+}
+
+std::string Describe(const v1::TensorSignature& tensor) {
+  return absl::StrCat(tensor.datatype(), " [", absl::StrJoin(tensor.shape(), ", "), "]");
+}
+
+bool Compatible(const v1::TensorSignature& from, const v1::TensorSignature& to) {
+  if (from.datatype() != to.datatype() || from.shape_size() != to.shape_size()) return false;
+  for (int i = 0; i < from.shape_size(); ++i) {
+    if (from.shape(i) != -1 && to.shape(i) != -1 && from.shape(i) != to.shape(i)) return false;
+  }
+  return true;
+}
+
+template <typename Signatures>
+const v1::TensorSignature* Find(const Signatures& signatures, const std::string& name) {
+  for (const v1::TensorSignature& signature : signatures) {
+    if (signature.name() == name) return &signature;
+  }
+  return nullptr;
+}
+
+template <typename Named>
+std::string Names(const Named& named) {
+  return absl::StrJoin(named, ", ",
+                       [](std::string* out, const auto& one) { out->append(one.name()); });
+}
+
+}  // namespace
+
+absl::StatusOr<Source> ParseSource(const std::string& reference) {
+  const size_t dot = reference.find('.');
+  if (dot == std::string::npos || dot == 0 || dot + 1 == reference.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("must be request.{name} or {vertex}.{output}: got \"", reference, "\""));
+  }
+  Source source{reference.substr(0, dot), reference.substr(dot + 1)};
+  if (source.vertex == kRequest) source.vertex.clear();
+  return source;
+}
+
+absl::StatusOr<SystemGraph> SystemGraph::Build(const v1::System& system) {
+  SystemGraph graph;
+  graph.system_ = system;
+  Faults faults;
+  if (!IsName(system.name())) {
+    faults.Add("name must be [a-z][a-z0-9_-]*: got \"", system.name(), "\"");
+  }
+  if (system.vertices().empty()) faults.Add("vertices must not be empty");
+  std::set<std::string> request;
+  for (const v1::TensorSignature& tensor : system.request()) {
+    if (!request.insert(tensor.name()).second) {
+      faults.Add("request: \"", tensor.name(), "\" is there twice");
+    }
+  }
+  for (const v1::Vertex& vertex : system.vertices()) {
+    const std::string path = absl::StrCat("vertices[", vertex.name(), "]");
+    if (!IsName(vertex.name()) || vertex.name() == kRequest || vertex.name() == system.name()) {
+      faults.Add(path, ".name must be [a-z][a-z0-9_-]*, and neither \"request\" nor the system's ",
+                 "name: got \"", vertex.name(), "\"");
+    }
+    if (vertex.endpoint().empty()) faults.Add(path, ".endpoint must not be empty");
+    Node node;
+    node.vertex = vertex;
+    node.model_name =
+        absl::StrCat("models/", vertex.model().empty() ? vertex.name() : vertex.model());
+    if (!graph.nodes_.emplace(vertex.name(), std::move(node)).second) {
+      faults.Add(path, " is there twice");
+    }
+  }
+  const auto parse = [&](const std::string& reference, const std::string& path) {
+    absl::StatusOr<Source> source = ParseSource(reference);
+    if (!source.ok()) {
+      faults.Add(path, " ", std::string(source.status().message()));
+    } else if (source->from_request() && request.count(source->tensor) == 0) {
+      faults.Add(path, ": the request has no tensor \"", source->tensor, "\"; it has ",
+                 absl::StrJoin(request, ", "));
+    } else if (!source->from_request() && !graph.Has(source->vertex)) {
+      faults.Add(path, ": there is no vertex \"", source->vertex, "\"; there are ",
+                 Names(system.vertices()));
+    } else {
+      return *source;
+    }
+    return Source{};
+  };
+  for (auto& [name, node] : graph.nodes_) {
+    for (const auto& [input, reference] : node.vertex.inputs()) {
+      const Source source =
+          parse(reference, absl::StrCat("vertices[", name, "].inputs[", input, "]"));
+      if (!source.vertex.empty()) node.parents.insert(source.vertex);
+      node.inputs[input] = source;
+    }
+  }
+  for (const auto& [name, reference] : system.outputs()) {
+    graph.outputs_[name] = parse(reference, absl::StrCat("outputs[", name, "]"));
+  }
+  if (graph.outputs_.empty()) faults.Add("outputs must not be empty");
+  if (system.dataset().empty()) faults.Add("dataset must not be empty");
+  if (system.replicates() < 0 || system.replicates() > 100) {
+    faults.Add("replicates must be in [0, 100]: got ", system.replicates());
+  }
+  if (!(system.alpha() >= 0 && system.alpha() < 0.5)) {
+    faults.Add("alpha must be in [0, 0.5): got ", system.alpha());
+  }
+  BACKFIRE_RETURN_IF_ERROR(faults.status());
+
+  std::set<std::string> placed;
+  while (placed.size() < graph.nodes_.size()) {
+    const size_t before = placed.size();
+    for (const auto& [name, node] : graph.nodes_) {
+      const bool ready = std::all_of(node.parents.begin(), node.parents.end(),
+                                     [&](const auto& parent) { return placed.count(parent) > 0; });
+      if (!ready || placed.count(name) > 0) continue;
+      placed.insert(name);
+      graph.order_.push_back(name);
+    }
+    if (placed.size() == before) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("vertices: a cycle: ", DescribeCycle(graph.nodes_, placed)));
+    }
+  }
+  return graph;
+}
+
+std::vector<std::string> SystemGraph::WithAncestors(const std::set<std::string>& vertices) const {
+  std::set<std::string> needed = vertices;
+  for (auto name = order_.rbegin(); name != order_.rend(); ++name) {
+    if (needed.count(*name) == 0) continue;
+    needed.insert(node(*name).parents.begin(), node(*name).parents.end());
+  }
+  std::vector<std::string> ordered;
+  std::copy_if(order_.begin(), order_.end(), std::back_inserter(ordered),
+               [&](const auto& name) { return needed.count(name) > 0; });
+  return ordered;
+}
+
+std::vector<std::string> SystemGraph::Descendants(const std::string& vertex) const {
+  std::set<std::string> fed = {vertex};
+  std::vector<std::string> ordered;
+  for (const std::string& name : order_) {
+    const auto& parents = node(name).parents;
+    if (std::any_of(parents.begin(), parents.end(),
+                    [&](const auto& parent) { return fed.count(parent) > 0; })) {
+      fed.insert(name);
+      ordered.push_back(name);
+    }
+  }
+  return ordered;
+}
+
+absl::Status CheckModels(const SystemGraph& graph, const std::map<std::string, v1::Model>& models) {
+  Faults faults;
+  // The tensor that a source is, or null after noting why it is none.
+  const auto resolve = [&](const Source& source, const std::string& path) {
+    const v1::TensorSignature* tensor = nullptr;
+    if (source.from_request()) {
+      tensor = Find(graph.system().request(), source.tensor);
+    } else if (const auto model = models.find(source.vertex); model != models.end()) {
+      tensor = Find(model->second.outputs(), source.tensor);
+      if (tensor == nullptr) {
+        faults.Add(path, ": ", source.vertex, " has no output \"", source.tensor, "\"; it has ",
+                   Names(model->second.outputs()));
+      }
+    }
+    return tensor;
+  };
+  for (const std::string& name : graph.order()) {
+    const auto found = models.find(name);
+    if (found == models.end()) continue;
+    const v1::Model& model = found->second;
+    const SystemGraph::Node& node = graph.node(name);
+    const std::string path = absl::StrCat("vertices[", name, "]");
+    for (const v1::TensorSignature& input : model.inputs()) {
+      if (node.inputs.count(input.name()) == 0) {
+        faults.Add(path, ".inputs: ", model.name(), " needs \"", input.name(), "\"");
+      }
+    }
+    for (const auto& [input, source] : node.inputs) {
+      const std::string input_path = absl::StrCat(path, ".inputs[", input, "]");
+      const v1::TensorSignature* to = Find(model.inputs(), input);
+      if (to == nullptr) {
+        faults.Add(input_path, ": ", model.name(), " has no such input; it has ",
+                   Names(model.inputs()));
+        continue;
+      }
+      const v1::TensorSignature* from = resolve(source, input_path);
+      if (from != nullptr && !Compatible(*from, *to)) {
+        faults.Add(input_path, ": must be ", Describe(*to), ": got ", Describe(*from), " from ",
+                   node.vertex.inputs().at(input));
+      }
+    }
+    const std::string& recipe = node.vertex.recipe().name();
+    if (std::none_of(model.recipes().begin(), model.recipes().end(),
+                     [&](const auto& offered) { return offered.name() == recipe; })) {
+      faults.Add(path, ".recipe.name: ", model.name(), " has no recipe \"", recipe, "\"; it has ",
+                 Names(model.recipes()));
+    }
+    for (const auto& [loss, margin] : node.vertex.margins()) {
+      const bool known = std::any_of(model.losses().begin(), model.losses().end(),
+                                     [&](const auto& judged) { return judged.name() == loss; });
+      if (!known) {
+        faults.Add(path, ".margins[", loss, "]: ", model.name(), " has no such loss; it has ",
+                   Names(model.losses()));
+      } else if (!(margin >= 0)) {
+        faults.Add(path, ".margins[", loss, "] must be >= 0: got ", margin);
+      }
+    }
+  }
+  for (const auto& [name, source] : graph.outputs()) {
+    resolve(source, absl::StrCat("outputs[", name, "]"));
+  }
+  return faults.status();
+}
+
+}  // namespace backfire::graph
