@@ -11,7 +11,9 @@
 namespace backfire::runtime {
 namespace {
 
-OutputKey Key(char version) { return {std::string(64, version), std::string(64, 'd')}; }
+OutputKey Key(char version) {
+  return {OutputKey::Keeper::kProducer, std::string(64, version), std::string(64, 'd')};
+}
 
 absl::Status AppendBytes(ExampleFileWriter& writer, int64_t bytes) {
   return writer.Append({{"y", MakeTensor(Datatype::kUint8, {bytes})}});
