@@ -51,7 +51,8 @@ MeshProcess MakeProcess(const MeshOptions& options, const std::string& name,
   MeshProcess process;
   process.set_name(name);
   const bool has_path = program.find('/') != std::string::npos;
-  process.set_program((has_path ? fs::path(program) : options.program_directory / program).string());
+  process.set_program(
+      (has_path ? fs::path(program) : options.program_directory / program).string());
   process.set_endpoint(endpoint);
   process.set_metrics_endpoint(MetricsEndpoint(endpoint));
   process.add_arguments(absl::StrCat("--listen=", endpoint));
@@ -91,8 +92,8 @@ absl::StatusOr<Mesh> PlanMesh(const v1::System& system, const MeshOptions& optio
     if (!is_new) {
       if (!google::protobuf::util::MessageDifferencer::Equals(*known->second, vertex.process())) {
         faults.push_back(absl::StrCat(field, ".process: must equal that of vertex \"",
-                                      user_of[vertex.endpoint()], "\", which has the same endpoint ",
-                                      vertex.endpoint()));
+                                      user_of[vertex.endpoint()],
+                                      "\", which has the same endpoint ", vertex.endpoint()));
       }
       mesh.mutable_processes(position_of[vertex.endpoint()])->add_vertices(vertex.name());
       continue;
@@ -149,8 +150,8 @@ absl::Status CheckEndpointIsFree(const std::string& endpoint) {
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   addrinfo* found = nullptr;
-  if (const int error = ::getaddrinfo(wanted.host.c_str(), std::to_string(wanted.port).c_str(),
-                                      &hints, &found);
+  if (const int error =
+          ::getaddrinfo(wanted.host.c_str(), std::to_string(wanted.port).c_str(), &hints, &found);
       error != 0) {
     return absl::InvalidArgumentError(absl::StrCat(endpoint, ": ", ::gai_strerror(error)));
   }

@@ -71,7 +71,8 @@ absl::Status AwaitEnds(std::vector<ProcessWatch>& watches, steady_clock::time_po
     for (const ProcessWatch& watch : watches) polled.push_back({watch.descriptor(), POLLIN, 0});
     const auto left =
         std::chrono::duration_cast<milliseconds>(deadline - steady_clock::now()).count();
-    const int ready = ::poll(polled.data(), polled.size(), static_cast<int>(std::max<int64_t>(left, 0)));
+    const int ready =
+        ::poll(polled.data(), polled.size(), static_cast<int>(std::max<int64_t>(left, 0)));
     if (ready < 0 && errno != EINTR) return ErrnoToStatus(errno, "poll");
     std::vector<ProcessWatch> running;
     for (size_t i = 0; i < watches.size(); ++i) {
@@ -147,7 +148,8 @@ bool IsRunning(const ProcessId& process) {
 }
 
 absl::StatusOr<ProcessWatch> ProcessWatch::Open(const ProcessId& process) {
-  // The number of pidfd_open is the same everywhere; glibc 2.36 has no wrapper that C++ can include.
+  // The number of pidfd_open is the same everywhere; glibc 2.36 has no wrapper that C++ can
+  // include.
   const int descriptor = static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0));
   if (descriptor < 0) {
     if (errno == ESRCH) return absl::NotFoundError(absl::StrCat("no process ", process.pid));

@@ -43,8 +43,8 @@ bool IsRunning(const ProcessId& process);
 /// INTERNAL: one did not end. PERMISSION_DENIED: it is not ours.
 absl::Status Terminate(const std::vector<ProcessId>& processes, std::chrono::milliseconds grace);
 
-/// How a child ended, in words: `exited with code 1`, `was killed by Aborted`. Reaps it. Empty if it
-/// still runs or is not our child.
+/// How a child ended, in words: `exited with code 1`, `was killed by Aborted`. Reaps it. Empty if
+/// it still runs or is not our child.
 std::string DescribeEnd(const ProcessId& child);
 
 /// A descriptor that becomes readable when a process ends: a pidfd. Owns it.

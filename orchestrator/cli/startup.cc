@@ -42,7 +42,9 @@ std::shared_ptr<grpc::Channel> EagerChannel(const std::string& target) {
 class HealthWatch {
  public:
   HealthWatch(const AwaitedServer& server, absl::Duration timeout, int up_event)
-      : must_serve_(server.must_serve), up_event_(up_event), channel_(EagerChannel(server.endpoint)) {
+      : must_serve_(server.must_serve),
+        up_event_(up_event),
+        channel_(EagerChannel(server.endpoint)) {
     runtime::SetDeadline(context_, timeout);
     context_.set_wait_for_ready(true);
     thread_ = std::thread([this] { Watch(); });
@@ -62,7 +64,8 @@ class HealthWatch {
     const auto reader = stub->Watch(&context_, {});
     grpc::health::v1::HealthCheckResponse response;
     while (reader->Read(&response)) {
-      if (must_serve_ && response.status() != grpc::health::v1::HealthCheckResponse::SERVING) continue;
+      if (must_serve_ && response.status() != grpc::health::v1::HealthCheckResponse::SERVING)
+        continue;
       {
         MutexLock lock(mutex_);
         up_ = true;
@@ -99,21 +102,25 @@ class Descriptor {
   const int descriptor_;
 };
 
-absl::Status Ended(const AwaitedServer& server) {
-  const std::string how = DescribeEnd(server.process);
-  return absl::InternalError(
-      absl::StrCat(server.name, " ", how.empty() ? "ended" : how, " before it was up"));
+absl::Status Ended(const std::string& name, const ProcessId& process) {
+  const std::string how = DescribeEnd(process);
+  return absl::InternalError(absl::StrCat(name, " ", how.empty() ? "ended" : how));
+}
+
+/// Readable once SIGINT or SIGTERM came.
+int OpenSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  return ::signalfd(-1, &signals, SFD_CLOEXEC);
 }
 
 }  // namespace
 
 absl::Status AwaitServers(const std::vector<AwaitedServer>& servers, absl::Duration timeout,
                           const std::function<void(const AwaitedServer&)>& on_up) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  const Descriptor signal(::signalfd(-1, &signals, SFD_CLOEXEC));
+  const Descriptor signal(OpenSignals());
   const Descriptor event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (signal.get() < 0 || event.get() < 0) return ErrnoToStatus(errno, "signalfd or eventfd");
 
@@ -127,7 +134,7 @@ absl::Status AwaitServers(const std::vector<AwaitedServer>& servers, absl::Durat
     Pending entry{&server, std::nullopt, nullptr};
     if (server.process.pid != 0) {
       absl::StatusOr<ProcessWatch> watch = ProcessWatch::Open(server.process);
-      if (absl::IsNotFound(watch.status())) return Ended(server);
+      if (absl::IsNotFound(watch.status())) return Ended(server.name, server.process);
       if (!watch.ok()) return watch.status();
       entry.process = *std::move(watch);
     }
@@ -151,12 +158,14 @@ absl::Status AwaitServers(const std::vector<AwaitedServer>& servers, absl::Durat
       const auto name = [](std::string* out, const Pending& entry) {
         absl::StrAppend(out, entry.server->name, " (", entry.server->endpoint, ")");
       };
-      return absl::DeadlineExceededError(absl::StrCat("not up after ", absl::FormatDuration(timeout),
-                                                      ": ", absl::StrJoin(pending, ", ", name)));
+      return absl::DeadlineExceededError(absl::StrCat("not up after ",
+                                                      absl::FormatDuration(timeout), ": ",
+                                                      absl::StrJoin(pending, ", ", name)));
     }
     if (polled[0].revents != 0) return absl::CancelledError("interrupted");
     for (size_t i = 0; i < polled_servers.size(); ++i) {
-      if (polled[i + 2].revents != 0) return Ended(*polled_servers[i]);
+      if (polled[i + 2].revents != 0)
+        return Ended(polled_servers[i]->name, polled_servers[i]->process);
     }
     uint64_t count = 0;
     [[maybe_unused]] const ssize_t drained = ::read(event.get(), &count, sizeof(count));
@@ -170,6 +179,28 @@ absl::Status AwaitServers(const std::vector<AwaitedServer>& servers, absl::Durat
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status AwaitSignalOrEnd(const std::vector<NamedProcess>& processes) {
+  const Descriptor signal(OpenSignals());
+  if (signal.get() < 0) return ErrnoToStatus(errno, "signalfd");
+  std::vector<ProcessWatch> watches;
+  std::vector<pollfd> polled = {{signal.get(), POLLIN, 0}};
+  for (const NamedProcess& named : processes) {
+    absl::StatusOr<ProcessWatch> watch = ProcessWatch::Open(named.process);
+    if (absl::IsNotFound(watch.status())) return Ended(named.name, named.process);
+    if (!watch.ok()) return watch.status();
+    watches.push_back(*std::move(watch));
+    polled.push_back({watches.back().descriptor(), POLLIN, 0});
+  }
+  while (::poll(polled.data(), polled.size(), -1) < 0) {
+    if (errno != EINTR) return ErrnoToStatus(errno, "poll");
+  }
+  if (polled[0].revents != 0) return absl::OkStatus();
+  for (size_t i = 0; i < processes.size(); ++i) {
+    if (polled[i + 1].revents != 0) return Ended(processes[i].name, processes[i].process);
+  }
+  return absl::InternalError("poll returned for no reason");
 }
 
 std::string LastLines(const std::string& path, int count) {

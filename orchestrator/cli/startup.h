@@ -28,6 +28,16 @@ struct AwaitedServer {
 absl::Status AwaitServers(const std::vector<AwaitedServer>& servers, absl::Duration timeout,
                           const std::function<void(const AwaitedServer&)>& on_up);
 
+/// A process and what messages call it.
+struct NamedProcess {
+  std::string name;
+  ProcessId process;
+};
+
+/// Waits for SIGINT or SIGTERM (OK), which the caller has blocked, or the end of any of the
+/// processes. INTERNAL: one ended; says which and how.
+absl::Status AwaitSignalOrEnd(const std::vector<NamedProcess>& processes);
+
 /// The last lines of a file, indented by two spaces; empty if it can't be read.
 std::string LastLines(const std::string& path, int count);
 

@@ -105,8 +105,8 @@ std::vector<std::string> ProgressLines(const Update& update) {
   int done = 0;
   for (const Step& step : update.steps()) done += step.state() == Step::SUCCEEDED ? 1 : 0;
   std::vector<std::string> lines = {absl::StrCat(update.name(), " (", UpdateTitle(update), ")  ",
-                                                 Update::State_Name(update.state()), "  ", done, "/",
-                                                 update.steps_size(), " steps done")};
+                                                 Update::State_Name(update.state()), "  ", done,
+                                                 "/", update.steps_size(), " steps done")};
   for (const Step& step : update.steps()) {
     if (step.state() == Step::RUNNING) lines.push_back(absl::StrCat("  ", StepLine(step)));
   }
@@ -123,9 +123,8 @@ std::vector<std::string> ProgressLog::Next(const Update& update, double now_seco
     if (step.state() == Step::WAITING) continue;
     Told& told = told_[step.id()];
     const bool changed = step.state() != told.state;
-    const bool due = step.state() == Step::RUNNING &&
-                     (step.progress().stage() != told.stage ||
-                      now_seconds - told.seconds >= pace_seconds_);
+    const bool due = step.state() == Step::RUNNING && (step.progress().stage() != told.stage ||
+                                                       now_seconds - told.seconds >= pace_seconds_);
     if (!changed && !due) continue;
     told = {step.state(), step.progress().stage(), now_seconds};
     lines.push_back(absl::StrCat("  ", StepLine(step)));

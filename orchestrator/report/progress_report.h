@@ -17,8 +17,8 @@ std::string StepLine(const v1::Step& step);
 /// An update as it runs: what and how far, then a line per running step.
 std::vector<std::string> ProgressLines(const v1::Update& update);
 
-/// Tells of a running update in lines that stay, for logs and pipes: each change of state at once, a
-/// running step's progress whenever it has a new stage or `pace_seconds` have passed since it was
+/// Tells of a running update in lines that stay, for logs and pipes: each change of state at once,
+/// a running step's progress whenever it has a new stage or `pace_seconds` have passed since it was
 /// last told. One thread.
 class ProgressLog {
  public:

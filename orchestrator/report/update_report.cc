@@ -73,8 +73,12 @@ std::string EvaluationTable(const Update& update) {
         if (candidate.vertex == step.vertex() && candidate.loss == loss.loss()) row = &candidate;
       }
       if (row == nullptr) {
-        rows.push_back({step.vertex(), step.version().name(), loss.loss(), loss.judged(),
-                        step.evaluation().example_count(), {}});
+        rows.push_back({step.vertex(),
+                        step.version().name(),
+                        loss.loss(),
+                        loss.judged(),
+                        step.evaluation().example_count(),
+                        {}});
         row = &rows.back();
       }
       row->values.push_back(loss.value());
@@ -105,14 +109,16 @@ std::string UpdateText(const Update& update) {
   if (compute_seconds > 0) {
     absl::StrAppend(&text, "Computed for ", FormatSeconds(compute_seconds), " in all.\n");
   }
-  if (!update.error_message().empty()) absl::StrAppend(&text, "Failed: ", update.error_message(), "\n");
+  if (!update.error_message().empty())
+    absl::StrAppend(&text, "Failed: ", update.error_message(), "\n");
   if (update.has_verdict()) {
     return absl::StrCat(text, "\n", VerdictText(update.verdict()));
   }
   if (update.baseline()) {
     const std::string table = EvaluationTable(update);
     if (!table.empty()) {
-      absl::StrAppend(&text, "\nOn the test split (lower is better; an average precision is negated):\n",
+      absl::StrAppend(&text,
+                      "\nOn the test split (lower is better; an average precision is negated):\n",
                       table);
     }
   }

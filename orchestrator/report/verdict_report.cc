@@ -82,24 +82,25 @@ std::string VerdictTable(const Verdict& verdict) {
                   WithUnit(comparison), FormatNumber(comparison.before()),
                   comparison.candidate() ? "-" : FormatNumber(comparison.swapped()),
                   FormatNumber(comparison.after()), FormatSigned(comparison.difference()),
-                  Interval(comparison), comparison.judged() ? FormatNumber(comparison.margin()) : "-",
+                  Interval(comparison),
+                  comparison.judged() ? FormatNumber(comparison.margin()) : "-",
                   Direction(comparison), Evidence(comparison), comparison.note()});
   }
   return table.ToString(2);
 }
 
 std::string VerdictText(const Verdict& verdict) {
-  std::string text = absl::StrCat("Verdict: ", VerdictHeadline(verdict), "\n\n",
-                                  VerdictTable(verdict), "\n");
+  std::string text =
+      absl::StrCat("Verdict: ", VerdictHeadline(verdict), "\n\n", VerdictTable(verdict), "\n");
   absl::StrAppend(&text,
                   "  * the candidate. Losses: lower is better; an average precision is negated.\n"
                   "  swapped: the old version, fed by the candidate; after: retrained on it.\n\n");
   if (!verdict.summary().empty()) absl::StrAppend(&text, verdict.summary(), "\n");
-  absl::StrAppend(&text, "Definition 2.1 on the numbers alone: ",
-                  verdict.definition_2_1() ? "self-defeating" : "not self-defeating", ".\n",
-                  "Replicates: ", verdict.replicates(), verdict.first_look() ? " (a first look)" : "",
-                  ". Candidates that this test split has judged so far: ",
-                  verdict.candidates_judged(), ".\n");
+  absl::StrAppend(
+      &text, "Definition 2.1 on the numbers alone: ",
+      verdict.definition_2_1() ? "self-defeating" : "not self-defeating", ".\n",
+      "Replicates: ", verdict.replicates(), verdict.first_look() ? " (a first look)" : "",
+      ". Candidates that this test split has judged so far: ", verdict.candidates_judged(), ".\n");
   std::vector<std::string> by_replicate;
   if (verdict.replicates() > 1) {
     for (const LossComparison& comparison : verdict.comparisons()) {
