@@ -56,7 +56,10 @@ MeshProcess MakeProcess(const MeshOptions& options, const std::string& name,
   process.set_endpoint(endpoint);
   process.set_metrics_endpoint(MetricsEndpoint(endpoint));
   process.add_arguments(absl::StrCat("--listen=", endpoint));
-  process.add_arguments(absl::StrCat("--metrics-listen=", process.metrics_endpoint()));
+  // Left out where there is none: CLI11 takes the argument after `--flag=` for its value.
+  if (!process.metrics_endpoint().empty()) {
+    process.add_arguments(absl::StrCat("--metrics-listen=", process.metrics_endpoint()));
+  }
   return process;
 }
 
