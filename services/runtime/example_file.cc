@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::string_view kMagic = "backfire-examples-1\n";
 constexpr int64_t kDigestBytes = 64;
-constexpr int64_t kTrailerBytes = kDigestBytes + 8 + static_cast<int64_t>(kMagic.size());
+constexpr int64_t kTrailerBytes = 8 + kDigestBytes + static_cast<int64_t>(kMagic.size());
 
 void PutNumber(int64_t number, std::string& out) {
   out.append(reinterpret_cast<const char*>(&number), sizeof(number));
@@ -122,9 +122,9 @@ absl::Status ExampleFileWriter::Finish() {
   std::string trailer;
   for (const int64_t offset : offsets_) PutNumber(offset, trailer);
   PutNumber(size_, trailer);
+  PutNumber(static_cast<int64_t>(offsets_.size()), trailer);
   digest_.Update(trailer);
   trailer += digest_.Finish();
-  PutNumber(static_cast<int64_t>(offsets_.size()), trailer);
   trailer += kMagic;
   BACKFIRE_RETURN_IF_ERROR(Write(trailer));
   if (::fsync(descriptor_) != 0) {
@@ -161,12 +161,12 @@ absl::StatusOr<std::shared_ptr<const ExampleFile>> ExampleFile::Open(
   BACKFIRE_RETURN_IF_ERROR(
       ReadAt(descriptor, size - kTrailerBytes, trailer.data(), kTrailerBytes, path));
   int64_t count = 0;
-  std::memcpy(&count, trailer.data() + kDigestBytes, sizeof(count));
+  std::memcpy(&count, trailer.data(), sizeof(count));
   if (std::string_view(trailer).substr(kDigestBytes + 8) != kMagic || count < 0 ||
       count >= (size - kTrailerBytes) / 8) {
     return damaged;
   }
-  const int64_t digested = size - kTrailerBytes;
+  const int64_t digested = size - kTrailerBytes + 8;
   Sha256 digest;
   std::string buffer(1 << 20, '\0');
   for (int64_t offset = 0; offset < digested;) {
@@ -175,10 +175,10 @@ absl::StatusOr<std::shared_ptr<const ExampleFile>> ExampleFile::Open(
     digest.Update(std::string_view(buffer.data(), static_cast<size_t>(piece)));
     offset += piece;
   }
-  if (digest.Finish() != trailer.substr(0, kDigestBytes)) return damaged;
+  if (digest.Finish() != trailer.substr(8, kDigestBytes)) return damaged;
   std::vector<int64_t> offsets(static_cast<size_t>(count) + 1);
   const int64_t index_bytes = 8 * (count + 1);
-  BACKFIRE_RETURN_IF_ERROR(ReadAt(descriptor, digested - index_bytes,
+  BACKFIRE_RETURN_IF_ERROR(ReadAt(descriptor, size - kTrailerBytes - index_bytes,
                                   reinterpret_cast<char*>(offsets.data()), index_bytes, path));
   const int duplicate = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
   if (duplicate < 0) return ErrnoToStatus(errno, absl::StrCat("open ", path.string()));

@@ -43,7 +43,7 @@ class ExampleFileWriter {
 /// Reads what ExampleFileWriter wrote. Thread-safe.
 ///
 /// Layout, little-endian: the records; an index of one 8-byte offset per record and one for their
-/// end; the SHA-256 of all that as 64 hexadecimal digits; the number of records (8 bytes); the text
+/// end; the number of records (8 bytes); the SHA-256 of all that as 64 hexadecimal digits; the text
 /// `backfire-examples-1\n`. A record is the number of tensors (8 bytes), and for each: length and
 /// text of its name, datatype (8 bytes), rank, sizes, length and bytes of its data.
 class ExampleFile : public Examples {

@@ -206,13 +206,12 @@ absl::Status PutOutputs(const std::vector<std::string>& names, TensorMap outputs
   return absl::OkStatus();
 }
 
-void AddInput(const std::string& name, const Tensor& tensor,
-              inference::ModelInferRequest& request) {
+void AddInput(const std::string& name, Tensor tensor, inference::ModelInferRequest& request) {
   auto* input = request.add_inputs();
   input->set_name(name);
   input->set_datatype(std::string(DatatypeName(tensor.datatype)));
   input->mutable_shape()->Assign(tensor.shape.begin(), tensor.shape.end());
-  request.add_raw_input_contents(tensor.data);
+  *request.add_raw_input_contents() = std::move(tensor.data);
 }
 
 absl::StatusOr<TensorMap> TakeOutputs(inference::ModelInferResponse& response) {

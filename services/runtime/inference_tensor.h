@@ -31,7 +31,7 @@ absl::Status PutOutputs(const std::vector<std::string>& names, TensorMap outputs
                         inference::ModelInferResponse& response);
 
 /// Adds a tensor to a request as raw contents.
-void AddInput(const std::string& name, const Tensor& tensor, inference::ModelInferRequest& request);
+void AddInput(const std::string& name, Tensor tensor, inference::ModelInferRequest& request);
 
 /// Takes the tensors out of a response with raw contents. INTERNAL: it is malformed.
 absl::StatusOr<TensorMap> TakeOutputs(inference::ModelInferResponse& response);

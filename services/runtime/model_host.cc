@@ -207,8 +207,9 @@ absl::StatusOr<std::shared_ptr<const Examples>> ModelHost::GatherInputs(
       const auto produce = [&](ExampleFileWriter& writer) {
         return PullParentOutputs(channels_, request, count, cancelled, progress, writer);
       };
-      BACKFIRE_ASSIGN_OR_RETURN(
-          outputs, outputs_.Get({parent->digest(), dataset->digest(), split}, produce, cancelled));
+      BACKFIRE_ASSIGN_OR_RETURN(outputs, outputs_.Get({OutputKey::Keeper::kChild, parent->digest(),
+                                                       dataset->digest(), split},
+                                                      produce, cancelled));
     }
     from_parents.push_back({name, parent->output(), outputs});
   }
@@ -292,8 +293,9 @@ absl::StatusOr<std::shared_ptr<const Examples>> ModelHost::ComputeOutputs(
                             return writer.Append(outputs);
                           });
   };
-  return outputs_.Get({OutputIdentity(version, swapped_parents), dataset->digest(), split}, produce,
-                      cancelled);
+  return outputs_.Get({OutputKey::Keeper::kProducer, OutputIdentity(version, swapped_parents),
+                       dataset->digest(), split},
+                      produce, cancelled);
 }
 
 absl::Status ModelHost::Evaluate(const v1::EvaluateRequest& request, JobContext& job,

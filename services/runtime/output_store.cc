@@ -38,9 +38,10 @@ absl::StatusOr<std::unique_ptr<OutputStore>> OutputStore::Open(
 absl::StatusOr<std::shared_ptr<const Examples>> OutputStore::Get(
     const OutputKey& key, const Produce& produce, const std::function<bool()>& cancelled) {
   // Half of each digest names the file; collisions among 128 bits do not happen by accident.
+  const bool is_copy = key.keeper == OutputKey::Keeper::kChild;
   const std::string name =
       absl::StrCat(key.version_digest.substr(0, 32), "-", key.dataset_digest.substr(0, 32), "-",
-                   std::string(SplitName(key.split)), kSuffix);
+                   std::string(SplitName(key.split)), is_copy ? "-copy" : "", kSuffix);
   const std::filesystem::path path = directory_ / name;
   {
     MutexLock lock(mutex_);

@@ -18,6 +18,10 @@ namespace backfire::runtime {
 
 /// What a version gives for a split: whose outputs, on what.
 struct OutputKey {
+  /// Who keeps them. A process may host a child and its parent: the child's copy waits for the
+  /// parent's production, so they are two files.
+  enum class Keeper { kProducer, kChild };
+  Keeper keeper = Keeper::kProducer;
   std::string version_digest;
   std::string dataset_digest;
   Split split = Split::kTest;

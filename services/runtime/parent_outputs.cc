@@ -12,7 +12,7 @@
 #include "services/base/mutex.h"
 #include "services/base/status.h"
 #include "services/runtime/rpc_status.h"
-#include "services/runtime/version_store.h"
+#include "services/runtime/version_name.h"
 
 namespace backfire::runtime {
 namespace {

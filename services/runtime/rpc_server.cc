@@ -93,12 +93,13 @@ struct RpcServer::State {
   std::string endpoint;
   std::unique_ptr<prometheus::Exposer> exposer;
   std::unique_ptr<grpc::Server> server;
+  bool drained = false;
 };
 
 RpcServer::RpcServer(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 RpcServer::~RpcServer() {
-  if (state_->server != nullptr) Drain();
+  if (!state_->drained) Drain();
 }
 
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
@@ -200,7 +201,8 @@ void RpcServer::Drain(const std::function<void()>& on_drain) {
       std::chrono::milliseconds(static_cast<int64_t>(state_->options.drain_seconds * 1000)));
   state_->server->Wait();
   state_->exposer.reset();
-  state_->server.reset();
+  // The server object stays: threads that report health may still come by.
+  state_->drained = true;
 }
 
 }  // namespace backfire::runtime

@@ -12,18 +12,9 @@
 #include "absl/status/statusor.h"
 #include "backfire/v1/model_service.pb.h"
 #include "services/base/mutex.h"
+#include "services/runtime/version_name.h"
 
 namespace backfire::runtime {
-
-/// `models/{model}/versions/{number}`.
-std::string VersionName(const std::string& model_name, int64_t number);
-
-/// The parts of a version's resource name. INVALID_ARGUMENT: malformed.
-struct VersionId {
-  std::string model_name;  ///< `models/{model}`.
-  int64_t number = 0;
-};
-absl::StatusOr<VersionId> ParseVersionName(const std::string& name);
 
 /// SHA-256 over everything that decides what a training gives: model, recipe, lineage digests,
 /// dataset digest, seed and build fingerprint. Names and numbers of parents don't enter: a parent

@@ -1,0 +1,201 @@
+#include "services/gateway/graph_runner.h"
+
+#include <grpcpp/client_context.h>
+
+#include <chrono>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "inference/open_inference.grpc.pb.h"
+#include "services/base/mutex.h"
+#include "services/base/status.h"
+#include "services/runtime/rpc_status.h"
+
+namespace backfire::gateway {
+namespace {
+
+using graph::Source;
+using runtime::Tensor;
+using runtime::TensorMap;
+using std::chrono::steady_clock;
+
+// A call to one vertex's service.
+struct VertexCall {
+  std::unique_ptr<inference::GRPCInferenceService::Stub> stub;
+  grpc::ClientContext context;
+  inference::ModelInferRequest request;
+  inference::ModelInferResponse response;
+  grpc::Status status;
+  steady_clock::time_point start;
+  steady_clock::time_point end;
+};
+
+class Run {
+ public:
+  Run(const ReleaseView& view, int64_t release, const std::map<std::string, Source>& outputs,
+      TensorMap request, const runtime::InferenceCall& call, runtime::ChannelPool& channels,
+      const VertexTimer& timer)
+      : view_(view),
+        versions_(view.releases.at(release)),
+        outputs_(outputs),
+        call_(call),
+        channels_(channels),
+        timer_(timer) {
+    tensors_[""] = std::move(request);
+    std::set<std::string> vertices;
+    for (const auto& [name, source] : outputs) {
+      ++uses_[{source.vertex, source.tensor}];
+      if (!source.from_request()) vertices.insert(source.vertex);
+    }
+    for (const std::string& vertex : view.graph.WithAncestors(vertices)) {
+      waiting_.insert(vertex);
+      for (const auto& [input, source] : view.graph.node(vertex).inputs) {
+        ++uses_[{source.vertex, source.tensor}];
+      }
+    }
+  }
+
+  absl::StatusOr<TensorMap> Execute() {
+    absl::Status status = StartReady();
+    while (!calls_.empty()) {
+      const std::string vertex = WaitForOne();
+      // Once one has failed the others' results are of no use, but their calls must end.
+      const absl::Status finished = Finish(vertex);
+      if (status.ok()) status = finished;
+      if (status.ok()) status = StartReady();
+      if (!status.ok()) CancelAll();
+    }
+    BACKFIRE_RETURN_IF_ERROR(status);
+    TensorMap outputs;
+    for (const auto& [name, source] : outputs_) {
+      BACKFIRE_ASSIGN_OR_RETURN(outputs[name], Use(source));
+    }
+    return outputs;
+  }
+
+ private:
+  // A tensor for one of its users: copied, but for the last of them.
+  absl::StatusOr<Tensor> Use(const Source& source) {
+    TensorMap& tensors = tensors_[source.vertex];
+    const auto found = tensors.find(source.tensor);
+    if (found == tensors.end()) {
+      return absl::InternalError(
+          absl::StrCat("vertex ", source.vertex, " gave no output \"", source.tensor, "\""));
+    }
+    if (--uses_.at({source.vertex, source.tensor}) > 0) return found->second;
+    Tensor tensor = std::move(found->second);
+    tensors.erase(found);
+    return tensor;
+  }
+
+  absl::Status StartReady() {
+    std::set<std::string> ready;
+    for (const std::string& vertex : waiting_) {
+      const auto& parents = view_.graph.node(vertex).parents;
+      if (std::all_of(parents.begin(), parents.end(),
+                      [&](const auto& parent) { return done_.count(parent) > 0; })) {
+        ready.insert(vertex);
+      }
+    }
+    for (const std::string& vertex : ready) {
+      waiting_.erase(vertex);
+      BACKFIRE_RETURN_IF_ERROR(Start(vertex));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Start(const std::string& vertex) {
+    const graph::SystemGraph::Node& node = view_.graph.node(vertex);
+    auto call = std::make_unique<VertexCall>();
+    call->request.set_model_name(node.model_name.substr(node.model_name.find('/') + 1));
+    call->request.set_model_version(absl::StrCat(versions_.at(vertex)));
+    call->request.set_id(call_.id);
+    for (const auto& [input, source] : node.inputs) {
+      BACKFIRE_ASSIGN_OR_RETURN(Tensor tensor, Use(source));
+      runtime::AddInput(input, std::move(tensor), call->request);
+    }
+    for (const auto& [used, count] : uses_) {
+      if (used.first == vertex) call->request.add_outputs()->set_name(used.second);
+    }
+    call->context.set_deadline(call_.deadline);
+    call->stub = inference::GRPCInferenceService::NewStub(channels_.Get(node.vertex.endpoint()));
+    call->start = steady_clock::now();
+    VertexCall* raw = call.get();
+    calls_[vertex] = std::move(call);
+    raw->stub->async()->ModelInfer(&raw->context, &raw->request, &raw->response,
+                                   [this, vertex, raw](grpc::Status status) {
+                                     raw->end = steady_clock::now();
+                                     raw->status = std::move(status);
+                                     MutexLock lock(mutex_);
+                                     ended_.insert(vertex);
+                                     changed_.NotifyAll();
+                                   });
+    return absl::OkStatus();
+  }
+
+  std::string WaitForOne() {
+    MutexLock lock(mutex_);
+    while (ended_.empty()) {
+      // Bounded, so that a client that went away ends its vertices' calls.
+      changed_.WaitUntil(mutex_, steady_clock::now() + std::chrono::milliseconds(50));
+      if (call_.cancelled()) CancelAll();
+    }
+    return *ended_.begin();
+  }
+
+  absl::Status Finish(const std::string& vertex) {
+    {
+      MutexLock lock(mutex_);
+      ended_.erase(vertex);
+    }
+    const std::unique_ptr<VertexCall> call = std::move(calls_.at(vertex));
+    calls_.erase(vertex);
+    timer_(vertex, std::chrono::duration<double>(call->end - call->start).count());
+    const std::string where =
+        absl::StrCat("vertex ", vertex, " at ", view_.graph.node(vertex).vertex.endpoint());
+    absl::Status status = runtime::FromGrpcStatus(call->status);
+    if (absl::IsNotFound(status)) {
+      // The caller named a release, not this version: to it the release can't be served.
+      status = absl::UnavailableError(status.message());
+    }
+    BACKFIRE_RETURN_IF_ERROR(Annotate(status, where));
+    absl::StatusOr<TensorMap> outputs = runtime::TakeOutputs(call->response);
+    if (!outputs.ok()) return Annotate(outputs.status(), where);
+    tensors_[vertex] = *std::move(outputs);
+    done_.insert(vertex);
+    return absl::OkStatus();
+  }
+
+  void CancelAll() {
+    for (const auto& [vertex, call] : calls_) call->context.TryCancel();
+  }
+
+  const ReleaseView& view_;
+  const std::map<std::string, int64_t>& versions_;
+  const std::map<std::string, Source>& outputs_;
+  const runtime::InferenceCall& call_;
+  runtime::ChannelPool& channels_;
+  const VertexTimer& timer_;
+  // Owned by the request's thread.
+  std::map<std::string, TensorMap> tensors_;  // By vertex; "": the request's.
+  std::map<std::pair<std::string, std::string>, int> uses_;
+  std::set<std::string> waiting_;
+  std::set<std::string> done_;
+  std::map<std::string, std::unique_ptr<VertexCall>> calls_;
+  // Shared with gRPC's threads.
+  Mutex mutex_;
+  CondVar changed_;
+  std::set<std::string> ended_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace
+
+absl::StatusOr<TensorMap> RunGraph(const ReleaseView& view, int64_t release,
+                                   const std::map<std::string, Source>& outputs, TensorMap request,
+                                   const runtime::InferenceCall& call,
+                                   runtime::ChannelPool& channels, const VertexTimer& timer) {
+  return Run(view, release, outputs, std::move(request), call, channels, timer).Execute();
+}
+
+}  // namespace backfire::gateway

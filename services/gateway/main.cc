@@ -1,0 +1,103 @@
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "services/base/status.h"
+#include "services/gateway/gateway_backend.h"
+#include "services/gateway/release_watcher.h"
+#include "services/runtime/inference_service.h"
+#include "services/runtime/rpc_server.h"
+
+namespace backfire::gateway {
+namespace {
+
+struct Settings {
+  runtime::RpcServerOptions server;
+  std::string orchestrator = "localhost:7010";
+  int running = 16;
+  int queue = 64;
+};
+
+absl::Status Run(const Settings& settings) {
+  BACKFIRE_RETURN_IF_ERROR(InitLogging(settings.server.log, settings.server.name));
+  const auto registry = std::make_shared<prometheus::Registry>();
+  auto& vertex_seconds = prometheus::BuildHistogram()
+                             .Name("backfire_gateway_vertex_seconds")
+                             .Help("Time from a vertex's request to its response.")
+                             .Register(*registry);
+  auto& live_release = prometheus::BuildGauge()
+                           .Name("backfire_gateway_live_release")
+                           .Help("Number of the live release; 0: none.")
+                           .Register(*registry)
+                           .Add({});
+  auto& epoch = prometheus::BuildGauge()
+                    .Name("backfire_gateway_epoch")
+                    .Help("Epoch of the live release that is served.")
+                    .Register(*registry)
+                    .Add({});
+  const prometheus::Histogram::BucketBoundaries buckets = {
+      0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};
+
+  // Declared before the watcher, whose thread uses them; the server, once it is there.
+  Mutex mutex;
+  std::unique_ptr<runtime::RpcServer> server;
+  const auto show_health = [&](const ReleaseView& view) {
+    live_release.Set(static_cast<double>(view.live));
+    epoch.Set(static_cast<double>(view.epoch));
+    MutexLock lock(mutex);
+    if (server == nullptr) return;
+    server->SetServing(view.live != 0);
+    server->SetServing(view.graph.system().name(), view.live != 0);
+  };
+  ReleaseWatcher watcher(settings.orchestrator, settings.server.listen, show_health);
+  runtime::ChannelPool channels;
+  const GatewayBackend backend([&watcher] { return watcher.view(); }, channels,
+                               [&](const std::string& vertex, double seconds) {
+                                 vertex_seconds.Add({{"vertex", vertex}}, buckets).Observe(seconds);
+                               });
+  runtime::InferenceService service({settings.server.name, settings.running, settings.queue},
+                                    backend);
+  {
+    BACKFIRE_ASSIGN_OR_RETURN(auto started,
+                              runtime::RpcServer::Start(settings.server, {&service}, registry));
+    MutexLock lock(mutex);
+    server = std::move(started);
+  }
+  // A view that came before the server was there.
+  if (const auto view = watcher.view(); view != nullptr) show_health(*view);
+  return server->WaitForSignalThenDrain();
+}
+
+}  // namespace
+}  // namespace backfire::gateway
+
+int main(int argc, char** argv) {
+  backfire::runtime::BlockShutdownSignals();
+  backfire::gateway::Settings settings;
+  settings.server.name = "gateway";
+  CLI::App app(
+      "Runs requests through a whole system, on one release each.\n\nServes the Open Inference "
+      "Protocol: the model name is the system's, or a vertex's; the version is a release.\n"
+      "Example: gateway --listen=localhost:7000 --orchestrator=localhost:7010",
+      "gateway");
+  settings.server.AddTo(app);
+  app.add_option("--orchestrator", settings.orchestrator, "gRPC target that says what is served")
+      ->capture_default_str();
+  app.add_option("--running", settings.running, "Requests that run at once")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 200));
+  app.add_option("--queue", settings.queue, "Requests that may wait; more are refused")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 100000));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  const absl::Status status = backfire::gateway::Run(settings);
+  if (status.ok()) return 0;
+  std::cerr << "gateway: " << status.message() << "\n";
+  return absl::IsInvalidArgument(status) ? 2 : 1;
+}

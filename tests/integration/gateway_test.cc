@@ -1,0 +1,262 @@
+// The gateway as a process, before real services, behind an orchestrator that the test plays.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include "backfire/v1/orchestrator.grpc.pb.h"
+#include "services/base/mutex.h"
+#include "services/runtime/rpc_server.h"
+#include "tests/support/child_process.h"
+#include "tests/support/temporary_directory.h"
+#include "tests/support/toy_client.h"
+
+namespace backfire {
+namespace {
+
+using testing::ChildProcess;
+using ::testing::HasSubstr;
+using testing::ToyClient;
+
+// Says what the test tells it to: a fake, as the real one would need a whole update.
+class FakeOrchestrator final : public v1::Orchestrator::Service {
+ public:
+  grpc::Status WatchReleases(grpc::ServerContext* context, const v1::WatchReleasesRequest*,
+                             grpc::ServerWriter<v1::ReleaseSnapshot>* writer) override {
+    int64_t seen = 0;
+    while (!context->IsCancelled()) {
+      std::optional<v1::ReleaseSnapshot> news;
+      {
+        MutexLock lock(mutex_);
+        if (stopping_) break;
+        if (changes_ == seen) {
+          changed_.WaitUntil(mutex_,
+                             std::chrono::steady_clock::now() + std::chrono::milliseconds(100));
+        }
+        if (changes_ > seen) news = snapshot_;
+        seen = changes_;
+      }
+      if (news.has_value()) writer->Write(*news);
+    }
+    return grpc::Status::OK;
+  }
+  void Publish(const v1::ReleaseSnapshot& snapshot) {
+    MutexLock lock(mutex_);
+    snapshot_ = snapshot;
+    ++changes_;
+    changed_.NotifyAll();
+  }
+  void Stop() {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+    changed_.NotifyAll();
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  v1::ReleaseSnapshot snapshot_ ABSL_GUARDED_BY(mutex_);
+  int64_t changes_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+// Two services, three vertices: `left` and `right` multiply x, `sum` multiplies left's product.
+class GatewayTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    for (const char* name : {"a", "b"}) {
+      services_.push_back(std::make_unique<ChildProcess>(
+          std::vector<std::string>{
+              BACKFIRE_TOY_SERVICE, "--listen=" + Target(name),
+              "--data-dir=" + (directory_ / (std::string(name) + ".d")).string()},
+          directory_ / (std::string(name) + ".log")));
+      ASSERT_TRUE(testing::WaitUntilReady(Target(name), *services_.back()));
+      ToyClient client(Target(name));
+      for (int i = 1; i <= 2; ++i) {
+        for (const char* model : {"first", "second"}) {
+          // Slopes 2 and 3 (version 1), 2 and 4 (version 2), before the little noise of training.
+          v1::TrainRequest request = ToyClient::TrainRequest(std::string(model) + std::to_string(i),
+                                                             model, model[0] == 'f' ? i - 1 : 0);
+          if (std::string(model) == "second") {
+            *request.add_lineage() = ToyClient::ParentOf(versions_[name]["first"]);
+            (*request.mutable_endpoints()->mutable_by_model())["models/first"] = Target(name);
+          }
+          const auto job = client.Train(request);
+          ASSERT_TRUE(job.ok()) << job.status();
+          ASSERT_EQ(job->state(), v1::Job::SUCCEEDED) << job->error_message();
+          versions_[name][model] = job->version();
+          ASSERT_TRUE(client.Load(job->version().name()).ok());
+        }
+      }
+      v1::GetModelRequest get;
+      for (const char* model : {"first", "second"}) {
+        get.set_name(std::string("models/") + model);
+        models_[model] = *client.Call(&v1::ModelService::Stub::GetModel, get);
+      }
+    }
+    runtime::RpcServerOptions options;
+    options.listen = Target("orchestrator");
+    auto server = runtime::RpcServer::Start(options, {&orchestrator_});
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    gateway_ = std::make_unique<ChildProcess>(
+        std::vector<std::string>{BACKFIRE_GATEWAY, "--listen=" + Target("gateway"),
+                                 "--orchestrator=" + Target("orchestrator")},
+        directory_ / "gateway.log");
+  }
+  void TearDown() override {
+    gateway_.reset();
+    orchestrator_.Stop();
+    if (server_ != nullptr) server_->Drain();
+  }
+
+  std::string Target(const std::string& name) { return "unix:" + (directory_ / name).string(); }
+
+  v1::ReleaseSnapshot Snapshot(int64_t live) {
+    v1::ReleaseSnapshot snapshot;
+    v1::System& system = *snapshot.mutable_system();
+    system.set_name("toy");
+    system.set_dataset("toy:50");
+    auto* x = system.add_request();
+    x->set_name("x");
+    x->set_datatype("FP64");
+    x->add_shape(1);
+    const auto add = [&](const char* name, const char* service, const char* model,
+                         const char* input, const char* source) {
+      v1::Vertex* vertex = system.add_vertices();
+      vertex->set_name(name);
+      vertex->set_endpoint(Target(service));
+      vertex->set_model(model);
+      (*vertex->mutable_inputs())[input] = source;
+      (*snapshot.mutable_models())[name] = models_[model];
+    };
+    add("left", "a", "first", "x", "request.x");
+    add("right", "b", "first", "x", "request.x");
+    add("sum", "b", "second", "y", "left.y");
+    (*system.mutable_outputs())["sum"] = "sum.y";
+    (*system.mutable_outputs())["right"] = "right.y";
+    for (const int number : {1, 2}) {
+      v1::Release* release = snapshot.add_releases();
+      release->set_name("releases/" + std::to_string(number));
+      const std::string suffix = "/versions/" + std::to_string(number);
+      (*release->mutable_versions())["left"] = "models/first" + suffix;
+      (*release->mutable_versions())["right"] = "models/first" + suffix;
+      (*release->mutable_versions())["sum"] = "models/second" + suffix;
+    }
+    snapshot.set_live(live);
+    snapshot.set_epoch(live);
+    return snapshot;
+  }
+
+  // Tensors of a response by name.
+  static std::map<std::string, double> Numbers(const inference::ModelInferResponse& response) {
+    std::map<std::string, double> numbers;
+    for (int i = 0; i < response.outputs_size(); ++i) {
+      std::memcpy(&numbers[response.outputs(i).name()], response.raw_output_contents(i).data(), 8);
+    }
+    return numbers;
+  }
+
+  testing::TemporaryDirectory directory_;
+  std::vector<std::unique_ptr<ChildProcess>> services_;
+  std::map<std::string, std::map<std::string, v1::Version>> versions_;
+  std::map<std::string, v1::Model> models_;
+  FakeOrchestrator orchestrator_;
+  std::unique_ptr<runtime::RpcServer> server_;
+  std::unique_ptr<ChildProcess> gateway_;
+};
+
+TEST_F(GatewayTest, RunsTheGraphOnOneReleaseAndKeepsServingAlone) {
+  orchestrator_.Publish(Snapshot(1));
+  ASSERT_TRUE(testing::WaitUntilReady(Target("gateway"), *gateway_)) << gateway_->Log();
+  ToyClient client(Target("gateway"));
+
+  auto response = client.Infer("toy", "", "x", 1);
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->model_version(), "1");
+  EXPECT_EQ(response->parameters().at("release").int64_param(), 1);
+  EXPECT_EQ(response->parameters().at("version.sum").int64_param(), 1);
+  EXPECT_NEAR(Numbers(*response)["right"], 2, 0.05);
+  EXPECT_NEAR(Numbers(*response)["sum"], 2, 0.05);
+
+  // A release by number; version 2 of `first` has slope 3.
+  response = client.Infer("toy", "2", "x", 1);
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_NEAR(Numbers(*response)["right"], 3, 0.05);
+
+  // A vertex by name runs the subgraph up to it, and no more.
+  response = client.Infer("left", "2", "x", 1);
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_NEAR(Numbers(*response)["y"], 3, 0.05);
+  EXPECT_EQ(response->parameters().count("version.right"), 0u);
+
+  EXPECT_TRUE(absl::IsNotFound(client.Infer("toy", "7", "x", 1).status()));
+  EXPECT_TRUE(absl::IsNotFound(client.Infer("zebra", "", "x", 1).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(client.Infer("toy", "", "z", 1).status()));
+  const auto refused = client.Infer("toy", "", "x", std::nan(""));
+  EXPECT_TRUE(absl::IsInvalidArgument(refused.status())) << refused.status();
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("vertex "));
+
+  // The orchestrator goes; the gateway stays.
+  orchestrator_.Stop();
+  server_->Drain();
+  EXPECT_TRUE(client.Infer("toy", "", "x", 1).ok());
+
+  // A service goes: one clear line.
+  services_[1]->Kill();
+  const auto down = client.Infer("toy", "", "x", 1);
+  EXPECT_TRUE(absl::IsUnavailable(down.status())) << down.status();
+  EXPECT_THAT(std::string(down.status().message()), HasSubstr("at " + Target("b")));
+}
+
+TEST_F(GatewayTest, ASwapDropsNothingAndMixesNothing) {
+  orchestrator_.Publish(Snapshot(1));
+  ASSERT_TRUE(testing::WaitUntilReady(Target("gateway"), *gateway_)) << gateway_->Log();
+  std::atomic<bool> stop{false};
+  std::atomic<int> requests{0};
+  std::atomic<int> faults{0};
+  std::set<std::string> seen;
+  std::thread load([&] {
+    ToyClient client(Target("gateway"));
+    while (!stop) {
+      const auto response = client.Infer("toy", "", "x", 1);
+      ++requests;
+      if (!response.ok()) {
+        ++faults;
+        continue;
+      }
+      seen.insert(response->model_version());
+      const double slope = response->model_version() == "1" ? 2 : 3;
+      if (std::abs(Numbers(*response)["right"] - slope) > 0.05) ++faults;
+    }
+  });
+  for (int swap = 0; swap < 10; ++swap) {
+    const int before = requests;
+    while (requests < before + 10) std::this_thread::yield();
+    orchestrator_.Publish(Snapshot(1 + (swap + 1) % 2));
+  }
+  const int before = requests;
+  while (requests < before + 10) std::this_thread::yield();
+  stop = true;
+  load.join();
+  EXPECT_EQ(faults, 0);
+  EXPECT_EQ(seen.size(), 2u);
+}
+
+TEST_F(GatewayTest, BeforeTheFirstReleaseItSaysSo) {
+  orchestrator_.Publish(Snapshot(0));
+  ASSERT_TRUE(testing::WaitUntilLive(Target("gateway"))) << gateway_->Log();
+  ToyClient client(Target("gateway"));
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  absl::Status status = client.Infer("toy", "", "x", 1).status();
+  while (absl::IsUnavailable(status) && std::chrono::steady_clock::now() < give_up) {
+    status = client.Infer("toy", "", "x", 1).status();
+  }
+  EXPECT_TRUE(absl::IsNotFound(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("no live release"));
+}
+
+}  // namespace
+}  // namespace backfire

@@ -1,0 +1,146 @@
+#include "services/runtime/job_runner.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+
+#include "services/base/file.h"
+#include "tests/support/temporary_directory.h"
+
+namespace backfire::runtime {
+namespace {
+
+v1::TrainRequest Request(const std::string& id, int64_t seed = 1) {
+  v1::TrainRequest request;
+  request.set_request_id(id);
+  request.set_seed(seed);
+  return request;
+}
+
+// Works until it is told to stop or to finish.
+class Work {
+ public:
+  JobRunner::Execute execute() {
+    return [this](const JobRequest&, const std::filesystem::path&, JobContext& context,
+                  v1::Job& result) -> absl::Status {
+      ++started_;
+      while (!finish_) {
+        if (context.cancelled()) return absl::CancelledError("told to stop");
+        std::this_thread::yield();
+      }
+      result.mutable_version()->set_digest("done");
+      return absl::OkStatus();
+    };
+  }
+  void Finish() { finish_ = true; }
+  int started() const { return started_; }
+
+ private:
+  std::atomic<bool> finish_{false};
+  std::atomic<int> started_{0};
+};
+
+class JobRunnerTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<JobRunner> Open(const JobRunner::Execute& execute, int max_waiting = 100) {
+    auto runner = JobRunner::Open({directory_.path(), 1, max_waiting}, execute);
+    EXPECT_TRUE(runner.ok()) << runner.status();
+    return *std::move(runner);
+  }
+  static v1::Job WaitForEnd(JobRunner& runner, const std::string& name) {
+    v1::Job last;
+    EXPECT_TRUE(runner
+                    .Watch(name,
+                           [&](const v1::Job& job) {
+                             last = job;
+                             return true;
+                           })
+                    .ok());
+    return last;
+  }
+  backfire::testing::TemporaryDirectory directory_;
+};
+
+TEST_F(JobRunnerTest, TheSameRequestIsTheSameJob) {
+  Work work;
+  const auto runner = Open(work.execute());
+  ASSERT_TRUE(runner->Start(Request("a/b")).ok());
+  v1::TrainRequest moved = Request("a/b");
+  (*moved.mutable_endpoints()->mutable_by_model())["models/p"] = "elsewhere:1";
+  EXPECT_TRUE(runner->Start(moved).ok());
+  EXPECT_TRUE(absl::IsAlreadyExists(runner->Start(Request("a/b", 2)).status()));
+  work.Finish();
+  EXPECT_EQ(WaitForEnd(*runner, "jobs/a/b").state(), v1::Job::SUCCEEDED);
+  EXPECT_EQ(runner->Start(Request("a/b"))->version().digest(), "done");
+  EXPECT_EQ(work.started(), 1);
+}
+
+TEST_F(JobRunnerTest, RefusesMalformedRequestIds) {
+  Work work;
+  const auto runner = Open(work.execute());
+  for (const std::string& id : {std::string(), std::string("a b"), std::string(129, 'a')}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(runner->Start(Request(id)).status())) << id;
+  }
+}
+
+TEST_F(JobRunnerTest, AJobThatRanWhenTheProcessEndedRunsAgain) {
+  Work first;
+  {
+    const auto runner = Open(first.execute());
+    ASSERT_TRUE(runner->Start(Request("a")).ok());
+    while (first.started() == 0) std::this_thread::yield();
+  }
+  Work second;
+  second.Finish();
+  const auto runner = Open(second.execute());
+  EXPECT_EQ(WaitForEnd(*runner, "jobs/a").version().digest(), "done");
+}
+
+TEST_F(JobRunnerTest, AnEndedJobIsRememberedAndNotRunAgain) {
+  Work work;
+  work.Finish();
+  {
+    const auto runner = Open(work.execute());
+    ASSERT_TRUE(runner->Start(Request("a")).ok());
+    WaitForEnd(*runner, "jobs/a");
+  }
+  const auto runner = Open(work.execute());
+  EXPECT_EQ(runner->Get("jobs/a")->state(), v1::Job::SUCCEEDED);
+  EXPECT_EQ(work.started(), 1);
+}
+
+TEST_F(JobRunnerTest, CancelReachesTheWorkerAndThoseThatWait) {
+  Work work;
+  const auto runner = Open(work.execute());
+  ASSERT_TRUE(runner->Start(Request("running")).ok());
+  ASSERT_TRUE(runner->Start(Request("waiting")).ok());
+  while (work.started() == 0) std::this_thread::yield();
+  EXPECT_EQ(runner->Cancel("jobs/waiting")->state(), v1::Job::CANCELLED);
+  ASSERT_TRUE(runner->Cancel("jobs/running").ok());
+  EXPECT_EQ(WaitForEnd(*runner, "jobs/running").state(), v1::Job::CANCELLED);
+  EXPECT_EQ(work.started(), 1);
+  EXPECT_TRUE(absl::IsNotFound(runner->Cancel("jobs/none").status()));
+}
+
+TEST_F(JobRunnerTest, AFailureKeepsItsCodeAndReason) {
+  const auto runner = Open([](const JobRequest&, const std::filesystem::path&, JobContext&,
+                              v1::Job&) { return absl::DataLossError("the file is gone"); });
+  ASSERT_TRUE(runner->Start(Request("a")).ok());
+  const v1::Job job = WaitForEnd(*runner, "jobs/a");
+  EXPECT_EQ(job.state(), v1::Job::FAILED);
+  EXPECT_EQ(job.error_code(), static_cast<int>(absl::StatusCode::kDataLoss));
+  EXPECT_EQ(job.error_message(), "the file is gone");
+}
+
+TEST_F(JobRunnerTest, TheQueueIsBounded) {
+  Work work;
+  const auto runner = Open(work.execute(), 1);
+  ASSERT_TRUE(runner->Start(Request("a")).ok());
+  while (work.started() == 0) std::this_thread::yield();
+  ASSERT_TRUE(runner->Start(Request("b")).ok());
+  EXPECT_TRUE(absl::IsResourceExhausted(runner->Start(Request("c")).status()));
+}
+
+}  // namespace
+}  // namespace backfire::runtime
