@@ -1,0 +1,85 @@
+#include "orchestrator/cli/command_line.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <ostream>
+
+#include "absl/strings/str_cat.h"
+
+namespace backfire::cli {
+namespace {
+
+constexpr char kFooter[] =
+    "`backfire NAME ...` runs the program backfire-NAME beside it for any other NAME: `demo`, "
+    "`vision`.\n\nExit codes: 0 done; 1 --gate refuses; 2 wrong usage or input; 3 a peer is "
+    "unavailable; 4 right request, wrong state; 5 failed; 6 --gate can't decide; 130 interrupted.\n"
+    "Example: backfire up deploy/systems/stereo.yaml && backfire update watch baseline";
+
+std::unique_ptr<CLI::App> MakeApp(Session& session) {
+  auto app = std::make_unique<CLI::App>(
+      "Says whether a better model makes the system worse that it is part of", "backfire");
+  app->footer(kFooter);
+  app->require_subcommand(1);
+  AddMeshCommands(*app, session);
+  AddSystemCommands(*app, session);
+  AddUpdateCommands(*app, session);
+  AddReleaseCommands(*app, session);
+  return app;
+}
+
+bool IsBuiltIn(const CLI::App& app, const std::string& name) {
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (command->get_name() == name) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+ExitCode RunCommandLine(Session& session, const std::vector<std::string>& arguments) {
+  const std::unique_ptr<CLI::App> app = MakeApp(session);
+  if (!arguments.empty() && arguments[0].rfind('-', 0) != 0 && !IsBuiltIn(*app, arguments[0])) {
+    *session.err << "backfire: no command \"" << arguments[0] << "\": neither built in nor a "
+                 << "program backfire-" << arguments[0] << " in "
+                 << session.program_directory.string() << "; see `backfire --help`\n";
+    return ExitCode::kBadInput;
+  }
+  try {
+    // CLI11 takes them from the back.
+    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+    app->parse(std::move(reversed));
+  } catch (const CLI::ParseError& error) {
+    // CLI11 has exit codes of its own; ours are documented.
+    return app->exit(error, *session.out, *session.err) == 0 ? ExitCode::kOk : ExitCode::kBadInput;
+  }
+  const absl::StatusOr<ExitCode> result = session.action();
+  if (result.ok()) return *result;
+  *session.err << "backfire: " << std::string(result.status().message()) << std::endl;
+  return ExitCodeOf(result.status());
+}
+
+std::optional<std::filesystem::path> ExternalCommand(const std::filesystem::path& program_directory,
+                                                     const std::vector<std::string>& arguments) {
+  if (arguments.empty() || arguments[0].empty() || arguments[0][0] == '-') return std::nullopt;
+  if (arguments[0].find('/') != std::string::npos) return std::nullopt;
+  Session unused;
+  const std::unique_ptr<CLI::App> app = MakeApp(unused);
+  if (IsBuiltIn(*app, arguments[0])) return std::nullopt;
+  std::filesystem::path program = program_directory / absl::StrCat("backfire-", arguments[0]);
+  if (::access(program.c_str(), X_OK) != 0) return std::nullopt;
+  return program;
+}
+
+std::filesystem::path DefaultDataDirectory(const char* xdg_state_home, const char* home) {
+  if (xdg_state_home != nullptr && xdg_state_home[0] == '/') {
+    return std::filesystem::path(xdg_state_home) / "backfire";
+  }
+  if (home != nullptr && home[0] == '/') {
+    return std::filesystem::path(home) / ".local" / "state" / "backfire";
+  }
+  return ".backfire";
+}
+
+}  // namespace backfire::cli

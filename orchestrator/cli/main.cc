@@ -1,0 +1,36 @@
+// backfire: starts a mesh, proposes updates, shows verdicts. Exit codes: exit_code.h.
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "orchestrator/cli/command_line.h"
+
+int main(int argc, char** argv) {
+  using backfire::cli::ExitCode;
+  std::error_code error;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) {
+    std::cerr << "backfire: /proc/self/exe: " << error.message() << "\n";
+    return static_cast<int>(ExitCode::kFailed);
+  }
+  backfire::cli::Session session;
+  session.out = &std::cout;
+  session.err = &std::cerr;
+  session.program_directory = self.parent_path();
+  session.data_directory =
+      backfire::cli::DefaultDataDirectory(std::getenv("XDG_STATE_HOME"), std::getenv("HOME"));
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (const auto program = backfire::cli::ExternalCommand(session.program_directory, arguments)) {
+    argv[1] = const_cast<char*>(program->c_str());
+    ::execv(program->c_str(), argv + 1);
+    std::cerr << "backfire: cannot run " << program->string() << ": " << std::strerror(errno)
+              << "\n";
+    return static_cast<int>(ExitCode::kFailed);
+  }
+  return static_cast<int>(backfire::cli::RunCommandLine(session, arguments));
+}

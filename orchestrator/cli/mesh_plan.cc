@@ -1,0 +1,203 @@
+#include "orchestrator/cli/mesh_plan.h"
+
+#include <google/protobuf/util/json_util.h>
+#include <google/protobuf/util/message_differencer.h>
+#include <netdb.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "services/base/file.h"
+#include "services/base/status.h"
+
+namespace backfire::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct HostPort {
+  std::string host;
+  int port = 0;
+};
+
+/// `localhost:7001`, `[::1]:7001`. INVALID_ARGUMENT: something else.
+absl::StatusOr<HostPort> ParseHostPort(const std::string& endpoint) {
+  const size_t colon = endpoint.rfind(':');
+  HostPort parsed;
+  if (colon == std::string::npos || colon == 0 ||
+      !absl::SimpleAtoi(endpoint.substr(colon + 1), &parsed.port) || parsed.port < 1 ||
+      parsed.port > 65535) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("an endpoint must be HOST:PORT or unix:PATH: got \"", endpoint, "\""));
+  }
+  parsed.host = endpoint.substr(0, colon);
+  if (absl::StartsWith(parsed.host, "[") && absl::EndsWith(parsed.host, "]")) {
+    parsed.host = parsed.host.substr(1, parsed.host.size() - 2);
+  }
+  return parsed;
+}
+
+MeshProcess MakeProcess(const MeshOptions& options, const std::string& name,
+                        const std::string& program, const std::string& endpoint) {
+  MeshProcess process;
+  process.set_name(name);
+  const bool has_path = program.find('/') != std::string::npos;
+  process.set_program(
+      (has_path ? fs::path(program) : options.program_directory / program).string());
+  process.set_endpoint(endpoint);
+  process.set_metrics_endpoint(MetricsEndpoint(endpoint));
+  process.add_arguments(absl::StrCat("--listen=", endpoint));
+  // Left out where there is none: CLI11 takes the argument after `--flag=` for its value.
+  if (!process.metrics_endpoint().empty()) {
+    process.add_arguments(absl::StrCat("--metrics-listen=", process.metrics_endpoint()));
+  }
+  return process;
+}
+
+void AddDataDirectory(MeshProcess& process, const MeshOptions& options, const fs::path& relative) {
+  process.add_arguments(absl::StrCat("--data-dir=", (options.data_directory / relative).string()));
+}
+
+std::string LogPath(const MeshOptions& options, const fs::path& relative) {
+  return (options.data_directory / "logs" / relative).string() + ".log";
+}
+
+}  // namespace
+
+std::string MetricsEndpoint(const std::string& endpoint) {
+  if (absl::StartsWith(endpoint, "unix:")) return "";
+  const absl::StatusOr<HostPort> parsed = ParseHostPort(endpoint);
+  if (!parsed.ok() || parsed->port > 65535 - 1000) return "";
+  return absl::StrCat(endpoint.substr(0, endpoint.rfind(':')), ":", parsed->port + 1000);
+}
+
+absl::StatusOr<Mesh> PlanMesh(const v1::System& system, const MeshOptions& options) {
+  Mesh mesh;
+  mesh.set_system(system.name());
+  std::vector<std::string> faults;
+  std::map<std::string, std::string> user_of;  // Endpoint -> who listens there.
+  std::map<std::string, int> position_of;      // Endpoint -> in mesh.processes.
+  std::map<std::string, const v1::Process*> process_of;
+  for (int i = 0; i < system.vertices_size(); ++i) {
+    const v1::Vertex& vertex = system.vertices(i);
+    if (!vertex.has_process()) continue;
+    const std::string field = absl::StrCat("vertices[", i, "]");
+    const auto [known, is_new] = process_of.emplace(vertex.endpoint(), &vertex.process());
+    if (!is_new) {
+      if (!google::protobuf::util::MessageDifferencer::Equals(*known->second, vertex.process())) {
+        faults.push_back(absl::StrCat(field, ".process: must equal that of vertex \"",
+                                      user_of[vertex.endpoint()],
+                                      "\", which has the same endpoint ", vertex.endpoint()));
+      }
+      mesh.mutable_processes(position_of[vertex.endpoint()])->add_vertices(vertex.name());
+      continue;
+    }
+    if (vertex.process().program().empty()) {
+      faults.push_back(absl::StrCat(field, ".process.program: must not be empty"));
+    }
+    user_of[vertex.endpoint()] = vertex.name();
+    position_of[vertex.endpoint()] = mesh.processes_size();
+    MeshProcess& process = *mesh.add_processes();
+    process = MakeProcess(options, vertex.name(), vertex.process().program(), vertex.endpoint());
+    AddDataDirectory(process, options, fs::path("services") / vertex.name());
+    process.mutable_arguments()->MergeFrom(vertex.process().arguments());
+    process.add_vertices(vertex.name());
+    process.set_log(LogPath(options, fs::path("services") / vertex.name()));
+  }
+  MeshProcess& orchestrator = *mesh.add_processes();
+  orchestrator = MakeProcess(options, "orchestrator", "orchestrator", options.orchestrator);
+  AddDataDirectory(orchestrator, options, "orchestrator");
+  orchestrator.set_log(LogPath(options, "orchestrator"));
+  MeshProcess& gateway = *mesh.add_processes();
+  gateway = MakeProcess(options, "gateway", "gateway", options.gateway);
+  gateway.add_arguments(absl::StrCat("--orchestrator=", options.orchestrator));
+  gateway.set_log(LogPath(options, "gateway"));
+
+  std::map<std::string, std::string> listeners;  // Address -> process.
+  for (const MeshProcess& process : mesh.processes()) {
+    if (!process.program().empty() && ::access(process.program().c_str(), X_OK) != 0) {
+      faults.push_back(absl::StrCat(process.name(), ": cannot run the program ", process.program(),
+                                    ": ", std::strerror(errno)));
+    }
+    if (!absl::StartsWith(process.endpoint(), "unix:")) {
+      if (const auto parsed = ParseHostPort(process.endpoint()); !parsed.ok()) {
+        faults.push_back(absl::StrCat(process.name(), ": ", parsed.status().message()));
+      }
+    }
+    for (const std::string& address : {process.endpoint(), process.metrics_endpoint()}) {
+      if (address.empty()) continue;
+      const auto [other, is_new] = listeners.emplace(address, process.name());
+      if (!is_new) {
+        faults.push_back(
+            absl::StrCat(process.name(), ": ", address, " is also used by ", other->second));
+      }
+    }
+  }
+  if (!faults.empty()) return absl::InvalidArgumentError(absl::StrJoin(faults, "\n"));
+  return mesh;
+}
+
+absl::Status CheckEndpointIsFree(const std::string& endpoint) {
+  if (absl::StartsWith(endpoint, "unix:")) return absl::OkStatus();
+  BACKFIRE_ASSIGN_OR_RETURN(const HostPort wanted, ParseHostPort(endpoint));
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  if (const int error =
+          ::getaddrinfo(wanted.host.c_str(), std::to_string(wanted.port).c_str(), &hints, &found);
+      error != 0) {
+    return absl::InvalidArgumentError(absl::StrCat(endpoint, ": ", ::gai_strerror(error)));
+  }
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> addresses(found, ::freeaddrinfo);
+  for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {
+    const int descriptor = ::socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) continue;  // A machine without IPv6 still resolves ::1.
+    const int yes = 1;
+    // As gRPC does: connections of an ended server that linger on are no obstacle.
+    ::setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+    const int result = ::bind(descriptor, address->ai_addr, address->ai_addrlen);
+    const int error = errno;
+    ::close(descriptor);
+    if (result == 0 || error == EADDRNOTAVAIL) continue;
+    if (error == EADDRINUSE) {
+      return absl::FailedPreconditionError(absl::StrCat(endpoint, " is in use by another process"));
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot listen on ", endpoint, ": ", std::strerror(error)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WriteMesh(const fs::path& path, const Mesh& mesh) {
+  google::protobuf::util::JsonPrintOptions print;
+  print.add_whitespace = true;
+  print.preserve_proto_field_names = true;
+  std::string json;
+  if (const auto status = google::protobuf::util::MessageToJsonString(mesh, &json, print);
+      !status.ok()) {
+    return absl::InternalError(absl::StrCat("mesh to JSON: ", std::string(status.message())));
+  }
+  return WriteFileAtomically(path, json);
+}
+
+absl::StatusOr<Mesh> ReadMesh(const fs::path& path) {
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string json, ReadFile(path));
+  Mesh mesh;
+  if (const auto status = google::protobuf::util::JsonStringToMessage(json, &mesh); !status.ok()) {
+    return absl::DataLossError(
+        absl::StrCat(path.string(), ": malformed: ", std::string(status.message())));
+  }
+  return mesh;
+}
+
+}  // namespace backfire::cli

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "backfire/v1/orchestrator.grpc.pb.h"
+
+namespace backfire::cli {
+
+/// The orchestrator's public API, with deadlines. Messages of failed calls say which target.
+class OrchestratorClient {
+ public:
+  explicit OrchestratorClient(const std::string& target);
+
+  /// @param method  For instance `&Stub::GetUpdate`.
+  template <typename Request, typename Response>
+  absl::StatusOr<Response> Call(grpc::Status (v1::Orchestrator::Stub::*method)(grpc::ClientContext*,
+                                                                               const Request&,
+                                                                               Response*),
+                                const Request& request,
+                                absl::Duration timeout = absl::Seconds(30)) {
+    grpc::ClientContext context;
+    SetDeadline(context, timeout);
+    Response response;
+    const grpc::Status status = ((*stub_).*method)(&context, request, &response);
+    if (!status.ok()) return Explain(status);
+    return response;
+  }
+
+  /// Resolves how people name updates: `3`, `updates/3`, `latest`, `baseline` (of the current
+  /// system). INVALID_ARGUMENT: something else. NOT_FOUND: there is none yet.
+  absl::StatusOr<std::string> ResolveUpdate(const std::string& name);
+
+  /// Calls `on_change` with an update now and whenever it changed, until nothing can change it but
+  /// a person; returns it as it is then. Outlasts a restart of the orchestrator.
+  absl::StatusOr<v1::Update> WatchUpdate(const std::string& name,
+                                         const std::function<void(const v1::Update&)>& on_change);
+
+ private:
+  static void SetDeadline(grpc::ClientContext& context, absl::Duration timeout);
+  absl::Status Explain(const grpc::Status& status) const;
+
+  std::string target_;
+  std::unique_ptr<v1::Orchestrator::Stub> stub_;
+};
+
+/// `updates/3` of `3` or `updates/3`, by the collection's name. INVALID_ARGUMENT: neither.
+absl::StatusOr<std::string> ResourceName(const std::string& collection, const std::string& text);
+
+}  // namespace backfire::cli

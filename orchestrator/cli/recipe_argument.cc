@@ -1,0 +1,67 @@
+#include "orchestrator/cli/recipe_argument.h"
+
+#include <cmath>
+#include <map>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "services/base/digest.h"
+
+namespace backfire::cli {
+namespace {
+
+google::protobuf::Value ParseValue(const std::string& text) {
+  google::protobuf::Value value;
+  double number = 0;
+  // SimpleAtod also takes `inf` and `nan`, which JSON has not.
+  if (!text.empty() && (absl::ascii_isdigit(text[0]) || text[0] == '-') &&
+      absl::SimpleAtod(text, &number) && std::isfinite(number)) {
+    value.set_number_value(number);
+  } else if (text == "true" || text == "false") {
+    value.set_bool_value(text == "true");
+  } else {
+    value.set_string_value(text);
+  }
+  return value;
+}
+
+}  // namespace
+
+absl::StatusOr<v1::Recipe> MakeRecipe(const std::string& name,
+                                      const std::vector<std::string>& assignments) {
+  v1::Recipe recipe;
+  recipe.set_name(name);
+  auto& fields = *recipe.mutable_parameters()->mutable_fields();
+  for (const std::string& assignment : assignments) {
+    const size_t equals = assignment.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--set: must be NAME=VALUE: got \"", assignment, "\""));
+    }
+    const std::string key = assignment.substr(0, equals);
+    if (fields.contains(key)) {
+      return absl::InvalidArgumentError(absl::StrCat("--set: \"", key, "\" is given twice"));
+    }
+    fields[key] = ParseValue(assignment.substr(equals + 1));
+  }
+  return recipe;
+}
+
+std::string ProposalId(const std::string& vertex, const v1::Recipe& recipe, int replicates,
+                       const std::string& context, int attempt) {
+  Sha256 digest;
+  digest.UpdateField(vertex).UpdateField(recipe.name());
+  const auto& fields = recipe.parameters().fields();
+  for (const auto& [key, value] :
+       std::map<std::string, google::protobuf::Value>(fields.begin(), fields.end())) {
+    digest.UpdateField(key).UpdateField(value.SerializeAsString());
+  }
+  digest.UpdateField(absl::StrCat(replicates))
+      .UpdateField(context)
+      .UpdateField(absl::StrCat(attempt));
+  return absl::StrCat("cli-", digest.Finish().substr(0, 24));
+}
+
+}  // namespace backfire::cli

@@ -1,0 +1,49 @@
+#include "orchestrator/cli/session.h"
+
+#include <CLI/CLI.hpp>
+#include <ostream>
+
+#include "orchestrator/report/json_report.h"
+#include "services/base/status.h"
+
+namespace backfire::cli {
+
+absl::Status Session::Print(const google::protobuf::Message& message,
+                            const std::string& text) const {
+  if (!json()) {
+    *out << text << std::flush;
+    return absl::OkStatus();
+  }
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string document, report::ToJson(message));
+  *out << document << std::flush;
+  return absl::OkStatus();
+}
+
+CLI::App& AddCommand(CLI::App& parent, const std::string& name, const std::string& help) {
+  const size_t blank = help.find("\n\n");
+  CLI::App& command = *parent.add_subcommand(name, help.substr(0, blank));
+  command.footer(blank == std::string::npos ? "" : help.substr(blank + 2));
+  return command;
+}
+
+void AddDataDirectory(CLI::App& command, Session& session) {
+  command
+      .add_option("--data-dir", session.data_directory,
+                  "Where the mesh keeps versions, logs and state")
+      ->envname("BACKFIRE_DATA_DIR")
+      ->capture_default_str();
+}
+
+void AddOrchestrator(CLI::App& command, Session& session) {
+  command.add_option("--orchestrator", session.orchestrator, "The orchestrator's gRPC target")
+      ->envname("BACKFIRE_ORCHESTRATOR")
+      ->capture_default_str();
+}
+
+void AddFormat(CLI::App& command, Session& session) {
+  command.add_option("--format", session.format, "text, for people, or json, for programs")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+}
+
+}  // namespace backfire::cli

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <iosfwd>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "google/protobuf/message.h"
+#include "orchestrator/cli/exit_code.h"
+
+namespace CLI {
+class App;
+}
+
+namespace backfire::cli {
+
+/// What a run of `backfire` works with. Commands add themselves to the command line and set
+/// `action` when they are chosen; it runs after all arguments were read.
+struct Session {
+  std::ostream* out = nullptr;  ///< Answers.
+  std::ostream* err = nullptr;  ///< Progress and complaints.
+  bool out_is_terminal = false;
+  std::filesystem::path program_directory;  ///< Where `backfire` itself is.
+  std::filesystem::path data_directory;     ///< --data-dir.
+  std::string orchestrator = "localhost:7010";
+  std::string format = "text";  ///< `text` or `json`.
+  std::function<absl::StatusOr<ExitCode>()> action;
+
+  bool json() const { return format == "json"; }
+  /// Writes a message as JSON, or `text`, as --format says.
+  absl::Status Print(const google::protobuf::Message& message, const std::string& text) const;
+};
+
+/// Adds a command. `help` is a sentence; what follows a blank line in it, with the example, is
+/// shown below the options and only in the command's own help.
+CLI::App& AddCommand(CLI::App& parent, const std::string& name, const std::string& help);
+
+/// Add --data-dir, --orchestrator and --format to a command.
+void AddDataDirectory(CLI::App& command, Session& session);
+void AddOrchestrator(CLI::App& command, Session& session);
+void AddFormat(CLI::App& command, Session& session);
+
+/// Add the commands of a topic.
+void AddMeshCommands(CLI::App& app, Session& session);     ///< up, down, status.
+void AddSystemCommands(CLI::App& app, Session& session);   ///< system check, show, apply.
+void AddUpdateCommands(CLI::App& app, Session& session);   ///< update propose, watch, ...
+void AddReleaseCommands(CLI::App& app, Session& session);  ///< release list, rollback.
+
+}  // namespace backfire::cli

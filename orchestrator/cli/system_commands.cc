@@ -1,0 +1,101 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <ostream>
+
+#include "absl/strings/str_cat.h"
+#include "orchestrator/cli/orchestrator_client.h"
+#include "orchestrator/cli/session.h"
+#include "orchestrator/report/update_report.h"
+#include "orchestrator/system/system_file.h"
+#include "services/base/status.h"
+
+namespace backfire::cli {
+namespace {
+
+using Stub = v1::Orchestrator::Stub;
+
+absl::StatusOr<ExitCode> Check(const Session& session, const std::string& file, bool services) {
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::System system, system::LoadSystemFile(file));
+  v1::System checked = system;
+  if (services) {
+    OrchestratorClient orchestrator(session.orchestrator);
+    v1::ApplySystemRequest request;
+    *request.mutable_system() = system;
+    request.set_validate_only(true);
+    auto response = orchestrator.Call(&Stub::ApplySystem, request, absl::Seconds(120));
+    if (!response.ok()) return Annotate(response.status(), file);
+    checked = response->system();
+  }
+  BACKFIRE_RETURN_IF_ERROR(
+      session.Print(checked, absl::StrCat(file, ": ",
+                                          services ? "fine, and its services agree"
+                                                   : "fine by itself; --services asks them too",
+                                          "\n\n", report::SystemText(checked))));
+  return ExitCode::kOk;
+}
+
+absl::StatusOr<ExitCode> Show(const Session& session) {
+  OrchestratorClient orchestrator(session.orchestrator);
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::GetSystemResponse response,
+                            orchestrator.Call(&Stub::GetSystem, v1::GetSystemRequest()));
+  BACKFIRE_RETURN_IF_ERROR(session.Print(
+      response,
+      absl::StrCat(report::SystemText(response.system()), "\nrevision ", response.revision(),
+                   ", baseline ", response.baseline_update(), "\n")));
+  return ExitCode::kOk;
+}
+
+absl::StatusOr<ExitCode> Apply(const Session& session, const std::string& file,
+                               const std::string& dataset) {
+  BACKFIRE_ASSIGN_OR_RETURN(v1::System system, system::LoadSystemFile(file));
+  if (!dataset.empty()) system.set_dataset(dataset);
+  OrchestratorClient orchestrator(session.orchestrator);
+  v1::ApplySystemRequest request;
+  *request.mutable_system() = system;
+  const auto response = orchestrator.Call(&Stub::ApplySystem, request, absl::Seconds(120));
+  if (!response.ok()) return Annotate(response.status(), file);
+  BACKFIRE_RETURN_IF_ERROR(session.Print(
+      *response, absl::StrCat("system ", response->system().name(), " is in force, revision ",
+                              response->revision(), "; baseline ", response->update(), "\n")));
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+void AddSystemCommands(CLI::App& app, Session& session) {
+  auto& topic = AddCommand(app, "system", "Check, apply or show a system of models");
+  topic.require_subcommand(1);
+  const auto file = std::make_shared<std::string>();
+  const auto services = std::make_shared<bool>(false);
+  const auto dataset = std::make_shared<std::string>();
+
+  auto& check = AddCommand(topic, "check",
+                           "Report every fault of a system file, and change nothing\n\n"
+                           "Example: backfire system check deploy/systems/stereo.yaml --services");
+  check.add_option("file", *file, "The system's YAML file")->required();
+  check.add_flag("--services", *services, "Also check against the services, which must be up");
+  AddOrchestrator(check, session);
+  AddFormat(check, session);
+  check.callback([&session, file, services] {
+    session.action = [&session, file, services] { return Check(session, *file, *services); };
+  });
+
+  auto& apply = AddCommand(topic, "apply",
+                           "Make a system the current one, which trains its baseline\n\n"
+                           "Example: backfire system apply deploy/systems/stereo.yaml");
+  apply.add_option("file", *file, "The system's YAML file")->required();
+  apply.add_option("--dataset", *dataset, "URI to use instead of the file's `dataset`");
+  AddOrchestrator(apply, session);
+  AddFormat(apply, session);
+  apply.callback([&session, file, dataset] {
+    session.action = [&session, file, dataset] { return Apply(session, *file, *dataset); };
+  });
+
+  auto& show = AddCommand(topic, "show",
+                          "Show the current system\n\nExample: backfire system show --format json");
+  AddOrchestrator(show, session);
+  AddFormat(show, session);
+  show.callback([&session] { session.action = [&session] { return Show(session); }; });
+}
+
+}  // namespace backfire::cli

@@ -1,0 +1,255 @@
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <memory>
+#include <ostream>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "orchestrator/cli/orchestrator_client.h"
+#include "orchestrator/cli/recipe_argument.h"
+#include "orchestrator/cli/session.h"
+#include "orchestrator/cli/update_outcome.h"
+#include "orchestrator/cli/watch_view.h"
+#include "orchestrator/report/update_report.h"
+#include "services/base/status.h"
+
+namespace backfire::cli {
+namespace {
+
+using Stub = v1::Orchestrator::Stub;
+
+/// Options of all the update commands; each reads those that it declares.
+struct UpdateOptions {
+  std::string name;
+  std::string vertex;
+  std::string recipe;
+  std::vector<std::string> parameters;
+  int replicates = 0;
+  std::string request_id;
+  bool watch = false;
+  bool retry = false;
+  bool gate = false;
+  std::string field;
+  std::string reason;
+  bool override_verdict = false;
+};
+
+double SteadySeconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+absl::StatusOr<v1::Update> Get(OrchestratorClient& orchestrator, const std::string& name) {
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string resolved, orchestrator.ResolveUpdate(name));
+  v1::GetUpdateRequest request;
+  request.set_name(resolved);
+  return orchestrator.Call(&Stub::GetUpdate, request);
+}
+
+/// Watches an update to its end, prints what came of it, and says so in the exit code.
+absl::StatusOr<ExitCode> Watch(const Session& session, OrchestratorClient& orchestrator,
+                               v1::Update update, const UpdateOptions& options) {
+  if (options.retry && update.state() == v1::Update::FAILED) {
+    *session.err << update.name() << " had failed (" << update.error_message() << "): going on\n";
+    v1::RetryUpdateRequest request;
+    request.set_name(update.name());
+    BACKFIRE_ASSIGN_OR_RETURN(update, orchestrator.Call(&Stub::RetryUpdate, request));
+  }
+  {
+    WatchView view(*session.err, TerminalColumns());
+    BACKFIRE_ASSIGN_OR_RETURN(
+        update, orchestrator.WatchUpdate(update.name(), [&view](const v1::Update& change) {
+          view.Show(change, SteadySeconds());
+        }));
+  }
+  BACKFIRE_RETURN_IF_ERROR(session.Print(update, report::UpdateText(update)));
+  return ExitCodeOf(update, options.gate);
+}
+
+/// Proposes, or finds what was proposed before; a proposal whose predecessor came to nothing is
+/// new.
+absl::StatusOr<v1::Update> FindOrPropose(OrchestratorClient& orchestrator,
+                                         const UpdateOptions& options) {
+  v1::ProposeUpdateRequest request;
+  request.set_vertex(options.vertex);
+  request.set_replicates(options.replicates);
+  BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_recipe(),
+                            MakeRecipe(options.recipe, options.parameters));
+  if (!options.request_id.empty()) {
+    request.set_request_id(options.request_id);
+    return orchestrator.Call(&Stub::ProposeUpdate, request, absl::Seconds(120));
+  }
+  BACKFIRE_ASSIGN_OR_RETURN(const auto releases,
+                            orchestrator.Call(&Stub::ListReleases, v1::ListReleasesRequest()));
+  std::string live;
+  for (const v1::Release& release : releases.releases()) {
+    if (release.state() == v1::Release::LIVE) live = release.name();
+  }
+  for (int attempt = 0;; ++attempt) {
+    request.set_request_id(
+        ProposalId(options.vertex, request.recipe(), options.replicates, live, attempt));
+    BACKFIRE_ASSIGN_OR_RETURN(v1::Update update,
+                              orchestrator.Call(&Stub::ProposeUpdate, request, absl::Seconds(120)));
+    if (update.state() != v1::Update::CANCELLED && update.state() != v1::Update::REJECTED) {
+      return update;
+    }
+  }
+}
+
+absl::StatusOr<ExitCode> Propose(const Session& session, const UpdateOptions& options) {
+  OrchestratorClient orchestrator(session.orchestrator);
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update, FindOrPropose(orchestrator, options));
+  if (options.watch || options.gate) return Watch(session, orchestrator, update, options);
+  BACKFIRE_RETURN_IF_ERROR(session.Print(update, report::UpdateText(update)));
+  return ExitCode::kOk;
+}
+
+absl::StatusOr<ExitCode> Show(const Session& session, const UpdateOptions& options) {
+  OrchestratorClient orchestrator(session.orchestrator);
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update, Get(orchestrator, options.name));
+  if (!options.field.empty()) {
+    BACKFIRE_ASSIGN_OR_RETURN(const std::string text, UpdateField(update, options.field));
+    *session.out << text << "\n";
+    return ExitCode::kOk;
+  }
+  BACKFIRE_RETURN_IF_ERROR(session.Print(update, report::UpdateText(update)));
+  return ExitCodeOf(update, options.gate);
+}
+
+absl::StatusOr<ExitCode> List(const Session& session) {
+  OrchestratorClient orchestrator(session.orchestrator);
+  v1::ListUpdatesRequest request;
+  v1::ListUpdatesResponse all;
+  do {
+    request.set_page_token(all.next_page_token());
+    BACKFIRE_ASSIGN_OR_RETURN(const v1::ListUpdatesResponse page,
+                              orchestrator.Call(&Stub::ListUpdates, request));
+    all.clear_next_page_token();
+    all.MergeFrom(page);
+  } while (!all.next_page_token().empty());
+  BACKFIRE_RETURN_IF_ERROR(session.Print(all, report::UpdateListText(all)));
+  return ExitCode::kOk;
+}
+
+absl::StatusOr<ExitCode> Cancel(const Session& session, const UpdateOptions& options) {
+  OrchestratorClient orchestrator(session.orchestrator);
+  v1::CancelUpdateRequest request;
+  BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(), orchestrator.ResolveUpdate(options.name));
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update,
+                            orchestrator.Call(&Stub::CancelUpdate, request));
+  BACKFIRE_RETURN_IF_ERROR(session.Print(update, report::UpdateText(update)));
+  return ExitCode::kOk;
+}
+
+absl::StatusOr<ExitCode> Retry(const Session& session, const UpdateOptions& options) {
+  OrchestratorClient orchestrator(session.orchestrator);
+  v1::RetryUpdateRequest request;
+  BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(), orchestrator.ResolveUpdate(options.name));
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update,
+                            orchestrator.Call(&Stub::RetryUpdate, request));
+  if (options.watch) return Watch(session, orchestrator, update, options);
+  BACKFIRE_RETURN_IF_ERROR(session.Print(update, report::UpdateText(update)));
+  return ExitCode::kOk;
+}
+
+absl::StatusOr<ExitCode> Promote(const Session& session, const UpdateOptions& options) {
+  OrchestratorClient orchestrator(session.orchestrator);
+  v1::PromoteUpdateRequest request;
+  BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(), orchestrator.ResolveUpdate(options.name));
+  request.set_override(options.override_verdict);
+  request.set_reason(options.reason);
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Release release,
+                            orchestrator.Call(&Stub::PromoteUpdate, request, absl::Seconds(120)));
+  BACKFIRE_RETURN_IF_ERROR(session.Print(release, absl::StrCat(release.name(), " is live\n")));
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+void AddUpdateCommands(CLI::App& app, Session& session) {
+  auto& topic = AddCommand(app, "update", "Propose a change of one model, and judge it");
+  topic.require_subcommand(1);
+  const auto options = std::make_shared<UpdateOptions>();
+  // Declares a command that runs `run` on the session and the options.
+  const auto add = [&](const std::string& name, const std::string& help, auto run) -> CLI::App& {
+    auto& command = AddCommand(topic, name, help);
+    AddOrchestrator(command, session);
+    AddFormat(command, session);
+    command.callback([&session, options, run] {
+      session.action = [&session, options, run] { return run(session, *options); };
+    });
+    return command;
+  };
+  const auto add_name = [&](CLI::App& command) {
+    command
+        .add_option("update", options->name,
+                    "NUMBER or updates/NUMBER, `latest`, or `baseline` of the current system")
+        ->required();
+  };
+  const auto add_gate = [&](CLI::App& command) {
+    command.add_flag("--gate", options->gate,
+                     "Exit 1 if the update harms or is no improvement, 6 if that is undecided");
+  };
+
+  auto& propose = add("propose",
+                      "Propose to replace a vertex's version by what a recipe trains\n\nThe same "
+                      "proposal again finds the same update.\nExample: backfire update propose "
+                      "--vertex disparity --recipe psmnet-disparity-mae --set steps=800 --watch",
+                      Propose);
+  propose.add_option("--vertex", options->vertex, "Which vertex is to change")->required();
+  propose.add_option("--recipe", options->recipe, "What it is to be trained by")->required();
+  propose.add_option("--set", options->parameters, "NAME=VALUE: a parameter of the recipe")
+      ->take_all();
+  propose.add_option("--replicates", options->replicates, "Training runs; 0: as the baseline has")
+      ->check(CLI::Range(0, 100));
+  propose.add_option("--request-id", options->request_id,
+                     "Names the proposal; by default a digest of what is proposed");
+  propose.add_flag("--watch", options->watch, "Show it until the verdict is there");
+  propose.add_flag("--retry", options->retry, "With --watch: go on if it failed before");
+  add_gate(propose);
+
+  add("list", "List updates, newest first\n\nExample: backfire update list",
+      [](const Session& list_session, const UpdateOptions&) { return List(list_session); });
+
+  auto& show = add("show",
+                   "Show an update: its progress, or its verdict\n\nExample: backfire update show "
+                   "latest --format json",
+                   Show);
+  add_name(show);
+  add_gate(show);
+  show.add_option("--field", options->field,
+                  "Print only this: name, state, release, baseline_release or verdict");
+
+  auto& watch = add("watch",
+                    "Show an update until nothing can change it but a person\n\nExample: backfire "
+                    "update watch baseline",
+                    [](const Session& watch_session,
+                       const UpdateOptions& watch_options) -> absl::StatusOr<ExitCode> {
+                      OrchestratorClient orchestrator(watch_session.orchestrator);
+                      BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update,
+                                                Get(orchestrator, watch_options.name));
+                      return Watch(watch_session, orchestrator, update, watch_options);
+                    });
+  add_name(watch);
+  add_gate(watch);
+  watch.add_flag("--retry", options->retry, "Go on first, if it has failed");
+
+  add_name(add("cancel", "Cancel an open update\n\nExample: backfire update cancel 3", Cancel));
+  auto& retry = add("retry",
+                    "Go on with a failed update from the step that failed\n\nExample: backfire "
+                    "update retry 3 --watch",
+                    Retry);
+  add_name(retry);
+  retry.add_flag("--watch", options->watch, "Show it until nothing can change it but a person");
+
+  auto& promote = add("promote",
+                      "Make an update's release the live one\n\nExample: backfire update promote 3 "
+                      "--override --reason 'harm is known and accepted'",
+                      Promote);
+  add_name(promote);
+  auto& override_flag = *promote.add_flag("--override", options->override_verdict,
+                                          "Although the verdict is not SAFE; needs --reason");
+  auto& reason = *promote.add_option("--reason", options->reason, "Kept with the release");
+  override_flag.needs(&reason);
+}
+
+}  // namespace backfire::cli

@@ -1,0 +1,38 @@
+#include "orchestrator/cli/update_outcome.h"
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace backfire::cli {
+
+ExitCode ExitCodeOf(const v1::Update& update, bool gate) {
+  if (update.state() == v1::Update::FAILED) return ExitCode::kFailed;
+  if (update.state() == v1::Update::CANCELLED) return ExitCode::kUndecided;
+  if (!gate || update.baseline()) return ExitCode::kOk;
+  if (!update.has_verdict()) return ExitCode::kUndecided;
+  const v1::Verdict& verdict = update.verdict();
+  if (verdict.harmed()) return ExitCode::kRefused;
+  switch (verdict.outcome()) {
+    case v1::Verdict::SAFE:
+      return ExitCode::kOk;
+    case v1::Verdict::SELF_DEFEATING:
+    case v1::Verdict::NOT_AN_IMPROVEMENT:
+      return ExitCode::kRefused;
+    default:
+      return ExitCode::kUndecided;
+  }
+}
+
+absl::StatusOr<std::string> UpdateField(const v1::Update& update, const std::string& field) {
+  if (field == "name") return update.name();
+  if (field == "state") return v1::Update::State_Name(update.state());
+  if (field == "release") return update.release();
+  if (field == "baseline_release") return update.baseline_release();
+  if (field == "verdict") {
+    return update.has_verdict() ? v1::Verdict::Outcome_Name(update.verdict().outcome()) : "";
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--field: must be name, state, release, baseline_release or verdict: got \"", field, "\""));
+}
+
+}  // namespace backfire::cli

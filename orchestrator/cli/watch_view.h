@@ -1,0 +1,36 @@
+#pragma once
+
+#include <iosfwd>
+
+#include "backfire/v1/orchestrator.pb.h"
+#include "orchestrator/report/progress_report.h"
+
+namespace backfire::cli {
+
+/// Shows a running update: redrawn in place on a terminal, else in lines that stay. One thread.
+class WatchView {
+ public:
+  /// @param out         Borrowed for the view's life.
+  /// @param columns     Of the terminal; 0: it is none.
+  explicit WatchView(std::ostream& out, int columns);
+  /// Removes what is drawn, so that a report can follow.
+  ~WatchView();
+  WatchView(const WatchView&) = delete;
+  WatchView& operator=(const WatchView&) = delete;
+
+  /// @param now_seconds  Of any steady clock.
+  void Show(const v1::Update& update, double now_seconds);
+
+ private:
+  void Erase();
+
+  std::ostream& out_;
+  const int columns_;
+  int drawn_lines_ = 0;
+  report::ProgressLog log_;
+};
+
+/// Width of the terminal that standard error is; 0: it is none.
+int TerminalColumns();
+
+}  // namespace backfire::cli

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+
+namespace backfire::report {
+
+/// Four significant digits, and never fewer than the integer part has: `0.8123`, `-61.25`, `1234`.
+/// `-` for NaN: there is no such number.
+std::string FormatNumber(double value);
+
+/// The same with a sign, for differences: `+0.8123`.
+std::string FormatSigned(double value);
+
+/// A time span for people: `0.4 s`, `42 s`, `3 min 05 s`, `2 h 10 min`. `-` for NaN or below 0.
+std::string FormatSeconds(double seconds);
+
+}  // namespace backfire::report

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace backfire::report {
+
+/// Columns of text: a heading each, numbers to the right, words to the left. One thread.
+class TextTable {
+ public:
+  enum class Align { kLeft, kRight };
+  struct Column {
+    std::string heading;
+    Align align = Align::kLeft;
+  };
+  explicit TextTable(std::vector<Column> columns) : columns_(std::move(columns)) {}
+
+  /// Adds a row. Missing cells are empty; more cells than columns are dropped.
+  void AddRow(std::vector<std::string> cells);
+
+  /// Heading, then rows, each `indent` spaces in and ended by a newline, without trailing spaces.
+  /// Columns that are empty in every row are left out. A table without rows is empty text.
+  std::string ToString(int indent = 0) const;
+
+ private:
+  std::vector<Column> columns_;
+  std::vector<std::vector<std::string>> rows_;
+};
+
+}  // namespace backfire::report

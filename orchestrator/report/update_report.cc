@@ -1,0 +1,164 @@
+#include "orchestrator/report/update_report.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include <cmath>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "orchestrator/report/numbers.h"
+#include "orchestrator/report/progress_report.h"
+#include "orchestrator/report/text_table.h"
+#include "orchestrator/report/verdict_report.h"
+
+namespace backfire::report {
+namespace {
+
+using Align = TextTable::Align;
+using v1::Step;
+using v1::Update;
+
+/// `name {"k":1}`, or just the name.
+std::string RecipeText(const v1::Recipe& recipe) {
+  if (recipe.parameters().fields().empty()) return recipe.name();
+  std::string parameters;
+  // A Struct always has a JSON form, NaN apart, which no recipe accepts.
+  if (!google::protobuf::util::MessageToJsonString(recipe.parameters(), &parameters).ok()) {
+    parameters = "{?}";
+  }
+  return absl::StrCat(recipe.name(), " ", parameters);
+}
+
+/// A map in the order of its keys: a protobuf map has none.
+std::string Joined(const google::protobuf::Map<std::string, std::string>& map,
+                   const std::string& separator) {
+  const std::map<std::string, std::string> sorted(map.begin(), map.end());
+  return absl::StrJoin(sorted, ", ", absl::PairFormatter(separator));
+}
+
+std::string MeanAndSpread(const std::vector<double>& values) {
+  double mean = 0;
+  for (const double value : values) mean += value / static_cast<double>(values.size());
+  if (values.size() < 2) return FormatNumber(mean);
+  double squares = 0;
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  return absl::StrCat(FormatNumber(mean), " +- ",
+                      FormatNumber(std::sqrt(squares / static_cast<double>(values.size() - 1))));
+}
+
+}  // namespace
+
+std::string UpdateTitle(const Update& update) {
+  if (update.baseline()) return "baseline";
+  return absl::StrCat(update.vertex(), " -> ", RecipeText(update.recipe()));
+}
+
+std::string EvaluationTable(const Update& update) {
+  struct Row {
+    std::string vertex, version, loss;
+    bool judged = false;
+    int64_t example_count = 0;
+    std::vector<double> values;  // By replicate.
+  };
+  std::vector<Row> rows;
+  for (const Step& step : update.steps()) {
+    if (step.kind() != Step::EVALUATE || step.state() != Step::SUCCEEDED) continue;
+    for (const v1::LossEstimate& loss : step.evaluation().losses()) {
+      if (!loss.slice().empty()) continue;
+      Row* row = nullptr;
+      for (Row& candidate : rows) {
+        if (candidate.vertex == step.vertex() && candidate.loss == loss.loss()) row = &candidate;
+      }
+      if (row == nullptr) {
+        rows.push_back({step.vertex(),
+                        step.version().name(),
+                        loss.loss(),
+                        loss.judged(),
+                        step.evaluation().example_count(),
+                        {}});
+        row = &rows.back();
+      }
+      row->values.push_back(loss.value());
+    }
+  }
+  TextTable table({{"vertex"},
+                   {"version"},
+                   {"loss"},
+                   {"value", Align::kRight},
+                   {"examples", Align::kRight},
+                   {"note"}});
+  for (const Row& row : rows) {
+    table.AddRow({row.vertex, row.version, row.loss, MeanAndSpread(row.values),
+                  absl::StrCat(row.example_count), row.judged ? "" : "not judged"});
+  }
+  return table.ToString(2);
+}
+
+std::string UpdateText(const Update& update) {
+  std::string text = absl::StrCat(update.name(), ": ", UpdateTitle(update), ", ",
+                                  Update::State_Name(update.state()), "\n");
+  if (!update.baseline_release().empty()) {
+    absl::StrAppend(&text, "Compared with ", update.baseline_release(), ".\n");
+  }
+  if (!update.release().empty()) absl::StrAppend(&text, "Made ", update.release(), ".\n");
+  double compute_seconds = 0;
+  for (const Step& step : update.steps()) compute_seconds += step.compute_seconds();
+  if (compute_seconds > 0) {
+    absl::StrAppend(&text, "Computed for ", FormatSeconds(compute_seconds), " in all.\n");
+  }
+  if (!update.error_message().empty())
+    absl::StrAppend(&text, "Failed: ", update.error_message(), "\n");
+  if (update.has_verdict()) {
+    return absl::StrCat(text, "\n", VerdictText(update.verdict()));
+  }
+  if (update.baseline()) {
+    const std::string table = EvaluationTable(update);
+    if (!table.empty()) {
+      absl::StrAppend(&text,
+                      "\nOn the test split (lower is better; an average precision is negated):\n",
+                      table);
+    }
+  }
+  if (!HasEnded(update)) {
+    absl::StrAppend(&text, "\n", absl::StrJoin(ProgressLines(update), "\n"), "\n");
+  }
+  return text;
+}
+
+std::string UpdateListText(const v1::ListUpdatesResponse& updates) {
+  TextTable table({{"update"}, {"what"}, {"state"}, {"verdict"}, {"release"}});
+  for (const Update& update : updates.updates()) {
+    table.AddRow({update.name(), UpdateTitle(update), Update::State_Name(update.state()),
+                  update.has_verdict() ? v1::Verdict::Outcome_Name(update.verdict().outcome()) : "",
+                  update.release()});
+  }
+  const std::string text = table.ToString();
+  return text.empty() ? "no updates\n" : text;
+}
+
+std::string ReleaseListText(const v1::ListReleasesResponse& releases) {
+  TextTable table({{"release"}, {"state"}, {"made by"}, {"versions"}, {"reason"}});
+  for (const v1::Release& release : releases.releases()) {
+    table.AddRow({release.name(), v1::Release::State_Name(release.state()), release.update(),
+                  Joined(release.versions(), "="), release.reason()});
+  }
+  const std::string text = table.ToString();
+  return text.empty() ? "no releases\n" : text;
+}
+
+std::string SystemText(const v1::System& system) {
+  std::string text = absl::StrCat("system ", system.name(), "\n  dataset     ", system.dataset(),
+                                  "\n  replicates  ", system.replicates(), "\n  outputs     ",
+                                  Joined(system.outputs(), ": "), "\n\n");
+  TextTable table({{"vertex"}, {"endpoint"}, {"recipe"}, {"inputs"}});
+  for (const v1::Vertex& vertex : system.vertices()) {
+    table.AddRow({vertex.name(), vertex.endpoint(), RecipeText(vertex.recipe()),
+                  Joined(vertex.inputs(), ": ")});
+  }
+  return absl::StrCat(text, table.ToString(2));
+}
+
+}  // namespace backfire::report

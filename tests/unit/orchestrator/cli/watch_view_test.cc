@@ -1,0 +1,49 @@
+#include "orchestrator/cli/watch_view.h"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+namespace backfire::cli {
+namespace {
+
+v1::Update Open() {
+  v1::Update update;
+  update.set_name("updates/1");
+  update.set_baseline(true);
+  update.set_state(v1::Update::RETRAINING);
+  return update;
+}
+
+TEST(WatchViewTest, WritesLinesThatStayWhereThereIsNoTerminal) {
+  std::ostringstream out;
+  {
+    WatchView view(out, /*columns=*/0);
+    view.Show(Open(), 0);
+    view.Show(Open(), 1);
+  }
+  EXPECT_EQ(out.str(), "updates/1 (baseline)  RETRAINING  0/0 steps done\n");
+}
+
+TEST(WatchViewTest, RedrawsOnATerminalAndCleansUp) {
+  std::ostringstream out;
+  {
+    WatchView view(out, /*columns=*/80);
+    view.Show(Open(), 0);
+    view.Show(Open(), 1);
+  }
+  const std::string line = "updates/1 (baseline)  RETRAINING  0/0 steps done\n";
+  EXPECT_EQ(out.str(), line + "\x1b[1A\x1b[J" + line + "\x1b[1A\x1b[J");
+}
+
+TEST(WatchViewTest, CutsLinesThatWouldWrap) {
+  std::ostringstream out;
+  {
+    WatchView view(out, /*columns=*/20);
+    view.Show(Open(), 0);
+  }
+  EXPECT_EQ(out.str(), "updates/1 (baseline\n\x1b[1A\x1b[J");
+}
+
+}  // namespace
+}  // namespace backfire::cli

@@ -1,0 +1,93 @@
+#include "orchestrator/report/progress_report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace backfire::report {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using v1::Step;
+using v1::Update;
+
+Update Training(int64_t step_number) {
+  Update update;
+  update.set_name("updates/1");
+  update.set_baseline(true);
+  update.set_state(Update::TRAINING_CANDIDATE);
+  Step& step = *update.add_steps();
+  step.set_id("train/car/0");
+  step.set_kind(Step::TRAIN);
+  step.set_vertex("car");
+  step.set_state(Step::RUNNING);
+  step.mutable_progress()->set_stage("training");
+  step.mutable_progress()->set_step(step_number);
+  step.mutable_progress()->set_total_steps(300);
+  step.mutable_progress()->set_loss(0.5);
+  step.mutable_progress()->set_eta_seconds(80);
+  Step& waiting = *update.add_steps();
+  waiting.set_id("evaluate/car/0");
+  waiting.set_kind(Step::EVALUATE);
+  waiting.set_vertex("car");
+  waiting.set_state(Step::WAITING);
+  return update;
+}
+
+TEST(ProgressLinesTest, HasTheUpdateAndEachRunningStep) {
+  EXPECT_THAT(ProgressLines(Training(100)),
+              ElementsAre("updates/1 (baseline)  TRAINING_CANDIDATE  0/2 steps done",
+                          "  train car #0  training 100/300  loss 0.5000  1 min 20 s left"));
+}
+
+TEST(StepLineTest, LeavesOutWhatIsUnknown) {
+  Step step = Training(0).steps(0);
+  step.mutable_progress()->Clear();
+  step.mutable_progress()->set_loss(std::nan(""));
+  EXPECT_EQ(StepLine(step), "train car #0");
+}
+
+TEST(StepLineTest, AFinishedEvaluationShowsItsLosses) {
+  Step step;
+  step.set_kind(Step::EVALUATE_SWAPPED);
+  step.set_vertex("car");
+  step.set_replicate(2);
+  step.set_state(Step::SUCCEEDED);
+  step.set_compute_seconds(4);
+  v1::LossEstimate& loss = *step.mutable_evaluation()->add_losses();
+  loss.set_loss("ap_3d");
+  loss.set_value(-55);
+  EXPECT_EQ(StepLine(step), "evaluate swapped car #2  done in 4.0 s  ap_3d -55.00");
+}
+
+TEST(ProgressLogTest, TellsChangesAtOnceAndProgressAtItsPace) {
+  ProgressLog log(/*pace_seconds=*/10);
+  EXPECT_EQ(log.Next(Training(1), 0).size(), 2u);  // The update's state, and the step.
+  EXPECT_THAT(log.Next(Training(2), 5), IsEmpty());
+  EXPECT_THAT(log.Next(Training(3), 10),
+              ElementsAre("  train car #0  training 3/300  loss 0.5000  1 min 20 s left"));
+  Update update = Training(3);
+  update.mutable_steps(0)->set_state(Step::SUCCEEDED);
+  EXPECT_THAT(log.Next(update, 11), ElementsAre("  train car #0  done"));
+  EXPECT_THAT(log.Next(update, 100), IsEmpty());
+}
+
+TEST(HasEndedTest, OpenUpdatesHaveNot) {
+  Update update;
+  for (const Update::State open :
+       {Update::PROPOSED, Update::TRAINING_CANDIDATE, Update::EVALUATING_CANDIDATE,
+        Update::RETRAINING, Update::EVALUATING}) {
+    update.set_state(open);
+    EXPECT_FALSE(HasEnded(update)) << Update::State_Name(open);
+  }
+  for (const Update::State end :
+       {Update::DECIDED, Update::PROMOTED, Update::REJECTED, Update::FAILED, Update::CANCELLED}) {
+    update.set_state(end);
+    EXPECT_TRUE(HasEnded(update)) << Update::State_Name(end);
+  }
+}
+
+}  // namespace
+}  // namespace backfire::report
