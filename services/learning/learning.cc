@@ -1,0 +1,201 @@
+// Device, tensors and weights in one translation unit: LibTorch's headers cost more than the code.
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <torch/torch.h>
+
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "services/learning/device.h"
+#include "services/learning/torch_tensor.h"
+#include "services/learning/weights.h"
+
+// Absent where LibTorch was built with another BLAS.
+extern "C" void openblas_set_num_threads(int threads) __attribute__((weak));
+
+namespace backfire::learning {
+namespace {
+
+constexpr std::string_view kMagic = "backfire-weights-1\n";
+
+torch::ScalarType ScalarTypeOf(runtime::Datatype datatype) {
+  switch (datatype) {
+    case runtime::Datatype::kUint8:
+      return torch::kUInt8;
+    case runtime::Datatype::kInt64:
+      return torch::kInt64;
+    case runtime::Datatype::kFp64:
+      return torch::kFloat64;
+    default:
+      return torch::kFloat32;
+  }
+}
+
+std::map<std::string, torch::Tensor> NamedTensors(const torch::nn::Module& module) {
+  std::map<std::string, torch::Tensor> tensors;
+  for (const auto& parameter : module.named_parameters()) {
+    tensors.emplace(parameter.key(), parameter.value());
+  }
+  for (const auto& buffer : module.named_buffers()) tensors.emplace(buffer.key(), buffer.value());
+  return tensors;
+}
+
+void PutNumber(int64_t number, std::string& out) {
+  out.append(reinterpret_cast<const char*>(&number), sizeof(number));
+}
+
+class Reader {
+ public:
+  explicit Reader(std::string_view bytes) : rest_(bytes) {}
+  std::string_view Take(int64_t count) {
+    if (count < 0 || count > static_cast<int64_t>(rest_.size())) ok_ = false;
+    if (!ok_) return {};
+    const std::string_view taken = rest_.substr(0, static_cast<size_t>(count));
+    rest_.remove_prefix(static_cast<size_t>(count));
+    return taken;
+  }
+  int64_t Number() {
+    int64_t number = 0;
+    const std::string_view bytes = Take(sizeof(number));
+    if (ok_) std::memcpy(&number, bytes.data(), sizeof(number));
+    return number;
+  }
+  bool ok() const { return ok_; }
+  bool at_end() const { return rest_.empty(); }
+
+ private:
+  std::string_view rest_;
+  bool ok_ = true;
+};
+
+template <typename T>
+absl::Status CheckAllFinite(const T* values, int64_t count, const std::string& name) {
+  for (int64_t i = 0; i < count; ++i) {
+    if (std::isfinite(values[i])) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("input \"", name, "\": element ", i, " must be finite: got ", values[i]));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<torch::Device> ChooseDevice(const DeviceOptions& options) {
+  if (options.device == "auto") {
+    return torch::Device(torch::cuda::is_available() ? torch::kCUDA : torch::kCPU);
+  }
+  if (options.device == "cpu") return torch::Device(torch::kCPU);
+  absl::string_view rest = options.device;
+  int index = 0;
+  if (!absl::ConsumePrefix(&rest, "cuda:") || !absl::SimpleAtoi(rest, &index) || index < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--device must be auto, cpu or cuda:N: got \"", options.device, "\""));
+  }
+  if (index >= static_cast<int>(torch::cuda::device_count())) {
+    return absl::InvalidArgumentError(absl::StrCat("--device: there is no ", options.device,
+                                                   "; this machine has ",
+                                                   torch::cuda::device_count(), " CUDA devices"));
+  }
+  return torch::Device(torch::kCUDA, static_cast<torch::DeviceIndex>(index));
+}
+
+std::string NumericFingerprint() {
+  // The configuration names the CPU capability that kernels dispatch on.
+  return absl::StrCat("libtorch ", TORCH_VERSION, "\n", at::show_config());
+}
+
+void UseThreads(int threads) {
+  at::set_num_threads(threads);
+  if (openblas_set_num_threads != nullptr) openblas_set_num_threads(threads);
+}
+
+torch::Tensor ViewOf(const runtime::Tensor& tensor) {
+  // LibTorch has no view of constant memory; nobody writes through this one.
+  return torch::from_blob(const_cast<char*>(tensor.data.data()), tensor.shape,
+                          torch::TensorOptions().dtype(ScalarTypeOf(tensor.datatype)));
+}
+
+runtime::Tensor ToFp32(const torch::Tensor& tensor) {
+  const torch::Tensor values = tensor.detach().to(torch::kCPU, torch::kFloat32).contiguous();
+  runtime::Tensor result =
+      runtime::MakeTensor(runtime::Datatype::kFp32, {values.sizes().begin(), values.sizes().end()});
+  if (!result.data.empty()) {
+    std::memcpy(result.data.data(), values.data_ptr<float>(), result.data.size());
+  }
+  return result;
+}
+
+absl::Status CheckFinite(const runtime::Tensor& tensor, const std::string& name) {
+  if (tensor.datatype == runtime::Datatype::kFp32) {
+    return CheckAllFinite(tensor.As<float>(), tensor.ElementCount(), name);
+  }
+  if (tensor.datatype == runtime::Datatype::kFp64) {
+    return CheckAllFinite(tensor.As<double>(), tensor.ElementCount(), name);
+  }
+  return absl::OkStatus();
+}
+
+std::string SaveWeights(const torch::nn::Module& module) {
+  const auto tensors = NamedTensors(module);
+  std::string bytes(kMagic);
+  PutNumber(static_cast<int64_t>(tensors.size()), bytes);
+  for (const auto& [name, tensor] : tensors) {
+    const torch::Tensor values = tensor.detach().to(torch::kCPU).contiguous();
+    PutNumber(static_cast<int64_t>(name.size()), bytes);
+    bytes += name;
+    bytes += static_cast<char>(values.scalar_type());
+    PutNumber(values.dim(), bytes);
+    for (const int64_t size : values.sizes()) PutNumber(size, bytes);
+    bytes.append(static_cast<const char*>(values.data_ptr()), values.nbytes());
+  }
+  return bytes;
+}
+
+absl::Status LoadWeights(const std::string& bytes, torch::nn::Module& module) {
+  const absl::Status truncated = absl::DataLossError("the weights are truncated or no weights");
+  Reader reader(bytes);
+  if (reader.Take(static_cast<int64_t>(kMagic.size())) != kMagic) return truncated;
+  auto expected = NamedTensors(module);
+  const int64_t count = reader.Number();
+  torch::NoGradGuard no_gradient;
+  for (int64_t i = 0; i < count; ++i) {
+    const std::string name(reader.Take(reader.Number()));
+    const std::string_view type = reader.Take(1);
+    const int64_t rank = reader.Number();
+    std::vector<int64_t> shape;
+    for (int64_t d = 0; d < rank && reader.ok(); ++d) shape.push_back(reader.Number());
+    if (!reader.ok()) return truncated;
+    const auto found = expected.find(name);
+    if (found == expected.end()) {
+      return absl::DataLossError(absl::StrCat("the weights have a tensor ", name,
+                                              ", which this network lacks or has had already"));
+    }
+    torch::Tensor& tensor = found->second;
+    if (tensor.sizes() != torch::IntArrayRef(shape) ||
+        static_cast<char>(tensor.scalar_type()) != type[0]) {
+      return absl::DataLossError(absl::StrCat("tensor ", name, " of the weights has another shape ",
+                                              "or type than this network's"));
+    }
+    const std::string_view data = reader.Take(static_cast<int64_t>(tensor.nbytes()));
+    if (!reader.ok()) return truncated;
+    const torch::Tensor values = torch::from_blob(const_cast<char*>(data.data()), shape,
+                                                  torch::TensorOptions().dtype(tensor.dtype()));
+    // The bytes need not be aligned: a byte-wise copy.
+    torch::Tensor aligned = torch::empty(shape, values.options());
+    std::memcpy(aligned.data_ptr(), data.data(), data.size());
+    tensor.copy_(aligned);
+    expected.erase(found);
+  }
+  if (!expected.empty()) {
+    return absl::DataLossError(absl::StrCat("the weights lack tensor ", expected.begin()->first));
+  }
+  if (!reader.at_end()) return absl::DataLossError("the weights have bytes to spare");
+  return absl::OkStatus();
+}
+
+}  // namespace backfire::learning
