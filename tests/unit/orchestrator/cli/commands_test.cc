@@ -21,8 +21,9 @@ using ::testing::Not;
 /// Keeps updates in memory; what a proposal becomes is set by the test.
 class FakeOrchestrator final : public v1::Orchestrator::Service {
  public:
-  v1::Update template_update;  ///< What a new proposal becomes.
-  int streams_to_break = 0;    ///< Watches that end with UNAVAILABLE after one message.
+  v1::Update template_update;   ///< What a new proposal becomes.
+  int proposals_to_cancel = 0;  ///< New proposals that are cancelled at once.
+  int streams_to_break = 0;     ///< Watches that end with UNAVAILABLE after one message.
 
   grpc::Status GetSystem(grpc::ServerContext*, const v1::GetSystemRequest*,
                          v1::GetSystemResponse* response) override {
@@ -39,6 +40,10 @@ class FakeOrchestrator final : public v1::Orchestrator::Service {
       found->second = "updates/" + std::to_string(updates_.size() + 1);
       v1::Update& update = updates_[found->second];
       update = template_update;
+      if (proposals_to_cancel > 0) {
+        --proposals_to_cancel;
+        update.set_state(v1::Update::CANCELLED);
+      }
       update.set_name(found->second);
       update.set_vertex(request->vertex());
       *update.mutable_recipe() = request->recipe();
@@ -157,15 +162,11 @@ TEST_F(CommandsTest, ProposingTheSameAgainFindsTheSameUpdate) {
 }
 
 TEST_F(CommandsTest, ProposingAgainWhatWasCancelledIsANewUpdate) {
-  orchestrator_.template_update.set_state(v1::Update::CANCELLED);
-  // Every new one is cancelled as well here, so name the request.
-  EXPECT_EQ(Run({"update", "propose", "--vertex", "v", "--recipe", "r", "--request-id", "mine"}),
-            ExitCode::kOk)
-      << "it was proposed, if only to be cancelled";
-  EXPECT_EQ(Run({"update", "show", "latest"}), ExitCode::kUndecided);
-  orchestrator_.template_update.set_state(v1::Update::DECIDED);
-  EXPECT_EQ(Propose(), ExitCode::kOk);
-  EXPECT_THAT(out_.str(), HasSubstr("updates/2: "));
+  orchestrator_.proposals_to_cancel = 2;
+  EXPECT_EQ(Run({"update", "propose", "--vertex", "v", "--recipe", "r"}), ExitCode::kOk);
+  EXPECT_THAT(out_.str(), HasSubstr("updates/3: v -> r, DECIDED"));
+  EXPECT_EQ(Run({"update", "show", "1"}), ExitCode::kUndecided);
+  EXPECT_THAT(out_.str(), HasSubstr("CANCELLED"));
 }
 
 TEST_F(CommandsTest, TheGateTurnsVerdictsIntoExitCodes) {
