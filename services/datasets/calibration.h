@@ -44,6 +44,8 @@ absl::StatusOr<StereoCalibration> CalibrationFromTensor(const runtime::Tensor& t
 /// Reads P2 and P3 from a KITTI calibration file. DATA_LOSS with file and line if malformed;
 /// NOT_FOUND if there is no such file.
 absl::StatusOr<StereoCalibration> ReadCalibration(const std::filesystem::path& path);
+/// The text of such a file, with KITTI's other entries filled in for other programs' readers.
+std::string FormatCalibration(const StereoCalibration& calibration);
 absl::Status WriteCalibration(const std::filesystem::path& path,
                               const StereoCalibration& calibration);
 

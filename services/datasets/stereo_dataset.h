@@ -32,7 +32,11 @@ class StereoDataset : public runtime::Dataset {
 /// Opens `kitti:{directory}[?train=NAME&validation=NAME&test=NAME]`: KITTI's object layout
 /// (image_2, image_3, calib, label_2, and disp_occ_0 as in KITTI 2015), directly in the directory
 /// or in its `training/`; splits are ImageSets/NAME.txt (by default train, val and test).
-/// INVALID_ARGUMENT: not such a URI. NOT_FOUND, DATA_LOSS: a file is missing or malformed.
+/// `validation=` is an empty split. Every frame must have image_2 and calib; the others, which real
+/// KITTI lacks here and there, are NOT_FOUND when they are asked for and missing. The digest is
+/// over the splits and over the content of all these files, wherever the directory is.
+/// INVALID_ARGUMENT: not such a URI. NOT_FOUND, DATA_LOSS: a file is missing or malformed (the
+/// message has file and line).
 absl::StatusOr<std::shared_ptr<const StereoDataset>> OpenStereoDataset(const std::string& uri);
 
 /// UINT8 [H, W, 3] from a CV_8UC3 image, and back (sharing no memory).

@@ -204,6 +204,28 @@ std::vector<std::string> SystemGraph::Descendants(const std::string& vertex) con
   return ordered;
 }
 
+absl::Status CheckRecipe(const v1::Model& model, const v1::Recipe& recipe) {
+  const auto offered = std::find_if(model.recipes().begin(), model.recipes().end(),
+                                    [&](const auto& one) { return one.name() == recipe.name(); });
+  if (offered == model.recipes().end()) {
+    return absl::InvalidArgumentError(absl::StrCat("recipe.name: ", model.name(),
+                                                   " has no recipe \"", recipe.name(),
+                                                   "\"; it has ", Names(model.recipes())));
+  }
+  for (const auto& [name, value] : recipe.parameters().fields()) {
+    if (offered->parameters().fields().count(name) > 0) continue;
+    std::vector<std::string> known;
+    for (const auto& [parameter, unused] : offered->parameters().fields()) {
+      known.push_back(parameter);
+    }
+    std::sort(known.begin(), known.end());
+    return absl::InvalidArgumentError(absl::StrCat("recipe.parameters.", name, ": ", recipe.name(),
+                                                   " has no such parameter; it has ",
+                                                   absl::StrJoin(known, ", ")));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckModels(const SystemGraph& graph, const std::map<std::string, v1::Model>& models) {
   Faults faults;
   // The tensor that a source is, or null after noting why it is none.
@@ -245,11 +267,8 @@ absl::Status CheckModels(const SystemGraph& graph, const std::map<std::string, v
                    node.vertex.inputs().at(input));
       }
     }
-    const std::string& recipe = node.vertex.recipe().name();
-    if (std::none_of(model.recipes().begin(), model.recipes().end(),
-                     [&](const auto& offered) { return offered.name() == recipe; })) {
-      faults.Add(path, ".recipe.name: ", model.name(), " has no recipe \"", recipe, "\"; it has ",
-                 Names(model.recipes()));
+    if (const absl::Status status = CheckRecipe(model, node.vertex.recipe()); !status.ok()) {
+      faults.Add(path, ".", std::string(status.message()));
     }
     for (const auto& [loss, margin] : node.vertex.margins()) {
       const bool known = std::any_of(model.losses().begin(), model.losses().end(),

@@ -55,6 +55,10 @@ class SystemGraph {
   std::vector<std::string> order_;
 };
 
+/// Checks that a model offers a recipe with these parameters; values are the service's to check.
+/// INVALID_ARGUMENT: `recipe...`: unknown name or parameter.
+absl::Status CheckRecipe(const v1::Model& model, const v1::Recipe& recipe);
+
 /// Checks a system against its services' models, by vertex: every input fed, every edge between
 /// tensors of one datatype and compatible shapes, recipes and margins known. INVALID_ARGUMENT:
 /// every fault, a line each.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,13 +31,17 @@ struct AveragePrecisionOptions {
   Difficulty difficulty = Difficulty::kModerate;
   int recall_points = 40;  ///< 40 (KITTI since October 2019) or 11.
   /// Only labels with min_depth_m < z <= max_depth_m count; others are ignored (neither hit nor
-  /// miss), and detections outside that match nothing are no false positives.
+  /// miss), and detections outside that match nothing are no false positives. 0 and none: no limit,
+  /// as in KITTI. A detection without a 3D box (a proposal) has no depth: it is never outside.
   double min_depth_m = 0;
   std::optional<double> max_depth_m;
 };
 
 /// Average precision over a set of images, with overlaps computed once for all resamples.
-/// Rules and quirks of the official KITTI evaluator (Geiger et al., CVPR 2012; development kit).
+/// Rules and quirks of the official KITTI evaluator (Geiger et al., CVPR 2012; development kit),
+/// in doubles: every image is taken to have a detection file; 0/0 at a threshold is precision 0; a
+/// detection with a NaN score is left out, one without a score ranks last. A resample's AP is what
+/// that evaluator would say of the resampled files. Thread-safe.
 class AveragePrecision {
  public:
   AveragePrecision(const std::vector<ImageObjects>& images, const AveragePrecisionOptions& options);
@@ -44,8 +49,8 @@ class AveragePrecision {
   AveragePrecision(const AveragePrecision&) = delete;
   AveragePrecision& operator=(const AveragePrecision&) = delete;
 
-  /// AP in percent where image i occurs counts[i] times. 0 if nothing of the class was detected;
-  /// NaN if no label counts.
+  /// AP in percent where image i occurs counts[i] >= 0 times; one count per image. 0 if nothing of
+  /// the class was detected; NaN if no label counts.
   double Compute(const std::vector<int32_t>& counts) const;
   /// AP in percent of the set as it is.
   double Compute() const;

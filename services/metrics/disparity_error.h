@@ -16,7 +16,8 @@ inline constexpr std::array<DepthRange, 4> kDepthRanges = {{{"", 0, 1e30},
                                                             {"depth_20_40_m", 20, 40},
                                                             {"depth_40_max_m", 40, 1e30}}};
 
-/// Sums over the valid pixels of one image, by range, from which any mean follows.
+/// Sums over the valid pixels of one image, by range, from which any mean follows. A prediction of
+/// NaN is a bad pixel and makes the sums of errors NaN: it is not left out.
 struct DisparityErrorSums {
   std::array<double, 4> absolute_error_px{};  ///< Sum of |predicted - true|.
   std::array<double, 4> bad_pixels{};         ///< Off by more than 3 px and 5 %: KITTI 2015's D1.

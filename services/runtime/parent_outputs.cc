@@ -4,13 +4,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "backfire/v1/model_service.grpc.pb.h"
-#include "services/base/mutex.h"
 #include "services/base/status.h"
+#include "services/runtime/cancellation_watch.h"
 #include "services/runtime/rpc_status.h"
 #include "services/runtime/version_name.h"
 
@@ -22,33 +21,6 @@ using std::chrono::steady_clock;
 // A parent that has to predict a whole split first says nothing for long.
 constexpr absl::Duration kCallTimeout = absl::Hours(6);
 constexpr auto kPatience = std::chrono::minutes(5);
-
-// Cancels a call once `cancelled` says so; a blocking read ends by nothing else.
-class CancellationWatch {
- public:
-  CancellationWatch(grpc::ClientContext& context, const std::function<bool()>& cancelled)
-      : thread_([this, &context, &cancelled] {
-          MutexLock lock(mutex_);
-          while (!done_) {
-            wake_.WaitUntil(mutex_, steady_clock::now() + std::chrono::milliseconds(200));
-            if (!done_ && cancelled()) context.TryCancel();
-          }
-        }) {}
-  ~CancellationWatch() {
-    {
-      MutexLock lock(mutex_);
-      done_ = true;
-      wake_.NotifyAll();
-    }
-    thread_.join();
-  }
-
- private:
-  Mutex mutex_;
-  CondVar wake_;
-  bool done_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread thread_;
-};
 
 // Puts the pieces of a Materialize stream together, one example after another.
 class ExampleAssembler {
@@ -163,14 +135,7 @@ absl::Status PullParentOutputs(ChannelPool& channels, const v1::MaterializeReque
     }
     spdlog::warn("parent state=UNAVAILABLE version={} retry_ms={} error=\"{}\"", where,
                  backoff.count(), rpc_status.error_message());
-    Mutex mutex;
-    CondVar never;
-    MutexLock lock(mutex);
-    const auto retry_at = steady_clock::now() + backoff;
-    while (steady_clock::now() < retry_at && !cancelled()) {
-      never.WaitUntil(mutex,
-                      std::min(retry_at, steady_clock::now() + std::chrono::milliseconds(200)));
-    }
+    WaitUnlessCancelled(backoff, cancelled);
     backoff = std::min(backoff * 2, std::chrono::milliseconds(5000));
   }
 }

@@ -1,0 +1,43 @@
+#pragma once
+
+#include "backfire/v1/orchestrator.grpc.pb.h"
+#include "orchestrator/workflow/engine.h"
+
+namespace backfire::api {
+
+/// `backfire.v1.Orchestrator` over an engine, which is borrowed. Streams end with the engine.
+class OrchestratorService final : public v1::Orchestrator::Service {
+ public:
+  explicit OrchestratorService(workflow::Engine& engine) : engine_(engine) {}
+
+  grpc::Status ApplySystem(grpc::ServerContext* context, const v1::ApplySystemRequest* request,
+                           v1::ApplySystemResponse* response) override;
+  grpc::Status GetSystem(grpc::ServerContext* context, const v1::GetSystemRequest* request,
+                         v1::GetSystemResponse* response) override;
+  grpc::Status ProposeUpdate(grpc::ServerContext* context, const v1::ProposeUpdateRequest* request,
+                             v1::Update* response) override;
+  grpc::Status GetUpdate(grpc::ServerContext* context, const v1::GetUpdateRequest* request,
+                         v1::Update* response) override;
+  grpc::Status ListUpdates(grpc::ServerContext* context, const v1::ListUpdatesRequest* request,
+                           v1::ListUpdatesResponse* response) override;
+  grpc::Status WatchUpdate(grpc::ServerContext* context, const v1::WatchUpdateRequest* request,
+                           grpc::ServerWriter<v1::Update>* writer) override;
+  grpc::Status CancelUpdate(grpc::ServerContext* context, const v1::CancelUpdateRequest* request,
+                            v1::Update* response) override;
+  grpc::Status RetryUpdate(grpc::ServerContext* context, const v1::RetryUpdateRequest* request,
+                           v1::Update* response) override;
+  grpc::Status PromoteUpdate(grpc::ServerContext* context, const v1::PromoteUpdateRequest* request,
+                             v1::Release* response) override;
+  grpc::Status RollbackRelease(grpc::ServerContext* context,
+                               const v1::RollbackReleaseRequest* request,
+                               v1::Release* response) override;
+  grpc::Status ListReleases(grpc::ServerContext* context, const v1::ListReleasesRequest* request,
+                            v1::ListReleasesResponse* response) override;
+  grpc::Status WatchReleases(grpc::ServerContext* context, const v1::WatchReleasesRequest* request,
+                             grpc::ServerWriter<v1::ReleaseSnapshot>* writer) override;
+
+ private:
+  workflow::Engine& engine_;
+};
+
+}  // namespace backfire::api

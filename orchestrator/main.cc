@@ -1,0 +1,52 @@
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+
+#include "orchestrator/api/orchestrator_service.h"
+#include "orchestrator/workflow/engine.h"
+#include "services/base/status.h"
+#include "services/runtime/data_directory.h"
+#include "services/runtime/rpc_server.h"
+
+namespace backfire {
+namespace {
+
+absl::Status Run(const runtime::RpcServerOptions& options, const std::filesystem::path& data) {
+  BACKFIRE_RETURN_IF_ERROR(InitLogging(options.log, options.name));
+  BACKFIRE_ASSIGN_OR_RETURN(const auto directory, runtime::DataDirectory::Open(data));
+  const auto registry = std::make_shared<prometheus::Registry>();
+  BACKFIRE_ASSIGN_OR_RETURN(const auto engine,
+                            workflow::Engine::Open(data / "orchestrator.sqlite", *registry));
+  api::OrchestratorService service(*engine);
+  BACKFIRE_ASSIGN_OR_RETURN(const auto server,
+                            runtime::RpcServer::Start(options, {&service}, registry));
+  server->SetServing(true);
+  return server->WaitForSignalThenDrain([&] { engine->Stop(); });
+}
+
+}  // namespace
+}  // namespace backfire
+
+int main(int argc, char** argv) {
+  backfire::runtime::BlockShutdownSignals();
+  backfire::runtime::RpcServerOptions options;
+  options.name = "orchestrator";
+  std::filesystem::path data;
+  CLI::App app(
+      "Owns a system, its updates, verdicts and releases.\n\nServes backfire.v1.Orchestrator.\n"
+      "Example: orchestrator --listen=localhost:7010 --data-dir=/var/lib/backfire/orchestrator",
+      "orchestrator");
+  options.AddTo(app);
+  app.add_option("--data-dir", data, "Where the state is kept; one process per directory")
+      ->required();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  const absl::Status status = backfire::Run(options, data);
+  if (status.ok()) return 0;
+  std::cerr << "orchestrator: " << status.message() << "\n";
+  return absl::IsInvalidArgument(status) ? 2 : 1;
+}

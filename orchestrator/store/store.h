@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "backfire/v1/orchestrator.pb.h"
+
+struct sqlite3;
+
+namespace backfire::store {
+
+/// A revision of the system.
+struct SystemRecord {
+  int64_t revision = 0;
+  v1::System system;
+  std::map<std::string, v1::Model> models;  ///< By vertex, as the services described them.
+  int64_t baseline_update = 0;              ///< Number of the update that trains its baseline.
+};
+
+/// A step, with what its message leaves out.
+struct StepRecord {
+  v1::Step step;
+  v1::Evaluation evaluation;  ///< With the resampled losses.
+  int64_t attempt = 1;        ///< Grows when it is retried; part of its job's request_id.
+};
+
+/// An update with its steps.
+struct UpdateRecord {
+  int64_t number = 0;
+  std::string request_id;         ///< Of the proposal; empty for a baseline.
+  v1::Update update;              ///< Without steps.
+  std::vector<StepRecord> steps;  ///< In order of dependency.
+};
+
+/// Everything that the store keeps.
+struct Contents {
+  std::string identity;  ///< Random, made with the store: tells its jobs from another's.
+  std::map<int64_t, SystemRecord> systems;
+  std::map<int64_t, UpdateRecord> updates;
+  std::map<int64_t, v1::Release> releases;
+};
+
+/// What one transaction writes; steps are written with their update only where asked for.
+struct Changes {
+  std::vector<const SystemRecord*> systems;
+  std::vector<const UpdateRecord*> updates;                   ///< Their rows, without steps.
+  std::vector<std::pair<const UpdateRecord*, size_t>> steps;  ///< Step by position.
+  std::vector<std::pair<int64_t, const v1::Release*>> releases;
+};
+
+/// The orchestrator's database. One thread at a time.
+class Store {
+ public:
+  /// Opens or makes it. DATA_LOSS: it is damaged, or no database. FAILED_PRECONDITION: a newer
+  /// program made it.
+  static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& path);
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  /// DATA_LOSS: a row can't be read.
+  absl::StatusOr<Contents> ReadAll();
+  /// Writes all or nothing, and returns once it is on disk. RESOURCE_EXHAUSTED: the disk is full.
+  absl::Status Write(const Changes& changes);
+
+ private:
+  explicit Store(sqlite3* database) : database_(database) {}
+  sqlite3* const database_;
+};
+
+}  // namespace backfire::store

@@ -1,0 +1,213 @@
+#include "orchestrator/system/system_file.h"
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/util/json_util.h>
+#include <yaml-cpp/yaml.h>
+
+#include <cmath>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "services/base/file.h"
+#include "services/base/status.h"
+#include "services/graph/system_graph.h"
+
+namespace backfire::system {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+
+std::string Quoted(const std::string& text) {
+  std::string json = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      json += '\\';
+      json += c;
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      absl::StrAppendFormat(&json, "\\u%04x", static_cast<unsigned>(c));
+    } else {
+      json += c;
+    }
+  }
+  return json + "\"";
+}
+
+// Turns YAML into the JSON of a message, guided by its descriptor, so that faults have lines and
+// `1.0` is a text where a text is due and a number where a number is.
+class Converter {
+ public:
+  explicit Converter(std::string file) : file_(std::move(file)) {}
+
+  absl::StatusOr<std::string> Message(const YAML::Node& node, const Descriptor& type,
+                                      const std::string& path) const {
+    if (type.full_name() == "google.protobuf.Struct") return FreeForm(node, path);
+    if (!node.IsMap()) return Fault(node, path, "must be a mapping");
+    std::vector<std::string> members;
+    std::set<std::string> seen;
+    for (const auto& entry : node) {
+      const std::string key = entry.first.as<std::string>();
+      const std::string field_path = path.empty() ? key : absl::StrCat(path, ".", key);
+      const FieldDescriptor* field = type.FindFieldByName(key);
+      if (field == nullptr) field = type.FindFieldByCamelcaseName(key);
+      if (field == nullptr) {
+        std::vector<std::string> known;
+        for (int i = 0; i < type.field_count(); ++i) known.push_back(type.field(i)->name());
+        return Fault(entry.first, field_path,
+                     absl::StrCat("unknown field; there are ", absl::StrJoin(known, ", ")));
+      }
+      if (!seen.insert(field->name()).second) {
+        return Fault(entry.first, field_path, "is there twice");
+      }
+      if (entry.second.IsNull()) continue;
+      BACKFIRE_ASSIGN_OR_RETURN(const std::string value, Field(entry.second, *field, field_path));
+      members.push_back(absl::StrCat(Quoted(field->name()), ":", value));
+    }
+    return absl::StrCat("{", absl::StrJoin(members, ","), "}");
+  }
+
+ private:
+  absl::Status Fault(const YAML::Node& node, const std::string& path,
+                     const std::string& what) const {
+    return absl::InvalidArgumentError(absl::StrCat(file_, ":", node.Mark().line + 1, ": ",
+                                                   path.empty() ? "the file" : path, ": ", what));
+  }
+
+  absl::StatusOr<std::string> Field(const YAML::Node& node, const FieldDescriptor& field,
+                                    const std::string& path) const {
+    if (field.is_map()) {
+      if (!node.IsMap()) return Fault(node, path, "must be a mapping");
+      std::vector<std::string> members;
+      std::set<std::string> seen;
+      for (const auto& entry : node) {
+        const std::string key = entry.first.as<std::string>();
+        if (!seen.insert(key).second) {
+          return Fault(entry.first, absl::StrCat(path, "[", key, "]"), "is there twice");
+        }
+        BACKFIRE_ASSIGN_OR_RETURN(const std::string value,
+                                  Value(entry.second, *field.message_type()->map_value(),
+                                        absl::StrCat(path, "[", key, "]")));
+        members.push_back(absl::StrCat(Quoted(key), ":", value));
+      }
+      return absl::StrCat("{", absl::StrJoin(members, ","), "}");
+    }
+    if (!field.is_repeated()) return Value(node, field, path);
+    if (!node.IsSequence()) return Fault(node, path, "must be a list");
+    std::vector<std::string> elements;
+    for (size_t i = 0; i < node.size(); ++i) {
+      BACKFIRE_ASSIGN_OR_RETURN(std::string element,
+                                Value(node[i], field, absl::StrCat(path, "[", i, "]")));
+      elements.push_back(std::move(element));
+    }
+    return absl::StrCat("[", absl::StrJoin(elements, ","), "]");
+  }
+
+  absl::StatusOr<std::string> Value(const YAML::Node& node, const FieldDescriptor& field,
+                                    const std::string& path) const {
+    if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+      return Message(node, *field.message_type(), path);
+    }
+    if (!node.IsScalar()) return Fault(node, path, "must be a single value");
+    const std::string& text = node.Scalar();
+    switch (field.cpp_type()) {
+      case FieldDescriptor::CPPTYPE_STRING:
+        return Quoted(text);
+      case FieldDescriptor::CPPTYPE_BOOL:
+        if (text != "true" && text != "false") return Fault(node, path, "must be true or false");
+        return text;
+      case FieldDescriptor::CPPTYPE_INT32:
+        if (int32_t number; !absl::SimpleAtoi(text, &number)) {
+          return Fault(node, path, absl::StrCat("must be a whole number: got ", text));
+        }
+        return text;
+      case FieldDescriptor::CPPTYPE_INT64:
+        if (int64_t number; !absl::SimpleAtoi(text, &number)) {
+          return Fault(node, path, absl::StrCat("must be a whole number: got ", text));
+        }
+        return Quoted(text);
+      case FieldDescriptor::CPPTYPE_UINT64:
+        if (uint64_t number; !absl::SimpleAtoi(text, &number)) {
+          return Fault(node, path, absl::StrCat("must be a whole number >= 0: got ", text));
+        }
+        return Quoted(text);
+      case FieldDescriptor::CPPTYPE_DOUBLE: {
+        double number = 0;
+        if (!absl::SimpleAtod(text, &number) || !std::isfinite(number)) {
+          return Fault(node, path, absl::StrCat("must be a number: got ", text));
+        }
+        return absl::StrFormat("%.17g", number);
+      }
+      default:
+        return Fault(node, path, "has a type that system files don't have");
+    }
+  }
+
+  // A Struct's content: YAML's own rules say what a plain scalar is.
+  absl::StatusOr<std::string> FreeForm(const YAML::Node& node, const std::string& path) const {
+    if (node.IsMap()) {
+      std::vector<std::string> members;
+      for (const auto& entry : node) {
+        const std::string key = entry.first.as<std::string>();
+        BACKFIRE_ASSIGN_OR_RETURN(const std::string value,
+                                  FreeForm(entry.second, absl::StrCat(path, ".", key)));
+        members.push_back(absl::StrCat(Quoted(key), ":", value));
+      }
+      return absl::StrCat("{", absl::StrJoin(members, ","), "}");
+    }
+    if (node.IsSequence()) {
+      std::vector<std::string> elements;
+      for (size_t i = 0; i < node.size(); ++i) {
+        BACKFIRE_ASSIGN_OR_RETURN(std::string element,
+                                  FreeForm(node[i], absl::StrCat(path, "[", i, "]")));
+        elements.push_back(std::move(element));
+      }
+      return absl::StrCat("[", absl::StrJoin(elements, ","), "]");
+    }
+    if (!node.IsScalar()) return std::string("null");
+    const std::string& text = node.Scalar();
+    const bool is_plain = node.Tag() == "?";
+    double number = 0;
+    if (is_plain && (text == "true" || text == "false")) return text;
+    if (is_plain && absl::SimpleAtod(text, &number) && std::isfinite(number)) {
+      return absl::StrFormat("%.17g", number);
+    }
+    return Quoted(text);
+  }
+
+  const std::string file_;
+};
+
+}  // namespace
+
+absl::StatusOr<v1::System> ParseSystem(const std::string& text, const std::string& name) {
+  v1::System system;
+  try {
+    const YAML::Node root = YAML::Load(text);
+    BACKFIRE_ASSIGN_OR_RETURN(const std::string json,
+                              Converter(name).Message(root, *v1::System::descriptor(), ""));
+    const auto parsed = google::protobuf::util::JsonStringToMessage(json, &system);
+    if (!parsed.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(name, ": ", parsed.message().ToString()));
+    }
+  } catch (const YAML::Exception& error) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, ":", error.mark.line + 1, ": not YAML: ", error.msg));
+  }
+  if (const auto graph = graph::SystemGraph::Build(system); !graph.ok()) {
+    return Annotate(graph.status(), name);
+  }
+  return system;
+}
+
+absl::StatusOr<v1::System> LoadSystemFile(const std::string& path) {
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  return ParseSystem(text, path);
+}
+
+}  // namespace backfire::system

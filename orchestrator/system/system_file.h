@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "backfire/v1/system.pb.h"
+
+namespace backfire::system {
+
+/// Reads a system from YAML text in the JSON form of v1.System. INVALID_ARGUMENT: not YAML, an
+/// unknown or repeated field, or a value of the wrong type, as `name:line: field: fault`; or what
+/// graph::SystemGraph::Build finds.
+/// @param name  Of the text, for messages.
+absl::StatusOr<v1::System> ParseSystem(const std::string& text, const std::string& name);
+
+/// Reads a system file. NOT_FOUND: there is no such file. Otherwise as ParseSystem.
+absl::StatusOr<v1::System> LoadSystemFile(const std::string& path);
+
+}  // namespace backfire::system

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backfire/v1/orchestrator.pb.h"
+#include "orchestrator/verdict/statistics.h"
+
+namespace backfire::verdict {
+
+/// Fewer replicates are a first look, which decides nothing.
+inline constexpr int kReplicatesToDecide = 5;
+
+/// One loss of one vertex, before and after an update; a member per replicate.
+struct LossEvidence {
+  std::string vertex;
+  std::string loss;
+  std::string unit;
+  bool candidate = false;        ///< Of the vertex that the update changes.
+  bool judged = true;            ///< False for transforms: shown, never decisive.
+  std::optional<double> margin;  ///< How much it may grow; default: 1 for percent, else 1 %.
+  std::vector<LossSample> before;
+  std::vector<LossSample> after;
+  std::vector<double> swapped;  ///< Without retraining; empty for the candidate.
+};
+
+/// All that a verdict depends on.
+struct Evidence {
+  double alpha = 0.05;
+  int64_t examples = 0;       ///< Of the test split.
+  int candidates_judged = 1;  ///< Updates that this test split has judged, this one included.
+  std::vector<LossEvidence> losses;
+};
+
+/// Decides, by the rules and statistics of DESIGN section "Verdict", restated in ARCHITECTURE.md.
+/// @param evidence  Equally many replicates, at least one, of every loss.
+v1::Verdict Decide(const Evidence& evidence);
+
+}  // namespace backfire::verdict

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "backfire/v1/orchestrator.pb.h"
+#include "services/graph/system_graph.h"
+
+namespace backfire::workflow {
+
+/// `train/car/0`, `evaluate/car/0`, `evaluate-swapped/car/0`, `load/car/0`.
+std::string StepId(v1::Step::Kind kind, const std::string& vertex, int replicate);
+
+/// Steps that train, evaluate and load every vertex of a system, parents first.
+std::vector<v1::Step> PlanBaseline(const graph::SystemGraph& graph, int replicates);
+
+/// Steps that replace one vertex: the candidate, then every descendant with and without retraining.
+/// @param transforms  Vertices that don't learn; these have nothing to retrain, so no comparison
+///                    without retraining.
+std::vector<v1::Step> PlanUpdate(const graph::SystemGraph& graph, const std::string& vertex,
+                                 const std::set<std::string>& transforms, int replicates);
+
+/// Ids of the steps of the same update that must have succeeded before this one can run.
+std::set<std::string> StepDependencies(const graph::SystemGraph& graph,
+                                       const std::vector<v1::Step>& steps, const v1::Step& step);
+
+/// The state of an update while this step is its least advanced unfinished one.
+v1::Update::State PhaseOf(const v1::Update& update, const v1::Step& step);
+
+}  // namespace backfire::workflow

@@ -1,0 +1,230 @@
+#include "orchestrator/workflow/records.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "orchestrator/workflow/plan.h"
+#include "services/base/status.h"
+
+namespace backfire::workflow {
+namespace {
+
+constexpr char kTestSplit[] = "test";
+
+// The update whose versions this one is compared with.
+absl::StatusOr<int64_t> BaselineOf(const store::Contents& contents,
+                                   const store::UpdateRecord& update) {
+  BACKFIRE_ASSIGN_OR_RETURN(const int64_t release,
+                            ParseNumber(update.update.baseline_release(), "releases"));
+  const auto found = contents.releases.find(release);
+  if (found == contents.releases.end()) {
+    return absl::InternalError(absl::StrCat(update.update.baseline_release(), " is not known"));
+  }
+  return ParseNumber(found->second.update(), "updates");
+}
+
+// The step of that id that an update has or inherits from its baselines.
+absl::StatusOr<const store::StepRecord*> FindStep(const store::Contents& contents, int64_t number,
+                                                  const std::string& id) {
+  while (true) {
+    const auto update = contents.updates.find(number);
+    if (update == contents.updates.end()) {
+      return absl::InternalError(absl::StrCat("updates/", number, " is not known"));
+    }
+    for (const store::StepRecord& record : update->second.steps) {
+      if (record.step.id() == id) return &record;
+    }
+    if (update->second.update.baseline()) {
+      return absl::InternalError(absl::StrCat("no update has a step ", id));
+    }
+    BACKFIRE_ASSIGN_OR_RETURN(number, BaselineOf(contents, update->second));
+  }
+}
+
+// Endpoints of all ancestors of a vertex, whose outputs its service pulls.
+v1::Endpoints AncestorEndpoints(const graph::SystemGraph& graph, const std::string& vertex) {
+  v1::Endpoints endpoints;
+  for (const std::string& name : graph.WithAncestors({vertex})) {
+    const auto& node = graph.node(name);
+    if (name != vertex) (*endpoints.mutable_by_model())[node.model_name] = node.vertex.endpoint();
+  }
+  return endpoints;
+}
+
+// What feeds a vertex in replicate k, as of an update.
+absl::StatusOr<std::vector<v1::Parent>> LineageAsOf(const store::Contents& contents,
+                                                    const graph::SystemGraph& graph, int64_t update,
+                                                    const std::string& vertex, int replicate) {
+  std::vector<v1::Parent> lineage;
+  for (const auto& [input, source] : graph.node(vertex).inputs) {
+    if (source.from_request()) continue;
+    BACKFIRE_ASSIGN_OR_RETURN(const v1::Version version,
+                              VersionAsOf(contents, update, source.vertex, replicate));
+    v1::Parent& parent = lineage.emplace_back();
+    parent.set_input(input);
+    parent.set_version(version.name());
+    parent.set_output(source.tensor);
+    parent.set_digest(version.digest());
+  }
+  return lineage;
+}
+
+const v1::LossEstimate* FindLoss(const v1::Evaluation& evaluation, const std::string& name) {
+  for (const v1::LossEstimate& loss : evaluation.losses()) {
+    if (loss.loss() == name && loss.slice().empty()) return &loss;
+  }
+  return nullptr;
+}
+
+absl::StatusOr<verdict::LossSample> Sample(const v1::Evaluation& evaluation,
+                                           const std::string& name, const std::string& vertex) {
+  const v1::LossEstimate* loss = FindLoss(evaluation, name);
+  if (loss == nullptr) {
+    return absl::InternalError(
+        absl::StrCat("the evaluation of vertex ", vertex, " has no loss ", name));
+  }
+  verdict::LossSample sample;
+  sample.value = loss->value();
+  sample.resampled.assign(loss->resampled().begin(), loss->resampled().end());
+  return sample;
+}
+
+}  // namespace
+
+absl::StatusOr<int64_t> ParseNumber(const std::string& name, const std::string& collection) {
+  absl::string_view rest = name;
+  int64_t number = 0;
+  if (!absl::ConsumePrefix(&rest, absl::StrCat(collection, "/")) ||
+      !absl::SimpleAtoi(rest, &number) || number < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a name must be ", collection, "/{number}: got \"", name, "\""));
+  }
+  return number;
+}
+
+absl::StatusOr<v1::Version> VersionAsOf(const store::Contents& contents, int64_t update,
+                                        const std::string& vertex, int replicate) {
+  const std::string id = StepId(v1::Step::TRAIN, vertex, replicate);
+  BACKFIRE_ASSIGN_OR_RETURN(const store::StepRecord* record, FindStep(contents, update, id));
+  if (record->step.state() == v1::Step::SUCCEEDED) return record->step.version();
+  return absl::InternalError(absl::StrCat("step ", id, " has not succeeded"));
+}
+
+absl::StatusOr<v1::Evaluation> EvaluationAsOf(const store::Contents& contents, int64_t update,
+                                              const std::string& vertex, int replicate) {
+  const std::string id = StepId(v1::Step::EVALUATE, vertex, replicate);
+  BACKFIRE_ASSIGN_OR_RETURN(const store::StepRecord* record, FindStep(contents, update, id));
+  if (record->step.state() == v1::Step::SUCCEEDED) return record->evaluation;
+  return absl::InternalError(absl::StrCat("step ", id, " has not succeeded"));
+}
+
+absl::StatusOr<JobRequest> BuildJobRequest(const store::Contents& contents,
+                                           const graph::SystemGraph& graph,
+                                           const store::UpdateRecord& update,
+                                           const store::StepRecord& record) {
+  const v1::Step& step = record.step;
+  const v1::System& system = graph.system();
+  const std::string request_id = absl::StrCat(contents.identity, "/updates/", update.number, "/",
+                                              step.id(), "/", record.attempt);
+  BACKFIRE_ASSIGN_OR_RETURN(
+      const std::vector<v1::Parent> lineage,
+      LineageAsOf(contents, graph, update.number, step.vertex(), step.replicate()));
+  if (step.kind() == v1::Step::TRAIN) {
+    v1::TrainRequest request;
+    request.set_request_id(request_id);
+    request.set_model(graph.node(step.vertex()).model_name);
+    if (update.update.baseline()) {
+      *request.mutable_recipe() = graph.node(step.vertex()).vertex.recipe();
+    } else if (step.vertex() == update.update.vertex()) {
+      *request.mutable_recipe() = update.update.recipe();
+    } else {
+      BACKFIRE_ASSIGN_OR_RETURN(const int64_t baseline, BaselineOf(contents, update));
+      BACKFIRE_ASSIGN_OR_RETURN(const v1::Version before,
+                                VersionAsOf(contents, baseline, step.vertex(), step.replicate()));
+      *request.mutable_recipe() = before.recipe();
+    }
+    for (const v1::Parent& parent : lineage) *request.add_lineage() = parent;
+    request.mutable_dataset()->set_uri(system.dataset());
+    request.set_seed(system.seed() + step.replicate());
+    *request.mutable_endpoints() = AncestorEndpoints(graph, step.vertex());
+    return request;
+  }
+  v1::EvaluateRequest request;
+  request.set_request_id(request_id);
+  int64_t evaluated = update.number;
+  if (step.kind() == v1::Step::EVALUATE_SWAPPED) {
+    BACKFIRE_ASSIGN_OR_RETURN(evaluated, BaselineOf(contents, update));
+    for (const v1::Parent& parent : lineage) *request.add_swapped_parents() = parent;
+  }
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Version version,
+                            VersionAsOf(contents, evaluated, step.vertex(), step.replicate()));
+  request.set_version(version.name());
+  request.mutable_dataset()->set_uri(system.dataset());
+  request.set_split(kTestSplit);
+  *request.mutable_bootstrap() = system.bootstrap();
+  *request.mutable_endpoints() = AncestorEndpoints(graph, step.vertex());
+  return request;
+}
+
+absl::StatusOr<verdict::Evidence> BuildEvidence(const store::Contents& contents,
+                                                const graph::SystemGraph& graph,
+                                                const store::UpdateRecord& update) {
+  const store::SystemRecord& system = contents.systems.at(update.update.system_revision());
+  BACKFIRE_ASSIGN_OR_RETURN(const int64_t baseline, BaselineOf(contents, update));
+  verdict::Evidence evidence;
+  evidence.alpha = graph.system().alpha();
+  for (const auto& [number, other] : contents.updates) {
+    const bool judged_here = number < update.number && other.update.has_verdict() &&
+                             other.update.system_revision() == update.update.system_revision();
+    if (judged_here) ++evidence.candidates_judged;
+  }
+  std::vector<std::string> vertices = graph.Descendants(update.update.vertex());
+  vertices.insert(vertices.begin(), update.update.vertex());
+  for (const std::string& vertex : vertices) {
+    const v1::Model& model = system.models.at(vertex);
+    const auto& margins = graph.node(vertex).vertex.margins();
+    for (const v1::JudgedLoss& judged : model.losses()) {
+      verdict::LossEvidence& loss = evidence.losses.emplace_back();
+      loss.vertex = vertex;
+      loss.loss = judged.name();
+      loss.unit = judged.unit();
+      loss.candidate = vertex == update.update.vertex();
+      loss.judged = model.kind() != v1::Model::TRANSFORM;
+      if (const auto margin = margins.find(judged.name()); margin != margins.end()) {
+        loss.margin = margin->second;
+      }
+      for (int k = 0; k < update.update.replicates(); ++k) {
+        BACKFIRE_ASSIGN_OR_RETURN(const v1::Evaluation before,
+                                  EvaluationAsOf(contents, baseline, vertex, k));
+        BACKFIRE_ASSIGN_OR_RETURN(const v1::Evaluation after,
+                                  EvaluationAsOf(contents, update.number, vertex, k));
+        if (before.dataset_digest() != after.dataset_digest() ||
+            before.example_count() != after.example_count()) {
+          return absl::FailedPreconditionError(absl::StrCat(
+              "vertex ", vertex, " was evaluated on dataset ", before.dataset_digest(),
+              " before and on ", after.dataset_digest(), " after: losses can't be compared"));
+        }
+        evidence.examples = after.example_count();
+        BACKFIRE_ASSIGN_OR_RETURN(verdict::LossSample sample,
+                                  Sample(before, judged.name(), vertex));
+        loss.before.push_back(std::move(sample));
+        BACKFIRE_ASSIGN_OR_RETURN(sample, Sample(after, judged.name(), vertex));
+        loss.after.push_back(std::move(sample));
+        const std::string swapped_id = StepId(v1::Step::EVALUATE_SWAPPED, vertex, k);
+        for (const store::StepRecord& record : update.steps) {
+          if (record.step.id() != swapped_id) continue;
+          const v1::LossEstimate* swapped = FindLoss(record.evaluation, judged.name());
+          if (swapped != nullptr) loss.swapped.push_back(swapped->value());
+        }
+      }
+    }
+  }
+  return evidence;
+}
+
+}  // namespace backfire::workflow

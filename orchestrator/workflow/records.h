@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "orchestrator/store/store.h"
+#include "orchestrator/verdict/verdict.h"
+#include "orchestrator/workflow/job_client.h"
+#include "services/graph/system_graph.h"
+
+namespace backfire::workflow {
+
+/// The number in a resource name such as `updates/3`. INVALID_ARGUMENT: malformed.
+absl::StatusOr<int64_t> ParseNumber(const std::string& name, const std::string& collection);
+
+/// The version of a vertex in replicate k as of an update: what it trained, else its baseline's.
+/// INTERNAL: there is none, although the update's steps should have made one.
+absl::StatusOr<v1::Version> VersionAsOf(const store::Contents& contents, int64_t update,
+                                        const std::string& vertex, int replicate);
+
+/// The evaluation of that version, with resampled losses. Errors as VersionAsOf.
+absl::StatusOr<v1::Evaluation> EvaluationAsOf(const store::Contents& contents, int64_t update,
+                                              const std::string& vertex, int replicate);
+
+/// What a step asks of its vertex's service; the same for the same step, whenever it is asked.
+/// @param step  TRAIN, EVALUATE or EVALUATE_SWAPPED, its dependencies done.
+absl::StatusOr<JobRequest> BuildJobRequest(const store::Contents& contents,
+                                           const graph::SystemGraph& graph,
+                                           const store::UpdateRecord& update,
+                                           const store::StepRecord& step);
+
+/// All that the verdict of an update depends on; its evaluations are done.
+absl::StatusOr<verdict::Evidence> BuildEvidence(const store::Contents& contents,
+                                                const graph::SystemGraph& graph,
+                                                const store::UpdateRecord& update);
+
+}  // namespace backfire::workflow

@@ -1,0 +1,163 @@
+#include "services/datasets/calibration.h"
+
+#include <cmath>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "services/base/file.h"
+#include "services/base/status.h"
+
+namespace backfire::datasets {
+namespace {
+
+Projection ResizeAndCrop(const Projection& projection, double scale_x, double scale_y,
+                         double crop_left, double crop_top) {
+  // Pixel u covers [u, u + 1) of the image plane measured in half-integers: u' + 1/2 = s (u + 1/2).
+  // The shift multiplies depth, which is the third row, not 1: P[2][3] isn't zero in KITTI.
+  const double shift_x = 0.5 * scale_x - 0.5 - crop_left;
+  const double shift_y = 0.5 * scale_y - 0.5 - crop_top;
+  Projection result = projection;
+  for (int column = 0; column < 4; ++column) {
+    result[column] = scale_x * projection[column] + shift_x * projection[8 + column];
+    result[4 + column] = scale_y * projection[4 + column] + shift_y * projection[8 + column];
+  }
+  return result;
+}
+
+absl::StatusOr<Projection> ParseProjection(absl::string_view numbers, absl::string_view where) {
+  const std::vector<absl::string_view> fields =
+      absl::StrSplit(numbers, absl::ByAnyChar(" \t\r"), absl::SkipEmpty());
+  Projection projection;
+  if (fields.size() != projection.size()) {
+    return absl::DataLossError(
+        absl::StrCat(where, ": a projection has 12 numbers: got ", fields.size()));
+  }
+  for (size_t i = 0; i < fields.size(); ++i) {
+    if (!absl::SimpleAtod(fields[i], &projection[i]) || !std::isfinite(projection[i])) {
+      return absl::DataLossError(
+          absl::StrCat(where, ": \"", fields[i], "\" is not a finite number"));
+    }
+  }
+  return projection;
+}
+
+}  // namespace
+
+StereoCalibration ResizeAndCrop(const StereoCalibration& calibration, double scale_x,
+                                double scale_y, double crop_left, double crop_top) {
+  return {ResizeAndCrop(calibration.left, scale_x, scale_y, crop_left, crop_top),
+          ResizeAndCrop(calibration.right, scale_x, scale_y, crop_left, crop_top)};
+}
+
+absl::Status Validate(const StereoCalibration& calibration) {
+  for (const Projection* projection : {&calibration.left, &calibration.right}) {
+    for (const double value : *projection) {
+      if (!std::isfinite(value)) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("calibration: numbers must be finite: got ", value));
+      }
+    }
+    if (!((*projection)[0] > 0) || !((*projection)[5] > 0)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("calibration: focal lengths must be > 0 px: got ", (*projection)[0], " and ",
+                       (*projection)[5]));
+    }
+  }
+  if (!(calibration.baseline_m() > 0)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("calibration: the baseline, (left[0,3] - right[0,3]) / f, must be > 0 m: got ",
+                     calibration.baseline_m(), " (left and right swapped?)"));
+  }
+  return absl::OkStatus();
+}
+
+runtime::Tensor ToTensor(const StereoCalibration& calibration) {
+  runtime::Tensor tensor = runtime::MakeTensor(runtime::Datatype::kFp64, {2, 3, 4});
+  std::memcpy(tensor.data.data(), calibration.left.data(), sizeof(Projection));
+  std::memcpy(tensor.data.data() + sizeof(Projection), calibration.right.data(),
+              sizeof(Projection));
+  return tensor;
+}
+
+absl::StatusOr<StereoCalibration> CalibrationFromTensor(const runtime::Tensor& tensor) {
+  if (tensor.datatype != runtime::Datatype::kFp64 ||
+      tensor.shape != std::vector<int64_t>{2, 3, 4} ||
+      tensor.data.size() != 2 * sizeof(Projection)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("calibration must be FP64 [2, 3, 4] (left, then right projection): got ",
+                     std::string(runtime::DatatypeName(tensor.datatype)), " of rank ",
+                     tensor.shape.size(), " and ", tensor.data.size(), " bytes"));
+  }
+  StereoCalibration calibration;
+  std::memcpy(calibration.left.data(), tensor.data.data(), sizeof(Projection));
+  std::memcpy(calibration.right.data(), tensor.data.data() + sizeof(Projection),
+              sizeof(Projection));
+  BACKFIRE_RETURN_IF_ERROR(Validate(calibration));
+  return calibration;
+}
+
+absl::StatusOr<StereoCalibration> ReadCalibration(const std::filesystem::path& path) {
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
+  StereoCalibration calibration;
+  bool has_left = false, has_right = false;
+  int line_number = 0;
+  for (const absl::string_view line : absl::StrSplit(absl::StripSuffix(content, "\n"), '\n')) {
+    ++line_number;
+    const std::pair<absl::string_view, absl::string_view> parts =
+        absl::StrSplit(line, absl::MaxSplits(':', 1));
+    const absl::string_view name = absl::StripAsciiWhitespace(parts.first);
+    if (name != "P2" && name != "P3") continue;
+    bool& has = name == "P2" ? has_left : has_right;
+    const std::string where = absl::StrCat(path.string(), ":", line_number);
+    if (has) return absl::DataLossError(absl::StrCat(where, ": ", name, " occurs twice"));
+    has = true;
+    BACKFIRE_ASSIGN_OR_RETURN((name == "P2" ? calibration.left : calibration.right),
+                              ParseProjection(parts.second, where));
+  }
+  for (const auto& [has, name] : {std::pair(has_left, "P2"), std::pair(has_right, "P3")}) {
+    if (has) continue;
+    return absl::DataLossError(absl::StrCat(path.string(), ":", line_number,
+                                            ": the file ends, and ", name,
+                                            " (3x4 projection) is missing"));
+  }
+  if (const absl::Status valid = Validate(calibration); !valid.ok()) {
+    return absl::DataLossError(absl::StrCat(path.string(), ": ", valid.message()));
+  }
+  return calibration;
+}
+
+std::string FormatCalibration(const StereoCalibration& calibration) {
+  // KITTI's other cameras and sensors, so that other programs' readers find what they expect: gray
+  // cameras at camera 0 and a baseline beside it, and a LiDAR at camera 0.
+  Projection gray_left = calibration.left;
+  gray_left[3] = gray_left[7] = gray_left[11] = 0;
+  Projection gray_right = gray_left;
+  gray_right[3] = -calibration.focal_length_px() * calibration.baseline_m();
+  std::string content;
+  const auto add = [&content](const char* name, const auto& numbers) {
+    absl::StrAppend(&content, name, ":");
+    for (const double number : numbers) absl::StrAppendFormat(&content, " %.12e", number);
+    absl::StrAppend(&content, "\n");
+  };
+  add("P0", gray_left);
+  add("P1", gray_right);
+  add("P2", calibration.left);
+  add("P3", calibration.right);
+  add("R0_rect", std::array<double, 9>{1, 0, 0, 0, 1, 0, 0, 0, 1});
+  add("Tr_velo_to_cam", Projection{0, -1, 0, 0, 0, 0, -1, 0, 1, 0, 0, 0});
+  add("Tr_imu_to_velo", Projection{1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0});
+  return content;
+}
+
+absl::Status WriteCalibration(const std::filesystem::path& path,
+                              const StereoCalibration& calibration) {
+  return WriteFileAtomically(path, FormatCalibration(calibration));
+}
+
+}  // namespace backfire::datasets

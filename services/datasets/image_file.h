@@ -1,0 +1,28 @@
+#pragma once
+
+#include <filesystem>
+#include <opencv2/core/mat.hpp>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace backfire::datasets {
+
+/// Reads a PNG or JPEG as CV_8UC3, RGB. NOT_FOUND; DATA_LOSS: not an image, or cut off.
+absl::StatusOr<cv::Mat> ReadRgbImage(const std::filesystem::path& path);
+
+/// Reads disparities as KITTI stores them: 16-bit PNG, pixels times 256, 0 where unknown. Returns
+/// CV_32FC1, pixels. NOT_FOUND; DATA_LOSS: not a 16-bit image of one channel.
+absl::StatusOr<cv::Mat> ReadDisparityImage(const std::filesystem::path& path);
+
+/// PNG bytes of a CV_8UC3 RGB image.
+absl::StatusOr<std::string> EncodeRgbPng(const cv::Mat& rgb);
+/// PNG bytes of CV_32FC1 disparities, as ReadDisparityImage reads them: rounded to 1/256 px, at
+/// most 255.99 px; what is not > 0 becomes 0.
+absl::StatusOr<std::string> EncodeDisparityPng(const cv::Mat& disparity);
+
+/// Writes a CV_8UC3 RGB image as PNG, whole or not at all.
+absl::Status WriteRgbImage(const std::filesystem::path& path, const cv::Mat& rgb);
+
+}  // namespace backfire::datasets

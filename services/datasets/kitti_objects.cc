@@ -1,0 +1,105 @@
+#include "services/datasets/kitti_objects.h"
+
+#include <array>
+#include <cmath>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "services/base/file.h"
+#include "services/base/status.h"
+
+namespace backfire::datasets {
+namespace {
+
+using metrics::Object;
+
+constexpr size_t kLabelColumns = 15;
+constexpr std::array<const char*, kLabelColumns + 1> kColumns = {
+    "type",   "truncated", "occluded", "alpha", "left", "top", "right",      "bottom",
+    "height", "width",     "length",   "x",     "y",    "z",   "rotation_y", "score"};
+
+absl::StatusOr<Object> ParseObject(absl::string_view line, const std::string& where) {
+  const std::vector<absl::string_view> fields =
+      absl::StrSplit(line, absl::ByAnyChar(" \t\r"), absl::SkipEmpty());
+  if (fields.size() != kLabelColumns && fields.size() != kLabelColumns + 1) {
+    return absl::DataLossError(absl::StrCat(
+        where, ": an object has 15 columns, or 16 with its score: got ", fields.size()));
+  }
+  std::array<double, kLabelColumns + 1> values{};
+  for (size_t i = 1; i < fields.size(); ++i) {
+    if (!absl::SimpleAtod(fields[i], &values[i]) || !std::isfinite(values[i])) {
+      return absl::DataLossError(absl::StrCat(where, ": column ", i + 1, " (", kColumns[i],
+                                              ") must be a finite number: got \"", fields[i],
+                                              "\""));
+    }
+  }
+  if (std::floor(values[2]) != values[2] || std::abs(values[2]) > 100) {
+    return absl::DataLossError(absl::StrCat(
+        where, ": column 3 (occluded) must be a whole number: got \"", fields[2], "\""));
+  }
+  Object object;
+  object.type = std::string(fields[0]);
+  object.truncation = values[1];
+  object.occlusion = static_cast<int>(values[2]);
+  object.alpha = values[3];
+  object.box_2d = {values[4], values[5], values[6], values[7]};
+  object.box_3d = {values[8],  values[9],  values[10], values[11],
+                   values[12], values[13], values[14]};
+  if (fields.size() > kLabelColumns) object.score = values[15];
+  return object;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Object>> ParseObjects(std::string_view content, std::string_view where) {
+  std::vector<Object> objects;
+  int line_number = 0;
+  const absl::string_view text(content.data(), content.size());
+  for (const absl::string_view line : absl::StrSplit(text, '\n')) {
+    ++line_number;
+    if (line.find_first_not_of(" \t\r") == absl::string_view::npos) continue;
+    BACKFIRE_ASSIGN_OR_RETURN(
+        Object object, ParseObject(line, absl::StrCat(std::string(where), ":", line_number)));
+    objects.push_back(std::move(object));
+  }
+  return objects;
+}
+
+absl::StatusOr<std::vector<Object>> ReadObjects(const std::filesystem::path& path) {
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
+  return ParseObjects(content, path.string());
+}
+
+std::string FormatObjects(const std::vector<Object>& objects) {
+  std::string content;
+  for (const Object& object : objects) {
+    const bool dont_care = object.type == "DontCare";
+    const metrics::Box2d& image = object.box_2d;
+    const metrics::Box3d& box = object.box_3d;
+    // KITTI writes unknown values as whole numbers: -1, -10, -1000.
+    const auto truncation =
+        object.truncation < 0 ? std::string("-1") : absl::StrFormat("%.2f", object.truncation);
+    const auto alpha =
+        object.alpha == -10 ? std::string("-10") : absl::StrFormat("%.2f", object.alpha);
+    absl::StrAppendFormat(&content, "%s %s %d %s %.2f %.2f %.2f %.2f ", object.type, truncation,
+                          object.occlusion, alpha, image.left, image.top, image.right,
+                          image.bottom);
+    if (dont_care) {
+      absl::StrAppend(&content, "-1 -1 -1 -1000 -1000 -1000 -10");
+    } else {
+      absl::StrAppendFormat(&content, "%.2f %.2f %.2f %.2f %.2f %.2f %.2f", box.height, box.width,
+                            box.length, box.x, box.y, box.z, box.rotation_y);
+    }
+    if (object.score.has_value()) absl::StrAppendFormat(&content, " %.6f", *object.score);
+    absl::StrAppend(&content, "\n");
+  }
+  return content;
+}
+
+double ObservationAngle(const metrics::Box3d& box) {
+  return std::remainder(box.rotation_y - std::atan2(box.x, box.z), 6.283185307179586476925);
+}
+
+}  // namespace backfire::datasets

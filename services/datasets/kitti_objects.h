@@ -1,0 +1,26 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "services/metrics/object.h"
+
+namespace backfire::datasets {
+
+/// Parses KITTI's object format: a line per object with 15 columns (a label) or 16 (a detection,
+/// whose last is the score); blank lines are skipped. DATA_LOSS: `where:LINE: ...`.
+absl::StatusOr<std::vector<metrics::Object>> ParseObjects(std::string_view content,
+                                                          std::string_view where);
+/// Reads a file of that format. NOT_FOUND; DATA_LOSS with file and line.
+absl::StatusOr<std::vector<metrics::Object>> ReadObjects(const std::filesystem::path& path);
+
+/// Writes it as KITTI does: two decimals, a score (if there is one) with six.
+std::string FormatObjects(const std::vector<metrics::Object>& objects);
+
+/// The observation angle: rotation_y less the direction in which the object is seen, in [-pi, pi].
+double ObservationAngle(const metrics::Box3d& box);
+
+}  // namespace backfire::datasets

@@ -1,0 +1,52 @@
+#include "services/metrics/bootstrap.h"
+
+#include <cstddef>
+#include <limits>
+
+#include "absl/numeric/int128.h"
+#include "services/base/random.h"
+
+namespace backfire::metrics {
+namespace {
+
+double Ratio(const std::vector<double>& numerators, const std::vector<double>& denominators,
+             const std::vector<int32_t>& counts) {
+  double numerator = 0, denominator = 0;
+  for (size_t i = 0; i < counts.size(); ++i) {
+    // Skipped, not multiplied by 0: an example that was not drawn must not make the rest NaN.
+    if (counts[i] == 0) continue;
+    numerator += counts[i] * numerators[i];
+    denominator += counts[i] * denominators[i];
+  }
+  return denominator == 0 ? std::numeric_limits<double>::quiet_NaN() : numerator / denominator;
+}
+
+}  // namespace
+
+std::vector<int32_t> ResampleCounts(uint64_t seed, int64_t resample, int64_t example_count) {
+  std::vector<int32_t> counts(static_cast<size_t>(example_count), 0);
+  const uint64_t key = SplitMix64(seed + static_cast<uint64_t>(resample));
+  const absl::uint128 n = static_cast<uint64_t>(example_count);
+  for (int64_t i = 0; i < example_count; ++i) {
+    const uint64_t draw = SplitMix64(key + static_cast<uint64_t>(i));
+    ++counts[absl::Uint128High64(draw * n)];
+  }
+  return counts;
+}
+
+void AddRatioLoss(const std::vector<double>& numerators, const std::vector<double>& denominators,
+                  const v1::Bootstrap& bootstrap, const std::string& loss, const std::string& slice,
+                  bool judged, v1::Evaluation& evaluation) {
+  v1::LossEstimate& estimate = *evaluation.add_losses();
+  estimate.set_loss(loss);
+  estimate.set_slice(slice);
+  estimate.set_judged(judged);
+  estimate.set_value(Ratio(numerators, denominators, std::vector<int32_t>(numerators.size(), 1)));
+  const auto examples = static_cast<int64_t>(numerators.size());
+  for (int32_t b = 0; b < bootstrap.resample_count(); ++b) {
+    estimate.add_resampled(
+        Ratio(numerators, denominators, ResampleCounts(bootstrap.seed(), b, examples)));
+  }
+}
+
+}  // namespace backfire::metrics

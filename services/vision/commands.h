@@ -1,0 +1,43 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace CLI {
+class App;
+}
+
+namespace backfire::vision {
+
+/// Exit codes of backfire-vision, as --help lists them.
+enum ExitCode : int {
+  kDone = 0,
+  kFailed = 1,      ///< The machine's fault: disk full, an internal error.
+  kBadInput = 2,    ///< Usage, a missing or malformed file.
+  kPeerFailed = 3,  ///< The gateway is away, or refused the request.
+  kInterrupted = 130,
+};
+
+/// What a command runs with. Set by a parsed subcommand; empty until then.
+struct CommandContext {
+  std::function<int()> run;
+  const std::atomic<bool>* interrupted = nullptr;
+};
+
+/// Adds `dataset render` and `dataset check`.
+void AddDatasetCommand(CLI::App& app, CommandContext& context);
+/// Adds `perceive`.
+void AddPerceiveCommand(CLI::App& app, CommandContext& context);
+/// Adds `draw`.
+void AddDrawCommand(CLI::App& app, CommandContext& context);
+
+/// Prints one line, and returns the exit code for it: kBadInput for what the user can mend, else
+/// kFailed.
+int ReportError(const absl::Status& status);
+/// The same for what a peer answered: kPeerFailed.
+int ReportPeerError(const absl::Status& status, const std::string& peer);
+
+}  // namespace backfire::vision

@@ -1,0 +1,99 @@
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <cstdio>
+#include <memory>
+#include <opencv2/core.hpp>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "services/base/status.h"
+#include "services/datasets/image_file.h"
+#include "services/datasets/stereo_dataset.h"
+#include "services/vision/commands.h"
+#include "services/vision/view_page.h"
+
+namespace backfire::vision {
+namespace {
+
+struct DrawArguments {
+  std::string dataset, split = "test", out;
+  int64_t example = 0;
+};
+
+// Points of known disparity, as the pipeline's point cloud has them.
+std::vector<cv::Point3f> PointsFromDisparity(const cv::Mat& disparity,
+                                             const datasets::StereoCalibration& calibration) {
+  const double f = calibration.focal_length_px();
+  std::vector<cv::Point3f> points;
+  for (int y = 0; y < disparity.rows; ++y) {
+    for (int x = 0; x < disparity.cols; ++x) {
+      const double value = disparity.at<float>(y, x);
+      if (!(value > 0)) continue;
+      const double z = f * calibration.baseline_m() / value;
+      points.emplace_back(static_cast<float>((x - calibration.centre_x_px()) * z / f +
+                                             calibration.left_offset_x_m()),
+                          static_cast<float>((y - calibration.centre_y_px()) * z / f +
+                                             calibration.left_offset_y_m()),
+                          static_cast<float>(z));
+    }
+  }
+  return points;
+}
+
+absl::Status Draw(const DrawArguments& arguments) {
+  if (!absl::EndsWith(arguments.out, ".png")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--out must end in .png: got \"", arguments.out, "\""));
+  }
+  BACKFIRE_ASSIGN_OR_RETURN(const runtime::Split split, runtime::ParseSplit(arguments.split));
+  const std::string uri = absl::StartsWith(arguments.dataset, "kitti:")
+                              ? arguments.dataset
+                              : absl::StrCat("kitti:", arguments.dataset);
+  BACKFIRE_ASSIGN_OR_RETURN(const auto dataset, datasets::OpenStereoDataset(uri));
+  PageContent content;
+  BACKFIRE_ASSIGN_OR_RETURN(content.left, dataset->LeftImage(split, arguments.example));
+  BACKFIRE_ASSIGN_OR_RETURN(content.calibration, dataset->Calibration(split, arguments.example));
+  auto labels = dataset->Labels(split, arguments.example);
+  if (labels.ok()) {
+    content.labels = *std::move(labels);
+  } else if (!absl::IsNotFound(labels.status())) {
+    return labels.status();
+  }
+  PageLayer layer;
+  auto disparity = dataset->Disparity(split, arguments.example);
+  if (disparity.ok()) {
+    layer.disparity = *disparity;
+  } else if (absl::IsNotFound(disparity.status())) {  // Real KITTI's object set has none.
+    layer.disparity = cv::Mat(content.left.size(), CV_32FC1, cv::Scalar(0));
+  } else {
+    return disparity.status();
+  }
+  layer.points = PointsFromDisparity(layer.disparity, content.calibration);
+  content.layers.push_back(std::move(layer));
+  content.title = absl::StrCat("frame ", dataset->ExampleId(split, arguments.example), " (",
+                               arguments.split, " ", arguments.example, ")");
+  return datasets::WriteRgbImage(arguments.out, DrawPage(content));
+}
+
+}  // namespace
+
+void AddDrawCommand(CLI::App& app, CommandContext& context) {
+  auto arguments = std::make_shared<DrawArguments>();
+  CLI::App* draw = app.add_subcommand("draw", "Draw a frame of a dataset with its ground truth.");
+  draw->add_option("--dataset", arguments->dataset, "DIR or kitti:DIR[?train=NAME&...]")
+      ->required();
+  draw->add_option("--split", arguments->split, "train, validation or test")->capture_default_str();
+  draw->add_option("--example", arguments->example, "Which of the split, from 0")
+      ->capture_default_str();
+  draw->add_option("--out", arguments->out, "PNG to write")->required();
+  draw->footer("Example: backfire-vision draw --dataset data --split test --example 3 --out x.png");
+  draw->callback([arguments, &context] {
+    context.run = [arguments] {
+      if (const absl::Status status = Draw(*arguments); !status.ok()) return ReportError(status);
+      std::printf("%s\n", arguments->out.c_str());
+      return static_cast<int>(kDone);
+    };
+  });
+}
+
+}  // namespace backfire::vision

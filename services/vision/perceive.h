@@ -1,0 +1,38 @@
+#pragma once
+
+#include <opencv2/core/mat.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "services/vision/detection_report.h"
+#include "services/vision/stereo_client.h"
+#include "services/vision/stereo_input.h"
+
+namespace backfire::vision {
+
+/// What one release says of a stranger's pair, in the terms of the pair as it came.
+struct ReleaseView {
+  std::string release;
+  cv::Mat disparity;  ///< CV_32FC1, pixels of the original image; may show fewer rows of it.
+  std::vector<cv::Point3f> points;          ///< Metres, camera 0.
+  std::vector<metrics::Object> detections;  ///< 2D boxes in pixels of the original image.
+};
+
+/// Asks each release about a pair: fits the pair into `size`, calls, maps the answers back. No
+/// release listed: the live one. Errors of FitStereoInput and Perceive; the latter name the
+/// release.
+absl::StatusOr<std::vector<ReleaseView>> PerceiveWithReleases(
+    inference::GRPCInferenceService::StubInterface& gateway, const StereoInput& input,
+    cv::Size size, const std::vector<int64_t>& releases, const StereoCall& call);
+
+/// The page that shows these views (CV_8UC3, RGB); detections below `min_score` are left out.
+cv::Mat DrawPerception(const std::string& title, const StereoInput& input,
+                       const std::vector<ReleaseView>& views,
+                       const std::optional<std::vector<metrics::Object>>& labels, double min_score);
+
+/// The detections of views, for reports.
+std::vector<ReleaseDetections> DetectionsOf(const std::vector<ReleaseView>& views);
+
+}  // namespace backfire::vision

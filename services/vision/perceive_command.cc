@@ -1,0 +1,139 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "services/base/file.h"
+#include "services/base/status.h"
+#include "services/datasets/image_file.h"
+#include "services/datasets/kitti_objects.h"
+#include "services/runtime/channel.h"
+#include "services/vision/commands.h"
+#include "services/vision/perceive.h"
+
+namespace backfire::vision {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct PerceiveArguments {
+  std::string left, right, calibration, labels, out, detections;
+  std::string gateway = "localhost:7000", model = "stereo", format = "text";
+  std::vector<int64_t> releases;
+  int width = 384, height = 128;
+  double min_score = 0.3, timeout_seconds = 60;
+};
+
+struct Inputs {
+  StereoInput stereo;
+  std::optional<std::vector<metrics::Object>> labels;
+};
+
+absl::StatusOr<Inputs> ReadInputs(const PerceiveArguments& arguments) {
+  if (!absl::EndsWith(arguments.out, ".png")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--out must end in .png: got \"", arguments.out, "\""));
+  }
+  const std::set<int64_t> distinct(arguments.releases.begin(), arguments.releases.end());
+  if (distinct.size() != arguments.releases.size() || distinct.size() > 4) {
+    return absl::InvalidArgumentError("--release: at most 4, each once");
+  }
+  Inputs inputs;
+  BACKFIRE_ASSIGN_OR_RETURN(
+      inputs.stereo, ReadStereoInput(arguments.left, arguments.right, arguments.calibration));
+  // Before any call: what is wrong with the sizes is the user's, not the gateway's.
+  BACKFIRE_RETURN_IF_ERROR(
+      FitStereoInput(inputs.stereo, {arguments.width, arguments.height}).status());
+  if (!arguments.labels.empty()) {
+    BACKFIRE_ASSIGN_OR_RETURN(inputs.labels, datasets::ReadObjects(arguments.labels));
+  }
+  return inputs;
+}
+
+// DIR/FRAME.txt, or DIR/release-N/FRAME.txt where there are several.
+absl::Status WriteDetections(const PerceiveArguments& arguments,
+                             const std::vector<ReleaseView>& views) {
+  const std::string name = absl::StrCat(fs::path(arguments.left).stem().string(), ".txt");
+  for (const ReleaseView& view : views) {
+    fs::path folder = arguments.detections;
+    if (views.size() > 1) folder /= absl::StrCat("release-", view.release);
+    BACKFIRE_RETURN_IF_ERROR(
+        WriteFileAtomically(folder / name, datasets::FormatObjects(view.detections)));
+  }
+  return absl::OkStatus();
+}
+
+int RunPerceive(const PerceiveArguments& arguments) {
+  const auto inputs = ReadInputs(arguments);
+  if (!inputs.ok()) return ReportError(inputs.status());
+  const auto stub =
+      inference::GRPCInferenceService::NewStub(runtime::MakeChannel(arguments.gateway));
+  StereoCall call;
+  call.model = arguments.model;
+  call.timeout = absl::Seconds(arguments.timeout_seconds);
+  const auto views = PerceiveWithReleases(
+      *stub, inputs->stereo, {arguments.width, arguments.height}, arguments.releases, call);
+  if (!views.ok()) return ReportPeerError(views.status(), arguments.gateway);
+
+  const cv::Mat page = DrawPerception(fs::path(arguments.left).filename().string(), inputs->stereo,
+                                      *views, inputs->labels, arguments.min_score);
+  absl::Status written = datasets::WriteRgbImage(arguments.out, page);
+  if (written.ok() && !arguments.detections.empty()) written = WriteDetections(arguments, *views);
+  if (!written.ok()) return ReportError(written);
+  if (arguments.format == "json") {
+    std::printf("%s", FormatDetectionJson(DetectionsOf(*views)).c_str());
+  } else {
+    std::printf("%s%s\n", FormatDetectionTable(DetectionsOf(*views), arguments.min_score).c_str(),
+                arguments.out.c_str());
+  }
+  return kDone;
+}
+
+}  // namespace
+
+void AddPerceiveCommand(CLI::App& app, CommandContext& context) {
+  auto arguments = std::make_shared<PerceiveArguments>();
+  CLI::App* perceive = app.add_subcommand(
+      "perceive", "Send a rectified stereo pair through a system; draw what it sees.");
+  perceive->add_option("--left", arguments->left, "Left image, PNG or JPEG")->required();
+  perceive->add_option("--right", arguments->right, "Right image")->required();
+  perceive->add_option("--calib", arguments->calibration, "KITTI calibration with P2 and P3")
+      ->required();
+  perceive->add_option("--out", arguments->out, "PNG to write")->required();
+  perceive->add_option("--labels", arguments->labels, "KITTI labels to draw as ground truth");
+  perceive->add_option("--detections", arguments->detections,
+                       "Directory for KITTI result files, in original image coordinates");
+  perceive->add_option("--gateway", arguments->gateway, "HOST:PORT or unix:PATH")
+      ->capture_default_str();
+  perceive->add_option("--model", arguments->model, "The system's name at the gateway")
+      ->capture_default_str();
+  perceive
+      ->add_option("--release", arguments->releases,
+                   "Release to ask; repeat to compare up to 4. Default: the live one")
+      ->check(CLI::PositiveNumber)
+      ->allow_extra_args(false);
+  perceive->add_option("--width", arguments->width, "Columns sent; the aspect is kept")
+      ->capture_default_str();
+  perceive->add_option("--height", arguments->height, "Rows sent: cropped or padded to this")
+      ->capture_default_str();
+  perceive->add_option("--min-score", arguments->min_score, "Least score that is shown")
+      ->capture_default_str();
+  perceive->add_option("--timeout", arguments->timeout_seconds, "Seconds per release")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  perceive->add_option("--format", arguments->format, "What is printed: text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+  perceive->footer(
+      "Example: backfire-vision perceive --left l.png --right r.png --calib c.txt --out view.png\n"
+      "Compare releases: ... --release 1 --release 2 --labels label.txt\n"
+      "Exit codes: 0 done; 2 wrong usage or input; 3 the gateway is away or refused; 1 else.");
+  perceive->callback(
+      [arguments, &context] { context.run = [arguments] { return RunPerceive(*arguments); }; });
+}
+
+}  // namespace backfire::vision

@@ -1,0 +1,134 @@
+#include "services/vision/stereo_client.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "services/base/status.h"
+#include "services/datasets/stereo_dataset.h"
+#include "services/detection/detections_tensor.h"
+#include "services/runtime/channel.h"
+#include "services/runtime/rpc_status.h"
+
+namespace backfire::vision {
+namespace {
+
+using runtime::Datatype;
+using runtime::Tensor;
+
+void AddInput(const std::string& name, Tensor tensor, inference::ModelInferRequest& request) {
+  auto& input = *request.add_inputs();
+  input.set_name(name);
+  input.set_datatype(std::string(runtime::DatatypeName(tensor.datatype)));
+  for (const int64_t size : tensor.shape) input.add_shape(size);
+  request.add_raw_input_contents(std::move(tensor.data));
+}
+
+// The named output as a tensor whose size agrees with its shape.
+absl::StatusOr<Tensor> Output(const inference::ModelInferResponse& response,
+                              const std::string& name) {
+  if (response.raw_output_contents_size() != response.outputs_size()) {
+    return absl::InternalError(absl::StrCat("the answer has ", response.outputs_size(),
+                                            " outputs, but raw contents for ",
+                                            response.raw_output_contents_size()));
+  }
+  for (int i = 0; i < response.outputs_size(); ++i) {
+    const auto& output = response.outputs(i);
+    if (output.name() != name) continue;
+    Tensor tensor;
+    BACKFIRE_ASSIGN_OR_RETURN(tensor.datatype, runtime::ParseDatatype(output.datatype()));
+    tensor.shape.assign(output.shape().begin(), output.shape().end());
+    tensor.data = response.raw_output_contents(i);
+    // Element by element, so that a nonsensical shape cannot overflow.
+    uint64_t bytes = static_cast<uint64_t>(runtime::DatatypeSize(tensor.datatype));
+    bool sound = true;
+    for (const int64_t size : tensor.shape) {
+      sound = sound && size >= 0 && size <= (int64_t{1} << 31) && bytes <= (uint64_t{1} << 32);
+      bytes *= static_cast<uint64_t>(size);
+    }
+    if (!sound || bytes != tensor.data.size()) {
+      return absl::InternalError(absl::StrCat("output \"", name, "\" is ", output.datatype(), " [",
+                                              absl::StrJoin(output.shape(), ", "), "], but has ",
+                                              tensor.data.size(), " bytes"));
+    }
+    return tensor;
+  }
+  return absl::InternalError(absl::StrCat("the answer has no output \"", name, "\""));
+}
+
+absl::Status CheckFloats(const Tensor& tensor, const std::string& name,
+                         const std::vector<int64_t>& shape) {
+  bool matches = tensor.datatype == Datatype::kFp32 && tensor.shape.size() == shape.size();
+  for (size_t i = 0; matches && i < shape.size(); ++i) {
+    matches = shape[i] < 0 || tensor.shape[i] == shape[i];
+  }
+  if (matches) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat("output \"", name, "\" must be FP32 [",
+                                          absl::StrJoin(shape, ", "), "]: got ",
+                                          std::string(runtime::DatatypeName(tensor.datatype)), " [",
+                                          absl::StrJoin(tensor.shape, ", "), "]"));
+}
+
+absl::Status AddDetections(const inference::ModelInferResponse& response, const std::string& name,
+                           const std::string& type, std::vector<metrics::Object>& detections) {
+  BACKFIRE_ASSIGN_OR_RETURN(const Tensor tensor, Output(response, name));
+  const auto found = detection::DetectionsFromTensor(tensor, type);
+  if (!found.ok()) {
+    return absl::InternalError(absl::StrCat("output \"", name, "\": ", found.status().message()));
+  }
+  for (int64_t i = 0; i < tensor.ElementCount(); ++i) {
+    if (std::isfinite(tensor.As<float>()[i])) continue;
+    return absl::InternalError(
+        absl::StrCat("output \"", name, "\" has a number that isn't finite"));
+  }
+  detections.insert(detections.end(), found->begin(), found->end());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+inference::ModelInferRequest MakeRequest(const StereoInput& input, const StereoCall& call) {
+  inference::ModelInferRequest request;
+  request.set_model_name(call.model);
+  if (call.release.has_value()) request.set_model_version(absl::StrCat(*call.release));
+  AddInput("left", datasets::ImageToTensor(input.left), request);
+  AddInput("right", datasets::ImageToTensor(input.right), request);
+  AddInput("calibration", datasets::ToTensor(input.calibration), request);
+  for (const char* name : {"disparity", "points", "cars", "pedestrians"}) {
+    request.add_outputs()->set_name(name);
+  }
+  return request;
+}
+
+absl::StatusOr<Perception> ReadResponse(const inference::ModelInferResponse& response,
+                                        cv::Size size) {
+  Perception perception;
+  perception.release = response.model_version();
+  BACKFIRE_ASSIGN_OR_RETURN(const Tensor disparity, Output(response, "disparity"));
+  BACKFIRE_RETURN_IF_ERROR(CheckFloats(disparity, "disparity", {size.height, size.width}));
+  perception.disparity.create(size, CV_32FC1);
+  std::memcpy(perception.disparity.data, disparity.data.data(), disparity.data.size());
+  BACKFIRE_ASSIGN_OR_RETURN(const Tensor points, Output(response, "points"));
+  BACKFIRE_RETURN_IF_ERROR(CheckFloats(points, "points", {-1, 3}));
+  const float* numbers = points.As<float>();
+  for (int64_t i = 0; i < points.shape[0]; ++i, numbers += 3) {
+    perception.points.emplace_back(numbers[0], numbers[1], numbers[2]);
+  }
+  BACKFIRE_RETURN_IF_ERROR(AddDetections(response, "cars", "Car", perception.detections));
+  BACKFIRE_RETURN_IF_ERROR(
+      AddDetections(response, "pedestrians", "Pedestrian", perception.detections));
+  return perception;
+}
+
+absl::StatusOr<Perception> Perceive(inference::GRPCInferenceService::StubInterface& gateway,
+                                    const StereoInput& input, const StereoCall& call) {
+  grpc::ClientContext context;
+  runtime::SetDeadline(context, call.timeout);
+  inference::ModelInferResponse response;
+  const grpc::Status status = gateway.ModelInfer(&context, MakeRequest(input, call), &response);
+  if (!status.ok()) return runtime::FromGrpcStatus(status);
+  return ReadResponse(response, input.left.size());
+}
+
+}  // namespace backfire::vision

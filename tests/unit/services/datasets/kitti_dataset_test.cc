@@ -1,0 +1,163 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <opencv2/core.hpp>
+
+#include "services/base/file.h"
+#include "services/datasets/image_file.h"
+#include "services/datasets/kitti_writer.h"
+#include "services/datasets/rendered_world.h"
+#include "services/datasets/stereo_dataset.h"
+#include "tests/unit/services/datasets/test_folder.h"
+
+namespace backfire::datasets {
+namespace {
+
+namespace fs = std::filesystem;
+using runtime::Split;
+using ::testing::HasSubstr;
+
+class KittiDatasetTest : public ::testing::Test {
+ protected:
+  void SetUp() override { WriteTo(folder_.path()); }
+
+  // Frames 000000 (train), 000001 (val), 000002 (test).
+  static void WriteTo(const fs::path& directory) {
+    const RenderProfile profile = *FindRenderProfile("tiny");
+    ASSERT_TRUE(MakeKittiFolders(directory / "training").ok());
+    const std::array<const char*, 3> lists = {"train", "val", "test"};
+    for (int i = 0; i < 3; ++i) {
+      const std::string id = "00000" + std::to_string(i);
+      ASSERT_TRUE(
+          WriteKittiFrame(directory / "training", id, RenderFrame(profile, 1, Split::kTrain, i))
+              .ok());
+      ASSERT_TRUE(
+          WriteFileAtomically(directory / "ImageSets" / (std::string(lists[i]) + ".txt"), id + "\n")
+              .ok());
+    }
+  }
+
+  std::string Uri(const std::string& query = "") const {
+    return "kitti:" + folder_.path().string() + query;
+  }
+  fs::path File(const std::string& name) const { return folder_.path() / "training" / name; }
+
+  TestFolder folder_;
+};
+
+TEST_F(KittiDatasetTest, ReadsWhatWasWritten) {
+  const StereoFrame frame = RenderFrame(*FindRenderProfile("tiny"), 1, Split::kTrain, 2);
+  const auto dataset = OpenStereoDataset(Uri());
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  const StereoDataset& data = **dataset;
+  EXPECT_EQ(data.size(Split::kTest), 1);
+  EXPECT_EQ(data.ExampleId(Split::kTest, 0), "000002");
+  const auto inputs = data.RequestInputs(Split::kTest, 0, {"left", "right", "calibration"});
+  ASSERT_TRUE(inputs.ok()) << inputs.status();
+  EXPECT_EQ(inputs->at("left").data, ImageToTensor(frame.left).data);
+  EXPECT_EQ(inputs->at("right").data, ImageToTensor(frame.right).data);
+  EXPECT_EQ(inputs->at("left").shape, (std::vector<int64_t>{128, 384, 3}));
+  EXPECT_NEAR(CalibrationFromTensor(inputs->at("calibration"))->baseline_m(), 0.54, 1e-9);
+  const auto disparity = data.Disparity(Split::kTest, 0);
+  ASSERT_TRUE(disparity.ok()) << disparity.status();
+  EXPECT_LE(cv::norm(*disparity, frame.disparity, cv::NORM_INF), 0.5 / 256 + 1e-6);
+  const auto labels = data.Labels(Split::kTest, 0);
+  ASSERT_TRUE(labels.ok()) << labels.status();
+  ASSERT_EQ(labels->size(), frame.labels.size());
+  EXPECT_NEAR((*labels)[0].box_3d.x, frame.labels[0].box_3d.x, 0.005 + 1e-9);
+}
+
+TEST_F(KittiDatasetTest, SplitsByUri) {
+  const auto dataset = OpenStereoDataset(Uri("?train=test&validation=&test=train"));
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ((*dataset)->ExampleId(Split::kTrain, 0), "000002");
+  EXPECT_EQ((*dataset)->size(Split::kValidation), 0);
+  EXPECT_NE((*dataset)->digest(), (*OpenStereoDataset(Uri()))->digest());
+}
+
+TEST_F(KittiDatasetTest, DigestIsOfContentNotOfPlace) {
+  TestFolder elsewhere;
+  WriteTo(elsewhere.path());
+  const std::string digest = (*OpenStereoDataset(Uri()))->digest();
+  EXPECT_EQ(digest.size(), 64u);
+  EXPECT_EQ((*OpenStereoDataset("kitti:" + elsewhere.path().string()))->digest(), digest);
+  ASSERT_TRUE(WriteFileAtomically(File("label_2/000001.txt"), "").ok());
+  EXPECT_NE((*OpenStereoDataset(Uri()))->digest(), digest);
+}
+
+TEST_F(KittiDatasetTest, MissingOptionalFileIsFoundWhenAskedFor) {
+  fs::remove(File("image_3/000000.png"));
+  const auto dataset = OpenStereoDataset(Uri());
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_TRUE((*dataset)->LeftImage(Split::kTrain, 0).ok());
+  const absl::Status missing = (*dataset)->RightImage(Split::kTrain, 0).status();
+  EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(missing.message(), HasSubstr("image_3/000000.png"));
+}
+
+TEST_F(KittiDatasetTest, MissingRequiredFile) {
+  fs::remove(File("calib/000001.txt"));
+  const absl::Status status = OpenStereoDataset(Uri()).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(status.message(), HasSubstr("calib/000001.txt"));
+}
+
+TEST_F(KittiDatasetTest, DamagedFilesAreNamed) {
+  ASSERT_TRUE(WriteFileAtomically(File("image_2/000000.png"), "no image").ok());
+  ASSERT_TRUE(WriteFileAtomically(File("label_2/000000.txt"), "Car 1 2\n").ok());
+  fs::copy_file(File("image_2/000001.png"), File("disp_occ_0/000000.png"),
+                fs::copy_options::overwrite_existing);
+  const auto dataset = OpenStereoDataset(Uri());
+  ASSERT_TRUE(dataset.ok());
+  const absl::Status image = (*dataset)->LeftImage(Split::kTrain, 0).status();
+  EXPECT_EQ(image.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(image.message(), HasSubstr("image_2/000000.png"));
+  EXPECT_THAT((*dataset)->Labels(Split::kTrain, 0).status().message(),
+              HasSubstr("label_2/000000.txt:1:"));
+  EXPECT_THAT((*dataset)->Disparity(Split::kTrain, 0).status().message(), HasSubstr("16-bit"));
+}
+
+TEST_F(KittiDatasetTest, RefusesWhatIsNoUri) {
+  for (const char* uri : {"", "kitti:", "rendered:tiny", "/data"}) {
+    EXPECT_EQ(OpenStereoDataset(uri).status().code(), absl::StatusCode::kInvalidArgument) << uri;
+  }
+  for (const char* query : {"?tset=a", "?train=a&train=b", "?train=../x"}) {
+    EXPECT_EQ(OpenStereoDataset(Uri(query)).status().code(), absl::StatusCode::kInvalidArgument)
+        << query;
+  }
+  EXPECT_EQ(OpenStereoDataset("kitti:/nowhere").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(OpenStereoDataset(Uri("?train=absent")).status().message(),
+              HasSubstr("ImageSets/absent.txt"));
+}
+
+TEST_F(KittiDatasetTest, RefusesExamplesAndTensorsItLacks) {
+  const auto dataset = OpenStereoDataset(Uri());
+  EXPECT_EQ((*dataset)->LeftImage(Split::kTest, 1).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ((*dataset)->LeftImage(Split::kTest, -1).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ((*dataset)->RequestInputs(Split::kTest, 0, {"labels"}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST(ImageTensorTest, RoundTripOfACroppedImage) {
+  cv::Mat image(10, 12, CV_8UC3);
+  cv::randu(image, 0, 255);
+  const cv::Mat part = image(cv::Rect(2, 3, 5, 4));  // Not contiguous.
+  const auto back = ImageFromTensor(ImageToTensor(part), "left");
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(cv::norm(*back, part, cv::NORM_INF), 0);
+}
+
+TEST(ImageTensorTest, RefusesOtherTensors) {
+  for (const std::vector<int64_t>& shape :
+       std::vector<std::vector<int64_t>>{{4, 4}, {4, 4, 4}, {0, 4, 3}, {100000, 1, 3}}) {
+    EXPECT_FALSE(
+        ImageFromTensor(runtime::MakeTensor(runtime::Datatype::kUint8, shape), "left").ok());
+  }
+  EXPECT_FALSE(
+      ImageFromTensor(runtime::MakeTensor(runtime::Datatype::kFp32, {4, 4, 3}), "left").ok());
+}
+
+}  // namespace
+}  // namespace backfire::datasets

@@ -1,0 +1,60 @@
+#include "services/metrics/bootstrap.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numeric>
+
+namespace backfire::metrics {
+namespace {
+
+using ::testing::ElementsAre;
+
+// Expected draws were computed from the contract with exact integers, outside this program.
+TEST(ResampleCountsTest, MatchesTheContractBitForBit) {
+  EXPECT_THAT(ResampleCounts(0, 0, 5), ElementsAre(1, 1, 1, 1, 1));           // 3 0 2 4 1
+  EXPECT_THAT(ResampleCounts(7, 3, 8), ElementsAre(1, 1, 2, 1, 0, 0, 3, 0));  // 0 6 2 6 1 2 6 3
+  // seed + b is modulo 2^64: seed 2^64 - 1 with b = 1 is seed 0 with b = 0: draws 2 0 2 3.
+  EXPECT_THAT(ResampleCounts(~uint64_t{0}, 1, 4), ElementsAre(1, 0, 2, 1));
+  EXPECT_THAT(ResampleCounts(0, 0, 4), ElementsAre(1, 0, 2, 1));
+}
+
+TEST(ResampleCountsTest, DrawsAsManyAsThereAre) {
+  for (int64_t b = 0; b < 50; ++b) {
+    const auto counts = ResampleCounts(11, b, 120);
+    EXPECT_EQ(std::accumulate(counts.begin(), counts.end(), 0), 120);
+  }
+  EXPECT_TRUE(ResampleCounts(11, 0, 0).empty());
+}
+
+TEST(AddRatioLossTest, PointAndResamples) {
+  v1::Bootstrap bootstrap;
+  bootstrap.set_seed(7);
+  bootstrap.set_resample_count(4);
+  const std::vector<double> numerators = {1, 2, 3, 4, 5, 6, 7, 8};
+  const std::vector<double> denominators(8, 2);
+  v1::Evaluation evaluation;
+  AddRatioLoss(numerators, denominators, bootstrap, "disparity_mae", "", true, evaluation);
+  ASSERT_EQ(evaluation.losses_size(), 1);
+  const v1::LossEstimate& loss = evaluation.losses(0);
+  EXPECT_EQ(loss.loss(), "disparity_mae");
+  EXPECT_EQ(loss.slice(), "");
+  EXPECT_TRUE(loss.judged());
+  EXPECT_DOUBLE_EQ(loss.value(), 36.0 / 16.0);
+  ASSERT_EQ(loss.resampled_size(), 4);
+  // Resample 3 of seed 7 is (0 6 2 6 1 2 6 3): 1 + 7 + 3 + 7 + 2 + 3 + 7 + 4 = 34.
+  EXPECT_DOUBLE_EQ(loss.resampled(3), 34.0 / 16.0);
+}
+
+TEST(AddRatioLossTest, EmptySliceIsUndefined) {
+  v1::Bootstrap bootstrap;
+  bootstrap.set_resample_count(2);
+  v1::Evaluation evaluation;
+  AddRatioLoss({0, 0}, {0, 0}, bootstrap, "mae", "depth_40_max_m", false, evaluation);
+  EXPECT_TRUE(std::isnan(evaluation.losses(0).value()));
+  EXPECT_TRUE(std::isnan(evaluation.losses(0).resampled(1)));
+}
+
+}  // namespace
+}  // namespace backfire::metrics

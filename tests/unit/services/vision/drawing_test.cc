@@ -1,0 +1,92 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <opencv2/core.hpp>
+
+#include "services/vision/birds_eye_view.h"
+#include "services/vision/canvas.h"
+#include "services/vision/disparity_colours.h"
+
+namespace backfire::vision {
+namespace {
+
+TEST(DisparityColoursTest, NearIsRedFarIsBlueNoMatchIsBlack) {
+  cv::Mat disparity(1, 4, CV_32FC1);
+  disparity.at<float>(0, 0) = 45;
+  disparity.at<float>(0, 1) = 6;
+  disparity.at<float>(0, 2) = 0;
+  disparity.at<float>(0, 3) = std::nanf("");
+  const cv::Mat colours = ColourDisparity(disparity, 50);
+  EXPECT_GT(colours.at<cv::Vec3b>(0, 0)[0], colours.at<cv::Vec3b>(0, 0)[2]);
+  EXPECT_GT(colours.at<cv::Vec3b>(0, 1)[2], colours.at<cv::Vec3b>(0, 1)[0]);
+  EXPECT_EQ(colours.at<cv::Vec3b>(0, 2), cv::Vec3b(0, 0, 0));
+  EXPECT_EQ(colours.at<cv::Vec3b>(0, 3), cv::Vec3b(0, 0, 0));
+}
+
+TEST(DisparityColoursTest, RangeIgnoresOutliersAndMissingOnes) {
+  cv::Mat disparity(10, 100, CV_32FC1, cv::Scalar(12));
+  disparity.at<float>(0, 0) = 1e6f;
+  disparity.at<float>(0, 1) = std::nanf("");
+  EXPECT_EQ(DisplayRange(disparity), 15);
+  EXPECT_EQ(DisplayRange(cv::Mat(3, 3, CV_32FC1, cv::Scalar(0))), 5);
+}
+
+TEST(LabelPlacerTest, LabelsNeitherOverlapNorLeave) {
+  cv::Mat image(100, 200, CV_8UC3, cv::Scalar(0, 0, 0));
+  LabelPlacer placer(cv::Rect(0, 0, 200, 100));
+  const cv::Scalar white(255, 255, 255);
+  EXPECT_TRUE(placer.Draw(image, "Car", {{10, 10}}, white));
+  EXPECT_FALSE(placer.Draw(image, "Car", {{12, 12}}, white));
+  EXPECT_TRUE(placer.Draw(image, "Car", {{12, 12}, {10, 60}}, white));
+  EXPECT_FALSE(placer.Draw(image, "Car", {{190, 50}, {50, -3}}, white));
+}
+
+metrics::Object CarAt(double x, double z) {
+  metrics::Object car;
+  car.type = "Car";
+  car.box_3d = {1.5, 2, 4, x, 1.65, z, 0};
+  car.score = 1;
+  return car;
+}
+
+TEST(BirdsEyeViewTest, ShowsRightAsRightAndFarAsUp) {
+  const std::vector<metrics::Object> cars = {CarAt(10, 30)};
+  BirdsEyeScene scene;
+  const cv::Scalar colour(255, 0, 0);
+  scene.layers = {{&cars, colour, 2, /*with_score=*/false}};
+  const cv::Mat with = DrawBirdsEyeView(scene, {600, 600});
+  scene.layers.clear();
+  const cv::Mat without = DrawBirdsEyeView(scene, {600, 600});
+  cv::Mat difference;
+  cv::absdiff(with, without, difference);
+  double x = 0, y = 0, mass = 0;
+  for (int row = 0; row < 600; ++row) {
+    for (int column = 0; column < 600; ++column) {
+      const double weight = difference.at<cv::Vec3b>(row, column)[0];
+      mass += weight, x += weight * column, y += weight * row;
+    }
+  }
+  ASSERT_GT(mass, 0);
+  // 40 m are 600 - 36 px: 14.1 px a metre, from the camera at (300, 578).
+  EXPECT_NEAR(x / mass, 300 + 141, 12);  // The front line pulls it a little to the right.
+  EXPECT_NEAR(y / mass, 578 - 423, 4);
+}
+
+TEST(BirdsEyeViewTest, NonsensicalBoxesAreLeftOut) {
+  std::vector<metrics::Object> objects = {CarAt(0, 10)};
+  objects[0].box_3d = {-1, -1, -1, -1000, -1000, -1000, -10};
+  EXPECT_EQ(ViewDepth({&objects}), 20);
+  BirdsEyeScene scene;
+  const std::vector<cv::Point3f> points = {{0, 0, std::nanf("")}, {1e9f, 0, 1}, {0, 0, -5}};
+  scene.points = &points;
+  scene.layers = {{&objects, cv::Scalar(255, 0, 0)}};
+  DrawBirdsEyeView(scene, {300, 300});
+}
+
+TEST(ViewDepthTest, ShowsEverything) {
+  const std::vector<metrics::Object> cars = {CarAt(0, 33)};
+  EXPECT_EQ(ViewDepth({&cars}), 40);
+}
+
+}  // namespace
+}  // namespace backfire::vision

@@ -1,0 +1,150 @@
+#include "services/vision/perceive.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <opencv2/core.hpp>
+
+#include "services/datasets/rendered_world.h"
+#include "services/datasets/stereo_dataset.h"
+#include "services/runtime/channel.h"
+#include "tests/unit/services/vision/fake_gateway.h"
+
+namespace backfire::vision {
+namespace {
+
+using ::testing::HasSubstr;
+
+class PerceiveTest : public ::testing::Test {
+ protected:
+  static StereoInput Rendered() {
+    const datasets::StereoFrame frame = datasets::RenderFrame(
+        *datasets::FindRenderProfile("tiny"), 1, runtime::Split::kTest, 0);
+    return {frame.left, frame.right, frame.calibration};
+  }
+
+  absl::StatusOr<std::vector<ReleaseView>> Ask(const std::vector<int64_t>& releases = {},
+                                               cv::Size size = {384, 128}) {
+    return PerceiveWithReleases(*stub_, input_, size, releases, StereoCall{});
+  }
+
+  FakeGateway gateway_;
+  std::unique_ptr<inference::GRPCInferenceService::Stub> stub_ =
+      inference::GRPCInferenceService::NewStub(runtime::MakeChannel(gateway_.target()));
+  StereoInput input_ = Rendered();
+};
+
+TEST_F(PerceiveTest, SendsTheProtocolsRequest) {
+  const auto views = Ask();
+  ASSERT_TRUE(views.ok()) << views.status();
+  ASSERT_EQ(gateway_.requests().size(), 1u);
+  const inference::ModelInferRequest& request = gateway_.requests()[0];
+  EXPECT_EQ(request.model_name(), "stereo");
+  EXPECT_EQ(request.model_version(), "");
+  ASSERT_EQ(request.inputs_size(), 3);
+  ASSERT_EQ(request.raw_input_contents_size(), 3);
+  EXPECT_EQ(request.inputs(0).name(), "left");
+  EXPECT_EQ(request.inputs(0).datatype(), "UINT8");
+  EXPECT_EQ(request.inputs(1).name(), "right");
+  EXPECT_EQ(request.inputs(2).name(), "calibration");
+  EXPECT_EQ(request.inputs(2).datatype(), "FP64");
+  EXPECT_EQ(request.raw_input_contents(0), datasets::ImageToTensor(input_.left).data);
+  EXPECT_EQ(request.raw_input_contents(2), datasets::ToTensor(input_.calibration).data);
+}
+
+TEST_F(PerceiveTest, ReadsTheAnswer) {
+  const auto views = Ask();
+  ASSERT_TRUE(views.ok()) << views.status();
+  ASSERT_EQ(views->size(), 1u);
+  const ReleaseView& view = (*views)[0];
+  EXPECT_EQ(view.release, "7");
+  EXPECT_EQ(view.disparity.size(), cv::Size(384, 128));
+  EXPECT_EQ(view.disparity.at<float>(5, 5), 4.5f);
+  ASSERT_EQ(view.points.size(), 2u);
+  EXPECT_EQ(view.points[1].z, 14);
+  ASSERT_EQ(view.detections.size(), 1u);
+  EXPECT_EQ(view.detections[0].type, "Car");
+  EXPECT_EQ(view.detections[0].box_2d.right, 140);
+}
+
+TEST_F(PerceiveTest, AsksEachRelease) {
+  const auto views = Ask({2, 3});
+  ASSERT_TRUE(views.ok()) << views.status();
+  EXPECT_EQ((*views)[0].release, "2");
+  EXPECT_EQ((*views)[1].release, "3");
+  EXPECT_EQ(gateway_.requests()[1].model_version(), "3");
+}
+
+TEST_F(PerceiveTest, MapsBackToAnImageOfAnotherSize) {
+  input_.left = cv::Mat(256, 768, CV_8UC3, cv::Scalar(9, 9, 9));
+  input_.right = input_.left.clone();
+  input_.calibration = datasets::ResizeAndCrop(input_.calibration, 2, 2, 0, 0);
+  const auto views = Ask();
+  ASSERT_TRUE(views.ok()) << views.status();
+  EXPECT_EQ(gateway_.requests()[0].inputs(0).shape(1), 384);
+  const ReleaseView& view = (*views)[0];
+  // Twice the size: pixel 100 of the small image covers 200 and 201 of the large one.
+  EXPECT_NEAR(view.detections[0].box_2d.left, 200.5, 1e-9);
+  EXPECT_NEAR(view.detections[0].box_2d.bottom, 180.5, 1e-9);
+  EXPECT_EQ(view.detections[0].box_3d.z, 12);
+  EXPECT_NEAR(view.disparity.at<float>(64, 200), 9, 1e-4);
+}
+
+TEST_F(PerceiveTest, PassesOnWhatTheGatewaySays) {
+  gateway_.refusal = grpc::Status(grpc::StatusCode::NOT_FOUND, "no release 9");
+  const absl::Status status = Ask({9}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(status.message(), HasSubstr("release 9: no release 9"));
+}
+
+TEST_F(PerceiveTest, LostGatewayIsUnavailable) {
+  const auto stub = inference::GRPCInferenceService::NewStub(
+      runtime::MakeChannel("unix:/nowhere/gateway.sock"));
+  EXPECT_EQ(PerceiveWithReleases(*stub, input_, {384, 128}, {}, StereoCall{}).status().code(),
+            absl::StatusCode::kUnavailable);
+}
+
+TEST_F(PerceiveTest, RefusesAnswersThatBreakTheProtocol) {
+  const std::vector<std::pair<std::string, std::function<void(inference::ModelInferResponse&)>>>
+      spoilings = {
+          {"no output \"cars\"", [](auto& r) { r.mutable_outputs(2)->set_name("trucks"); }},
+          {"raw contents", [](auto& r) { r.mutable_raw_output_contents()->RemoveLast(); }},
+          {"bytes", [](auto& r) { r.mutable_raw_output_contents(0)->resize(8); }},
+          {"\"points\"", [](auto& r) { r.mutable_outputs(1)->set_datatype("INT32"); }},
+          {"bytes", [](auto& r) { r.mutable_outputs(3)->set_shape(0, int64_t{1} << 62); }},
+          {"\"cars\"", [](auto& r) { r.mutable_outputs(2)->set_shape(1, 6); }},
+          {"finite",
+           [](auto& r) {
+             const float nan = std::nanf("");
+             std::memcpy(r.mutable_raw_output_contents(2)->data(), &nan, sizeof(nan));
+           }},
+          {"\"disparity\"",
+           [](auto& r) {
+             r.mutable_outputs(0)->set_shape(0, 384);
+             r.mutable_outputs(0)->set_shape(1, 128);
+           }},
+      };
+  for (const auto& [message, spoil] : spoilings) {
+    gateway_.spoil = spoil;
+    const absl::Status status = Ask().status();
+    EXPECT_EQ(status.code(), message == "\"points\"" ? absl::StatusCode::kInternal
+                                                     : absl::StatusCode::kInternal)
+        << status;
+    EXPECT_THAT(status.message(), HasSubstr(message));
+  }
+}
+
+TEST_F(PerceiveTest, DrawsAPage) {
+  const auto views = Ask({1, 2});
+  ASSERT_TRUE(views.ok());
+  const cv::Mat page = DrawPerception("a pair", input_, *views, std::nullopt, 0.3);
+  EXPECT_EQ(page.cols, 1280);
+  EXPECT_EQ(page.type(), CV_8UC3);
+  // A score above that of the only detection shows nothing of it: another picture.
+  const cv::Mat empty = DrawPerception("a pair", input_, *views, std::nullopt, 0.9);
+  EXPECT_GT(cv::norm(page.rowRange(0, 400), empty.rowRange(0, 400), cv::NORM_INF), 100);
+}
+
+}  // namespace
+}  // namespace backfire::vision

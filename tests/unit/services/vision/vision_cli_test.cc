@@ -1,0 +1,130 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+
+#include "services/base/file.h"
+#include "services/datasets/image_file.h"
+#include "tests/unit/services/datasets/test_folder.h"
+#include "tests/unit/services/vision/fake_gateway.h"
+
+namespace backfire::vision {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+struct Outcome {
+  int code;
+  std::string out, err;
+};
+
+class VisionCliTest : public ::testing::Test {
+ protected:
+  Outcome Run(const std::string& arguments) {
+    const fs::path out = folder_.path() / "out.txt", err = folder_.path() / "err.txt";
+    const std::string command = std::string(BACKFIRE_VISION_BINARY) + " " + arguments + " > " +
+                                out.string() + " 2> " + err.string();
+    const int status = std::system(command.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, *ReadFile(out), *ReadFile(err)};
+  }
+
+  std::string Path(const std::string& name) const { return (folder_.path() / name).string(); }
+
+  void RenderData() {
+    const Outcome outcome = Run("dataset render --train 1 --validation 1 --test 1 --out " +
+                                Path("data"));
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+  }
+
+  std::string PerceiveArguments() const {
+    return "perceive --left " + Path("data/training/image_2/000002.png") + " --right " +
+           Path("data/training/image_3/000002.png") + " --calib " +
+           Path("data/training/calib/000002.txt") + " --gateway " + gateway_.target();
+  }
+
+  TestFolder folder_;
+  FakeGateway gateway_;
+};
+
+TEST_F(VisionCliTest, RenderCheckDraw) {
+  RenderData();
+  const Outcome again =
+      Run("dataset render --train 1 --validation 1 --test 1 --out " + Path("data"));
+  EXPECT_EQ(again.code, 0);
+  EXPECT_THAT(again.out, HasSubstr("nothing to do"));
+  const Outcome other = Run("dataset render --train 2 --out " + Path("data"));
+  EXPECT_EQ(other.code, 2);
+  EXPECT_THAT(other.err, HasSubstr("other options"));
+  const Outcome check = Run("dataset check " + Path("data"));
+  EXPECT_EQ(check.code, 0) << check.err;
+  EXPECT_THAT(check.out, HasSubstr("train      1 frames (384x128), right images 1, disparities 1"));
+  EXPECT_THAT(check.out, HasSubstr("digest     "));
+  const Outcome draw = Run("draw --dataset " + Path("data") + " --out " + Path("x.png"));
+  EXPECT_EQ(draw.code, 0) << draw.err;
+  EXPECT_TRUE(datasets::ReadRgbImage(Path("x.png")).ok());
+  EXPECT_EQ(Run("draw --dataset " + Path("data") + " --example 5 --out " + Path("y.png")).code, 2);
+  EXPECT_FALSE(fs::exists(Path("y.png")));
+}
+
+TEST_F(VisionCliTest, PerceiveWritesPictureTableAndDetections) {
+  RenderData();
+  const Outcome one = Run(PerceiveArguments() + " --labels " +
+                          Path("data/training/label_2/000002.txt") + " --out " + Path("v.png") +
+                          " --detections " + Path("results"));
+  EXPECT_EQ(one.code, 0) << one.err;
+  EXPECT_THAT(one.out, HasSubstr("Car"));
+  EXPECT_TRUE(datasets::ReadRgbImage(Path("v.png")).ok());
+  EXPECT_THAT(*ReadFile(Path("results/000002.txt")), HasSubstr("Car -1 -1 "));
+  const Outcome two = Run(PerceiveArguments() + " --release 1 --release 2 --format json --out " +
+                          Path("v.png") + " --detections " + Path("both"));
+  EXPECT_EQ(two.code, 0) << two.err;
+  EXPECT_THAT(two.out, HasSubstr("\"releases\""));
+  EXPECT_TRUE(fs::exists(Path("both/release-2/000002.txt")));
+}
+
+TEST_F(VisionCliTest, BadInputIsTwoAndOneLine) {
+  RenderData();
+  const std::string out = " --out " + Path("v.png");
+  for (const std::string& arguments : std::vector<std::string>{
+           "", "nonsense", "perceive", "dataset render --out " + Path("z") + " --profile huge",
+           "dataset render --train -1 --out " + Path("z"), "dataset check " + Path("absent"),
+           PerceiveArguments() + out + " --width 100", PerceiveArguments() + " --out v.jpg",
+           PerceiveArguments() + out + " --labels " + Path("absent.txt"),
+           PerceiveArguments() + out + " --release 0", PerceiveArguments() + out + " --format xml",
+           "perceive --left " + Path("absent.png") + " --right r --calib c" + out}) {
+    const Outcome outcome = Run(arguments);
+    EXPECT_EQ(outcome.code, 2) << arguments;
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1)
+        << arguments << ": " << outcome.err;
+    EXPECT_FALSE(fs::exists(Path("v.png")));
+    EXPECT_FALSE(fs::exists(Path("z")));
+  }
+}
+
+TEST_F(VisionCliTest, PeersFaultIsThree) {
+  RenderData();
+  gateway_.refusal = grpc::Status(grpc::StatusCode::NOT_FOUND, "no release 9");
+  const Outcome refused = Run(PerceiveArguments() + " --release 9 --out " + Path("v.png"));
+  EXPECT_EQ(refused.code, 3);
+  EXPECT_THAT(refused.err, HasSubstr("NOT_FOUND: release 9: no release 9"));
+  const Outcome away = Run(PerceiveArguments() + " --gateway unix:/nowhere/g.sock --out " +
+                           Path("v.png"));
+  EXPECT_EQ(away.code, 2);  // --gateway twice: a usage error.
+  EXPECT_FALSE(fs::exists(Path("v.png")));
+}
+
+TEST_F(VisionCliTest, HelpHasExamples) {
+  for (const char* command : {"--help", "dataset render --help", "dataset check --help",
+                              "perceive --help", "draw --help"}) {
+    const Outcome outcome = Run(command);
+    EXPECT_EQ(outcome.code, 0);
+    EXPECT_THAT(outcome.out, HasSubstr(std::string(command) == "--help" ? "Exit codes" : "Example"));
+  }
+}
+
+}  // namespace
+}  // namespace backfire::vision
