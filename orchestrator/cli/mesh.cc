@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <map>
@@ -150,6 +151,11 @@ absl::StatusOr<int> LocalMesh::BringUp(Mesh plan, const std::vector<std::string>
   }
   BACKFIRE_RETURN_IF_ERROR(CheckPorts(plan));
 
+  const auto missing = std::count_if(plan.processes().begin(), plan.processes().end(),
+                                     [](const MeshProcess& process) { return process.pid() == 0; });
+  tell(missing == 0 ? std::string("all processes run already")
+                    : absl::StrCat("starting ", missing, " processes; logs are in ",
+                                   (data_directory_ / "logs").string()));
   std::vector<MeshProcess> started;
   // The record is written before the next process is started, so that `down` knows all but,
   // at worst, the one that a SIGKILL in just this moment leaves.

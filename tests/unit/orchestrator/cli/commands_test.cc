@@ -155,7 +155,7 @@ class CommandsTest : public ::testing::Test {
 
 TEST_F(CommandsTest, ProposingTheSameAgainFindsTheSameUpdate) {
   EXPECT_EQ(Propose(), ExitCode::kOk);
-  EXPECT_THAT(out_.str(), HasSubstr("updates/1: disparity -> r {\"steps\":5}, DECIDED"));
+  EXPECT_THAT(out_.str(), HasSubstr("updates/1: disparity -> r (steps=5), DECIDED"));
   EXPECT_THAT(out_.str(), HasSubstr("Verdict: SAFE"));
   EXPECT_EQ(Propose(), ExitCode::kOk);
   EXPECT_THAT(out_.str(), HasSubstr("updates/1: "));
