@@ -17,7 +17,7 @@ std::string Format(double value, const std::string& sign) {
   if (std::isinf(value)) return value > 0 ? prefix + "inf" : "-inf";
   const double size = std::abs(value);
   if (size < 1e-3) return prefix + absl::StrFormat("%.3g", value);
-  const int decimals = std::clamp(3 - static_cast<int>(std::floor(std::log10(size))), 0, 4);
+  const int decimals = std::clamp(3 - static_cast<int>(std::floor(std::log10(size))), 0, 6);
   return prefix + absl::StrFormat("%.*f", decimals, value);
 }
 

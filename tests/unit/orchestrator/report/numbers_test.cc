@@ -14,7 +14,7 @@ TEST(FormatNumberTest, HasFourSignificantDigits) {
   EXPECT_EQ(FormatNumber(1234.6), "1235");
   EXPECT_EQ(FormatNumber(12345.6), "12346");
   EXPECT_EQ(FormatNumber(0), "0");
-  EXPECT_EQ(FormatNumber(0.0049), "0.0049");
+  EXPECT_EQ(FormatNumber(0.00103), "0.001030");
   EXPECT_EQ(FormatNumber(0.0000123), "1.23e-05");
 }
 

@@ -64,10 +64,10 @@ Verdict SelfDefeating() {
 TEST(VerdictTableTest, HasARowPerVertexAndLoss) {
   EXPECT_EQ(
       VerdictTable(SelfDefeating()),
-      R"(  vertex       loss                before  swapped   after  difference       95 % interval  margin  numbers  evidence
-  disparity *  disparity_mae (px)   1.500        -   1.250     -0.2500  [-0.3000, -0.2000]  0.0150  better   BETTER
-  car          ap_3d (percent)     -60.00   -50.00  -55.00      +5.000    [+3.000, +7.000]   1.000  worse    WORSE
-  pointcloud   depth (m)            2.000    2.000   2.000           0                   -       -  equal    not judged
+      R"(  vertex       loss                before  swapped   after  difference       95 % interval   margin  numbers  evidence
+  disparity *  disparity_mae (px)   1.500        -   1.250     -0.2500  [-0.3000, -0.2000]  0.01500  better   BETTER
+  car          ap_3d (percent)     -60.00   -50.00  -55.00      +5.000    [+3.000, +7.000]    1.000  worse    WORSE
+  pointcloud   depth (m)            2.000    2.000   2.000           0                   -        -  equal    not judged
 )");
 }
 
