@@ -15,7 +15,13 @@ cat >"$bin/backfire" <<'FAKE'
 #!/usr/bin/env bash
 printf '%s\n' "$*" >>"$CALLS"
 case "$*" in
-  'vision dataset render'*) mkdir -p "${@: -1}/ImageSets"; echo 000264 >"${@: -1}/ImageSets/test.txt" ;;
+  'vision dataset render'*) 
+    world="${@: -1}"
+    mkdir -p "$world/ImageSets" "$world/training/label_2"
+    printf '000264\n000265\n' >"$world/ImageSets/test.txt"
+    echo 'Car 0' >"$world/training/label_2/000264.txt"
+    printf 'Car 0\nPedestrian 0\n' >"$world/training/label_2/000265.txt"
+    ;;
   *'--field baseline_release') echo releases/1 ;;
   *'--field release') echo releases/2 ;;
   'update watch'*)
@@ -38,6 +44,7 @@ expect_equal 'order of the calls' "$(cut -d' ' -f1,2 "$CALLS" | sed 's/^up .*/up
   'down --data-dir,vision dataset,up,update watch,update propose,update show,update show,vision perceive,down --data-dir,'
 expect_contains 'flags reach the renderer' "$(<"$CALLS")" '--train 5 --validation 24'
 expect_contains 'releases reach the picture' "$(<"$CALLS")" '--release 1 --release 2'
+expect_contains 'a frame with a car and a pedestrian' "$(<"$CALLS")" 'label_2/000265.txt'
 expect_contains 'the dataset is the rendered one' "$(<"$CALLS")" "--dataset kitti:$state/world?train=train"
 expect_contains 'down comes last' "$(tail -n 1 "$CALLS")" 'down --data-dir'
 
