@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <map>
@@ -150,39 +151,35 @@ absl::StatusOr<int> LocalMesh::BringUp(Mesh plan, const std::vector<std::string>
   }
   BACKFIRE_RETURN_IF_ERROR(CheckPorts(plan));
 
+  const auto missing = std::count_if(plan.processes().begin(), plan.processes().end(),
+                                     [](const MeshProcess& process) { return process.pid() == 0; });
+  tell(missing == 0 ? std::string("all processes run already")
+                    : absl::StrCat("starting ", missing, " processes; logs are in ",
+                                   (data_directory_ / "logs").string()));
+  const absl::Time deadline = absl::Now() + options.timeout;
   std::vector<MeshProcess> started;
-  // The record is written before the next process is started, so that `down` knows all but,
-  // at worst, the one that a SIGKILL in just this moment leaves.
-  const auto start_all = [&]() -> absl::Status {
-    for (MeshProcess& process : *plan.mutable_processes()) {
-      if (process.pid() != 0) continue;
-      SpawnOptions spawn;
-      spawn.program = process.program();
-      spawn.arguments.assign(process.arguments().begin(), process.arguments().end());
-      spawn.log = process.log();
-      spawn.end_with_parent = options.end_with_parent;
-      BACKFIRE_ASSIGN_OR_RETURN(const ProcessId id, Spawn(spawn));
-      process.set_pid(id.pid);
-      process.set_start_ticks(id.start_ticks);
-      started.push_back(process);
-      BACKFIRE_RETURN_IF_ERROR(WriteMesh(mesh_file_, plan));
-    }
-    return absl::OkStatus();
-  };
-  absl::Status status = start_all();
-  if (status.ok()) {
+  // Services first, as those that use them would take one that is not up yet for one that is away.
+  absl::Status status;
+  for (const bool services : {true, false}) {
+    if (!status.ok()) break;
+    status = StartHalf(plan, services, options, started);
+    if (!status.ok()) break;
     std::vector<AwaitedServer> awaited;
     for (const MeshProcess& process : plan.processes()) {
       // A gateway has nothing to serve before the first release: any answer will do.
-      awaited.push_back(
-          {process.name(), process.endpoint(), IdOf(process), process.name() != "gateway"});
+      const bool must_serve = process.name() != "gateway";
+      if (IsService(process) == services) {
+        awaited.push_back({process.name(), process.endpoint(), IdOf(process), must_serve});
+      }
     }
-    for (const std::string& target : others) awaited.push_back({target, target, {}, true});
-    status = AwaitServers(awaited, options.timeout, [&](const AwaitedServer& server) {
+    if (services) {
+      for (const std::string& target : others) awaited.push_back({target, target, {}, true});
+    }
+    status = AwaitServers(awaited, deadline - absl::Now(), [&](const AwaitedServer& server) {
       tell(absl::StrCat("  ", server.name, " is up at ", server.endpoint));
     });
-    if (!status.ok()) status = WithLogs(status, plan);
   }
+  if (!status.ok()) status = WithLogs(status, plan);
   if (!status.ok()) {
     const absl::Status ended = EndAll(started, absl::Seconds(15));
     if (!ended.ok()) {
@@ -193,6 +190,26 @@ absl::StatusOr<int> LocalMesh::BringUp(Mesh plan, const std::vector<std::string>
     return status;
   }
   return static_cast<int>(started.size());
+}
+
+absl::Status LocalMesh::StartHalf(Mesh& plan, bool services, const BringUpOptions& options,
+                                  std::vector<MeshProcess>& started) const {
+  for (MeshProcess& process : *plan.mutable_processes()) {
+    if (process.pid() != 0 || IsService(process) != services) continue;
+    SpawnOptions spawn;
+    spawn.program = process.program();
+    spawn.arguments.assign(process.arguments().begin(), process.arguments().end());
+    spawn.log = process.log();
+    spawn.end_with_parent = options.end_with_parent;
+    BACKFIRE_ASSIGN_OR_RETURN(const ProcessId id, Spawn(spawn));
+    process.set_pid(id.pid);
+    process.set_start_ticks(id.start_ticks);
+    started.push_back(process);
+    // Before the next is started, so that `down` knows all but, at worst, the one that a SIGKILL in
+    // just this moment leaves.
+    BACKFIRE_RETURN_IF_ERROR(WriteMesh(mesh_file_, plan));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<int> LocalMesh::BringDown(absl::Duration grace, const Tell& tell) {

@@ -58,6 +58,10 @@ class LocalMesh {
   absl::Status AwaitSignal() const;
 
  private:
+  /// Starts the services of `plan`, or the others, that do not run; adds them to `started`.
+  absl::Status StartHalf(Mesh& plan, bool services, const BringUpOptions& options,
+                         std::vector<MeshProcess>& started) const;
+
   std::filesystem::path data_directory_;
   std::filesystem::path mesh_file_;
 };

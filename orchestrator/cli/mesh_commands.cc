@@ -52,8 +52,6 @@ absl::StatusOr<ExitCode> Up(const Session& session, const UpOptions& options) {
 
   const Tell tell = [&session](const std::string& line) { *session.err << line << std::endl; };
   LocalMesh mesh(data_directory);
-  tell(absl::StrCat("starting ", plan->processes_size(), " processes; logs are in ",
-                    (data_directory / "logs").string()));
   BringUpOptions bring_up{absl::Seconds(options.timeout_seconds), options.foreground};
   const int process_count = plan->processes_size();
   BACKFIRE_ASSIGN_OR_RETURN(

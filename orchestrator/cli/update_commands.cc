@@ -84,7 +84,8 @@ absl::StatusOr<v1::Update> FindOrPropose(OrchestratorClient& orchestrator,
   for (const v1::Release& release : releases.releases()) {
     if (release.state() == v1::Release::LIVE) live = release.name();
   }
-  for (int attempt = 0;; ++attempt) {
+  constexpr int kMostAttempts = 1000;
+  for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
     request.set_request_id(
         ProposalId(options.vertex, request.recipe(), options.replicates, live, attempt));
     BACKFIRE_ASSIGN_OR_RETURN(v1::Update update,
@@ -93,6 +94,8 @@ absl::StatusOr<v1::Update> FindOrPropose(OrchestratorClient& orchestrator,
       return update;
     }
   }
+  return absl::FailedPreconditionError(
+      absl::StrCat("this was proposed and cancelled ", kMostAttempts, " times; see --request-id"));
 }
 
 absl::StatusOr<ExitCode> Propose(const Session& session, const UpdateOptions& options) {

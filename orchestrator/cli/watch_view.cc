@@ -27,19 +27,19 @@ void WatchView::Erase() {
 }
 
 void WatchView::Show(const v1::Update& update, double now_seconds) {
-  // On a terminal too, what is done stays above the part that is redrawn.
-  const std::vector<std::string> news = log_.Next(update, now_seconds);
-  if (columns_ == 0) {
-    for (const std::string& line : news) out_ << line << "\n";
-    out_ << std::flush;
-    return;
-  }
+  const std::vector<report::News> news = log_.Next(update, now_seconds);
   Erase();
-  for (std::string line : report::ProgressLines(update)) {
-    // A line that wraps would count as one and be two.
-    if (static_cast<int>(line.size()) >= columns_) line.resize(static_cast<size_t>(columns_) - 1);
-    out_ << line << "\n";
-    ++drawn_lines_;
+  for (const report::News& entry : news) {
+    // On a terminal, what still runs is in the part that is redrawn.
+    if (columns_ == 0 || entry.final) out_ << entry.line << "\n";
+  }
+  if (columns_ > 0) {
+    for (std::string line : report::ProgressLines(update)) {
+      // A line that wraps would count as one and be two.
+      if (static_cast<int>(line.size()) >= columns_) line.resize(static_cast<size_t>(columns_) - 1);
+      out_ << line << "\n";
+      ++drawn_lines_;
+    }
   }
   out_ << std::flush;
 }

@@ -7,7 +7,8 @@
 
 namespace backfire::cli {
 
-/// Shows a running update: redrawn in place on a terminal, else in lines that stay. One thread.
+/// Shows a running update. On a terminal: what is final in lines that stay, and below them what
+/// runs, redrawn in place. Elsewhere: all in lines that stay, at a reasonable pace. One thread.
 class WatchView {
  public:
   /// @param out         Borrowed for the view's life.

@@ -9,25 +9,23 @@
 namespace backfire::report {
 namespace {
 
-int Decimals(double value) {
+/// `value` with four significant digits, after `sign` (empty or `+`), which 0 does not get.
+std::string Format(double value, const std::string& sign) {
+  if (std::isnan(value)) return "-";
+  if (value == 0) return "0";
+  const std::string prefix = value > 0 ? sign : "";
+  if (std::isinf(value)) return value > 0 ? prefix + "inf" : "-inf";
   const double size = std::abs(value);
-  if (size < 1e-4) return 4;  // Zero, or nothing next to the losses that are compared.
-  return std::clamp(3 - static_cast<int>(std::floor(std::log10(size))), 0, 4);
+  if (size < 1e-3) return prefix + absl::StrFormat("%.3g", value);
+  const int decimals = std::clamp(3 - static_cast<int>(std::floor(std::log10(size))), 0, 6);
+  return prefix + absl::StrFormat("%.*f", decimals, value);
 }
 
 }  // namespace
 
-std::string FormatNumber(double value) {
-  if (std::isnan(value)) return "-";
-  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
-  return absl::StrFormat("%.*f", Decimals(value), value);
-}
+std::string FormatNumber(double value) { return Format(value, ""); }
 
-std::string FormatSigned(double value) {
-  if (std::isnan(value)) return "-";
-  if (std::isinf(value)) return value > 0 ? "+inf" : "-inf";
-  return absl::StrFormat("%+.*f", Decimals(value), value);
-}
+std::string FormatSigned(double value) { return Format(value, "+"); }
 
 std::string FormatSeconds(double seconds) {
   if (!(seconds >= 0) || std::isinf(seconds)) return "-";

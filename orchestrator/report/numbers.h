@@ -4,8 +4,8 @@
 
 namespace backfire::report {
 
-/// Four significant digits, and never fewer than the integer part has: `0.8123`, `-61.25`, `1234`.
-/// `-` for NaN: there is no such number.
+/// Four significant digits, and never fewer than the integer part has: `0.8123`, `-61.25`, `12345`;
+/// `1.2e-05` below a thousandth. `-` for NaN: there is no such number.
 std::string FormatNumber(double value);
 
 /// The same with a sign, for differences: `+0.8123`.

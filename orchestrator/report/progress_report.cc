@@ -113,11 +113,11 @@ std::vector<std::string> ProgressLines(const Update& update) {
   return lines;
 }
 
-std::vector<std::string> ProgressLog::Next(const Update& update, double now_seconds) {
-  std::vector<std::string> lines;
+std::vector<News> ProgressLog::Next(const Update& update, double now_seconds) {
+  std::vector<News> news;
   if (update.state() != state_) {
     state_ = update.state();
-    lines.push_back(ProgressLines(update).front());
+    news.push_back({ProgressLines(update).front(), true});
   }
   for (const Step& step : update.steps()) {
     if (step.state() == Step::WAITING) continue;
@@ -127,9 +127,9 @@ std::vector<std::string> ProgressLog::Next(const Update& update, double now_seco
                                                        now_seconds - told.seconds >= pace_seconds_);
     if (!changed && !due) continue;
     told = {step.state(), step.progress().stage(), now_seconds};
-    lines.push_back(absl::StrCat("  ", StepLine(step)));
+    news.push_back({absl::StrCat("  ", StepLine(step)), step.state() != Step::RUNNING});
   }
-  return lines;
+  return news;
 }
 
 }  // namespace backfire::report

@@ -17,16 +17,23 @@ std::string StepLine(const v1::Step& step);
 /// An update as it runs: what and how far, then a line per running step.
 std::vector<std::string> ProgressLines(const v1::Update& update);
 
-/// Tells of a running update in lines that stay, for logs and pipes: each change of state at once,
-/// a running step's progress whenever it has a new stage or `pace_seconds` have passed since it was
-/// last told. One thread.
+/// A line about a running update.
+struct News {
+  std::string line;
+  bool final =
+      false;  ///< A step has ended, or the update has a new state: no later line repeats it.
+};
+
+/// Tells of a running update in lines that stay: each change of state at once, a running step's
+/// progress whenever it has a new stage or `pace_seconds` have passed since it was last told. One
+/// thread.
 class ProgressLog {
  public:
   explicit ProgressLog(double pace_seconds) : pace_seconds_(pace_seconds) {}
 
   /// @param now_seconds  Of any steady clock.
-  /// @return             The lines to print, without newlines; often none.
-  std::vector<std::string> Next(const v1::Update& update, double now_seconds);
+  /// @return             What to print; often nothing.
+  std::vector<News> Next(const v1::Update& update, double now_seconds);
 
  private:
   struct Told {

@@ -21,15 +21,21 @@ using Align = TextTable::Align;
 using v1::Step;
 using v1::Update;
 
-/// `name {"k":1}`, or just the name.
+std::string ValueText(const google::protobuf::Value& value) {
+  if (value.kind_case() == google::protobuf::Value::kStringValue) return value.string_value();
+  std::string json;
+  // Every Value has a JSON form, NaN apart, which no recipe accepts.
+  return google::protobuf::util::MessageToJsonString(value, &json).ok() ? json : "?";
+}
+
+/// `name (a=1, b=fast)`, or just the name.
 std::string RecipeText(const v1::Recipe& recipe) {
-  if (recipe.parameters().fields().empty()) return recipe.name();
-  std::string parameters;
-  // A Struct always has a JSON form, NaN apart, which no recipe accepts.
-  if (!google::protobuf::util::MessageToJsonString(recipe.parameters(), &parameters).ok()) {
-    parameters = "{?}";
-  }
-  return absl::StrCat(recipe.name(), " ", parameters);
+  const auto& fields = recipe.parameters().fields();
+  if (fields.empty()) return recipe.name();
+  std::map<std::string, std::string> sorted;  // A protobuf map has no order.
+  for (const auto& [name, value] : fields) sorted[name] = ValueText(value);
+  return absl::StrCat(recipe.name(), " (", absl::StrJoin(sorted, ", ", absl::PairFormatter("=")),
+                      ")");
 }
 
 /// A map in the order of its keys: a protobuf map has none.

@@ -1,5 +1,6 @@
 #include "orchestrator/report/verdict_report.h"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -17,10 +18,7 @@ using v1::LossComparison;
 using v1::Verdict;
 
 std::string Interval(const LossComparison& comparison) {
-  if (std::isnan(comparison.interval_low()) || std::isnan(comparison.interval_high()) ||
-      std::isnan(comparison.standard_error())) {
-    return "-";
-  }
+  if (std::isnan(comparison.interval_low()) || std::isnan(comparison.interval_high())) return "-";
   return absl::StrCat("[", FormatSigned(comparison.interval_low()), ", ",
                       FormatSigned(comparison.interval_high()), "]");
 }
@@ -77,6 +75,14 @@ std::string VerdictTable(const Verdict& verdict) {
                    {"numbers"},
                    {"evidence"},
                    {"note"}});
+  // Notes are sentences: numbers in the table, and each once below it.
+  std::vector<std::string> notes;
+  const auto note_number = [&notes](const std::string& note) -> std::string {
+    if (note.empty()) return "";
+    auto found = std::find(notes.begin(), notes.end(), note);
+    if (found == notes.end()) found = notes.insert(found, note);
+    return absl::StrCat("[", found - notes.begin() + 1, "]");
+  };
   for (const LossComparison& comparison : verdict.comparisons()) {
     table.AddRow({absl::StrCat(comparison.vertex(), comparison.candidate() ? " *" : ""),
                   WithUnit(comparison), FormatNumber(comparison.before()),
@@ -84,9 +90,13 @@ std::string VerdictTable(const Verdict& verdict) {
                   FormatNumber(comparison.after()), FormatSigned(comparison.difference()),
                   Interval(comparison),
                   comparison.judged() ? FormatNumber(comparison.margin()) : "-",
-                  Direction(comparison), Evidence(comparison), comparison.note()});
+                  Direction(comparison), Evidence(comparison), note_number(comparison.note())});
   }
-  return table.ToString(2);
+  std::string text = table.ToString(2);
+  for (const std::string& note : notes) {
+    absl::StrAppend(&text, "  ", note_number(note), " ", note, "\n");
+  }
+  return text;
 }
 
 std::string VerdictText(const Verdict& verdict) {

@@ -12,8 +12,10 @@ TEST(FormatNumberTest, HasFourSignificantDigits) {
   EXPECT_EQ(FormatNumber(0.812345), "0.8123");
   EXPECT_EQ(FormatNumber(-61.2549), "-61.25");
   EXPECT_EQ(FormatNumber(1234.6), "1235");
-  EXPECT_EQ(FormatNumber(0), "0.0000");
-  EXPECT_EQ(FormatNumber(0.00012), "0.0001");
+  EXPECT_EQ(FormatNumber(12345.6), "12346");
+  EXPECT_EQ(FormatNumber(0), "0");
+  EXPECT_EQ(FormatNumber(0.00103), "0.001030");
+  EXPECT_EQ(FormatNumber(0.0000123), "1.23e-05");
 }
 
 TEST(FormatNumberTest, SaysWhatIsNoNumber) {
@@ -26,6 +28,7 @@ TEST(FormatNumberTest, SaysWhatIsNoNumber) {
 TEST(FormatSignedTest, ShowsTheSignOfAnIncrease) {
   EXPECT_EQ(FormatSigned(1.5), "+1.500");
   EXPECT_EQ(FormatSigned(-0.25), "-0.2500");
+  EXPECT_EQ(FormatSigned(0), "0");
 }
 
 TEST(FormatSecondsTest, UsesTheUnitThatPeopleWould) {

@@ -64,13 +64,21 @@ TEST(StepLineTest, AFinishedEvaluationShowsItsLosses) {
 
 TEST(ProgressLogTest, TellsChangesAtOnceAndProgressAtItsPace) {
   ProgressLog log(/*pace_seconds=*/10);
-  EXPECT_EQ(log.Next(Training(1), 0).size(), 2u);  // The update's state, and the step.
+  const auto is_line = [](const std::string& line, bool final) {
+    return ::testing::AllOf(::testing::Field(&News::line, line),
+                            ::testing::Field(&News::final, final));
+  };
+  EXPECT_THAT(
+      log.Next(Training(1), 0),
+      ElementsAre(is_line("updates/1 (baseline)  TRAINING_CANDIDATE  0/2 steps done", true),
+                  is_line("  train car #0  training 1/300  loss 0.5000  1 min 20 s left", false)));
   EXPECT_THAT(log.Next(Training(2), 5), IsEmpty());
-  EXPECT_THAT(log.Next(Training(3), 10),
-              ElementsAre("  train car #0  training 3/300  loss 0.5000  1 min 20 s left"));
+  EXPECT_THAT(
+      log.Next(Training(3), 10),
+      ElementsAre(is_line("  train car #0  training 3/300  loss 0.5000  1 min 20 s left", false)));
   Update update = Training(3);
   update.mutable_steps(0)->set_state(Step::SUCCEEDED);
-  EXPECT_THAT(log.Next(update, 11), ElementsAre("  train car #0  done"));
+  EXPECT_THAT(log.Next(update, 11), ElementsAre(is_line("  train car #0  done", true)));
   EXPECT_THAT(log.Next(update, 100), IsEmpty());
 }
 

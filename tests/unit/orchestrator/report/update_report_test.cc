@@ -73,8 +73,11 @@ TEST(UpdateTitleTest, ShowsParametersThatWereSet) {
   Update update;
   update.set_vertex("disparity");
   update.mutable_recipe()->set_name("psmnet");
-  (*update.mutable_recipe()->mutable_parameters()->mutable_fields())["steps"].set_number_value(10);
-  EXPECT_EQ(UpdateTitle(update), "disparity -> psmnet {\"steps\":10}");
+  auto& fields = *update.mutable_recipe()->mutable_parameters()->mutable_fields();
+  fields["steps"].set_number_value(10);
+  fields["mode"].set_string_value("fast");
+  fields["flip"].set_bool_value(true);
+  EXPECT_EQ(UpdateTitle(update), "disparity -> psmnet (flip=true, mode=fast, steps=10)");
 }
 
 TEST(UpdateListTextTest, HasALinePerUpdate) {

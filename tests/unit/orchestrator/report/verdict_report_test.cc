@@ -56,18 +56,31 @@ Verdict SelfDefeating() {
   car.set_margin(1);
   LossComparison& points = AddComparison(verdict, "pointcloud", "depth", "m", 2, 2, 2);
   points.set_judged(false);
-  points.set_standard_error(std::nan(""));
+  points.set_interval_low(std::nan(""));
+  points.set_interval_high(std::nan(""));
   return verdict;
 }
 
 TEST(VerdictTableTest, HasARowPerVertexAndLoss) {
   EXPECT_EQ(
       VerdictTable(SelfDefeating()),
-      R"(  vertex       loss                before  swapped   after  difference       95 % interval  margin  numbers  evidence
-  disparity *  disparity_mae (px)   1.500        -   1.250     -0.2500  [-0.3000, -0.2000]  0.0150  better   BETTER
-  car          ap_3d (percent)     -60.00   -50.00  -55.00      +5.000    [+3.000, +7.000]   1.000  worse    WORSE
-  pointcloud   depth (m)            2.000    2.000   2.000     +0.0000                   -       -  equal    not judged
+      R"(  vertex       loss                before  swapped   after  difference       95 % interval   margin  numbers  evidence
+  disparity *  disparity_mae (px)   1.500        -   1.250     -0.2500  [-0.3000, -0.2000]  0.01500  better   BETTER
+  car          ap_3d (percent)     -60.00   -50.00  -55.00      +5.000    [+3.000, +7.000]    1.000  worse    WORSE
+  pointcloud   depth (m)            2.000    2.000   2.000           0                   -        -  equal    not judged
 )");
+}
+
+TEST(VerdictTableTest, SaysEachNoteOnce) {
+  Verdict verdict = SelfDefeating();
+  for (LossComparison& comparison : *verdict.mutable_comparisons()) {
+    comparison.set_note("no training noise");
+  }
+  verdict.mutable_comparisons(1)->set_note("another");
+  const std::string table = VerdictTable(verdict);
+  EXPECT_THAT(table, HasSubstr("BETTER      [1]\n"));
+  EXPECT_THAT(table, HasSubstr("WORSE       [2]\n"));
+  EXPECT_THAT(table, HasSubstr("not judged  [1]\n  [1] no training noise\n  [2] another\n"));
 }
 
 TEST(VerdictTextTest, SaysWhatWasFoundAndOnWhatGround) {

@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# `backfire` from up to down, on a mesh of real processes: two toy services, orchestrator, gateway.
+# Arguments: the folder of backfire's binaries, the toy service, the folder of expect.sh.
+set -uo pipefail
+source "$3/expect.sh"
+backfire="$1/backfire"
+directory="$(mktemp -d)"
+export BACKFIRE_DATA_DIR="$directory/its data" BACKFIRE_ORCHESTRATOR="unix:$directory/o"
+trap '"$backfire" down >/dev/null 2>&1; rm -rf "$directory"' EXIT
+
+cat >"$directory/toy.yaml" <<YAML
+name: toy
+request:
+- {name: x, datatype: FP64, shape: [1]}
+outputs: {y: second.y}
+dataset: toy:50
+seed: 1
+replicates: 1
+vertices:
+- name: first
+  endpoint: unix:$directory/first
+  inputs: {x: request.x}
+  recipe: {name: least-squares}
+  process: {program: $2}
+- name: second
+  endpoint: unix:$directory/second
+  inputs: {y: first.y}
+  recipe: {name: least-squares}
+  process: {program: $2}
+YAML
+
+# check WHAT EXPECTED_CODE COMMAND...: runs it, keeps standard output in $output, errors in $errors.
+check() {
+  local what="$1" code="$2" got=0
+  shift 2
+  output="$("$backfire" "$@" 2>"$directory/errors")" || got=$?
+  errors="$(<"$directory/errors")"
+  expect_equal "exit code of $what" "$got" "$code"
+  ((got == code)) || printf '%s\n%s\n' "$output" "$errors"
+}
+up() { check "$1" 0 up "$directory/toy.yaml" --gateway "unix:$directory/g"; }
+slow=(update propose --vertex first --recipe least-squares --set seconds_of_work=3)
+
+check 'a check by itself' 0 system check "$directory/toy.yaml"
+up 'up'
+expect_contains 'what up says' "$output" 'system toy, revision 1'
+check 'a check with the services' 0 system check "$directory/toy.yaml" --services
+check 'watching the baseline' 0 update watch baseline
+expect_contains 'the baseline' "$output" 'baseline, PROMOTED'
+expect_contains 'its losses' "$output" 'models/second/versions/1'
+check 'status' 0 status
+expect_contains 'the live release' "$output" 'live: releases/1'
+
+# The mesh goes away in the middle of an update, which goes on afterwards.
+check 'a proposal' 0 "${slow[@]}"
+pids="$("$backfire" status --format json | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')"
+check 'down' 0 down
+for pid in $pids; do
+  # One that ended may wait to be reaped by init, where there is one.
+  state="$(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$pid/status" 2>/dev/null)"
+  [[ -z $state || $state == Z ]] || expect_equal "process $pid after down" "$state" ended
+done
+check 'status of nothing' 3 status
+up 'up again'
+check 'the same proposal' 6 "${slow[@]}" --gate --retry
+expect_contains 'it is the same update' "$output" 'updates/2: first -> least-squares (seconds_of_work=3), DECIDED'
+expect_contains 'one replicate decides nothing' "$output" "a first look can't decide"
+up 'up when all is up'
+expect_contains 'nothing was started' "$errors" 'all processes run already'
+
+# Releases.
+check 'promoting what is undecided' 4 update promote 2
+check 'promoting it all the same' 0 update promote 2 --override --reason 'a test'
+check 'the list of releases' 0 release list
+expect_contains 'the new live release' "$output" 'releases/2  LIVE'
+check 'rolling back' 0 release rollback 1 --reason 'a test'
+expect_contains 'what is live again' "$output" 'releases/1 is live again'
+
+# Faults.
+check 'an unknown vertex' 2 update propose --vertex third --recipe least-squares
+expect_contains 'which one' "$errors" 'third'
+check 'an unknown recipe' 2 update propose --vertex first --recipe magic
+expect_contains 'which one' "$errors" 'magic'
+check 'an unknown parameter' 2 update propose --vertex first --recipe least-squares --set magic=1
+check 'an unknown update' 2 update show 77
+check 'the end' 0 down
+
+sed 's/least-squares/magic/' "$directory/toy.yaml" >"$directory/faulty.yaml"
+check 'an unknown recipe in the file' 2 up "$directory/faulty.yaml" --gateway "unix:$directory/g"
+expect_contains 'each fault' "$errors" 'vertices[second].recipe.name'
+check 'nothing left of it' 0 down
+expect_equal 'nothing left of it' "$output" 'no mesh was up'
+finish

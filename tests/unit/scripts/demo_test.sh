@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Tests that the demo runs its stages in order and clears up, with a `backfire` that only writes down what it was
+# asked. Argument: the project's root.
+set -uo pipefail
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+source "$here/expect.sh"
+temporary="$(mktemp -d)"
+trap 'rm -rf "$temporary"' EXIT
+
+bin="$temporary/with a space/bin"
+mkdir -p "$bin"
+cp "$1/deploy/demo/backfire-demo" "$bin/"
+export CALLS="$temporary/calls" READY="$temporary/ready"
+cat >"$bin/backfire" <<'FAKE'
+#!/usr/bin/env bash
+printf '%s\n' "$*" >>"$CALLS"
+case "$*" in
+  'vision dataset render'*) 
+    world="${@: -1}"
+    mkdir -p "$world/ImageSets" "$world/training/label_2"
+    printf '000264\n000265\n' >"$world/ImageSets/test.txt"
+    echo 'Car 0' >"$world/training/label_2/000264.txt"
+    printf 'Car 0\nPedestrian 0\n' >"$world/training/label_2/000265.txt"
+    ;;
+  *'--field baseline_release') echo releases/1 ;;
+  *'--field release') echo releases/2 ;;
+  'update watch'*)
+    if [[ ${HANG:-} ]]; then
+      echo ready >"$READY"  # A fifo.
+      exec sleep 1000
+    fi
+    exit "${WATCH_EXIT:-0}"
+    ;;
+esac
+FAKE
+chmod +x "$bin/backfire"
+state="$temporary/its state"
+
+output="$("$bin/backfire-demo" --state "$state" --train=5 2>&1)"
+expect_equal 'exit code' $? 0
+expect_contains 'last stage' "$output" '[5/5]'
+expect_contains 'where the picture is' "$output" "$state/view.png"
+expect_equal 'order of the calls' "$(cut -d' ' -f1,2 "$CALLS" | sed 's/^up .*/up/' | tr '\n' ',')" \
+  'down --data-dir,vision dataset,up,update watch,update propose,update show,update show,vision perceive,down --data-dir,'
+expect_contains 'flags reach the renderer' "$(<"$CALLS")" '--train 5 --validation 24'
+expect_contains 'releases reach the picture' "$(<"$CALLS")" '--release 1 --release 2'
+expect_contains 'a frame with a car and a pedestrian' "$(<"$CALLS")" 'label_2/000265.txt'
+expect_contains 'the dataset is the rendered one' "$(<"$CALLS")" "--dataset kitti:$state/world?train=train"
+expect_contains 'down comes last' "$(tail -n 1 "$CALLS")" 'down --data-dir'
+
+# A stage that fails ends the demo, with its exit code and no process left.
+: >"$CALLS"
+WATCH_EXIT=5 "$bin/backfire-demo" --state "$state" >/dev/null 2>&1
+expect_equal 'exit code of a failed stage' $? 5
+expect_contains 'down after a failure' "$(tail -n 1 "$CALLS")" 'down --data-dir'
+
+# A signal in the middle of a stage.
+mkfifo "$READY"
+: >"$CALLS"
+HANG=1 "$bin/backfire-demo" --state "$state" --keep-up >/dev/null 2>&1 &
+demo=$!
+read -r _ <"$READY"
+kill -TERM "$demo"
+wait "$demo"
+expect_equal 'exit code of an interrupted demo' $? 143
+expect_contains 'down after a signal' "$(tail -n 1 "$CALLS")" 'down --data-dir'
+
+# Wrong usage.
+for wrong in --nothing '--train many' --state; do
+  # shellcheck disable=SC2086
+  "$bin/backfire-demo" $wrong >/dev/null 2>"$temporary/err"
+  expect_equal "exit code of: demo $wrong" $? 2
+  expect_contains "complaint about: demo $wrong" "$(<"$temporary/err")" 'backfire demo: '
+done
+finish
