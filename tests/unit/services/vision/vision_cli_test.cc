@@ -66,6 +66,9 @@ TEST_F(VisionCliTest, RenderCheckDraw) {
   const Outcome draw = Run("draw --dataset " + Path("data") + " --out " + Path("x.png"));
   EXPECT_EQ(draw.code, 0) << draw.err;
   EXPECT_TRUE(datasets::ReadRgbImage(Path("x.png")).ok());
+  const Outcome sheet = Run("dataset contact-sheet " + Path("data") + " --out " + Path("s.png"));
+  EXPECT_EQ(sheet.code, 0) << sheet.err;
+  EXPECT_EQ(datasets::ReadRgbImage(Path("s.png"))->cols, 1280);
   EXPECT_EQ(Run("draw --dataset " + Path("data") + " --example 5 --out " + Path("y.png")).code, 2);
   EXPECT_FALSE(fs::exists(Path("y.png")));
 }
@@ -139,7 +142,7 @@ TEST_F(VisionCliTest, PerceivesRealKittiPairs) {
 
 TEST_F(VisionCliTest, HelpHasExamples) {
   for (const char* command : {"--help", "dataset render --help", "dataset check --help",
-                              "perceive --help", "draw --help"}) {
+                              "dataset contact-sheet --help", "perceive --help", "draw --help"}) {
     const Outcome outcome = Run(command);
     EXPECT_EQ(outcome.code, 0);
     EXPECT_THAT(outcome.out,
