@@ -20,14 +20,24 @@ cv::Mat DrawContactSheet(const std::string& title, const std::vector<SheetFrame>
   const int pitch = kCaption + tallest + kGap;
   const int rows = (static_cast<int>(frames.size()) + columns - 1) / columns;
   cv::Mat sheet(kHeading + rows * pitch, kWidth, CV_8UC3, Palette::Background());
+  const cv::Scalar people_colour = Palette::Release(0);
   DrawText(sheet, title, {12, 18}, Palette::Text(), 0.5);
+  DrawText(sheet, "Pedestrian", {kWidth - 90, 18}, people_colour);
+  DrawText(sheet, "Car and others", {kWidth - 215, 18}, Palette::GroundTruth());
+  DrawText(sheet, "DontCare", {kWidth - 305, 18}, Palette::DimText());
   for (int i = 0; i < static_cast<int>(frames.size()); ++i) {
     const SheetFrame& frame = frames[static_cast<size_t>(i)];
     cv::Mat picture;
     cv::resize(frame.left, picture, {cell, picture_height(frame.left)}, 0, 0,
                cell > frame.left.cols ? cv::INTER_CUBIC : cv::INTER_AREA);
+    // Too small for text: colours tell the classes apart.
+    std::vector<metrics::Object> people, others;
+    for (const metrics::Object& label : frame.labels) {
+      (label.type == "Pedestrian" ? people : others).push_back(label);
+    }
     DrawBoxes(picture, static_cast<double>(cell) / frame.left.cols,
-              {{&frame.labels, Palette::GroundTruth(), /*thickness=*/1, /*with_score=*/false}});
+              {{&others, Palette::GroundTruth(), 1, false, /*with_label=*/false},
+               {&people, people_colour, 1, false, /*with_label=*/false}});
     const cv::Point at(i % columns * (cell + kGap), kHeading + i / columns * pitch);
     DrawText(sheet, frame.name, {at.x + 4, at.y + 14}, Palette::DimText(), 0.42);
     picture.copyTo(sheet(cv::Rect(at.x, at.y + kCaption, picture.cols, picture.rows)));

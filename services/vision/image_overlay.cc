@@ -32,6 +32,7 @@ void DrawBoxes(cv::Mat& image, double scale, const std::vector<BoxLayer>& layers
     }
   }
   for (const BoxLayer& layer : layers) {
+    if (!layer.with_label) continue;
     for (const metrics::Object& object : *layer.objects) {
       if (object.type == "DontCare") continue;
       std::string text = object.type;
