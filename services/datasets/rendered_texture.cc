@@ -36,9 +36,8 @@ float Texture::Noise(float a, float b, float footprint_a, float footprint_b,
   const float octave_a = std::ceil(level_a), octave_b = std::ceil(level_b);
   const float fade = std::min(octave_a - level_a, octave_b - level_b);
   constexpr std::array<float, 4> kAmplitudes = {0.55f, 0.5f, 0.35f, 0.25f};
-  float sum = 0;
-  for (int k = 0; k < 4; ++k) {
-    const float wave_a = std::exp2(octave_a + k), wave_b = std::exp2(octave_b + k);
+  float sum = 0, wave_a = std::exp2(octave_a), wave_b = std::exp2(octave_b);
+  for (int k = 0; k < 4; ++k, wave_a *= 2, wave_b *= 2) {
     const auto pattern = surface * 97u + static_cast<uint32_t>(octave_a + k + 64) * 31u +
                          static_cast<uint32_t>(octave_b + k + 64) * 7u;
     sum += (k == 0 ? fade : 1.0f) * kAmplitudes[k] * Octave(a / wave_a, b / wave_b, pattern);

@@ -85,6 +85,16 @@ class View {
       prepared.high = {box.length / 2, 0, box.width / 2};
       parts_.push_back(prepared);
     }
+    // A street has some hundred parts, and a row meets a quarter of them. A pixel's samples lie
+    // within half a row of its centre.
+    parts_by_row_.resize(static_cast<size_t>(camera.height));
+    for (int y = 0; y < camera.height; ++y) {
+      for (size_t i = 0; i < parts_.size(); ++i) {
+        if (parts_[i].extent.top <= y + 0.5 && parts_[i].extent.bottom >= y - 0.5) {
+          parts_by_row_[static_cast<size_t>(y)].push_back(i);
+        }
+      }
+    }
   }
 
   Hit Cast(double u, double v) const {
@@ -97,7 +107,8 @@ class View {
         hit.part = kGround;
       }
     }
-    for (size_t i = 0; i < parts_.size(); ++i) {
+    const auto row = static_cast<size_t>(std::clamp(std::lround(v), 0L, camera_.height - 1L));
+    for (const size_t i : parts_by_row_[row]) {
       const PreparedPart& part = parts_[i];
       if (u < part.extent.left || u > part.extent.right || v < part.extent.top ||
           v > part.extent.bottom) {
@@ -225,6 +236,7 @@ class View {
   const Texture& texture_;
   const Camera camera_;
   std::vector<PreparedPart> parts_;
+  std::vector<std::vector<size_t>> parts_by_row_;  // Indices of parts that a row may meet.
 };
 
 struct Rendered {

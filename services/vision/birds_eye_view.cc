@@ -36,9 +36,11 @@ void DrawPoints(cv::Mat& image, const GroundMap& map, const std::vector<cv::Poin
     if (!(at.x >= 0 && at.y >= 0 && at.x < image.cols && at.y < image.rows)) continue;
     // Ground is dim, what stands on it is brighter.
     const double height = std::clamp((1.65 - point.y) / 2.0, 0.0, 1.0);
-    const auto level = static_cast<uchar>(62 + 118 * height);
-    image.at<cv::Vec3b>(static_cast<int>(at.y), static_cast<int>(at.x)) =
-        cv::Vec3b(level, level, static_cast<uchar>(std::min(255, level + 12)));
+    const auto level = static_cast<uchar>(66 + 150 * height);
+    const cv::Vec3b colour(level, level, static_cast<uchar>(std::min(255, level + 12)));
+    const int side = height > 0.15 ? 2 : 1;  // What stands is seen edge on: few pixels.
+    const cv::Rect dot(static_cast<int>(at.x), static_cast<int>(at.y), side, side);
+    image(dot & cv::Rect(0, 0, image.cols, image.rows)).setTo(cv::Scalar(colour));
   }
 }
 
@@ -104,7 +106,10 @@ void DrawFootprint(cv::Mat& image, const GroundMap& map, const metrics::Box3d& b
 }
 
 bool HasBox(const metrics::Object& object) {
-  return object.box_3d.length > 0 && object.box_3d.width > 0;
+  constexpr double kFarM = 1000;  // Also keeps pixels within integers, whatever a file holds.
+  const metrics::Box3d& box = object.box_3d;
+  return box.length > 0 && box.width > 0 && box.length < kFarM && box.width < kFarM &&
+         std::abs(box.x) < kFarM && std::abs(box.z) < kFarM;
 }
 
 }  // namespace

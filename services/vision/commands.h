@@ -27,12 +27,19 @@ struct CommandContext {
   const std::atomic<bool>* interrupted = nullptr;
 };
 
-/// Adds `dataset render` and `dataset check`.
+/// Adds `dataset` with `render`, `check` and `contact-sheet`.
 void AddDatasetCommand(CLI::App& app, CommandContext& context);
+/// Adds `contact-sheet` to the former.
+void AddContactSheetCommand(CLI::App& dataset, CommandContext& context);
 /// Adds `perceive`.
 void AddPerceiveCommand(CLI::App& app, CommandContext& context);
 /// Adds `draw`.
 void AddDrawCommand(CLI::App& app, CommandContext& context);
+
+/// The dataset that a user names: a directory, or a URI as it is.
+std::string DatasetUri(const std::string& directory_or_uri);
+/// INVALID_ARGUMENT: `--out` does not end in .png.
+absl::Status CheckPngPath(const std::string& path);
 
 /// Prints one line, and returns the exit code for it: kBadInput for what the user can mend, else
 /// kFailed.

@@ -9,7 +9,6 @@
 #include <set>
 #include <thread>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "services/base/status.h"
@@ -117,7 +116,7 @@ absl::StatusOr<SplitSummary> ReadSplit(const StereoDataset& dataset, Split split
 }
 
 int RunCheck(const std::string& where, const std::atomic<bool>& interrupted) {
-  const std::string uri = absl::StartsWith(where, "kitti:") ? where : absl::StrCat("kitti:", where);
+  const std::string uri = DatasetUri(where);
   const auto dataset = datasets::OpenStereoDataset(uri);
   if (!dataset.ok()) return ReportError(dataset.status());
   std::printf("%s\n", uri.c_str());
@@ -176,6 +175,8 @@ void AddDatasetCommand(CLI::App& app, CommandContext& context) {
   check->callback([where, &context] {
     context.run = [where, &context] { return RunCheck(*where, *context.interrupted); };
   });
+
+  AddContactSheetCommand(*dataset, context);
 }
 
 }  // namespace backfire::vision

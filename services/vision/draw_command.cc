@@ -4,7 +4,6 @@
 #include <memory>
 #include <opencv2/core.hpp>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "services/base/status.h"
 #include "services/datasets/image_file.h"
@@ -41,15 +40,10 @@ std::vector<cv::Point3f> PointsFromDisparity(const cv::Mat& disparity,
 }
 
 absl::Status Draw(const DrawArguments& arguments) {
-  if (!absl::EndsWith(arguments.out, ".png")) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--out must end in .png: got \"", arguments.out, "\""));
-  }
+  BACKFIRE_RETURN_IF_ERROR(CheckPngPath(arguments.out));
   BACKFIRE_ASSIGN_OR_RETURN(const runtime::Split split, runtime::ParseSplit(arguments.split));
-  const std::string uri = absl::StartsWith(arguments.dataset, "kitti:")
-                              ? arguments.dataset
-                              : absl::StrCat("kitti:", arguments.dataset);
-  BACKFIRE_ASSIGN_OR_RETURN(const auto dataset, datasets::OpenStereoDataset(uri));
+  BACKFIRE_ASSIGN_OR_RETURN(const auto dataset,
+                            datasets::OpenStereoDataset(DatasetUri(arguments.dataset)));
   PageContent content;
   BACKFIRE_ASSIGN_OR_RETURN(content.left, dataset->LeftImage(split, arguments.example));
   BACKFIRE_ASSIGN_OR_RETURN(content.calibration, dataset->Calibration(split, arguments.example));

@@ -1,5 +1,6 @@
 #include "services/vision/image_overlay.h"
 
+#include <algorithm>
 #include <cmath>
 #include <opencv2/imgproc.hpp>
 
@@ -9,10 +10,14 @@
 
 namespace backfire::vision {
 
+// Beyond any picture, within any integer: a file may hold whatever numbers.
+constexpr double kFarPx = 1e5;
+
 void DrawBoxes(cv::Mat& image, double scale, const std::vector<BoxLayer>& layers) {
   const auto rectangle = [scale](const metrics::Box2d& box) {
     const auto pixel = [scale](double value) {
-      return static_cast<int>(std::lround((value + 0.5) * scale - 0.5));
+      return static_cast<int>(
+          std::lround(std::clamp((value + 0.5) * scale - 0.5, -kFarPx, kFarPx)));
     };
     return cv::Rect(cv::Point(pixel(box.left), pixel(box.top)),
                     cv::Point(pixel(box.right), pixel(box.bottom)));
@@ -27,6 +32,7 @@ void DrawBoxes(cv::Mat& image, double scale, const std::vector<BoxLayer>& layers
     }
   }
   for (const BoxLayer& layer : layers) {
+    if (!layer.with_label) continue;
     for (const metrics::Object& object : *layer.objects) {
       if (object.type == "DontCare") continue;
       std::string text = object.type;

@@ -14,6 +14,7 @@ struct BoxLayer {
   cv::Scalar colour;
   int thickness = 2;
   bool with_score = true;
+  bool with_label = true;  ///< In pictures too small for text: false.
 };
 
 /// Draws 2D boxes, given in pixels of the image before it was scaled by `scale`, with labels that

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <string>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "services/vision/commands.h"
 
@@ -53,6 +54,16 @@ int Main(int argc, char** argv) {
 }
 
 }  // namespace
+
+std::string DatasetUri(const std::string& directory_or_uri) {
+  if (absl::StartsWith(directory_or_uri, "kitti:")) return directory_or_uri;
+  return absl::StrCat("kitti:", directory_or_uri);
+}
+
+absl::Status CheckPngPath(const std::string& path) {
+  if (absl::EndsWith(path, ".png")) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("--out must end in .png: got \"", path, "\""));
+}
 
 int ReportError(const absl::Status& status) {
   std::fprintf(stderr, "backfire-vision: %s\n", OneLine(status.message()).c_str());

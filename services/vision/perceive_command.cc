@@ -5,7 +5,6 @@
 #include <optional>
 #include <set>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
@@ -34,10 +33,7 @@ struct Inputs {
 };
 
 absl::StatusOr<Inputs> ReadInputs(const PerceiveArguments& arguments) {
-  if (!absl::EndsWith(arguments.out, ".png")) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--out must end in .png: got \"", arguments.out, "\""));
-  }
+  BACKFIRE_RETURN_IF_ERROR(CheckPngPath(arguments.out));
   const std::set<int64_t> distinct(arguments.releases.begin(), arguments.releases.end());
   if (distinct.size() != arguments.releases.size() || distinct.size() > 4) {
     return absl::InvalidArgumentError("--release: at most 4, each once");

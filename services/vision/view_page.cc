@@ -13,7 +13,7 @@
 namespace backfire::vision {
 namespace {
 
-constexpr int kWidth = 1280, kHeading = 26, kLegend = 28, kGap = 8, kViewHeight = 620;
+constexpr int kWidth = 1280, kHeading = 26, kLegend = 40, kGap = 8, kViewHeight = 620;
 
 // Writes (swatch, name) pairs from right to left, ending at the right margin.
 void DrawLegend(cv::Mat& page, const PageContent& content, int baseline) {
@@ -44,7 +44,9 @@ cv::Mat DrawLeftImage(const PageContent& content, cv::Size size) {
              size.width > content.left.cols ? cv::INTER_CUBIC : cv::INTER_AREA);
   std::vector<BoxLayer> layers = LabelLayers(content);
   for (size_t i = 0; i < content.layers.size(); ++i) {
-    layers.push_back({&content.layers[i].detections, Palette::Release(i)});
+    // Earlier ones are wider, so that they show behind later ones that agree with them.
+    const int behind = static_cast<int>(content.layers.size() - 1 - i);
+    layers.push_back({&content.layers[i].detections, Palette::Release(i), 2 + 2 * behind});
   }
   DrawBoxes(image, static_cast<double>(size.width) / content.left.cols, layers);
   return image;

@@ -46,8 +46,7 @@ TEST(RenderedWorldTest, DisparityOfAWall) {
               /*length=*/200,
               /*x=*/0,
               /*y=*/10,
-              /*z=*/10.5,
-              0};
+              /*z=*/10.5,     0};
   wall.colour = {0.5f, 0.5f, 0.5f};
   scene.parts.push_back(wall);
   // In front of the ground, which rows below the horizon meet at 1.65 / dy > 10 m only.

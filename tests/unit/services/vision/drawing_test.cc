@@ -6,6 +6,7 @@
 #include "services/vision/birds_eye_view.h"
 #include "services/vision/canvas.h"
 #include "services/vision/disparity_colours.h"
+#include "services/vision/image_overlay.h"
 
 namespace backfire::vision {
 namespace {
@@ -75,7 +76,11 @@ TEST(BirdsEyeViewTest, ShowsRightAsRightAndFarAsUp) {
 TEST(BirdsEyeViewTest, NonsensicalBoxesAreLeftOut) {
   std::vector<metrics::Object> objects = {CarAt(0, 10)};
   objects[0].box_3d = {-1, -1, -1, -1000, -1000, -1000, -10};
+  objects.push_back(CarAt(1e30, 1e30));
+  objects[1].box_2d = {-1e30, -1e30, 1e30, 1e30};
   EXPECT_EQ(ViewDepth({&objects}), 20);
+  cv::Mat image(50, 80, CV_8UC3, cv::Scalar(0, 0, 0));
+  DrawBoxes(image, 2.0, {{&objects, cv::Scalar(255, 0, 0)}});
   BirdsEyeScene scene;
   const std::vector<cv::Point3f> points = {{0, 0, std::nanf("")}, {1e9f, 0, 1}, {0, 0, -5}};
   scene.points = &points;

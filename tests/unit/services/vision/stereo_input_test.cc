@@ -81,16 +81,16 @@ TEST_P(FitTest, ImageCalibrationAndBoxesAgree) {
 INSTANTIATE_TEST_SUITE_P(Sizes, FitTest,
                          ::testing::Values(std::tuple(1242, 375, 172.0),  // KITTI: padded.
                                            std::tuple(1241, 376, 185.0),
-                                           std::tuple(640, 480, 240.0),   // Cropped.
-                                           std::tuple(300, 200, 20.0),    // Horizon near the top.
-                                           std::tuple(192, 64, 30.0)));   // Enlarged.
+                                           std::tuple(640, 480, 240.0),  // Cropped.
+                                           std::tuple(300, 200, 20.0),   // Horizon near the top.
+                                           std::tuple(192, 64, 30.0)));  // Enlarged.
 
 TEST(FitStereoInputTest, KittiIsPaddedOnBothSidesOfItsHorizon) {
   const auto fitted = FitStereoInput(Pair(1242, 375, 172.85), {384, 128});
   ASSERT_TRUE(fitted.ok());
   // 375 rows become 116; the horizon, row 53.1 of them, goes to row 57.6.
-  EXPECT_EQ(fitted->placement.crop_top, -5);
-  EXPECT_EQ(fitted->placement.Content(), cv::Rect(0, 5, 384, 116));
+  EXPECT_EQ(fitted->placement.crop_top, -4);
+  EXPECT_EQ(fitted->placement.Content(), cv::Rect(0, 4, 384, 116));
 }
 
 TEST(FitStereoInputTest, RefusesSizesThatNetworksCannotHalve) {

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
-#include <cstdio>
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -35,8 +35,8 @@ class VisionCliTest : public ::testing::Test {
   std::string Path(const std::string& name) const { return (folder_.path() / name).string(); }
 
   void RenderData() {
-    const Outcome outcome = Run("dataset render --train 1 --validation 1 --test 1 --out " +
-                                Path("data"));
+    const Outcome outcome =
+        Run("dataset render --train 1 --validation 1 --test 1 --out " + Path("data"));
     ASSERT_EQ(outcome.code, 0) << outcome.err;
   }
 
@@ -66,15 +66,18 @@ TEST_F(VisionCliTest, RenderCheckDraw) {
   const Outcome draw = Run("draw --dataset " + Path("data") + " --out " + Path("x.png"));
   EXPECT_EQ(draw.code, 0) << draw.err;
   EXPECT_TRUE(datasets::ReadRgbImage(Path("x.png")).ok());
+  const Outcome sheet = Run("dataset contact-sheet " + Path("data") + " --out " + Path("s.png"));
+  EXPECT_EQ(sheet.code, 0) << sheet.err;
+  EXPECT_EQ(datasets::ReadRgbImage(Path("s.png"))->cols, 1280);
   EXPECT_EQ(Run("draw --dataset " + Path("data") + " --example 5 --out " + Path("y.png")).code, 2);
   EXPECT_FALSE(fs::exists(Path("y.png")));
 }
 
 TEST_F(VisionCliTest, PerceiveWritesPictureTableAndDetections) {
   RenderData();
-  const Outcome one = Run(PerceiveArguments() + " --labels " +
-                          Path("data/training/label_2/000002.txt") + " --out " + Path("v.png") +
-                          " --detections " + Path("results"));
+  const Outcome one =
+      Run(PerceiveArguments() + " --labels " + Path("data/training/label_2/000002.txt") +
+          " --out " + Path("v.png") + " --detections " + Path("results"));
   EXPECT_EQ(one.code, 0) << one.err;
   EXPECT_THAT(one.out, HasSubstr("Car"));
   EXPECT_TRUE(datasets::ReadRgbImage(Path("v.png")).ok());
@@ -111,18 +114,39 @@ TEST_F(VisionCliTest, PeersFaultIsThree) {
   const Outcome refused = Run(PerceiveArguments() + " --release 9 --out " + Path("v.png"));
   EXPECT_EQ(refused.code, 3);
   EXPECT_THAT(refused.err, HasSubstr("NOT_FOUND: release 9: no release 9"));
-  const Outcome away = Run(PerceiveArguments() + " --gateway unix:/nowhere/g.sock --out " +
-                           Path("v.png"));
-  EXPECT_EQ(away.code, 2);  // --gateway twice: a usage error.
+  const std::string frame = Path("data/training/image_2/000002.png");
+  const Outcome away = Run("perceive --left " + frame + " --right " + frame + " --calib " +
+                           Path("data/training/calib/000002.txt") +
+                           " --gateway unix:/nowhere/g.sock --out " + Path("v.png"));
+  EXPECT_EQ(away.code, 3);
+  EXPECT_THAT(away.err, HasSubstr("gateway unix:/nowhere/g.sock: UNAVAILABLE"));
+  EXPECT_EQ(std::count(away.err.begin(), away.err.end(), '\n'), 1) << away.err;
   EXPECT_FALSE(fs::exists(Path("v.png")));
+}
+
+TEST_F(VisionCliTest, PerceivesRealKittiPairs) {
+  const char* root = std::getenv("BACKFIRE_KITTI_MINI");
+  if (root == nullptr) GTEST_SKIP() << "set BACKFIRE_KITTI_MINI to a folder of KITTI frames";
+  for (const auto& [folder, id] :
+       {std::pair("training", "900000"), std::pair("stereo", "910000")}) {
+    const std::string at = std::string(root) + "/" + folder, png = std::string(id) + ".png";
+    const Outcome outcome =
+        Run("perceive --left " + at + "/image_2/" + png + " --right " + at + "/image_3/" + png +
+            " --calib " + at + "/calib/" + id + ".txt --gateway " + gateway_.target() + " --out " +
+            Path(png) + " --detections " + Path("results"));
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    // The car at column 100 of 384 is at column 323 of 1241 or 1242.
+    EXPECT_THAT(*ReadFile(Path("results/" + std::string(id) + ".txt")), HasSubstr(" 32"));
+  }
 }
 
 TEST_F(VisionCliTest, HelpHasExamples) {
   for (const char* command : {"--help", "dataset render --help", "dataset check --help",
-                              "perceive --help", "draw --help"}) {
+                              "dataset contact-sheet --help", "perceive --help", "draw --help"}) {
     const Outcome outcome = Run(command);
     EXPECT_EQ(outcome.code, 0);
-    EXPECT_THAT(outcome.out, HasSubstr(std::string(command) == "--help" ? "Exit codes" : "Example"));
+    EXPECT_THAT(outcome.out,
+                HasSubstr(std::string(command) == "--help" ? "Exit codes" : "Example"));
   }
 }
 

@@ -1,0 +1,82 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "services/base/status.h"
+#include "services/datasets/image_file.h"
+#include "services/datasets/stereo_dataset.h"
+#include "services/vision/commands.h"
+#include "services/vision/contact_sheet.h"
+
+namespace backfire::vision {
+namespace {
+
+struct SheetArguments {
+  std::string dataset, split = "train", out;
+  int64_t first = 0, count = 18;
+  int columns = 3;
+};
+
+absl::Status DrawSheet(const SheetArguments& arguments) {
+  BACKFIRE_RETURN_IF_ERROR(CheckPngPath(arguments.out));
+  BACKFIRE_ASSIGN_OR_RETURN(const runtime::Split split, runtime::ParseSplit(arguments.split));
+  BACKFIRE_ASSIGN_OR_RETURN(const auto dataset,
+                            datasets::OpenStereoDataset(DatasetUri(arguments.dataset)));
+  const int64_t end = std::min(arguments.first + arguments.count, dataset->size(split));
+  if (arguments.first >= end) {
+    return absl::InvalidArgumentError(absl::StrCat("--first must be below ", dataset->size(split),
+                                                   ", the size of split ", arguments.split,
+                                                   ": got ", arguments.first));
+  }
+  std::vector<SheetFrame> frames;
+  for (int64_t i = arguments.first; i < end; ++i) {
+    SheetFrame frame;
+    frame.name = dataset->ExampleId(split, i);
+    BACKFIRE_ASSIGN_OR_RETURN(frame.left, dataset->LeftImage(split, i));
+    auto labels = dataset->Labels(split, i);
+    if (labels.ok()) {
+      frame.labels = *std::move(labels);
+    } else if (!absl::IsNotFound(labels.status())) {
+      return labels.status();
+    }
+    frames.push_back(std::move(frame));
+  }
+  const std::string title = absl::StrCat(arguments.split, " ", arguments.first, " to ", end - 1,
+                                         " of ", dataset->size(split), ", with ground truth");
+  return datasets::WriteRgbImage(arguments.out, DrawContactSheet(title, frames, arguments.columns));
+}
+
+}  // namespace
+
+void AddContactSheetCommand(CLI::App& dataset, CommandContext& context) {
+  auto arguments = std::make_shared<SheetArguments>();
+  CLI::App* sheet =
+      dataset.add_subcommand("contact-sheet", "Draw many frames of a dataset, small, in one PNG.");
+  sheet->add_option("dataset", arguments->dataset, "DIR or kitti:DIR[?train=NAME&...]")->required();
+  sheet->add_option("--split", arguments->split, "train, validation or test")
+      ->capture_default_str();
+  sheet->add_option("--first", arguments->first, "First example, from 0")
+      ->check(CLI::Range(0, 10000000))
+      ->capture_default_str();
+  sheet->add_option("--count", arguments->count, "How many at most")
+      ->check(CLI::Range(1, 300))
+      ->capture_default_str();
+  sheet->add_option("--columns", arguments->columns, "Frames side by side")
+      ->check(CLI::Range(1, 8))
+      ->capture_default_str();
+  sheet->add_option("--out", arguments->out, "PNG to write")->required();
+  sheet->footer("Example: backfire-vision dataset contact-sheet data --split test --out sheet.png");
+  sheet->callback([arguments, &context] {
+    context.run = [arguments] {
+      const absl::Status status = DrawSheet(*arguments);
+      if (!status.ok()) return ReportError(status);
+      std::printf("%s\n", arguments->out.c_str());
+      return static_cast<int>(kDone);
+    };
+  });
+}
+
+}  // namespace backfire::vision
