@@ -15,7 +15,7 @@ struct RenderProfile {
   std::string name;
   int width = 384, height = 128;  ///< Pixels.
   double focal_length_px = 320;
-  double baseline_m = 1.875;
+  double baseline_m = 0.8;
 };
 
 /// The profile of that name: `tiny`. INVALID_ARGUMENT: there is none.

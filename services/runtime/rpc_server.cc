@@ -1,11 +1,13 @@
 #include "services/runtime/rpc_server.h"
 
+#include <dlfcn.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 #include <prometheus/exposer.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
@@ -26,6 +28,16 @@
 #include "services/base/file.h"
 #include "services/base/status.h"
 #include "services/runtime/rpc_metrics.h"
+
+// The HTTP server of /metrics (civetweb) asks for stacks of 100 KiB. glibc takes the thread-local
+// variables of all libraries out of a thread's stack, and LibTorch's alone are larger, so that its
+// threads could not be made. It has no option for the size; here the least becomes 1 MiB.
+extern "C" int pthread_attr_setstacksize(pthread_attr_t* attributes, size_t size) {
+  using Function = int (*)(pthread_attr_t*, size_t);
+  static const auto next =
+      reinterpret_cast<Function>(::dlsym(RTLD_NEXT, "pthread_attr_setstacksize"));
+  return next(attributes, std::max(size, size_t{1} << 20));
+}
 
 namespace backfire::runtime {
 namespace {

@@ -51,7 +51,7 @@ TEST(RenderedWorldTest, DisparityOfAWall) {
   scene.parts.push_back(wall);
   // In front of the ground, which rows below the horizon meet at 1.65 / dy > 10 m only.
   const StereoFrame frame = RenderScene(kTiny, scene, 1, Random(1));
-  EXPECT_NEAR(frame.disparity.at<float>(20, 200), 320 * 1.875 / 10, 1e-4);
+  EXPECT_NEAR(frame.disparity.at<float>(20, 200), 320 * 0.8 / 10, 1e-4);
   // Seen by both cameras, but for the strip that lies left of the right image.
   EXPECT_GT(frame.visible_disparity.at<float>(20, 200), 0);
   EXPECT_EQ(frame.visible_disparity.at<float>(20, 10), 0);
