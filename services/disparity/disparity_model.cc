@@ -62,9 +62,13 @@ absl::StatusOr<Parameters> ReadParameters(const v1::Recipe& recipe) {
   p.max_depth_m = reader.Number("max_depth_m", 1, 10'000);
   p.threads = reader.Integer("threads", 1, 1024);
   BACKFIRE_RETURN_IF_ERROR(reader.status());
+  if (p.network.max_disparity % 16 != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("recipe.parameters.max_disparity must be a multiple of 16: got ",
+                     p.network.max_disparity));
+  }
   for (const auto& [name, value] :
-       {std::pair("max_disparity", p.network.max_disparity),
-        std::pair("crop_height", p.crop_height), std::pair("crop_width", p.crop_width)}) {
+       {std::pair("crop_height", p.crop_height), std::pair("crop_width", p.crop_width)}) {
     if (value % kMultiple == 0) continue;
     return absl::InvalidArgumentError(absl::StrCat(
         "recipe.parameters.", name, " must be a multiple of ", kMultiple, ": got ", value));

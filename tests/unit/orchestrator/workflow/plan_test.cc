@@ -1,0 +1,86 @@
+#include "orchestrator/workflow/plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace backfire::workflow {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+// x -> a -> t -> b, x -> c.
+graph::SystemGraph Graph() {
+  v1::System system;
+  system.set_name("s");
+  system.set_dataset("toy:1");
+  system.add_request()->set_name("x");
+  const auto add = [&](const char* name, const char* source) {
+    v1::Vertex* vertex = system.add_vertices();
+    vertex->set_name(name);
+    vertex->set_endpoint("unix:/x");
+    (*vertex->mutable_inputs())["in"] = source;
+  };
+  add("a", "request.x");
+  add("t", "a.y");
+  add("b", "t.y");
+  add("c", "request.x");
+  (*system.mutable_outputs())["y"] = "b.y";
+  return *graph::SystemGraph::Build(system);
+}
+
+std::vector<std::string> Ids(const std::vector<v1::Step>& steps) {
+  std::vector<std::string> ids;
+  for (const v1::Step& step : steps) ids.push_back(step.id());
+  return ids;
+}
+
+const v1::Step& Find(const std::vector<v1::Step>& steps, const std::string& id) {
+  for (const v1::Step& step : steps) {
+    if (step.id() == id) return step;
+  }
+  throw std::out_of_range(id);
+}
+
+TEST(PlanTest, ABaselineTrainsEverything) {
+  const auto steps = PlanBaseline(Graph(), 2);
+  EXPECT_EQ(steps.size(), 4u * 2 * 2 + 4);
+  EXPECT_THAT(Ids(steps), Contains("train/b/1"));
+  EXPECT_THAT(Ids(steps), Contains("load/c/0"));
+  EXPECT_THAT(Ids(steps), Not(Contains("load/c/1")));
+}
+
+TEST(PlanTest, AnUpdateTouchesTheCandidateAndItsDescendantsOnly) {
+  const auto steps = PlanUpdate(Graph(), "a", {"t"}, 1);
+  EXPECT_THAT(Ids(steps), ElementsAre("train/a/0", "evaluate/a/0", "train/t/0", "train/b/0",
+                                      "evaluate/t/0", "evaluate-swapped/b/0", "evaluate/b/0",
+                                      "load/a/0", "load/t/0", "load/b/0"));
+}
+
+TEST(PlanTest, DependenciesFollowTheGraphWithinOneReplicate) {
+  const graph::SystemGraph graph = Graph();
+  const auto steps = PlanUpdate(graph, "a", {"t"}, 2);
+  const auto needs = [&](const std::string& id) {
+    return StepDependencies(graph, steps, Find(steps, id));
+  };
+  EXPECT_THAT(needs("train/a/1"), IsEmpty());
+  EXPECT_THAT(needs("evaluate/a/1"), ElementsAre("train/a/1"));
+  EXPECT_THAT(needs("train/b/1"), ElementsAre("train/t/1"));
+  EXPECT_THAT(needs("evaluate-swapped/b/0"), ElementsAre("train/t/0"));
+  EXPECT_EQ(needs("load/a/0").size(), steps.size() - 3);
+}
+
+TEST(PlanTest, PhasesAreThoseOfTheStateMachine) {
+  v1::Update update;
+  update.set_vertex("a");
+  const auto steps = PlanUpdate(Graph(), "a", {"t"}, 1);
+  EXPECT_EQ(PhaseOf(update, Find(steps, "train/a/0")), v1::Update::TRAINING_CANDIDATE);
+  EXPECT_EQ(PhaseOf(update, Find(steps, "evaluate/a/0")), v1::Update::EVALUATING_CANDIDATE);
+  EXPECT_EQ(PhaseOf(update, Find(steps, "train/b/0")), v1::Update::RETRAINING);
+  EXPECT_EQ(PhaseOf(update, Find(steps, "evaluate/b/0")), v1::Update::EVALUATING);
+}
+
+}  // namespace
+}  // namespace backfire::workflow

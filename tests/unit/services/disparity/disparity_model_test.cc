@@ -1,0 +1,142 @@
+#include "services/disparity/disparity_model.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/support/model_test_kit.h"
+
+namespace backfire::disparity {
+namespace {
+
+using runtime::Split;
+using ::testing::HasSubstr;
+using testing::RecordingJob;
+using testing::RenderedFrames;
+
+bool Never() { return false; }
+
+class DisparityModelTest : public ::testing::Test {
+ protected:
+  v1::Recipe Recipe(double steps, const char* name = "psmnet-disparity-mae") {
+    return testing::RecipeOf(*model_, name,
+                             {{"steps", steps},
+                              {"channels", 4},
+                              {"max_disparity", 32},
+                              {"crop_height", 64},
+                              {"crop_width", 96},
+                              {"warmup_steps", 2}});
+  }
+  absl::StatusOr<std::string> Train(const v1::Recipe& recipe, int64_t seed,
+                                    runtime::JobContext& job) {
+    runtime::TrainingTask task;
+    task.recipe = recipe;
+    task.seed = seed;
+    task.dataset = &frames_.dataset();
+    task.checkpoint_path = frames_.checkpoint_path();
+    return model_->Train(task, job);
+  }
+  std::string Weights(double steps, int64_t seed, const char* name = "psmnet-disparity-mae") {
+    std::filesystem::remove(frames_.checkpoint_path());
+    RecordingJob job;
+    const auto weights = Train(Recipe(steps, name), seed, job);
+    EXPECT_TRUE(weights.ok()) << weights.status();
+    return weights.value_or("");
+  }
+
+  const std::unique_ptr<runtime::Model> model_ = MakeDisparityModel({"cpu"});
+  const RenderedFrames frames_{4, 2};
+};
+
+TEST_F(DisparityModelTest, TheSeedAndTheRecipeDecideTheWeights) {
+  const std::string weights = Weights(3, 1);
+  EXPECT_EQ(Weights(3, 1), weights);
+  EXPECT_NE(Weights(3, 2), weights);
+  EXPECT_NE(Weights(3, 1, "psmnet-depth-mae"), weights);
+}
+
+TEST_F(DisparityModelTest, GoesOnFromACheckpointToTheSameBits) {
+  const std::string whole = Weights(103, 1);
+  std::filesystem::remove(frames_.checkpoint_path());
+  RecordingJob interrupted(101);
+  ASSERT_TRUE(absl::IsCancelled(Train(Recipe(103), 1, interrupted).status()));
+  ASSERT_TRUE(std::filesystem::exists(frames_.checkpoint_path()));
+  RecordingJob job;
+  const auto resumed = Train(Recipe(103), 1, job);
+  ASSERT_TRUE(resumed.ok()) << resumed.status();
+  EXPECT_EQ(*resumed, whole);
+  EXPECT_EQ(job.last().step(), 103);
+}
+
+TEST_F(DisparityModelTest, PredictsAndJudgesEveryTestFrame) {
+  const v1::Recipe recipe = Recipe(2);
+  const auto predictor = model_->Load(recipe, Weights(2, 1));
+  ASSERT_TRUE(predictor.ok()) << predictor.status();
+  std::vector<runtime::TensorMap> outputs;
+  for (int64_t i = 0; i < 2; ++i) {
+    const auto output = (*predictor)->Predict(frames_.Request(Split::kTest, i), Never);
+    ASSERT_TRUE(output.ok()) << output.status();
+    EXPECT_EQ(output->at("disparity").shape, (std::vector<int64_t>{128, 384}));
+    outputs.push_back(*output);
+  }
+  RecordingJob job;
+  v1::Bootstrap bootstrap;
+  bootstrap.set_resample_count(4);
+  const auto evaluation = model_->Evaluate(frames_.dataset(), Split::kTest,
+                                           testing::FixedExamples(outputs), bootstrap, job);
+  ASSERT_TRUE(evaluation.ok()) << evaluation.status();
+  EXPECT_EQ(evaluation->losses(0).loss(), "disparity_mae");
+  EXPECT_TRUE(evaluation->losses(0).judged());
+  EXPECT_GT(evaluation->losses(0).value(), 0);
+  EXPECT_EQ(evaluation->losses(0).resampled_size(), 4);
+}
+
+TEST_F(DisparityModelTest, ThePerfectDisparityHasNoLoss) {
+  std::vector<runtime::TensorMap> outputs(2);
+  for (int64_t i = 0; i < 2; ++i) {
+    const cv::Mat truth = *frames_.dataset().Disparity(Split::kTest, i);
+    runtime::Tensor& tensor = outputs[static_cast<size_t>(i)]["disparity"];
+    tensor = runtime::MakeTensor(runtime::Datatype::kFp32, {truth.rows, truth.cols});
+    std::memcpy(tensor.data.data(), truth.data, tensor.data.size());
+  }
+  RecordingJob job;
+  const auto evaluation =
+      model_->Evaluate(frames_.dataset(), Split::kTest, testing::FixedExamples(outputs), {}, job);
+  ASSERT_TRUE(evaluation.ok());
+  EXPECT_EQ(evaluation->losses(0).value(), 0);
+}
+
+TEST_F(DisparityModelTest, AnySizeIsPaddedAndCutBack) {
+  const auto predictor = *model_->Load(Recipe(2), Weights(2, 1));
+  runtime::TensorMap inputs;
+  inputs["left"] = inputs["right"] = runtime::MakeTensor(runtime::Datatype::kUint8, {75, 141, 3});
+  EXPECT_EQ(predictor->Predict(inputs, Never)->at("disparity").shape,
+            (std::vector<int64_t>{75, 141}));
+  inputs["right"] = runtime::MakeTensor(runtime::Datatype::kUint8, {75, 140, 3});
+  const auto refused = predictor->Predict(inputs, Never);
+  EXPECT_TRUE(absl::IsInvalidArgument(refused.status()));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("must have one size"));
+}
+
+TEST_F(DisparityModelTest, RefusesRecipesByTheParametersName) {
+  const auto fault = [&](const char* name, double value) {
+    v1::Recipe recipe;
+    recipe.set_name("psmnet-depth-mae");
+    runtime::SetParameter(recipe, name, value);
+    return std::string(model_->ResolveRecipe(recipe).status().message());
+  };
+  EXPECT_THAT(fault("steps", 0), HasSubstr("recipe.parameters.steps"));
+  EXPECT_THAT(fault("max_disparity", 50), HasSubstr("multiple of 16"));
+  EXPECT_THAT(fault("crop_width", 100), HasSubstr("crop_width must be a multiple of 32"));
+  EXPECT_THAT(fault("batch", 1), HasSubstr("recipe.parameters.batch"));
+}
+
+TEST_F(DisparityModelTest, TruncatedWeightsAreDataLoss) {
+  const std::string weights = Weights(2, 1);
+  EXPECT_TRUE(
+      absl::IsDataLoss(model_->Load(Recipe(2), weights.substr(0, weights.size() - 7)).status()));
+}
+
+}  // namespace
+}  // namespace backfire::disparity
