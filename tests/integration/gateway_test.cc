@@ -3,13 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <memory>
-#include <optional>
 #include <thread>
 
-#include "backfire/v1/orchestrator.grpc.pb.h"
-#include "services/base/mutex.h"
 #include "services/runtime/rpc_server.h"
 #include "tests/support/child_process.h"
+#include "tests/support/fake_orchestrator.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/toy_client.h"
 
@@ -17,50 +15,9 @@ namespace backfire {
 namespace {
 
 using testing::ChildProcess;
+using testing::FakeOrchestrator;
 using ::testing::HasSubstr;
 using testing::ToyClient;
-
-// Says what the test tells it to: a fake, as the real one would need a whole update.
-class FakeOrchestrator final : public v1::Orchestrator::Service {
- public:
-  grpc::Status WatchReleases(grpc::ServerContext* context, const v1::WatchReleasesRequest*,
-                             grpc::ServerWriter<v1::ReleaseSnapshot>* writer) override {
-    int64_t seen = 0;
-    while (!context->IsCancelled()) {
-      std::optional<v1::ReleaseSnapshot> news;
-      {
-        MutexLock lock(mutex_);
-        if (stopping_) break;
-        if (changes_ == seen) {
-          changed_.WaitUntil(mutex_,
-                             std::chrono::steady_clock::now() + std::chrono::milliseconds(100));
-        }
-        if (changes_ > seen) news = snapshot_;
-        seen = changes_;
-      }
-      if (news.has_value()) writer->Write(*news);
-    }
-    return grpc::Status::OK;
-  }
-  void Publish(const v1::ReleaseSnapshot& snapshot) {
-    MutexLock lock(mutex_);
-    snapshot_ = snapshot;
-    ++changes_;
-    changed_.NotifyAll();
-  }
-  void Stop() {
-    MutexLock lock(mutex_);
-    stopping_ = true;
-    changed_.NotifyAll();
-  }
-
- private:
-  Mutex mutex_;
-  CondVar changed_;
-  v1::ReleaseSnapshot snapshot_ ABSL_GUARDED_BY(mutex_);
-  int64_t changes_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-};
 
 // Two services, three vertices: `left` and `right` multiply x, `sum` multiplies left's product.
 class GatewayTest : public ::testing::Test {

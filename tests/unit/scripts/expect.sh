@@ -15,6 +15,15 @@ expect_contains() {
   failures=$((failures + 1))
 }
 
+# kill_outright PID...: SIGKILL, and waits until they have gone (or wait to be reaped by init).
+kill_outright() {
+  kill -KILL "$@"
+  local pid state
+  for pid; do
+    while state="$(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$pid/status" 2>/dev/null)"; [[ $state && $state != Z ]]; do :; done
+  done
+}
+
 finish() {
   ((failures == 0)) || { printf '%d expectations were not met\n' "$failures"; exit 1; }
 }
