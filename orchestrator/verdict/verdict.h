@@ -34,7 +34,7 @@ struct Evidence {
   std::vector<LossEvidence> losses;
 };
 
-/// Decides, by the rules and statistics of DESIGN section "Verdict", restated in ARCHITECTURE.md.
+/// Decides, by the rules of ARCHITECTURE.md, section "The verdict".
 /// @param evidence  Equally many replicates, at least one, of every loss.
 v1::Verdict Decide(const Evidence& evidence);
 

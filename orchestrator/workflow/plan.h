@@ -9,7 +9,7 @@
 
 namespace backfire::workflow {
 
-/// `train/car/0`, `evaluate/car/0`, `evaluate-swapped/car/0`, `load/car/0`.
+/// `train/{vertex}/{replicate}`, and so on for `evaluate`, `evaluate-swapped`, `load`.
 std::string StepId(v1::Step::Kind kind, const std::string& vertex, int replicate);
 
 /// Steps that train, evaluate and load every vertex of a system, parents first.

@@ -9,6 +9,14 @@
 
 namespace backfire::runtime {
 
+std::vector<std::pair<std::string, int>> TransportArguments() {
+  return {{GRPC_ARG_HTTP2_MAX_FRAME_SIZE, 8 << 20},
+          {GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 32 << 20},
+          {GRPC_ARG_HTTP2_WRITE_BUFFER_SIZE, 8 << 20},
+          {GRPC_ARG_TCP_READ_CHUNK_SIZE, 1 << 20},
+          {GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, 8 << 20}};
+}
+
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, int64_t max_message_bytes) {
   const int limit =
       static_cast<int>(std::min<int64_t>(max_message_bytes, std::numeric_limits<int32_t>::max()));
@@ -24,8 +32,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, int64_t ma
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   // An http proxy of the environment is not for services of this mesh.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  // Few large frames instead of many of 16 KiB: measured on 11 MB tensors.
-  arguments.SetInt(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, 1 << 24 >> 1);
+  for (const auto& [name, value] : TransportArguments()) arguments.SetInt(name, value);
   // Connections of one channel are its own, so that channels do not queue behind one another.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);

@@ -7,6 +7,8 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "services/base/mutex.h"
@@ -16,6 +18,10 @@ namespace backfire::runtime {
 /// Largest message that is sent or received by default: a KITTI pair as floats is 11 MB, a system's
 /// outputs of it some 20 MB.
 inline constexpr int64_t kDefaultMaxMessageBytes = int64_t{256} << 20;
+
+/// What both ends of a connection agree on, beyond message limits: few large pieces instead of many
+/// small ones, as tensors are large. Measured by `./dev bench mesh`.
+std::vector<std::pair<std::string, int>> TransportArguments();
 
 /// A channel to `localhost:7001`, `unix:/run/car.sock` and the like, with message limits raised in
 /// both directions (gRPC's own 4 MiB breaks on images) and keepalive, so that a dead peer is

@@ -144,7 +144,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
       std::min<int64_t>(options.max_message_bytes, std::numeric_limits<int32_t>::max()));
   builder.SetMaxReceiveMessageSize(limit);
   builder.SetMaxSendMessageSize(limit);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, 1 << 24 >> 1);
+  for (const auto& [name, value] : TransportArguments()) builder.AddChannelArgument(name, value);
   // Clients' keepalive pings (channel.cc) come more often than a server tolerates by default.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);

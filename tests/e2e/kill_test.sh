@@ -40,7 +40,7 @@ vertices:
 YAML
   start $run && of $run update watch baseline >/dev/null 2>&1
   expect_equal "the baseline of the $run run" $? 0
-  of $run update propose --vertex first --recipe least-squares --set offset=0.5 --set seconds_of_work=0.3 >/dev/null
+  of $run update propose --vertex first --recipe least-squares --set offset=0.5 --set seconds_of_work=1 >/dev/null
   expect_equal "the proposal of the $run run" $? 0
 done
 
