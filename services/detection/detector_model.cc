@@ -89,7 +89,7 @@ v1::Model Describe(const DetectorConfig& config) {
       "camera-0 frame); rotation_y (rad); score.");
   v1::Recipe& recipe = *model.add_recipes();
   recipe.set_name("frustum-pointnet");
-  runtime::SetParameter(recipe, "steps", 1200);
+  runtime::SetParameter(recipe, "steps", 1000);
   runtime::SetParameter(recipe, "batch", 16);
   runtime::SetParameter(recipe, "points", 256);
   runtime::SetParameter(recipe, "min_points", 8);

@@ -103,7 +103,7 @@ v1::Model Describe() {
     recipe.set_name(name);
     runtime::SetParameter(recipe, "max_disparity", 48);
     runtime::SetParameter(recipe, "channels", 16);
-    runtime::SetParameter(recipe, "steps", 800);
+    runtime::SetParameter(recipe, "steps", 650);
     runtime::SetParameter(recipe, "batch", 2);
     runtime::SetParameter(recipe, "crop_height", 96);
     runtime::SetParameter(recipe, "crop_width", 256);

@@ -2,6 +2,7 @@
 
 #include <grpcpp/client_context.h>
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <thread>
@@ -49,8 +50,8 @@ inline void WaitUnlessCancelled(std::chrono::milliseconds time,
   MutexLock lock(mutex);
   const auto end = std::chrono::steady_clock::now() + time;
   while (std::chrono::steady_clock::now() < end && !cancelled()) {
-    never.WaitUntil(mutex, std::min(end, std::chrono::steady_clock::now() +
-                                             std::chrono::milliseconds(100)));
+    never.WaitUntil(
+        mutex, std::min(end, std::chrono::steady_clock::now() + std::chrono::milliseconds(100)));
   }
 }
 

@@ -28,4 +28,16 @@ absl::StatusOr<TensorMap> JoinedExamples::Get(int64_t example) const {
   return joined;
 }
 
+absl::StatusOr<TensorMap> LazyExamples::Get(int64_t example) const {
+  std::shared_ptr<const Examples> made;
+  {
+    MutexLock lock(mutex_);
+    if (made_ == nullptr) {
+      BACKFIRE_ASSIGN_OR_RETURN(made_, make_());
+    }
+    made = made_;
+  }
+  return made->Get(example);
+}
+
 }  // namespace backfire::runtime

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
+#include "services/base/mutex.h"
 #include "services/runtime/dataset.h"
 
 namespace backfire::runtime {
@@ -37,6 +40,23 @@ class JoinedExamples : public Examples {
   const Split split_;
   const std::vector<std::string> dataset_inputs_;
   const std::vector<ParentInput> parent_inputs_;
+};
+
+/// Examples that are made when the first of them is asked for: pulling a split from the parents'
+/// services is dear, and not every training looks at all that it may. Thread-safe.
+class LazyExamples : public Examples {
+ public:
+  using Make = std::function<absl::StatusOr<std::shared_ptr<const Examples>>()>;
+  LazyExamples(int64_t size, Make make) : size_(size), make_(std::move(make)) {}
+
+  int64_t size() const override { return size_; }
+  absl::StatusOr<TensorMap> Get(int64_t example) const override;
+
+ private:
+  const int64_t size_;
+  const Make make_;
+  mutable Mutex mutex_;
+  mutable std::shared_ptr<const Examples> made_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace backfire::runtime

@@ -245,18 +245,19 @@ absl::Status ModelHost::Train(const v1::TrainRequest& request,
     }
   }
   const std::vector<v1::Parent> lineage = ToVector(version.lineage());
-  BACKFIRE_ASSIGN_OR_RETURN(
-      const auto train_inputs,
-      GatherInputs(fed_by_parents, lineage, dataset, Split::kTrain, request.endpoints(), job));
-  BACKFIRE_ASSIGN_OR_RETURN(
-      const auto validation_inputs,
-      GatherInputs(fed_by_parents, lineage, dataset, Split::kValidation, request.endpoints(), job));
+  const auto gather = [&](Split split) {
+    return LazyExamples(dataset->size(split), [&, split] {
+      return GatherInputs(fed_by_parents, lineage, dataset, split, request.endpoints(), job);
+    });
+  };
+  const LazyExamples train_inputs = gather(Split::kTrain);
+  const LazyExamples validation_inputs = gather(Split::kValidation);
   TrainingTask task;
   task.recipe = version.recipe();
   task.seed = request.seed();
   task.dataset = dataset.get();
-  task.train_inputs = train_inputs.get();
-  task.validation_inputs = validation_inputs.get();
+  task.train_inputs = &train_inputs;
+  task.validation_inputs = &validation_inputs;
   task.checkpoint_path = directory / "checkpoint";
   BACKFIRE_ASSIGN_OR_RETURN(const std::string weights, model_->Train(task, job));
   BACKFIRE_ASSIGN_OR_RETURN(*result.mutable_version(), versions_->Add(version, weights));
