@@ -40,7 +40,7 @@ vertices:
 YAML
   start $run && of $run update watch baseline >/dev/null 2>&1
   expect_equal "the baseline of the $run run" $? 0
-  of $run update propose --vertex first --recipe least-squares --set offset=0.5 --set seconds_of_work=1 >/dev/null
+  of $run update propose --vertex first --recipe least-squares --set offset=0.5 --set seconds_of_work=3 >/dev/null
   expect_equal "the proposal of the $run run" $? 0
 done
 
@@ -60,7 +60,7 @@ until [[ $(of wild update show latest --field state) == DECIDED ]]; do
     start wild || break
   fi
 done
-((kills >= 3)) || expect_equal 'kills before the verdict' "$kills" 'at least 3'
+((kills >= 2)) || expect_equal 'kills before the verdict' "$kills" 'at least 2'
 
 verdict() { of "$1" update show latest --format json | sed -n '/"verdict": {/,/^ }/p'; }
 expect_equal 'the verdict of the wild run' "$(verdict wild)" "$(verdict calm)"

@@ -42,7 +42,7 @@ expect_contains 'last stage' "$output" '[5/5]'
 expect_contains 'where the picture is' "$output" "$state/view.png"
 expect_equal 'order of the calls' "$(cut -d' ' -f1,2 "$CALLS" | sed 's/^up .*/up/' | tr '\n' ',')" \
   'down --data-dir,vision dataset,up,update watch,update propose,update show,update show,vision perceive,down --data-dir,'
-expect_contains 'flags reach the renderer' "$(<"$CALLS")" '--train 5 --validation 24'
+expect_contains 'flags reach the renderer' "$(<"$CALLS")" '--train 5 --validation 8'
 expect_contains 'releases reach the picture' "$(<"$CALLS")" '--release 1 --release 2'
 expect_contains 'a frame with a car and a pedestrian' "$(<"$CALLS")" 'label_2/000265.txt'
 expect_contains 'the dataset is the rendered one' "$(<"$CALLS")" "--dataset kitti:$state/world?train=train"
