@@ -4,6 +4,7 @@
 #include <google/protobuf/util/json_util.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 #include <utility>
@@ -23,6 +24,9 @@ namespace {
 
 using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
+
+// Of free-form values: an alias may contain itself.
+constexpr int kMaxDepth = 50;
 
 std::string Quoted(const std::string& text) {
   std::string json = "\"";
@@ -75,8 +79,21 @@ class Converter {
  private:
   absl::Status Fault(const YAML::Node& node, const std::string& path,
                      const std::string& what) const {
-    return absl::InvalidArgumentError(absl::StrCat(file_, ":", node.Mark().line + 1, ": ",
-                                                   path.empty() ? "the file" : path, ": ", what));
+    // An empty file has no mark.
+    return absl::InvalidArgumentError(absl::StrCat(file_, ":", std::max(node.Mark().line, 0) + 1,
+                                                   ": ", path.empty() ? "the file" : path, ": ",
+                                                   what));
+  }
+
+  // Printed anew: JSON has neither +5 nor 007. Quoted, as JSON's numbers are too short for 64 bits.
+  template <typename Integer>
+  absl::StatusOr<std::string> Whole(const YAML::Node& node, const std::string& path,
+                                    const char* must) const {
+    Integer number = 0;
+    if (!absl::SimpleAtoi(node.Scalar(), &number)) {
+      return Fault(node, path, absl::StrCat(must, node.Scalar()));
+    }
+    return Quoted(absl::StrCat(number));
   }
 
   absl::StatusOr<std::string> Field(const YAML::Node& node, const FieldDescriptor& field,
@@ -122,20 +139,11 @@ class Converter {
         if (text != "true" && text != "false") return Fault(node, path, "must be true or false");
         return text;
       case FieldDescriptor::CPPTYPE_INT32:
-        if (int32_t number; !absl::SimpleAtoi(text, &number)) {
-          return Fault(node, path, absl::StrCat("must be a whole number: got ", text));
-        }
-        return text;
+        return Whole<int32_t>(node, path, "must be a whole number: got ");
       case FieldDescriptor::CPPTYPE_INT64:
-        if (int64_t number; !absl::SimpleAtoi(text, &number)) {
-          return Fault(node, path, absl::StrCat("must be a whole number: got ", text));
-        }
-        return Quoted(text);
+        return Whole<int64_t>(node, path, "must be a whole number: got ");
       case FieldDescriptor::CPPTYPE_UINT64:
-        if (uint64_t number; !absl::SimpleAtoi(text, &number)) {
-          return Fault(node, path, absl::StrCat("must be a whole number >= 0: got ", text));
-        }
-        return Quoted(text);
+        return Whole<uint64_t>(node, path, "must be a whole number >= 0: got ");
       case FieldDescriptor::CPPTYPE_DOUBLE: {
         double number = 0;
         if (!absl::SimpleAtod(text, &number) || !std::isfinite(number)) {
@@ -149,13 +157,19 @@ class Converter {
   }
 
   // A Struct's content: YAML's own rules say what a plain scalar is.
-  absl::StatusOr<std::string> FreeForm(const YAML::Node& node, const std::string& path) const {
+  absl::StatusOr<std::string> FreeForm(const YAML::Node& node, const std::string& path,
+                                       int depth = 0) const {
+    if (depth > kMaxDepth) return Fault(node, path.substr(0, 200), "is nested too deeply");
     if (node.IsMap()) {
       std::vector<std::string> members;
+      std::set<std::string> seen;
       for (const auto& entry : node) {
         const std::string key = entry.first.as<std::string>();
+        if (!seen.insert(key).second) {
+          return Fault(entry.first, absl::StrCat(path, ".", key), "is there twice");
+        }
         BACKFIRE_ASSIGN_OR_RETURN(const std::string value,
-                                  FreeForm(entry.second, absl::StrCat(path, ".", key)));
+                                  FreeForm(entry.second, absl::StrCat(path, ".", key), depth + 1));
         members.push_back(absl::StrCat(Quoted(key), ":", value));
       }
       return absl::StrCat("{", absl::StrJoin(members, ","), "}");
@@ -164,7 +178,7 @@ class Converter {
       std::vector<std::string> elements;
       for (size_t i = 0; i < node.size(); ++i) {
         BACKFIRE_ASSIGN_OR_RETURN(std::string element,
-                                  FreeForm(node[i], absl::StrCat(path, "[", i, "]")));
+                                  FreeForm(node[i], absl::StrCat(path, "[", i, "]"), depth + 1));
         elements.push_back(std::move(element));
       }
       return absl::StrCat("[", absl::StrJoin(elements, ","), "]");
@@ -188,7 +202,12 @@ class Converter {
 absl::StatusOr<v1::System> ParseSystem(const std::string& text, const std::string& name) {
   v1::System system;
   try {
-    const YAML::Node root = YAML::Load(text);
+    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
+    if (documents.size() > 1) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(name, ": must be one document: got ", documents.size()));
+    }
+    const YAML::Node root = documents.empty() ? YAML::Node() : documents[0];
     BACKFIRE_ASSIGN_OR_RETURN(const std::string json,
                               Converter(name).Message(root, *v1::System::descriptor(), ""));
     const auto parsed = google::protobuf::util::JsonStringToMessage(json, &system);

@@ -47,12 +47,16 @@ Difference EstimateDifference(const std::vector<LossSample>& before,
 
   Difference difference;
   difference.mean = Mean(differences);
-  const double from_examples = Variance(resampled);
+  // Too few of them say nothing of the examples; losses that most resamples leave undefined
+  // neither.
+  const bool has_example_error =
+      resampled.size() >= 2 && 2 * resampled.size() >= before[0].resampled.size();
+  const double from_examples = has_example_error ? Variance(resampled) : kNan;
   difference.example_error = std::sqrt(from_examples);
   difference.no_training_noise =
       replicates > 1 && std::all_of(differences.begin(), differences.end(),
                                     [&](double d) { return d == differences[0]; });
-  if (replicates < 2 || !std::isfinite(difference.mean)) {
+  if (replicates < 2 || !std::isfinite(difference.mean) || !has_example_error) {
     difference.standard_error = kNan;
     difference.degrees_of_freedom = kNan;
     return difference;

@@ -8,11 +8,13 @@ namespace backfire::verdict {
 /// A difference of losses with its uncertainty.
 struct Difference {
   double mean = 0;
-  /// sqrt(S^2 / K + variance over the resamples); NaN for one replicate, whose S^2 is unknown.
+  /// sqrt(S^2 / K + variance over the resamples); NaN for one replicate, whose S^2 is unknown, and
+  /// where example_error is unknown.
   double standard_error = 0;
   /// By Welch and Satterthwaite from K - 1 and examples - 1; NaN with the standard error.
   double degrees_of_freedom = 0;
-  /// The part of the standard error that the test examples cause alone.
+  /// The part of the standard error that the test examples cause alone; NaN for fewer than two
+  /// resamples, and where most resamples leave a loss undefined.
   double example_error = 0;
   /// Whether all replicates gave the same difference to the bit.
   bool no_training_noise = false;

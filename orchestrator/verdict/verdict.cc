@@ -55,15 +55,17 @@ v1::LossComparison Compare(const LossEvidence& loss, const Evidence& evidence) {
 
   const double two_sided = 1 - evidence.alpha / 2;
   if (std::isnan(difference.standard_error)) {
-    if (difference.example_error > 0) {
+    if (!std::isfinite(difference.mean)) {
+      comparison.set_note("undefined on this test split");
+    } else if (std::isnan(difference.example_error)) {
+      comparison.set_note("no resamples of the test examples, so their part in it is unknown");
+    } else {
       const double freedom = static_cast<double>(std::max<int64_t>(evidence.examples - 1, 1));
       const double half = StudentQuantile(two_sided, freedom) * difference.example_error;
       comparison.set_interval_low(difference.mean - half);
       comparison.set_interval_high(difference.mean + half);
       comparison.set_note(
           "interval of test examples alone: one replicate says nothing of training");
-    } else if (!std::isfinite(difference.mean)) {
-      comparison.set_note("undefined on this test split");
     }
     return comparison;
   }
@@ -82,7 +84,9 @@ v1::LossComparison Compare(const LossEvidence& loss, const Evidence& evidence) {
   comparison.set_p_worse_adjusted(comparison.p_worse());
   if (tail(-difference.mean) < evidence.alpha) {
     comparison.set_outcome(Outcome::BETTER);
-  } else if (tail(comparison.margin() - difference.mean) < evidence.alpha) {
+  } else if (tail(comparison.margin() - difference.mean) < evidence.alpha ||
+             (error == 0 && difference.mean <= comparison.margin())) {
+    // Where nothing is left to chance, a margin of 0 allows a difference of 0.
     comparison.set_outcome(Outcome::NO_WORSE);
   }
   return comparison;
@@ -103,7 +107,9 @@ void MarkWorse(const std::vector<v1::LossComparison*>& family, double alpha) {
     // Significantly more than before, and significantly less than the margin above it.
     const bool within_margin = NonInferior(*family[i]);
     family[i]->set_outcome(Outcome::WORSE);
-    if (within_margin) family[i]->set_note("harm within margin");
+    if (!within_margin) continue;
+    const std::string& note = family[i]->note();
+    family[i]->set_note(absl::StrCat(note, note.empty() ? "" : "; ", "harm within margin"));
   }
 }
 
@@ -153,16 +159,25 @@ std::string Summarise(const v1::Verdict& verdict, const std::vector<v1::LossComp
     case v1::Verdict::SELF_DEFEATING:
       return absl::StrCat(
           "Self-defeating improvement: the candidate is no worse on its own loss, and ",
-          Names(worse), " is worse even after retraining.");
+          Names(worse), worse.size() == 1 ? " is" : " are", " worse even after retraining.");
     case v1::Verdict::SAFE:
       return family.empty() ? "Safe: the candidate is no worse, and nothing depends on it."
                             : "Safe: the candidate is no worse, and every descendant is no worse "
                               "within its margin.";
     case v1::Verdict::NOT_AN_IMPROVEMENT:
       return absl::StrCat("Not an improvement: the candidate is worse on its own loss",
-                          worse.empty() ? "." : absl::StrCat("; so is ", Names(worse), "."));
+                          worse.empty() ? "."
+                                        : absl::StrCat("; so ", worse.size() == 1 ? "is " : "are ",
+                                                       Names(worse), "."));
     default:
       break;
+  }
+  if (candidate.empty()) {
+    return absl::StrCat(
+        "Inconclusive: the candidate has no judged loss, so nothing says whether it "
+        "is an improvement; ",
+        worse.empty() ? "no descendant is shown to be worse."
+                      : absl::StrCat("worse even after retraining: ", Names(worse), "."));
   }
   std::vector<v1::LossComparison*> open = unresolved;
   for (v1::LossComparison* one : candidate) {

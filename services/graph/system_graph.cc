@@ -13,8 +13,13 @@ namespace {
 
 constexpr char kRequest[] = "request";
 
+// As long as a host name's label may be, so that ids made of names stay within 128 characters.
+constexpr size_t kMaxNameLength = 63;
+constexpr int kMaxResamples = 10000;
+
 bool IsName(const std::string& name) {
-  if (name.empty() || !absl::ascii_islower(static_cast<unsigned char>(name[0]))) return false;
+  if (name.empty() || name.size() > kMaxNameLength) return false;
+  if (!absl::ascii_islower(static_cast<unsigned char>(name[0]))) return false;
   return std::all_of(name.begin(), name.end(), [](unsigned char c) {
     return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-' || c == '_';
   });
@@ -100,7 +105,7 @@ absl::StatusOr<SystemGraph> SystemGraph::Build(const v1::System& system) {
   graph.system_ = system;
   Faults faults;
   if (!IsName(system.name())) {
-    faults.Add("name must be [a-z][a-z0-9_-]*: got \"", system.name(), "\"");
+    faults.Add("name must be [a-z][a-z0-9_-]*, at most 63 long: got \"", system.name(), "\"");
   }
   if (system.vertices().empty()) faults.Add("vertices must not be empty");
   std::set<std::string> request;
@@ -112,7 +117,9 @@ absl::StatusOr<SystemGraph> SystemGraph::Build(const v1::System& system) {
   for (const v1::Vertex& vertex : system.vertices()) {
     const std::string path = absl::StrCat("vertices[", vertex.name(), "]");
     if (!IsName(vertex.name()) || vertex.name() == kRequest || vertex.name() == system.name()) {
-      faults.Add(path, ".name must be [a-z][a-z0-9_-]*, and neither \"request\" nor the system's ",
+      faults.Add(path,
+                 ".name must be [a-z][a-z0-9_-]*, at most 63 long, and neither \"request\" nor the "
+                 "system's ",
                  "name: got \"", vertex.name(), "\"");
     }
     if (vertex.endpoint().empty()) faults.Add(path, ".endpoint must not be empty");
@@ -157,6 +164,13 @@ absl::StatusOr<SystemGraph> SystemGraph::Build(const v1::System& system) {
   }
   if (!(system.alpha() >= 0 && system.alpha() < 0.5)) {
     faults.Add("alpha must be in [0, 0.5): got ", system.alpha());
+  }
+  if (system.seed() < 0) faults.Add("seed must be >= 0: got ", system.seed());
+  if (system.parallel_jobs() < 0) {
+    faults.Add("parallel_jobs must be >= 0: got ", system.parallel_jobs());
+  }
+  if (const int count = system.bootstrap().resample_count(); count < 0 || count > kMaxResamples) {
+    faults.Add("bootstrap.resample_count must be in [0, ", kMaxResamples, "]: got ", count);
   }
   BACKFIRE_RETURN_IF_ERROR(faults.status());
 

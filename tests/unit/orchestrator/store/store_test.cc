@@ -1,116 +1,187 @@
 #include "orchestrator/store/store.h"
 
 #include <gmock/gmock.h>
+#include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
 #include <fstream>
 
+#include "services/base/file.h"
 #include "tests/support/temporary_directory.h"
 
 namespace backfire::store {
 namespace {
 
+using google::protobuf::util::MessageDifferencer;
 using ::testing::HasSubstr;
 
 class StoreTest : public ::testing::Test {
  protected:
+  std::string path() const { return directory_ / "orchestrator.sqlite"; }
   std::unique_ptr<Store> Open() {
-    auto store = Store::Open(path_);
+    auto store = Store::Open(path());
     EXPECT_TRUE(store.ok()) << store.status();
-    return *std::move(store);
+    return store.ok() ? *std::move(store) : nullptr;
   }
-  backfire::testing::TemporaryDirectory directory_;
-  const std::string path_ = directory_ / "store.sqlite";
+  Contents Read() {
+    auto contents = Open()->ReadAll();
+    EXPECT_TRUE(contents.ok()) << contents.status();
+    return *std::move(contents);
+  }
+  void Run(const char* sql) {
+    sqlite3* database = nullptr;
+    ASSERT_EQ(sqlite3_open(path().c_str(), &database), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(database, sql, nullptr, nullptr, nullptr), SQLITE_OK)
+        << sqlite3_errmsg(database);
+    sqlite3_close(database);
+  }
+
+  const testing::TemporaryDirectory directory_;
 };
 
-TEST_F(StoreTest, GivesBackWhatWasWritten) {
-  SystemRecord system;
-  system.revision = 3;
-  system.system.set_name("s");
-  system.models["a"].set_name("models/a");
-  system.baseline_update = 4;
-  UpdateRecord update;
-  update.number = 4;
-  update.request_id = "r";
-  update.update.set_name("updates/4");
-  for (int i = 0; i < 3; ++i) {
-    StepRecord& step = update.steps.emplace_back();
-    step.step.set_id("step " + std::to_string(i));
-    step.evaluation.set_example_count(i);
-    step.attempt = i + 1;
+SystemRecord MakeSystem(int64_t revision) {
+  SystemRecord record;
+  record.revision = revision;
+  record.system.set_name("pair");
+  record.models["first"].set_name("models/first");
+  record.models["second"].set_name("models/second");
+  record.baseline_update = 1;
+  return record;
+}
+
+UpdateRecord MakeUpdate(int64_t number, const std::string& request_id) {
+  UpdateRecord record;
+  record.number = number;
+  record.request_id = request_id;
+  record.update.set_name("updates/" + std::to_string(number));
+  record.update.set_state(v1::Update::PROPOSED);
+  for (const char* id : {"train/first/0", "evaluate/first/0"}) {
+    StepRecord& step = record.steps.emplace_back();
+    step.step.set_id(id);
+    step.step.set_state(v1::Step::WAITING);
   }
+  return record;
+}
+
+TEST_F(StoreTest, StartsEmptyWithAnIdentityOfItsOwn) {
+  const Contents contents = Read();
+  EXPECT_TRUE(contents.systems.empty());
+  EXPECT_TRUE(contents.updates.empty());
+  EXPECT_TRUE(contents.releases.empty());
+  EXPECT_EQ(contents.identity.size(), 8u);
+  EXPECT_EQ(Read().identity, contents.identity);
+  const testing::TemporaryDirectory elsewhere;
+  auto other = Store::Open(elsewhere / "orchestrator.sqlite");
+  ASSERT_TRUE(other.ok());
+  EXPECT_NE((*other)->ReadAll()->identity, contents.identity);
+}
+
+TEST_F(StoreTest, KeepsEverythingOverAReopening) {
+  const SystemRecord system = MakeSystem(3);
+  UpdateRecord update = MakeUpdate(7, "mine");
+  update.steps[1].attempt = 4;
+  update.steps[1].evaluation.add_losses()->add_resampled(0.1);
   v1::Release release;
   release.set_name("releases/2");
-  Changes changes;
-  changes.systems = {&system};
-  changes.updates = {&update};
-  changes.steps = {{&update, 0}, {&update, 1}, {&update, 2}};
-  changes.releases = {{2, &release}};
-  std::string identity;
+  release.set_epoch(9);
   {
     const auto store = Open();
-    ASSERT_TRUE(store->Write(changes).ok());
-    // Again, with changes, as every step of an update does.
-    system.baseline_update = 5;
-    update.update.set_state(v1::Update::DECIDED);
-    ASSERT_TRUE(store->Write(changes).ok());
-    identity = store->ReadAll()->identity;
+    ASSERT_TRUE(
+        store->Write({{&system}, {&update}, {{&update, 0}, {&update, 1}}, {{2, &release}}}).ok());
   }
-  const auto contents = Open()->ReadAll();
-  ASSERT_TRUE(contents.ok()) << contents.status();
-  EXPECT_EQ(contents->identity, identity);
-  EXPECT_EQ(identity.size(), 8u);
-  EXPECT_EQ(contents->systems.at(3).baseline_update, 5);
-  EXPECT_EQ(contents->systems.at(3).models.at("a").name(), "models/a");
-  const UpdateRecord& read = contents->updates.at(4);
-  EXPECT_EQ(read.update.state(), v1::Update::DECIDED);
-  EXPECT_EQ(read.request_id, "r");
-  ASSERT_EQ(read.steps.size(), 3u);
-  EXPECT_EQ(read.steps[2].step.id(), "step 2");
-  EXPECT_EQ(read.steps[2].evaluation.example_count(), 2);
-  EXPECT_EQ(read.steps[2].attempt, 3);
-  EXPECT_EQ(contents->releases.at(2).name(), "releases/2");
+  const Contents contents = Read();
+  EXPECT_TRUE(MessageDifferencer::Equals(contents.systems.at(3).system, system.system));
+  EXPECT_EQ(contents.systems.at(3).models.size(), 2u);
+  EXPECT_EQ(contents.systems.at(3).models.at("second").name(), "models/second");
+  EXPECT_EQ(contents.systems.at(3).baseline_update, 1);
+  const UpdateRecord& read = contents.updates.at(7);
+  EXPECT_EQ(read.request_id, "mine");
+  EXPECT_TRUE(MessageDifferencer::Equals(read.update, update.update));
+  ASSERT_EQ(read.steps.size(), 2u);
+  EXPECT_EQ(read.steps[0].step.id(), "train/first/0");
+  EXPECT_EQ(read.steps[1].attempt, 4);
+  EXPECT_TRUE(MessageDifferencer::Equals(read.steps[1].evaluation, update.steps[1].evaluation));
+  EXPECT_TRUE(MessageDifferencer::Equals(contents.releases.at(2), release));
 }
 
-TEST_F(StoreTest, AFailedWriteChangesNothing) {
+TEST_F(StoreTest, WritesOnlyTheStepsAskedFor) {
+  UpdateRecord update = MakeUpdate(1, "");
   const auto store = Open();
-  UpdateRecord first, second;
-  first.number = 1;
-  first.request_id = "same";
-  second.number = 2;
-  second.request_id = "same";  // Unique: the transaction fails at its second row.
-  Changes changes;
-  changes.updates = {&first, &second};
-  EXPECT_FALSE(store->Write(changes).ok());
-  EXPECT_TRUE(store->ReadAll()->updates.empty());
-  changes.updates = {&first};
-  EXPECT_TRUE(store->Write(changes).ok());
+  ASSERT_TRUE(store->Write({{}, {&update}, {{&update, 0}, {&update, 1}}, {}}).ok());
+  update.steps[0].step.set_state(v1::Step::SUCCEEDED);
+  update.steps[1].step.set_state(v1::Step::SUCCEEDED);
+  ASSERT_TRUE(store->Write({{}, {&update}, {{&update, 1}}, {}}).ok());
+  const auto contents = store->ReadAll();
+  ASSERT_TRUE(contents.ok());
+  EXPECT_EQ(contents->updates.at(1).steps[0].step.state(), v1::Step::WAITING);
+  EXPECT_EQ(contents->updates.at(1).steps[1].step.state(), v1::Step::SUCCEEDED);
 }
 
-TEST_F(StoreTest, WhatIsNoDatabaseIsDataLoss) {
-  std::ofstream(path_) << std::string(5000, 'x');
-  const auto store = Store::Open(path_);
-  EXPECT_TRUE(absl::IsDataLoss(store.status())) << store.status();
-  EXPECT_THAT(std::string(store.status().message()), HasSubstr(path_));
+TEST_F(StoreTest, WritesAllOrNothing) {
+  const auto store = Open();
+  UpdateRecord first = MakeUpdate(1, "same"), second = MakeUpdate(2, "same");
+  ASSERT_TRUE(store->Write({{}, {&first}, {}, {}}).ok());
+  v1::Release release;
+  release.set_name("releases/1");
+  first.update.set_state(v1::Update::FAILED);
+  // A request_id names one update.
+  EXPECT_FALSE(store->Write({{}, {&first, &second}, {}, {{1, &release}}}).ok());
+  const auto contents = store->ReadAll();
+  ASSERT_TRUE(contents.ok());
+  EXPECT_EQ(contents->updates.at(1).update.state(), v1::Update::PROPOSED);
+  EXPECT_TRUE(contents->releases.empty());
+  // And goes on working.
+  EXPECT_TRUE(store->Write({{}, {&first}, {}, {}}).ok());
 }
 
-TEST_F(StoreTest, ANewerSchemaIsRefused) {
+TEST_F(StoreTest, RefusesAStepWithoutItsUpdate) {
+  const UpdateRecord update = MakeUpdate(1, "");
+  EXPECT_FALSE(Open()->Write({{}, {}, {{&update, 0}}, {}}).ok());
+}
+
+TEST_F(StoreTest, RefusesWhatIsNoDatabase) {
+  ASSERT_TRUE(WriteFileAtomically(path(), std::string(4096, 'x')).ok());
+  const auto store = Store::Open(path());
+  EXPECT_EQ(store.status().code(), absl::StatusCode::kDataLoss) << store.status();
+  EXPECT_THAT(std::string(store.status().message()), HasSubstr(path()));
+}
+
+TEST_F(StoreTest, RefusesWhatANewerProgramMade) {
   Open();
-  sqlite3* database = nullptr;
-  ASSERT_EQ(sqlite3_open(path_.c_str(), &database), SQLITE_OK);
-  ASSERT_EQ(sqlite3_exec(database, "PRAGMA user_version = 99", nullptr, nullptr, nullptr),
-            SQLITE_OK);
-  sqlite3_close(database);
-  const auto store = Store::Open(path_);
-  EXPECT_TRUE(absl::IsFailedPrecondition(store.status())) << store.status();
-  EXPECT_THAT(std::string(store.status().message()), HasSubstr("newer program"));
+  Run("PRAGMA user_version = 99");
+  const auto store = Store::Open(path());
+  EXPECT_EQ(store.status().code(), absl::StatusCode::kFailedPrecondition) << store.status();
+  EXPECT_THAT(std::string(store.status().message()), HasSubstr("schema 99"));
 }
 
-TEST_F(StoreTest, AFolderThatIsNotThereIsNamed) {
-  const auto store = Store::Open(directory_ / "none/store.sqlite");
-  EXPECT_FALSE(store.ok());
-  EXPECT_THAT(std::string(store.status().message()), HasSubstr("none/store.sqlite"));
+TEST_F(StoreTest, RefusesDamagedRows) {
+  {
+    const UpdateRecord update = MakeUpdate(1, "");
+    ASSERT_TRUE(Open()->Write({{}, {&update}, {}, {}}).ok());
+  }
+  Run("UPDATE updates SET message = x'ff'");
+  const auto contents = Open()->ReadAll();
+  EXPECT_EQ(contents.status().code(), absl::StatusCode::kDataLoss) << contents.status();
+  EXPECT_THAT(std::string(contents.status().message()), HasSubstr("updates"));
+}
+
+TEST_F(StoreTest, RefusesATruncatedFile) {
+  {
+    const auto store = Open();
+    for (int64_t number = 1; number < 200; ++number) {
+      const UpdateRecord update = MakeUpdate(number, "");
+      ASSERT_TRUE(store->Write({{}, {&update}, {{&update, 0}}, {}}).ok());
+    }
+  }
+  std::filesystem::resize_file(path(), std::filesystem::file_size(path()) / 2);
+  auto store = Store::Open(path());
+  const absl::Status status = store.ok() ? (*store)->ReadAll().status() : store.status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+}
+
+TEST_F(StoreTest, RefusesAFolderThatIsNotThere) {
+  EXPECT_FALSE(Store::Open(directory_ / "none/orchestrator.sqlite").ok());
 }
 
 }  // namespace

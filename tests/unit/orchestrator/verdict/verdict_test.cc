@@ -1,130 +1,311 @@
 #include "orchestrator/verdict/verdict.h"
 
 #include <gmock/gmock.h>
+#include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 namespace backfire::verdict {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
-using Outcome = v1::LossComparison;
+using ::testing::IsNan;
 
-// A loss of `replicates` runs, that was 10 and grew by `growth`, give or take `noise`.
-LossEvidence Loss(const std::string& vertex, double growth, bool candidate, int replicates = 5,
-                  double noise = 0.01) {
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kBefore = 10;
+
+// A loss of 10 that changed by these differences, one per replicate; on the resamples it is as much
+// as `example_error` off, up and down.
+LossEvidence Loss(const std::string& vertex, const std::vector<double>& differences,
+                  double example_error = 0.01) {
   LossEvidence loss;
   loss.vertex = vertex;
-  loss.loss = "loss";
+  loss.loss = "mae";
   loss.unit = "px";
-  loss.candidate = candidate;
-  loss.margin = 0.1;
-  for (int k = 0; k < replicates; ++k) {
-    const double wobble = noise * (k % 2 == 0 ? 1 : -1);
-    loss.before.push_back({10, {10 - noise, 10, 10 + noise}});
-    loss.after.push_back({10 + growth + wobble, {10 + growth, 10 + growth, 10 + growth}});
-    if (!candidate) loss.swapped.push_back(10 + 2 * growth);
+  loss.margin = 0.5;
+  for (const double difference : differences) {
+    loss.before.push_back({kBefore, std::vector<double>(100, kBefore)});
+    LossSample& after = loss.after.emplace_back();
+    after.value = kBefore + difference;
+    for (int b = 0; b < 100; ++b) {
+      after.resampled.push_back(after.value + (b % 2 == 0 ? example_error : -example_error));
+    }
   }
   return loss;
 }
 
-Evidence Of(const std::vector<LossEvidence>& losses) {
+LossEvidence Candidate(const std::vector<double>& differences, double example_error = 0.01) {
+  LossEvidence loss = Loss("first", differences, example_error);
+  loss.candidate = true;
+  return loss;
+}
+
+LossEvidence Descendant(const std::vector<double>& differences, double example_error = 0.01) {
+  LossEvidence loss = Loss("second", differences, example_error);
+  loss.swapped = {kBefore + 2, kBefore + 4};
+  return loss;
+}
+
+v1::Verdict DecideOn(std::vector<LossEvidence> losses) {
   Evidence evidence;
-  evidence.examples = 100;
-  evidence.losses = losses;
-  return evidence;
+  evidence.examples = 200;
+  evidence.losses = std::move(losses);
+  return Decide(evidence);
 }
 
-TEST(VerdictTest, ABetterModelThatHarmsAnotherIsSelfDefeating) {
-  const v1::Verdict verdict = Decide(Of({Loss("u", -1, true), Loss("w", 1, false)}));
+// Around a mean, with a standard deviation of some 0.016 times the scale.
+std::vector<double> Around(double mean, double scale = 1) {
+  return {mean - 0.02 * scale, mean - 0.01 * scale, mean, mean + 0.01 * scale, mean + 0.02 * scale};
+}
+
+struct TableCase {
+  std::string name;
+  double candidate, descendant;  // Mean differences.
+  double descendant_scale;       // Of its training noise.
+  v1::Verdict::Outcome outcome;
+  v1::LossComparison::Outcome candidate_outcome, descendant_outcome;
+  bool harmed, definition_2_1;
+};
+class VerdictTableTest : public ::testing::TestWithParam<TableCase> {};
+
+TEST_P(VerdictTableTest, Decides) {
+  const TableCase& row = GetParam();
+  const v1::Verdict verdict = DecideOn(
+      {Candidate(Around(row.candidate)), Descendant(Around(row.descendant, row.descendant_scale))});
+  EXPECT_EQ(verdict.outcome(), row.outcome) << verdict.ShortDebugString();
+  EXPECT_EQ(verdict.candidate(), row.candidate_outcome);
+  EXPECT_EQ(verdict.harmed(), row.harmed);
+  EXPECT_EQ(verdict.definition_2_1(), row.definition_2_1);
+  EXPECT_FALSE(verdict.first_look());
+  EXPECT_EQ(verdict.replicates(), 5);
+  EXPECT_FALSE(verdict.summary().empty());
+  ASSERT_EQ(verdict.comparisons_size(), 2);
+  EXPECT_TRUE(verdict.comparisons(0).candidate());
+  EXPECT_EQ(verdict.comparisons(1).outcome(), row.descendant_outcome);
+}
+
+using C = v1::LossComparison;
+INSTANTIATE_TEST_SUITE_P(
+    Outcomes, VerdictTableTest,
+    ::testing::Values(TableCase{"SelfDefeating", -1, 1, 1, v1::Verdict::SELF_DEFEATING, C::BETTER,
+                                C::WORSE, true, true},
+                      TableCase{"CandidateWorseWithinItsMargin", 0.2, 1, 1,
+                                v1::Verdict::NOT_AN_IMPROVEMENT, C::WORSE, C::WORSE, true, false},
+                      TableCase{"Safe", -1, -1, 1, v1::Verdict::SAFE, C::BETTER, C::BETTER, false,
+                                false},
+                      TableCase{"SafeWithinMargin", -1, 0, 1, v1::Verdict::SAFE, C::BETTER,
+                                C::NO_WORSE, false, false},
+                      TableCase{"NoWorseCandidate", 0, 0, 1, v1::Verdict::SAFE, C::NO_WORSE,
+                                C::NO_WORSE, false, false},
+                      TableCase{"NotAnImprovement", 1, 1, 1, v1::Verdict::NOT_AN_IMPROVEMENT,
+                                C::WORSE, C::WORSE, true, false},
+                      TableCase{"Inconclusive", -1, 1, 200, v1::Verdict::INCONCLUSIVE, C::BETTER,
+                                C::UNRESOLVED, false, true}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(VerdictTest, HarmWithinTheMarginIsHarmAndSaysSo) {
+  const v1::Verdict verdict = DecideOn({Candidate(Around(-1)), Descendant(Around(0.2))});
   EXPECT_EQ(verdict.outcome(), v1::Verdict::SELF_DEFEATING);
-  EXPECT_EQ(verdict.candidate(), Outcome::BETTER);
-  EXPECT_TRUE(verdict.harmed());
-  EXPECT_TRUE(verdict.definition_2_1());
-  EXPECT_THAT(verdict.summary(), HasSubstr("w loss is worse"));
-  EXPECT_EQ(verdict.comparisons(1).outcome(), Outcome::WORSE);
-  EXPECT_DOUBLE_EQ(verdict.comparisons(1).swapped(), 12);
+  EXPECT_EQ(verdict.comparisons(1).note(), "harm within margin");
 }
 
-TEST(VerdictTest, ABetterModelThatHarmsNobodyIsSafe) {
-  EXPECT_EQ(Decide(Of({Loss("u", -1, true), Loss("w", -1, false)})).outcome(), v1::Verdict::SAFE);
-  // A little worse, and surely less than the margin: not significant here.
-  EXPECT_EQ(Decide(Of({Loss("u", -1, true), Loss("w", 0, false)})).outcome(), v1::Verdict::SAFE);
-  EXPECT_EQ(Decide(Of({Loss("u", -1, true)})).outcome(), v1::Verdict::SAFE);
+TEST(VerdictTest, ComparisonHasTheNumbersByHand) {
+  const v1::Verdict verdict = DecideOn({Candidate({1, 2, 3, 4, 5}, /*example_error=*/0.5)});
+  const v1::LossComparison& comparison = verdict.comparisons(0);
+  EXPECT_DOUBLE_EQ(comparison.before(), 10);
+  EXPECT_DOUBLE_EQ(comparison.after(), 13);
+  EXPECT_DOUBLE_EQ(comparison.difference(), 3);
+  EXPECT_THAT(comparison.swapped(), IsNan());
+  // 2.5 / 5 + 100 * 0.25 / 99.
+  EXPECT_NEAR(comparison.standard_error(), std::sqrt(0.5 + 25.0 / 99), 1e-12);
+  const double a = 0.5, b = 25.0 / 99;
+  EXPECT_NEAR(comparison.degrees_of_freedom(), (a + b) * (a + b) / (a * a / 4 + b * b / 199), 1e-9);
+  EXPECT_NEAR(comparison.interval_high() - 3, 3 - comparison.interval_low(), 1e-12);
+  // Student's t of 9.1 degrees of freedom lies between those of 9 (2.2622) and 10 (2.2281).
+  const double quantile = (comparison.interval_high() - 3) / comparison.standard_error();
+  EXPECT_GT(quantile, 2.2281);
+  EXPECT_LT(quantile, 2.2623);
+  EXPECT_EQ(comparison.differences_size(), 5);
+  EXPECT_DOUBLE_EQ(comparison.margin(), 0.5);
+  EXPECT_TRUE(comparison.worse_by_point());
 }
 
-TEST(VerdictTest, AWorseModelIsNoImprovementWhateverFollows) {
-  const v1::Verdict verdict = Decide(Of({Loss("u", 1, true), Loss("w", 1, false)}));
-  EXPECT_EQ(verdict.outcome(), v1::Verdict::NOT_AN_IMPROVEMENT);
-  EXPECT_TRUE(verdict.harmed());
-  EXPECT_FALSE(verdict.definition_2_1());
+TEST(VerdictTest, ShowsTheMeanWithoutRetraining) {
+  const v1::Verdict verdict = DecideOn({Candidate(Around(-1)), Descendant(Around(1))});
+  EXPECT_DOUBLE_EQ(verdict.comparisons(1).swapped(), 13);
 }
 
-TEST(VerdictTest, NoiseResolvesNothing) {
-  const v1::Verdict verdict = Decide(Of({Loss("u", -1, true), Loss("w", 0.05, false, 5, 2)}));
-  EXPECT_EQ(verdict.outcome(), v1::Verdict::INCONCLUSIVE);
-  EXPECT_EQ(verdict.comparisons(1).outcome(), Outcome::UNRESOLVED);
-}
-
-TEST(VerdictTest, HarmWithinTheMarginIsStillHarmAndSaysSo) {
-  const v1::Verdict verdict = Decide(Of({Loss("u", -1, true), Loss("w", 0.05, false, 5, 0.001)}));
-  EXPECT_EQ(verdict.outcome(), v1::Verdict::SELF_DEFEATING);
-  EXPECT_THAT(verdict.comparisons(1).note(), HasSubstr("within margin"));
+TEST(VerdictTest, MarginsHaveDefaults) {
+  LossEvidence pixels = Candidate(Around(0));
+  pixels.margin.reset();
+  LossEvidence percent = Descendant(Around(0));
+  percent.margin.reset();
+  percent.unit = "percent";
+  const v1::Verdict verdict = DecideOn({pixels, percent});
+  EXPECT_DOUBLE_EQ(verdict.comparisons(0).margin(), 0.1);  // 1 % of 10.
+  EXPECT_DOUBLE_EQ(verdict.comparisons(1).margin(), 1);
 }
 
 TEST(VerdictTest, FewReplicatesAreAFirstLook) {
-  for (const int replicates : {1, 4}) {
-    const v1::Verdict verdict =
-        Decide(Of({Loss("u", -1, true, replicates), Loss("w", 1, false, replicates)}));
+  for (const size_t replicates : {1, 2, 4}) {
+    std::vector<double> candidate = Around(-1), descendant = Around(1);
+    candidate.resize(replicates);
+    descendant.resize(replicates);
+    const v1::Verdict verdict = DecideOn({Candidate(candidate), Descendant(descendant)});
     EXPECT_EQ(verdict.outcome(), v1::Verdict::INCONCLUSIVE);
     EXPECT_TRUE(verdict.first_look());
     EXPECT_TRUE(verdict.definition_2_1());
-    EXPECT_THAT(verdict.summary(), HasSubstr("5 replicates"));
+    EXPECT_EQ(verdict.replicates(), static_cast<int>(replicates));
+    EXPECT_THAT(verdict.summary(), AllOf(HasSubstr("First look"), HasSubstr("replicates: 5")));
   }
-  const v1::Verdict one = Decide(Of({Loss("u", -1, true, 1), Loss("w", 1, false, 1)}));
-  EXPECT_TRUE(std::isnan(one.comparisons(0).standard_error()));
-  EXPECT_TRUE(std::isnan(one.comparisons(0).swapped()));
-  EXPECT_THAT(one.comparisons(1).note(), HasSubstr("test examples alone"));
+}
+
+TEST(VerdictTest, OneReplicateHasTheIntervalOfItsExamplesAlone) {
+  const v1::Verdict verdict = DecideOn({Candidate({-1}, /*example_error=*/0.1)});
+  const v1::LossComparison& comparison = verdict.comparisons(0);
+  EXPECT_THAT(comparison.standard_error(), IsNan());
+  EXPECT_THAT(comparison.p_worse(), IsNan());
+  EXPECT_EQ(comparison.outcome(), C::UNRESOLVED);
+  // t of 199 degrees of freedom: 1.9720.
+  const double error = 0.1 * std::sqrt(100.0 / 99);
+  EXPECT_NEAR(comparison.interval_low(), -1 - 1.9720 * error, 1e-4);
+  EXPECT_NEAR(comparison.interval_high(), -1 + 1.9720 * error, 1e-4);
+  EXPECT_THAT(comparison.note(), HasSubstr("test examples alone"));
+}
+
+TEST(VerdictTest, SaysWhenTrainingHasNoNoise) {
+  const v1::Verdict verdict =
+      DecideOn({Candidate(Around(-1)), Descendant({0.25, 0.25, 0.25, 0.25, 0.25})});
+  EXPECT_EQ(verdict.comparisons(1).note(), "no training noise; harm within margin");
+}
+
+TEST(VerdictTest, WithoutAnyNoiseADifferenceIsWhatItIs) {
+  const std::vector<double> none(5, 0.0), less(5, -0.001), more(5, 0.001);
+  const auto outcome = [](const std::vector<double>& differences, double margin) {
+    LossEvidence loss = Candidate(differences, /*example_error=*/0);
+    loss.margin = margin;
+    return DecideOn({loss}).candidate();
+  };
+  EXPECT_EQ(outcome(less, 0.5), C::BETTER);
+  EXPECT_EQ(outcome(none, 0.5), C::NO_WORSE);
+  EXPECT_EQ(outcome(none, 0), C::NO_WORSE);
+  EXPECT_EQ(outcome(more, 0), C::WORSE);
 }
 
 TEST(VerdictTest, TransformsAreShownAndDecideNothing) {
-  LossEvidence transform = Loss("t", 5, false);
+  LossEvidence transform = Descendant(Around(5));
+  transform.vertex = "transform";
   transform.judged = false;
-  const v1::Verdict verdict = Decide(Of({Loss("u", -1, true), transform, Loss("w", -1, false)}));
+  const v1::Verdict verdict =
+      DecideOn({transform, Candidate(Around(-1)), Descendant(Around(-0.5))});
   EXPECT_EQ(verdict.outcome(), v1::Verdict::SAFE);
-  EXPECT_EQ(verdict.comparisons_size(), 3);
-  EXPECT_EQ(verdict.comparisons(2).vertex(), "t");
+  EXPECT_FALSE(verdict.harmed());
+  EXPECT_FALSE(verdict.definition_2_1());
+  EXPECT_EQ(verdict.comparisons(2).vertex(), "transform");
+  EXPECT_FALSE(verdict.comparisons(2).judged());
 }
 
-TEST(VerdictTest, ManyLossesNeedMoreEvidence) {
-  // p of some 0.03 alone: worse. In a family of ten with nine that show nothing: not.
-  const auto borderline = Loss("w", 2, false, 5, 0.95);
-  ASSERT_LT(Decide(Of({Loss("u", -1, true), borderline})).comparisons(1).p_worse(), 0.05);
-  EXPECT_TRUE(Decide(Of({Loss("u", -1, true), borderline})).harmed());
-  std::vector<LossEvidence> family = {Loss("u", -1, true), borderline};
-  for (int i = 0; i < 9; ++i) family.push_back(Loss("v" + std::to_string(i), 0, false, 5, 1));
-  EXPECT_FALSE(Decide(Of(family)).harmed());
+TEST(VerdictTest, AFamilyNeedsMoreEvidence) {
+  // Some 0.03 by itself: t = 2.6 of 4 degrees of freedom; ten of them must not alarm together.
+  const std::vector<double> slight = {0.0, 0.1, 0.2, 0.3, 0.4};
+  const v1::Verdict alone = DecideOn({Candidate(Around(-1)), Descendant(slight, 1e-6)});
+  EXPECT_TRUE(alone.harmed());
+  std::vector<LossEvidence> losses = {Candidate(Around(-1))};
+  for (int i = 0; i < 10; ++i) losses.push_back(Descendant(slight, 1e-6));
+  const v1::Verdict family = DecideOn(losses);
+  EXPECT_FALSE(family.harmed());
+  EXPECT_NEAR(family.comparisons(1).p_worse_adjusted(), 10 * family.comparisons(1).p_worse(),
+              1e-12);
 }
 
-TEST(VerdictTest, NoTrainingNoiseIsReported) {
-  const v1::Verdict verdict = Decide(Of({Loss("u", -1, true, 5, 0)}));
-  EXPECT_EQ(verdict.comparisons(0).note(), "no training noise");
-  EXPECT_EQ(verdict.outcome(), v1::Verdict::SAFE);
+TEST(VerdictTest, TheWorstDescendantComesFirst) {
+  LossEvidence mild = Descendant(Around(0.1)), severe = Descendant(Around(2));
+  mild.vertex = "mild";
+  severe.vertex = "severe";
+  const v1::Verdict verdict = DecideOn({mild, severe, Candidate(Around(-1))});
+  EXPECT_EQ(verdict.comparisons(0).vertex(), "first");
+  EXPECT_EQ(verdict.comparisons(1).vertex(), "severe");
+  EXPECT_EQ(verdict.comparisons(2).vertex(), "mild");
 }
 
-TEST(VerdictTest, DefaultMarginsDependOnTheUnit) {
-  LossEvidence loss = Loss("u", 0, true);
-  loss.margin.reset();
-  EXPECT_NEAR(Decide(Of({loss})).comparisons(0).margin(), 0.1, 1e-9);
-  loss.unit = "percent";
-  EXPECT_DOUBLE_EQ(Decide(Of({loss})).comparisons(0).margin(), 1.0);
-}
-
-TEST(VerdictTest, AnUndefinedLossDecidesNothing) {
-  LossEvidence loss = Loss("w", std::nan(""), false);
-  const v1::Verdict verdict = Decide(Of({Loss("u", -1, true), loss}));
+TEST(VerdictTest, UndefinedLossesResolveNothing) {
+  LossEvidence undefined = Descendant(Around(0));
+  undefined.after[2].value = kNan;
+  const v1::Verdict verdict = DecideOn({Candidate(Around(-1)), undefined});
   EXPECT_EQ(verdict.outcome(), v1::Verdict::INCONCLUSIVE);
+  EXPECT_EQ(verdict.comparisons(1).note(), "undefined on this test split");
+  EXPECT_THAT(verdict.comparisons(1).interval_low(), IsNan());
+}
+
+TEST(VerdictTest, WithoutResamplesNothingIsDecided) {
+  LossEvidence candidate = Candidate(Around(-1)), descendant = Descendant(Around(1));
+  for (LossEvidence* loss : {&candidate, &descendant}) {
+    for (LossSample& sample : loss->before) sample.resampled.clear();
+    for (LossSample& sample : loss->after) sample.resampled.clear();
+  }
+  const v1::Verdict verdict = DecideOn({candidate, descendant});
+  EXPECT_EQ(verdict.outcome(), v1::Verdict::INCONCLUSIVE);
+  EXPECT_FALSE(verdict.harmed());
+  EXPECT_THAT(verdict.comparisons(1).note(), HasSubstr("no resamples"));
+}
+
+TEST(VerdictTest, ACandidateWithoutJudgedLossIsNoImprovement) {
+  LossEvidence candidate = Candidate(Around(-1));
+  candidate.judged = false;
+  const v1::Verdict verdict = DecideOn({candidate, Descendant(Around(1))});
+  EXPECT_EQ(verdict.outcome(), v1::Verdict::INCONCLUSIVE);
+  EXPECT_TRUE(verdict.harmed());
+  EXPECT_THAT(verdict.summary(), AllOf(HasSubstr("no judged loss"), HasSubstr("second mae")));
+}
+
+TEST(VerdictTest, AVertexThatNothingDependsOnIsSafeIfBetter) {
+  EXPECT_EQ(DecideOn({Candidate(Around(-1))}).outcome(), v1::Verdict::SAFE);
+}
+
+TEST(VerdictTest, SwappingBeforeAndAfterNegates) {
+  LossEvidence loss = Candidate({0.3, -0.1, 0.4, 0.2, 0.0}, 0.2);
+  LossEvidence swapped = loss;
+  std::swap(swapped.before, swapped.after);
+  const v1::Verdict one = DecideOn({loss}), other = DecideOn({swapped});
+  const v1::LossComparison &a = one.comparisons(0), &b = other.comparisons(0);
+  EXPECT_DOUBLE_EQ(a.difference(), -b.difference());
+  EXPECT_DOUBLE_EQ(a.standard_error(), b.standard_error());
+  EXPECT_DOUBLE_EQ(a.interval_low(), -b.interval_high());
+  EXPECT_NEAR(a.p_worse(), 1 - b.p_worse(), 1e-12);
+}
+
+TEST(VerdictTest, UnitsDoNotMatter) {
+  for (const double scale : {1e-3, 1e6}) {
+    LossEvidence loss = Candidate({0.3, -0.1, 0.4, 0.2, 0.0}, 0.2);
+    LossEvidence scaled = loss;
+    *scaled.margin *= scale;
+    for (auto* samples : {&scaled.before, &scaled.after}) {
+      for (LossSample& sample : *samples) {
+        sample.value *= scale;
+        for (double& value : sample.resampled) value *= scale;
+      }
+    }
+    const v1::Verdict one = DecideOn({loss}), other = DecideOn({scaled});
+    EXPECT_NEAR(one.comparisons(0).p_worse(), other.comparisons(0).p_worse(), 1e-9);
+    EXPECT_NEAR(one.comparisons(0).degrees_of_freedom(), other.comparisons(0).degrees_of_freedom(),
+                1e-6);
+    EXPECT_EQ(one.comparisons(0).outcome(), other.comparisons(0).outcome());
+  }
+}
+
+TEST(VerdictTest, ReplicatesHaveNoOrder) {
+  const v1::Verdict one = DecideOn({Candidate({0.5, 0.25, 0.125, 0.75, 1})});
+  const v1::Verdict other = DecideOn({Candidate({1, 0.5, 0.75, 0.125, 0.25})});
+  EXPECT_NEAR(one.comparisons(0).p_worse(), other.comparisons(0).p_worse(), 1e-12);
+  EXPECT_NEAR(one.comparisons(0).standard_error(), other.comparisons(0).standard_error(), 1e-12);
+}
+
+TEST(VerdictTest, IsAPureFunction) {
+  const std::vector<LossEvidence> losses = {Candidate(Around(-1)), Descendant(Around(1))};
+  EXPECT_EQ(DecideOn(losses).SerializeAsString(), DecideOn(losses).SerializeAsString());
 }
 
 }  // namespace

@@ -6,147 +6,226 @@
 namespace backfire::graph {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
-v1::Vertex* AddVertex(v1::System& system, const std::string& name,
-                      const std::map<std::string, std::string>& inputs) {
-  v1::Vertex* vertex = system.add_vertices();
-  vertex->set_name(name);
-  vertex->set_endpoint("unix:/" + name);
-  vertex->mutable_recipe()->set_name("r");
-  for (const auto& [input, source] : inputs) (*vertex->mutable_inputs())[input] = source;
+v1::Vertex MakeVertex(const std::string& name,
+                      const std::map<std::string, std::string>& inputs = {{"x", "request.x"}}) {
+  v1::Vertex vertex;
+  vertex.set_name(name);
+  vertex.set_endpoint("localhost:1");
+  vertex.mutable_recipe()->set_name("plain");
+  for (const auto& [input, source] : inputs) (*vertex.mutable_inputs())[input] = source;
   return vertex;
 }
 
-// x -> a -> b -> d, x -> c -> d.
+// a -> b -> d, a -> c -> d, listed children first.
 v1::System Diamond() {
   v1::System system;
   system.set_name("diamond");
-  system.set_dataset("toy:1");
-  auto* x = system.add_request();
-  x->set_name("x");
-  x->set_datatype("FP32");
-  x->add_shape(-1);
-  AddVertex(system, "d", {{"left", "b.y"}, {"right", "c.y"}});
-  AddVertex(system, "b", {{"in", "a.y"}});
-  AddVertex(system, "a", {{"in", "request.x"}});
-  AddVertex(system, "c", {{"in", "request.x"}});
-  (*system.mutable_outputs())["y"] = "d.y";
+  system.set_dataset("toy:10");
+  system.add_request()->set_name("x");
+  *system.add_vertices() = MakeVertex("d", {{"x", "b.y"}, {"z", "c.y"}});
+  *system.add_vertices() = MakeVertex("c", {{"x", "a.y"}});
+  *system.add_vertices() = MakeVertex("b", {{"x", "a.y"}, {"z", "request.x"}});
+  *system.add_vertices() = MakeVertex("a");
+  (*system.mutable_outputs())["result"] = "d.y";
   return system;
 }
 
-std::map<std::string, v1::Model> Models() {
-  std::map<std::string, v1::Model> models;
-  for (const char* name : {"a", "b", "c", "d"}) {
-    v1::Model& model = models[name];
-    model.set_name(std::string("models/") + name);
-    for (const char* input : {"left", "right", "in"}) {
-      if ((name[0] == 'd') == (std::string(input) == "in")) continue;
-      auto* tensor = model.add_inputs();
-      tensor->set_name(input);
-      tensor->set_datatype("FP32");
-      tensor->add_shape(3);
-    }
-    auto* y = model.add_outputs();
-    y->set_name("y");
-    y->set_datatype("FP32");
-    y->add_shape(-1);
-    v1::Recipe* recipe = model.add_recipes();
-    recipe->set_name("r");
-    (*recipe->mutable_parameters()->mutable_fields())["steps"].set_number_value(1);
-    model.add_losses()->set_name("mae");
-  }
-  return models;
-}
-
-std::string Fault(const v1::System& system) {
+std::string FaultOf(const v1::System& system) {
   const auto graph = SystemGraph::Build(system);
-  EXPECT_TRUE(absl::IsInvalidArgument(graph.status())) << graph.status();
+  EXPECT_EQ(graph.status().code(), absl::StatusCode::kInvalidArgument) << graph.status();
   return std::string(graph.status().message());
 }
 
-std::string TypeFault(const v1::System& system, const std::map<std::string, v1::Model>& models) {
-  const absl::Status status = CheckModels(*SystemGraph::Build(system), models);
-  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
-  return std::string(status.message());
+TEST(ParseSourceTest, TellsRequestFromVertex) {
+  const auto request = ParseSource("request.left");
+  ASSERT_TRUE(request.ok());
+  EXPECT_TRUE(request->from_request());
+  EXPECT_EQ(request->tensor, "left");
+  const auto vertex = ParseSource("a.y.z");
+  ASSERT_TRUE(vertex.ok());
+  EXPECT_EQ(vertex->vertex, "a");
+  EXPECT_EQ(vertex->tensor, "y.z");
 }
 
-TEST(SystemGraphTest, OrdersParentsBeforeChildren) {
+TEST(ParseSourceTest, RefusesWhatIsNeither) {
+  for (const char* reference : {"", "a", ".y", "a.", "."}) {
+    EXPECT_EQ(ParseSource(reference).status().code(), absl::StatusCode::kInvalidArgument)
+        << reference;
+  }
+}
+
+TEST(SystemGraphTest, OrdersParentsFirst) {
   const auto graph = SystemGraph::Build(Diamond());
   ASSERT_TRUE(graph.ok()) << graph.status();
   EXPECT_THAT(graph->order(), ElementsAre("a", "b", "c", "d"));
-  EXPECT_THAT(graph->Descendants("a"), ElementsAre("b", "d"));
-  EXPECT_THAT(graph->Descendants("d"), ElementsAre());
-  EXPECT_THAT(graph->WithAncestors({"b"}), ElementsAre("a", "b"));
-  EXPECT_THAT(graph->WithAncestors({"c", "b"}), ElementsAre("a", "b", "c"));
   EXPECT_THAT(graph->node("d").parents, ElementsAre("b", "c"));
+  EXPECT_THAT(graph->node("a").parents, IsEmpty());
+  EXPECT_TRUE(graph->node("b").inputs.at("z").from_request());
+  EXPECT_EQ(graph->node("d").inputs.at("z").vertex, "c");
+  EXPECT_EQ(graph->outputs().at("result").tensor, "y");
+}
+
+TEST(SystemGraphTest, FindsRelatives) {
+  const auto graph = SystemGraph::Build(Diamond());
+  ASSERT_TRUE(graph.ok());
+  EXPECT_THAT(graph->Descendants("a"), ElementsAre("b", "c", "d"));
+  EXPECT_THAT(graph->Descendants("b"), ElementsAre("d"));
+  EXPECT_THAT(graph->Descendants("d"), IsEmpty());
+  EXPECT_THAT(graph->WithAncestors({"b"}), ElementsAre("a", "b"));
+  EXPECT_THAT(graph->WithAncestors({"b", "c"}), ElementsAre("a", "b", "c"));
+  EXPECT_THAT(graph->WithAncestors({"d"}), ElementsAre("a", "b", "c", "d"));
+}
+
+TEST(SystemGraphTest, NamesTheModel) {
+  v1::System system = Diamond();
+  system.mutable_vertices(0)->set_model("shared");
+  const auto graph = SystemGraph::Build(system);
+  ASSERT_TRUE(graph.ok());
+  EXPECT_EQ(graph->node("d").model_name, "models/shared");
+  EXPECT_EQ(graph->node("a").model_name, "models/a");
 }
 
 TEST(SystemGraphTest, SpellsOutACycle) {
   v1::System system = Diamond();
-  for (v1::Vertex& vertex : *system.mutable_vertices()) {
-    if (vertex.name() == "a") (*vertex.mutable_inputs())["in"] = "d.y";
+  (*system.mutable_vertices(3)->mutable_inputs())["x"] = "d.y";
+  const std::string fault = FaultOf(system);
+  EXPECT_THAT(fault, HasSubstr("cycle"));
+  EXPECT_THAT(fault, AllOf(HasSubstr("a -> "), HasSubstr("d -> a")));
+}
+
+TEST(SystemGraphTest, SpellsOutASelfLoopAndNotItsChildren) {
+  v1::System system = Diamond();
+  (*system.mutable_vertices(3)->mutable_inputs())["x"] = "a.y";
+  EXPECT_THAT(FaultOf(system), HasSubstr("a -> a"));
+}
+
+TEST(SystemGraphTest, NamesVertexAndInputOfAnUnknownSource) {
+  v1::System system = Diamond();
+  (*system.mutable_vertices(0)->mutable_inputs())["x"] = "bb.y";
+  EXPECT_THAT(FaultOf(system), AllOf(HasSubstr("vertices[d].inputs[x]"), HasSubstr("\"bb\"")));
+}
+
+TEST(SystemGraphTest, ReportsEveryFaultAtOnce) {
+  v1::System system = Diamond();
+  system.set_name("Diamond!");
+  system.set_alpha(0.7);
+  system.set_replicates(-1);
+  system.set_seed(-4);
+  system.set_parallel_jobs(-1);
+  system.mutable_bootstrap()->set_resample_count(20000);
+  system.clear_dataset();
+  (*system.mutable_vertices(0)->mutable_inputs())["x"] = "request.w";
+  (*system.mutable_outputs())["result"] = "nobody.y";
+  *system.add_vertices() = MakeVertex("a");
+  const std::string fault = FaultOf(system);
+  for (const char* part :
+       {"Diamond!", "alpha", "replicates", "seed", "parallel_jobs", "bootstrap.resample_count",
+        "dataset", "vertices[d].inputs[x]", "outputs[result]", "vertices[a] is there twice"}) {
+    EXPECT_THAT(fault, HasSubstr(part));
   }
-  EXPECT_THAT(Fault(system), HasSubstr("a cycle: "));
-  EXPECT_THAT(Fault(system), HasSubstr(" -> a -> "));
 }
 
-TEST(SystemGraphTest, NamesEveryFaultWithItsPlace) {
-  v1::System system = Diamond();
-  (*system.mutable_vertices(1)->mutable_inputs())["in"] = "e.y";
-  (*system.mutable_vertices(2)->mutable_inputs())["in"] = "request.z";
-  (*system.mutable_outputs())["y"] = "d";
-  system.mutable_vertices(3)->clear_endpoint();
-  const std::string fault = Fault(system);
-  EXPECT_THAT(fault, HasSubstr("vertices[b].inputs[in]: there is no vertex \"e\"; there are"));
-  EXPECT_THAT(fault,
-              HasSubstr("vertices[a].inputs[in]: the request has no tensor \"z\"; it has x"));
-  EXPECT_THAT(fault, HasSubstr("outputs[y] must be request.{name} or {vertex}.{output}"));
-  EXPECT_THAT(fault, HasSubstr("vertices[c].endpoint must not be empty"));
+TEST(SystemGraphTest, RefusesNamesThatCollideOrAreTooLong) {
+  for (const std::string& name :
+       {std::string("request"), std::string("diamond"), std::string(64, 'a'), std::string("1a")}) {
+    v1::System system = Diamond();
+    *system.add_vertices() = MakeVertex(name);
+    EXPECT_THAT(FaultOf(system), HasSubstr(".name"));
+  }
 }
 
-TEST(SystemGraphTest, RefusesNamesThatAreTakenOrMalformed) {
-  v1::System system = Diamond();
-  system.mutable_vertices(0)->set_name("request");
-  EXPECT_THAT(Fault(system), HasSubstr("vertices[request].name"));
-  system = Diamond();
-  system.mutable_vertices(0)->set_name("b");
-  EXPECT_THAT(Fault(system), HasSubstr("vertices[b] is there twice"));
-  system = Diamond();
-  system.set_name("Big Name");
-  EXPECT_THAT(Fault(system), HasSubstr("name must be"));
+v1::TensorSignature Tensor(const std::string& name, const std::string& datatype,
+                           const std::vector<int64_t>& shape) {
+  v1::TensorSignature tensor;
+  tensor.set_name(name);
+  tensor.set_datatype(datatype);
+  for (const int64_t size : shape) tensor.add_shape(size);
+  return tensor;
 }
 
-TEST(CheckModelsTest, AcceptsWhatFits) {
-  EXPECT_TRUE(CheckModels(*SystemGraph::Build(Diamond()), Models()).ok());
+class CheckModelsTest : public ::testing::Test {
+ protected:
+  CheckModelsTest() {
+    system_.set_name("chain");
+    system_.set_dataset("toy:10");
+    *system_.add_request() = Tensor("x", "UINT8", {-1, -1, 3});
+    *system_.add_vertices() = MakeVertex("a", {{"image", "request.x"}});
+    *system_.add_vertices() = MakeVertex("b", {{"map", "a.y"}});
+    (*system_.mutable_outputs())["result"] = "b.y";
+    for (const char* name : {"a", "b"}) {
+      v1::Model& model = models_[name];
+      model.set_name(std::string("models/") + name);
+      model.add_recipes()->set_name("plain");
+      auto& parameters = *model.mutable_recipes(0)->mutable_parameters()->mutable_fields();
+      parameters["rate"].set_number_value(1);
+      model.add_losses()->set_name("mae");
+    }
+    *models_["a"].add_inputs() = Tensor("image", "UINT8", {-1, 1242, 3});
+    *models_["a"].add_outputs() = Tensor("y", "FP32", {-1, -1});
+    *models_["b"].add_inputs() = Tensor("map", "FP32", {128, -1});
+    *models_["b"].add_outputs() = Tensor("y", "FP32", {-1, 12});
+  }
+  absl::Status Check() const {
+    const auto graph = SystemGraph::Build(system_);
+    EXPECT_TRUE(graph.ok()) << graph.status();
+    return CheckModels(*graph, models_);
+  }
+  std::string Fault() const {
+    const absl::Status status = Check();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+    return std::string(status.message());
+  }
+  v1::System system_;
+  std::map<std::string, v1::Model> models_;
+};
+
+TEST_F(CheckModelsTest, AcceptsAnySizeForMinusOne) { EXPECT_TRUE(Check().ok()) << Check(); }
+
+TEST_F(CheckModelsTest, RefusesAnotherSize) {
+  models_["a"].mutable_outputs(0)->set_shape(0, 64);
+  EXPECT_THAT(Fault(), AllOf(HasSubstr("vertices[b].inputs[map]"), HasSubstr("FP32 [128, -1]"),
+                             HasSubstr("FP32 [64, -1]"), HasSubstr("a.y")));
 }
 
-TEST(CheckModelsTest, NamesWhatDoesNotFit) {
-  auto models = Models();
-  models["a"].mutable_outputs(0)->set_datatype("UINT8");
-  EXPECT_THAT(TypeFault(Diamond(), models),
-              HasSubstr("vertices[b].inputs[in]: must be FP32 [3]: got UINT8 [-1] from a.y"));
-  models = Models();
-  models["c"].mutable_outputs(0)->set_shape(0, 4);
-  EXPECT_THAT(TypeFault(Diamond(), models), HasSubstr("got FP32 [4] from c.y"));
-  models = Models();
-  models["d"].add_inputs()->set_name("more");
-  EXPECT_THAT(TypeFault(Diamond(), models),
-              HasSubstr("vertices[d].inputs: models/d needs \"more\""));
-  models = Models();
-  models["b"].mutable_outputs(0)->set_name("z");
-  EXPECT_THAT(TypeFault(Diamond(), models), HasSubstr("b has no output \"y\"; it has z"));
-  v1::System system = Diamond();
-  system.mutable_vertices(0)->mutable_recipe()->set_name("alchemy");
-  (*system.mutable_vertices(1)->mutable_margins())["rmse"] = 1;
-  EXPECT_THAT(TypeFault(system, Models()),
-              HasSubstr("models/d has no recipe \"alchemy\"; it has r"));
-  EXPECT_THAT(TypeFault(system, Models()), HasSubstr("vertices[b].margins[rmse]"));
-  system = Diamond();
-  (*system.mutable_vertices(0)->mutable_recipe()->mutable_parameters()->mutable_fields())["step"]
-      .set_number_value(2);
-  EXPECT_THAT(TypeFault(system, Models()), HasSubstr("r has no such parameter; it has steps"));
+TEST_F(CheckModelsTest, RefusesAnotherRank) {
+  models_["a"].mutable_outputs(0)->add_shape(1);
+  EXPECT_THAT(Fault(), HasSubstr("vertices[b].inputs[map]"));
+}
+
+TEST_F(CheckModelsTest, RefusesAnotherDatatypeFromTheRequest) {
+  system_.mutable_request(0)->set_datatype("FP32");
+  EXPECT_THAT(Fault(), HasSubstr("vertices[a].inputs[image]: must be UINT8 [-1, 1242, 3]: got "
+                                 "FP32 [-1, -1, 3]"));
+}
+
+TEST_F(CheckModelsTest, NamesMissingAndUnknownInputs) {
+  system_.mutable_vertices(1)->mutable_inputs()->clear();
+  (*system_.mutable_vertices(1)->mutable_inputs())["points"] = "a.y";
+  EXPECT_THAT(Fault(), AllOf(HasSubstr("needs \"map\""), HasSubstr("vertices[b].inputs[points]")));
+}
+
+TEST_F(CheckModelsTest, NamesUnknownOutputs) {
+  (*system_.mutable_vertices(1)->mutable_inputs())["map"] = "a.depth";
+  (*system_.mutable_outputs())["result"] = "b.boxes";
+  EXPECT_THAT(Fault(),
+              AllOf(HasSubstr("no output \"depth\"; it has y"), HasSubstr("outputs[result]")));
+}
+
+TEST_F(CheckModelsTest, ChecksRecipesAndMargins) {
+  v1::Vertex& a = *system_.mutable_vertices(0);
+  a.mutable_recipe()->set_name("fancy");
+  (*a.mutable_margins())["rmse"] = 1;
+  v1::Vertex& b = *system_.mutable_vertices(1);
+  (*b.mutable_recipe()->mutable_parameters()->mutable_fields())["speed"].set_number_value(1);
+  (*b.mutable_margins())["mae"] = -1;
+  EXPECT_THAT(Fault(),
+              AllOf(HasSubstr("no recipe \"fancy\"; it has plain"), HasSubstr("margins[rmse]"),
+                    HasSubstr("recipe.parameters.speed"), HasSubstr("margins[mae] must be >= 0")));
 }
 
 }  // namespace
