@@ -16,14 +16,14 @@ void Turn(double angle, double& x, double& z) {
 
 }  // namespace
 
-Frustum ExtractFrustum(const float* points, int64_t count,
-                       const datasets::StereoCalibration& calibration, const metrics::Box2d& box,
-                       int64_t sample_count, int64_t min_points, Random& random) {
+Frustum ExtractFrustum(const PointCloudView& points, const datasets::StereoCalibration& calibration,
+                       const metrics::Box2d& box, int64_t sample_count, int64_t min_points,
+                       Random& random) {
   const double f_x = calibration.left[0], f_y = calibration.left[5];
   const double offset_x = calibration.left_offset_x_m(), offset_y = calibration.left_offset_y_m();
   std::vector<int64_t> inside;
-  for (int64_t i = 0; i < count; ++i) {
-    const float* p = points + 3 * i;
+  for (int64_t i = 0; i < points.count; ++i) {
+    const float* p = points.point(i);
     if (!(p[2] > 0.1f)) continue;
     const double u = (p[0] - offset_x) * f_x / p[2] + calibration.centre_x_px();
     const double v = (p[1] - offset_y) * f_y / p[2] + calibration.centre_y_px();
@@ -47,11 +47,12 @@ Frustum ExtractFrustum(const float* points, int64_t count,
   }
   std::vector<double> depths;
   for (const int64_t i : chosen) {
-    double x = points[3 * i], z = points[3 * i + 2];
+    const float* p = points.point(i);
+    double x = p[0], z = p[2];
     Turn(frustum.angle, x, z);
     depths.push_back(z);
     frustum.points.push_back(static_cast<float>(x));
-    frustum.points.push_back(points[3 * i + 1]);
+    frustum.points.push_back(p[1]);
     frustum.points.push_back(static_cast<float>(z));
   }
   std::nth_element(depths.begin(), depths.begin() + static_cast<std::ptrdiff_t>(depths.size() / 2),

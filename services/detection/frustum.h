@@ -5,6 +5,7 @@
 
 #include "services/base/random.h"
 #include "services/datasets/calibration.h"
+#include "services/detection/detector_inputs.h"
 #include "services/metrics/object.h"
 
 namespace backfire::detection {
@@ -18,12 +19,12 @@ struct Frustum {
   int64_t size() const { return static_cast<int64_t>(points.size()) / 3; }
 };
 
-/// @param points  [count, 3], metres, rectified camera-0 frame.
+/// @param points  Rectified camera-0 frame; finite.
 /// @return  A frustum with exactly `sample_count` points, drawn with replacement where there are
 ///   fewer; an empty one where fewer than `min_points` project into the box.
-Frustum ExtractFrustum(const float* points, int64_t count,
-                       const datasets::StereoCalibration& calibration, const metrics::Box2d& box,
-                       int64_t sample_count, int64_t min_points, Random& random);
+Frustum ExtractFrustum(const PointCloudView& points, const datasets::StereoCalibration& calibration,
+                       const metrics::Box2d& box, int64_t sample_count, int64_t min_points,
+                       Random& random);
 
 /// A 3D box as a frustum's network sees it: geometric centre (not bottom), relative to the median
 /// depth, turned.

@@ -19,7 +19,7 @@ TEST(FrustumTest, HoldsThePointsThatProjectIntoTheBox) {
   const std::vector<float> points = {5, 0, 10, 0, 0, 10, 5, 0, -10, 5, -3, 10};
   Random random(1);
   const Frustum frustum =
-      ExtractFrustum(points.data(), 4, Calibration(), {90, 10, 110, 30}, 6, 1, random);
+      ExtractFrustum({points.data(), 4, 3}, Calibration(), {90, 10, 110, 30}, 6, 1, random);
   ASSERT_EQ(frustum.size(), 6) << "drawn again and again";
   EXPECT_NEAR(frustum.angle, std::atan2(0.5, 1), 1e-12);
   EXPECT_NEAR(frustum.depth_m, std::hypot(5, 10), 1e-5);
@@ -27,9 +27,11 @@ TEST(FrustumTest, HoldsThePointsThatProjectIntoTheBox) {
     EXPECT_NEAR(frustum.points[static_cast<size_t>(3 * i)], 0, 1e-5) << "straight ahead";
     EXPECT_NEAR(frustum.points[static_cast<size_t>(3 * i + 2)], 0, 1e-5) << "at the median depth";
   }
-  EXPECT_EQ(ExtractFrustum(points.data(), 4, Calibration(), {90, 10, 110, 30}, 6, 2, random).size(),
+  EXPECT_EQ(
+      ExtractFrustum({points.data(), 4, 3}, Calibration(), {90, 10, 110, 30}, 6, 2, random).size(),
+      0);
+  EXPECT_EQ(ExtractFrustum({nullptr, 0, 3}, Calibration(), {90, 10, 110, 30}, 6, 1, random).size(),
             0);
-  EXPECT_EQ(ExtractFrustum(nullptr, 0, Calibration(), {90, 10, 110, 30}, 6, 1, random).size(), 0);
 }
 
 TEST(FrustumTest, BoxesGoThereAndBack) {
