@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "services/learning/device.h"
+#include "services/learning/state_dict.h"
 #include "services/learning/torch_tensor.h"
 #include "services/learning/weights.h"
 
@@ -138,6 +139,22 @@ absl::Status CheckFinite(const runtime::Tensor& tensor, const std::string& name)
     return CheckAllFinite(tensor.As<double>(), tensor.ElementCount(), name);
   }
   return absl::OkStatus();
+}
+
+std::vector<std::pair<std::string, torch::Tensor>> StateDict(const torch::nn::Module& module) {
+  std::vector<std::pair<std::string, torch::Tensor>> tensors;
+  for (const auto& parameter : module.named_parameters(/*recurse=*/false)) {
+    tensors.emplace_back(parameter.key(), parameter.value());
+  }
+  for (const auto& buffer : module.named_buffers(/*recurse=*/false)) {
+    tensors.emplace_back(buffer.key(), buffer.value());
+  }
+  for (const auto& child : module.named_children()) {
+    for (const auto& [name, tensor] : StateDict(*child.value())) {
+      tensors.emplace_back(absl::StrCat(child.key(), ".", name), tensor);
+    }
+  }
+  return tensors;
 }
 
 std::string SaveWeights(const torch::nn::Module& module) {
