@@ -33,6 +33,10 @@ struct TrainingTask {
   /// parent feeds, by the name of the model's input. The others come from `dataset`.
   const Examples* train_inputs = nullptr;
   const Examples* validation_inputs = nullptr;
+  /// Weights that the training starts from, of this model by `initial_recipe`, where
+  /// `recipe.parameters.initialize_from` names a version; null otherwise.
+  const std::string* initial_weights = nullptr;
+  v1::Recipe initial_recipe;
   /// A file of its own, where a training may keep a checkpoint (write it atomically). If it exists,
   /// the training goes on from it, to the same bits as if it had never stopped.
   std::string checkpoint_path;
@@ -82,6 +86,28 @@ class Model {
   /// DATA_LOSS: they are not what Train returns for this recipe.
   virtual absl::StatusOr<std::unique_ptr<Predictor>> Load(const v1::Recipe& recipe,
                                                           const std::string& weights) const = 0;
+
+  /// Turns a file that people have into weights, as Train would return them for this recipe: equal
+  /// for files that say the same. INVALID_ARGUMENT: all that is wrong with the file, in one
+  /// message. Never runs code from the file. As it is here, a file is weights as they are.
+  virtual absl::StatusOr<std::string> ImportWeights(const v1::Recipe& recipe,
+                                                    const std::string& file) const;
+
+  /// The reverse: a file that others can read, and that ImportWeights takes. FAILED_PRECONDITION:
+  /// this recipe's versions hold nothing that is worth a file.
+  virtual absl::StatusOr<std::string> ExportWeights(const v1::Recipe& recipe,
+                                                    const std::string& weights) const;
+
+  /// Whether a seed changes what this recipe trains. Where it does not, one version stands for all
+  /// seeds.
+  virtual bool DependsOnSeed(const v1::Recipe& recipe) const;
+
+  /// Outputs of an unservable recipe (v1.Recipe.unservable) for one example: what Load and Predict
+  /// give for the others. FAILED_PRECONDITION: the dataset does not hold what they are made from.
+  virtual absl::StatusOr<TensorMap> PredictFromDataset(const v1::Recipe& recipe,
+                                                       const std::string& weights,
+                                                       const Dataset& dataset, Split split,
+                                                       int64_t example) const;
 
   /// Computes every loss on a split from a version's outputs for its examples, and on every
   /// resample of them (see v1.Bootstrap). Judged losses first, in the order of description().

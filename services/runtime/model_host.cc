@@ -19,6 +19,7 @@
 #include "services/runtime/joined_examples.h"
 #include "services/runtime/parent_outputs.h"
 #include "services/runtime/predict_in_order.h"
+#include "services/runtime/recipe.h"
 
 namespace backfire::runtime {
 namespace {
@@ -65,8 +66,9 @@ ModelHost::ModelHost(const Options& options, std::unique_ptr<Model> model, Outpu
     : options_(options), model_(std::move(model)), outputs_(outputs), channels_(channels) {
   description_ = model_->description();
   short_name_ = std::string(absl::StripPrefix(description_.name(), "models/"));
-  for (const v1::Capability capability : {v1::WATCH_JOB, v1::CANCEL_JOB, v1::LIST_VERSIONS,
-                                          v1::DELETE_VERSION, v1::LOAD_VERSION, v1::INFER}) {
+  for (const v1::Capability capability :
+       {v1::WATCH_JOB, v1::CANCEL_JOB, v1::LIST_VERSIONS, v1::DELETE_VERSION, v1::LOAD_VERSION,
+        v1::INFER, v1::IMPORT_VERSION, v1::EXPORT_VERSION}) {
     description_.add_capabilities(capability);
   }
   description_.set_build_fingerprint(Sha256()
@@ -109,6 +111,31 @@ absl::Status ModelHost::Remember(
   return WriteFileAtomically(options_.directory / kLoadedFile, text);
 }
 
+bool ModelHost::IsUnservable(const v1::Recipe& recipe) const {
+  return std::any_of(
+      description_.recipes().begin(), description_.recipes().end(),
+      [&](const auto& known) { return known.name() == recipe.name() && known.unservable(); });
+}
+
+absl::StatusOr<std::optional<v1::Version>> ModelHost::InitialVersion(
+    const v1::Recipe& recipe) const {
+  const auto found = recipe.parameters().fields().find(kInitializeFrom);
+  if (found == recipe.parameters().fields().end() || found->second.string_value().empty()) {
+    return std::nullopt;
+  }
+  const std::string field = absl::StrCat("recipe.parameters.", kInitializeFrom);
+  const absl::StatusOr<VersionId> id = ParseVersionName(found->second.string_value());
+  if (!id.ok()) return Annotate(id.status(), field);
+  if (id->model_name != description_.name()) {
+    return absl::InvalidArgumentError(absl::StrCat(field, " must be a version of ",
+                                                   description_.name(), ": got ",
+                                                   found->second.string_value()));
+  }
+  const absl::StatusOr<v1::Version> version = versions_->Get(id->number);
+  if (!version.ok()) return Annotate(version.status(), field);
+  return *version;
+}
+
 absl::Status ModelHost::CheckLineage(const google::protobuf::RepeatedPtrField<v1::Parent>& lineage,
                                      const std::string& field) const {
   std::set<std::string> fed;
@@ -141,7 +168,8 @@ absl::Status ModelHost::CheckLineage(const google::protobuf::RepeatedPtrField<v1
 }
 
 absl::Status ModelHost::Check(const v1::TrainRequest& request) const {
-  BACKFIRE_RETURN_IF_ERROR(model_->ResolveRecipe(request.recipe()).status());
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Recipe recipe, model_->ResolveRecipe(request.recipe()));
+  BACKFIRE_RETURN_IF_ERROR(InitialVersion(recipe).status());
   BACKFIRE_RETURN_IF_ERROR(CheckLineage(request.lineage(), "lineage"));
   if (request.dataset().uri().empty()) {
     return absl::InvalidArgumentError("dataset.uri must not be empty");
@@ -229,7 +257,9 @@ absl::Status ModelHost::Train(const v1::TrainRequest& request,
   *version.mutable_lineage() = request.lineage();
   version.mutable_dataset()->set_uri(dataset->uri());
   version.mutable_dataset()->set_digest(dataset->digest());
-  version.set_seed(request.seed());
+  BACKFIRE_ASSIGN_OR_RETURN(const auto initial, InitialVersion(version.recipe()));
+  if (initial.has_value()) version.set_initial_digest(initial->digest());
+  version.set_seed(model_->DependsOnSeed(version.recipe()) ? request.seed() : 0);
   version.set_build_fingerprint(description_.build_fingerprint());
   version.set_input_key(ComputeInputKey(description_.name(), version));
   if (const auto known = versions_->FindByInputKey(version.input_key()); known.has_value()) {
@@ -254,11 +284,18 @@ absl::Status ModelHost::Train(const v1::TrainRequest& request,
   const LazyExamples validation_inputs = gather(Split::kValidation);
   TrainingTask task;
   task.recipe = version.recipe();
-  task.seed = request.seed();
+  task.seed = version.seed();
   task.dataset = dataset.get();
   task.train_inputs = &train_inputs;
   task.validation_inputs = &validation_inputs;
   task.checkpoint_path = directory / "checkpoint";
+  std::string initial_weights;
+  if (initial.has_value()) {
+    BACKFIRE_ASSIGN_OR_RETURN(const VersionId id, ParseVersionName(initial->name()));
+    BACKFIRE_ASSIGN_OR_RETURN(initial_weights, versions_->ReadWeights(id.number));
+    task.initial_weights = &initial_weights;
+    task.initial_recipe = initial->recipe();
+  }
   BACKFIRE_ASSIGN_OR_RETURN(const std::string weights, model_->Train(task, job));
   BACKFIRE_ASSIGN_OR_RETURN(*result.mutable_version(), versions_->Add(version, weights));
   return absl::OkStatus();
@@ -279,6 +316,23 @@ absl::StatusOr<std::shared_ptr<const Examples>> ModelHost::ComputeOutputs(
     JobContext& job) {
   const auto cancelled = [&job] { return job.cancelled(); };
   const auto produce = [&](ExampleFileWriter& writer) -> absl::Status {
+    const std::string stage = absl::StrCat("predicting ", std::string(SplitName(split)));
+    const int64_t size = dataset->size(split);
+    const auto take = [&](int64_t example, TensorMap outputs) {
+      job.Report(Stage(stage, example + 1, size));
+      return writer.Append(outputs);
+    };
+    if (IsUnservable(version.recipe())) {
+      BACKFIRE_ASSIGN_OR_RETURN(const VersionId id, ParseVersionName(version.name()));
+      BACKFIRE_ASSIGN_OR_RETURN(const std::string weights, versions_->ReadWeights(id.number));
+      job.Report(Stage(stage, 0, size));
+      return PredictInOrder(
+          size, options_.threads, cancelled,
+          [&](int64_t example) {
+            return model_->PredictFromDataset(version.recipe(), weights, *dataset, split, example);
+          },
+          take);
+    }
     BACKFIRE_ASSIGN_OR_RETURN(const auto predictor, MakePredictor(version));
     std::vector<std::string> names;
     for (const v1::TensorSignature& input : description_.inputs()) names.push_back(input.name());
@@ -286,13 +340,14 @@ absl::StatusOr<std::shared_ptr<const Examples>> ModelHost::ComputeOutputs(
         const auto inputs,
         GatherInputs(names, swapped_parents.empty() ? ToVector(version.lineage()) : swapped_parents,
                      dataset, split, endpoints, job));
-    const std::string stage = absl::StrCat("predicting ", std::string(SplitName(split)));
-    job.Report(Stage(stage, 0, inputs->size()));
-    return PredictInOrder(*predictor, *inputs, options_.threads, cancelled,
-                          [&](int64_t example, TensorMap outputs) {
-                            job.Report(Stage(stage, example + 1, inputs->size()));
-                            return writer.Append(outputs);
-                          });
+    job.Report(Stage(stage, 0, size));
+    return PredictInOrder(
+        size, options_.threads, cancelled,
+        [&](int64_t example) -> absl::StatusOr<TensorMap> {
+          BACKFIRE_ASSIGN_OR_RETURN(const TensorMap example_inputs, inputs->Get(example));
+          return predictor->Predict(example_inputs, cancelled);
+        },
+        take);
   };
   return outputs_.Get({OutputKey::Keeper::kProducer, OutputIdentity(version, swapped_parents),
                        dataset->digest(), split},
@@ -347,6 +402,11 @@ absl::StatusOr<ModelHost::Outputs> ModelHost::Materialize(const v1::MaterializeR
 absl::Status ModelHost::Load(int64_t number) {
   MutexLock loading(loading_);
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Version version, versions_->Get(number));
+  if (IsUnservable(version.recipe())) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        version.name(), " can't be served: recipe \"", version.recipe().name(), "\" needs what no ",
+        "request carries; it can be evaluated, and other models can be trained on its outputs"));
+  }
   std::map<int64_t, std::shared_ptr<const Predictor>> loaded;
   {
     MutexLock lock(mutex_);

@@ -59,6 +59,15 @@ class ModelHost {
   /// Sets `result.evaluation`.
   absl::Status Evaluate(const v1::EvaluateRequest& request, JobContext& job, v1::Job& result);
 
+  /// Finds faults of an import's description. INVALID_ARGUMENT.
+  absl::Status Check(const v1::ImportVersionRequest& description) const;
+  /// Makes a version of a file, or finds the one that has these weights. `description` is the first
+  /// message of an import, its `data` aside. INVALID_ARGUMENT: the file does not fit the recipe.
+  absl::StatusOr<v1::Version> Import(const v1::ImportVersionRequest& description,
+                                     const std::string& file);
+  /// A version's weights as a file for others.
+  absl::StatusOr<std::string> Export(int64_t number) const;
+
   /// Outputs of a version for all examples of a split, computed unless they are kept already.
   struct Outputs {
     std::shared_ptr<const Dataset> dataset;
@@ -67,7 +76,8 @@ class ModelHost {
   };
   absl::StatusOr<Outputs> Materialize(const v1::MaterializeRequest& request, JobContext& job);
 
-  /// Loads a version, so that Find gives it; remembered over restarts.
+  /// Loads a version, so that Find gives it; remembered over restarts. FAILED_PRECONDITION: its
+  /// recipe is unservable.
   absl::Status Load(int64_t number);
   /// Stops serving a version; who holds it may go on using it.
   absl::Status Unload(int64_t number);
@@ -89,6 +99,9 @@ class ModelHost {
   absl::Status LoadRemembered();
   absl::Status Remember(const std::map<int64_t, std::shared_ptr<const Predictor>>& loaded) const;
   absl::StatusOr<std::shared_ptr<const Predictor>> MakePredictor(const v1::Version& version) const;
+  bool IsUnservable(const v1::Recipe& recipe) const;
+  /// The version that a recipe's training starts from; nothing if it starts from scratch.
+  absl::StatusOr<std::optional<v1::Version>> InitialVersion(const v1::Recipe& recipe) const;
   absl::Status CheckLineage(const google::protobuf::RepeatedPtrField<v1::Parent>& lineage,
                             const std::string& field) const;
   /// The named inputs of every example: those of `lineage` from the parents' services, the others
@@ -109,7 +122,8 @@ class ModelHost {
   OutputStore& outputs_;
   ChannelPool& channels_;
   std::unique_ptr<VersionStore> versions_;
-  Mutex loading_;  ///< Held while versions are loaded or unloaded: one at a time.
+  Mutex importing_;  ///< Held while a file is converted: it takes memory.
+  Mutex loading_;    ///< Held while versions are loaded or unloaded: one at a time.
   mutable Mutex mutex_;
   std::map<int64_t, std::shared_ptr<const Predictor>> loaded_ ABSL_GUARDED_BY(mutex_);
 };

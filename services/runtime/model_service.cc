@@ -8,12 +8,12 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "services/base/status.h"
+#include "services/runtime/file_stream.h"
 #include "services/runtime/rpc_status.h"
 
 namespace backfire::runtime {
 namespace {
 
-constexpr size_t kPieceBytes = size_t{1} << 20;
 constexpr int kDefaultPageSize = 100;
 constexpr int kMaxPageSize = 1000;
 
@@ -69,7 +69,7 @@ bool SendExample(const ModelHost::Outputs& outputs, int64_t example, const v1::M
         piece.set_datatype(std::string(DatatypeName(tensor.datatype)));
         piece.mutable_shape()->Assign(tensor.shape.begin(), tensor.shape.end());
       }
-      const size_t count = std::min(kPieceBytes, tensor.data.size() - sent);
+      const size_t count = std::min(static_cast<size_t>(kPieceBytes), tensor.data.size() - sent);
       piece.set_data(tensor.data.data() + sent, count);
       sent += count;
       piece.set_last_piece(sent == tensor.data.size());
@@ -246,6 +246,41 @@ grpc::Status ModelServiceImpl::DeleteVersion(grpc::ServerContext*,
                                              v1::DeleteVersionResponse*) {
   const auto named = FindVersion(hosts_, request->name());
   return ToGrpcStatus(named.ok() ? named->host->Delete(named->number) : named.status());
+}
+
+grpc::Status ModelServiceImpl::ImportVersion(grpc::ServerContext* context,
+                                             grpc::ServerReader<v1::ImportVersionRequest>* reader,
+                                             v1::Version* response) {
+  const auto import = [&]() -> absl::Status {
+    ImportedFile imported;
+    ModelHost* host = nullptr;
+    v1::ImportVersionRequest message;
+    while (reader->Read(&message)) {
+      BACKFIRE_RETURN_IF_ERROR(imported.Add(std::move(message)));
+      if (host != nullptr) continue;
+      BACKFIRE_ASSIGN_OR_RETURN(host, FindHost(hosts_, imported.description().model()));
+      BACKFIRE_RETURN_IF_ERROR(host->Check(imported.description()));
+    }
+    if (context->IsCancelled()) return absl::CancelledError("the caller has gone");
+    BACKFIRE_ASSIGN_OR_RETURN(const std::string file, imported.Finish());
+    BACKFIRE_ASSIGN_OR_RETURN(*response, host->Import(imported.description(), file));
+    return absl::OkStatus();
+  };
+  return ToGrpcStatus(import());
+}
+
+grpc::Status ModelServiceImpl::ExportVersion(
+    grpc::ServerContext*, const v1::ExportVersionRequest* request,
+    grpc::ServerWriter<v1::ExportVersionResponse>* writer) {
+  const auto send = [&]() -> absl::Status {
+    BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(hosts_, request->name()));
+    BACKFIRE_ASSIGN_OR_RETURN(const v1::Version version, named.host->Get(named.number));
+    BACKFIRE_ASSIGN_OR_RETURN(const std::string file, named.host->Export(named.number));
+    const auto write = [&](const v1::ExportVersionResponse& piece) { return writer->Write(piece); };
+    return SendExportedFile(version, file, write) ? absl::OkStatus()
+                                                  : absl::CancelledError("the caller has gone");
+  };
+  return ToGrpcStatus(send());
 }
 
 grpc::Status ModelServiceImpl::LoadVersion(grpc::ServerContext*,

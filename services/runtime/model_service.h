@@ -46,6 +46,11 @@ class ModelServiceImpl final : public v1::ModelService::Service {
                           v1::Version* response) override;
   grpc::Status DeleteVersion(grpc::ServerContext* context, const v1::DeleteVersionRequest* request,
                              v1::DeleteVersionResponse* response) override;
+  grpc::Status ImportVersion(grpc::ServerContext* context,
+                             grpc::ServerReader<v1::ImportVersionRequest>* reader,
+                             v1::Version* response) override;
+  grpc::Status ExportVersion(grpc::ServerContext* context, const v1::ExportVersionRequest* request,
+                             grpc::ServerWriter<v1::ExportVersionResponse>* writer) override;
   grpc::Status LoadVersion(grpc::ServerContext* context, const v1::LoadVersionRequest* request,
                            v1::LoadVersionResponse* response) override;
   grpc::Status UnloadVersion(grpc::ServerContext* context, const v1::UnloadVersionRequest* request,

@@ -65,22 +65,20 @@ class Pipeline {
 }  // namespace
 
 absl::Status PredictInOrder(
-    const Predictor& predictor, const Examples& inputs, int threads,
-    const std::function<bool()>& cancelled,
+    int64_t size, int threads, const std::function<bool()>& cancelled,
+    const std::function<absl::StatusOr<TensorMap>(int64_t example)>& predict,
     const std::function<absl::Status(int64_t example, TensorMap outputs)>& take) {
-  const int64_t size = inputs.size();
   Pipeline pipeline(size, 2 * threads);
-  const auto predict = [&](int64_t example) -> absl::StatusOr<TensorMap> {
+  const auto predict_unless_cancelled = [&](int64_t example) -> absl::StatusOr<TensorMap> {
     if (cancelled()) return absl::CancelledError("cancelled while predicting");
-    BACKFIRE_ASSIGN_OR_RETURN(const TensorMap example_inputs, inputs.Get(example));
-    return predictor.Predict(example_inputs, cancelled);
+    return predict(example);
   };
   std::vector<std::thread> workers;
   for (int i = 0; i < std::min<int64_t>(threads, size); ++i) {
     workers.emplace_back([&] {
       for (int64_t example = pipeline.NextExample(); example >= 0;
            example = pipeline.NextExample()) {
-        pipeline.Deliver(example, predict(example));
+        pipeline.Deliver(example, predict_unless_cancelled(example));
       }
     });
   }

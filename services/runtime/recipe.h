@@ -10,6 +10,11 @@
 
 namespace backfire::runtime {
 
+/// The text parameter by which a recipe names the version of the same model that its training
+/// starts from (`models/{model}/versions/{number}`); empty: from scratch. A model whose recipe has
+/// it gets the weights in TrainingTask.
+inline constexpr char kInitializeFrom[] = "initialize_from";
+
 /// Completes `recipe` from the recipe of that name in `model.recipes()`, whose parameters are the
 /// defaults. INVALID_ARGUMENT: unknown recipe (lists those there are), unknown parameter (lists
 /// those there are), or a parameter whose type differs from its default's.

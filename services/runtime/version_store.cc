@@ -13,6 +13,7 @@
 #include "services/base/digest.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
+#include "services/runtime/recipe.h"
 
 namespace backfire::runtime {
 namespace {
@@ -66,10 +67,15 @@ constexpr char kWeightsFile[] = "weights.bin";
 }  // namespace
 
 std::string ComputeInputKey(const std::string& model_name, const v1::Version& version) {
+  const bool imported = !version.imported_digest().empty();
   Sha256 digest;
-  digest.UpdateField("backfire input key 1").UpdateField(model_name);
-  digest.UpdateField(version.recipe().name());
-  AddCanonical(version.recipe().parameters(), digest);
+  digest.UpdateField(imported ? "backfire imported key 1" : "backfire input key 1");
+  digest.UpdateField(model_name).UpdateField(version.recipe().name());
+  Struct parameters = version.recipe().parameters();
+  if (!version.initial_digest().empty()) {
+    (*parameters.mutable_fields())[kInitializeFrom].set_string_value(version.initial_digest());
+  }
+  AddCanonical(parameters, digest);
   std::vector<v1::Parent> lineage(version.lineage().begin(), version.lineage().end());
   std::sort(lineage.begin(), lineage.end(),
             [](const auto& a, const auto& b) { return a.input() < b.input(); });
@@ -77,6 +83,7 @@ std::string ComputeInputKey(const std::string& model_name, const v1::Version& ve
   for (const v1::Parent& parent : lineage) {
     digest.UpdateField(parent.input()).UpdateField(parent.output()).UpdateField(parent.digest());
   }
+  if (imported) return digest.UpdateField(version.imported_digest()).Finish();
   digest.UpdateField(version.dataset().digest());
   digest.UpdateField(absl::StrCat("seed ", version.seed()));
   digest.UpdateField(version.build_fingerprint());

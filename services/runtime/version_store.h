@@ -18,7 +18,9 @@ namespace backfire::runtime {
 
 /// SHA-256 over everything that decides what a training gives: model, recipe, lineage digests,
 /// dataset digest, seed and build fingerprint. Names and numbers of parents don't enter: a parent
-/// trained again to the same digest is the same parent.
+/// trained again to the same digest is the same parent, and so is a version that it starts from
+/// (`initial_digest` in place of the parameter initialize_from). Of an imported version: model,
+/// recipe, lineage digests and the digest of its weights.
 std::string ComputeInputKey(const std::string& model_name, const v1::Version& version);
 
 /// The versions of one model, on disk: `{directory}/{number}/version.json` and `weights.bin`.

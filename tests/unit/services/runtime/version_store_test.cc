@@ -50,6 +50,42 @@ TEST_F(VersionStoreTest, TheSameInputsAreTheSameVersion) {
   EXPECT_EQ(store->List().size(), 1u);
 }
 
+TEST(InputKeyTest, OfAnImportIsWhatItIsMadeOfAndWhoItIsFedBy) {
+  v1::Version version;
+  version.mutable_recipe()->set_name("r");
+  version.set_imported_digest("one");
+  const std::string key = ComputeInputKey("models/m", version);
+  v1::Version other = version;
+  // Where and how it was imported does not matter.
+  other.set_build_fingerprint("another build");
+  other.set_seed(3);
+  EXPECT_EQ(ComputeInputKey("models/m", other), key);
+  other.set_imported_digest("two");
+  EXPECT_NE(ComputeInputKey("models/m", other), key);
+  other = version;
+  other.add_lineage()->set_digest("parent");
+  EXPECT_NE(ComputeInputKey("models/m", other), key);
+  other = version;
+  SetParameter(*other.mutable_recipe(), "p", 1);
+  EXPECT_NE(ComputeInputKey("models/m", other), key);
+  other = version;
+  other.clear_imported_digest();
+  EXPECT_NE(ComputeInputKey("models/m", other), key);
+}
+
+TEST(InputKeyTest, AStartingPointCountsByItsDigestNotItsNumber) {
+  v1::Version version;
+  version.mutable_recipe()->set_name("r");
+  SetParameter(*version.mutable_recipe(), kInitializeFrom, "models/m/versions/3");
+  version.set_initial_digest("d");
+  const std::string key = ComputeInputKey("models/m", version);
+  v1::Version other = version;
+  SetParameter(*other.mutable_recipe(), kInitializeFrom, "models/m/versions/4");
+  EXPECT_EQ(ComputeInputKey("models/m", other), key);
+  other.set_initial_digest("e");
+  EXPECT_NE(ComputeInputKey("models/m", other), key);
+}
+
 TEST_F(VersionStoreTest, ANumberIsNeverUsedTwice) {
   ASSERT_TRUE(Open()->Add(MakeVersion(1), "a").ok());
   ASSERT_TRUE(Open()->Delete(1).ok());

@@ -1,0 +1,30 @@
+#include "services/runtime/model.h"
+
+#include "absl/strings/str_cat.h"
+#include "services/base/status.h"
+
+namespace backfire::runtime {
+
+absl::StatusOr<std::string> Model::ImportWeights(const v1::Recipe& recipe,
+                                                 const std::string& file) const {
+  const absl::Status status = Load(recipe, file).status();
+  // A stored file that doesn't load is damaged; one that a person brings is just not one.
+  if (absl::IsDataLoss(status)) return absl::InvalidArgumentError(status.message());
+  BACKFIRE_RETURN_IF_ERROR(status);
+  return file;
+}
+
+absl::StatusOr<std::string> Model::ExportWeights(const v1::Recipe&,
+                                                 const std::string& weights) const {
+  return weights;
+}
+
+bool Model::DependsOnSeed(const v1::Recipe&) const { return true; }
+
+absl::StatusOr<TensorMap> Model::PredictFromDataset(const v1::Recipe& recipe, const std::string&,
+                                                    const Dataset&, Split, int64_t) const {
+  return absl::UnimplementedError(
+      absl::StrCat("recipe \"", recipe.name(), "\" predicts from its inputs alone"));
+}
+
+}  // namespace backfire::runtime
