@@ -40,11 +40,17 @@ vertices:
 YAML
   start $run && of $run update watch baseline >/dev/null 2>&1
   expect_equal "the baseline of the $run run" $? 0
-  of $run update propose --vertex first --recipe least-squares --set offset=0.5 --set seconds_of_work=3 >/dev/null
-  expect_equal "the proposal of the $run run" $? 0
 done
 
+# propose RUN: an update whose five trainings of three seconds each run one after the other.
+propose() {
+  of "$1" update propose --vertex first --recipe least-squares --set offset=0.5 --set seconds_of_work=3 >/dev/null
+  expect_equal "the proposal of the $1 run" $? 0
+}
+propose calm
 of calm update watch latest >/dev/null 2>&1
+# Only now, or it would be over before the first kill.
+propose wild
 kills=0
 until [[ $(of wild update show latest --field state) == DECIDED ]]; do
   # As soon as another step is done, everything dies.
