@@ -10,6 +10,8 @@
 #include "orchestrator/cli/session.h"
 #include "orchestrator/cli/update_outcome.h"
 #include "orchestrator/cli/watch_view.h"
+#include "orchestrator/report/progress_report.h"
+#include "orchestrator/report/sensitivity_report.h"
 #include "orchestrator/report/update_report.h"
 #include "services/base/status.h"
 
@@ -54,6 +56,7 @@ absl::StatusOr<ExitCode> Watch(const Session& session, OrchestratorClient& orche
     request.set_name(update.name());
     BACKFIRE_ASSIGN_OR_RETURN(update, orchestrator.Call(&Stub::RetryUpdate, request));
   }
+  if (!report::HasEnded(update)) *session.err << report::SensitivityText(update);
   {
     WatchView view(*session.err, TerminalColumns());
     BACKFIRE_ASSIGN_OR_RETURN(

@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "orchestrator/report/numbers.h"
 #include "orchestrator/report/progress_report.h"
+#include "orchestrator/report/sensitivity_report.h"
 #include "orchestrator/report/text_table.h"
 #include "orchestrator/report/verdict_report.h"
 
@@ -129,6 +130,8 @@ std::string UpdateText(const Update& update) {
     }
   }
   if (!HasEnded(update)) {
+    const std::string sensitivity = SensitivityText(update);
+    if (!sensitivity.empty()) absl::StrAppend(&text, "\n", sensitivity);
     absl::StrAppend(&text, "\n", absl::StrJoin(ProgressLines(update), "\n"), "\n");
   }
   return text;

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "orchestrator/report/numbers.h"
 #include "orchestrator/report/text_table.h"
 
@@ -33,9 +33,28 @@ std::string Evidence(const LossComparison& comparison) {
   return comparison.judged() ? LossComparison::Outcome_Name(comparison.outcome()) : "not judged";
 }
 
-std::string WithUnit(const LossComparison& comparison) {
-  return comparison.unit().empty() ? comparison.loss()
-                                   : absl::StrCat(comparison.loss(), " (", comparison.unit(), ")");
+/// `ap_3d [depth_0_20_m] (percent)`, as far as there are a slice and a unit.
+std::string LossTitle(const LossComparison& comparison) {
+  std::string title = comparison.loss();
+  if (!comparison.slice().empty()) absl::StrAppend(&title, " [", comparison.slice(), "]");
+  if (!comparison.unit().empty()) absl::StrAppend(&title, " (", comparison.unit(), ")");
+  return title;
+}
+
+std::string ReplicateTable(const Verdict& verdict) {
+  std::vector<TextTable::Column> columns = {{"vertex"}, {"loss"}};
+  for (int k = 0; k < verdict.replicates(); ++k) {
+    columns.push_back({absl::StrCat("#", k), TextTable::Align::kRight});
+  }
+  TextTable table(std::move(columns));
+  for (const LossComparison& comparison : verdict.comparisons()) {
+    std::vector<std::string> cells = {comparison.vertex(), LossTitle(comparison)};
+    for (const double difference : comparison.differences()) {
+      cells.push_back(FormatSigned(difference));
+    }
+    table.AddRow(std::move(cells));
+  }
+  return table.ToString(2);
 }
 
 }  // namespace
@@ -63,7 +82,7 @@ std::string VerdictHeadline(const Verdict& verdict) {
 
 std::string VerdictTable(const Verdict& verdict) {
   using Align = TextTable::Align;
-  const double confidence = 100 * (1 - (verdict.alpha() > 0 ? verdict.alpha() : 0.05));
+  const double confidence = 100 * (1 - (verdict.look_alpha() > 0 ? verdict.look_alpha() : 0.05));
   TextTable table({{"vertex"},
                    {"loss"},
                    {"before", Align::kRight},
@@ -85,7 +104,7 @@ std::string VerdictTable(const Verdict& verdict) {
   };
   for (const LossComparison& comparison : verdict.comparisons()) {
     table.AddRow({absl::StrCat(comparison.vertex(), comparison.candidate() ? " *" : ""),
-                  WithUnit(comparison), FormatNumber(comparison.before()),
+                  LossTitle(comparison), FormatNumber(comparison.before()),
                   comparison.candidate() ? "-" : FormatNumber(comparison.swapped()),
                   FormatNumber(comparison.after()), FormatSigned(comparison.difference()),
                   Interval(comparison),
@@ -100,27 +119,25 @@ std::string VerdictTable(const Verdict& verdict) {
 }
 
 std::string VerdictText(const Verdict& verdict) {
-  std::string text =
-      absl::StrCat("Verdict: ", VerdictHeadline(verdict), "\n\n", VerdictTable(verdict), "\n");
-  absl::StrAppend(&text,
-                  "  * the candidate. Losses: lower is better; an average precision is negated.\n"
-                  "  swapped: the old version, fed by the candidate; after: retrained on it.\n\n");
+  // What was found, then why: a table of many descendants is long.
+  std::string text = absl::StrCat("Verdict: ", VerdictHeadline(verdict), "\n\n");
   if (!verdict.summary().empty()) absl::StrAppend(&text, verdict.summary(), "\n");
   absl::StrAppend(
       &text, "Definition 2.1 on the numbers alone: ",
       verdict.definition_2_1() ? "self-defeating" : "not self-defeating", ".\n",
       "Replicates: ", verdict.replicates(), verdict.first_look() ? " (a first look)" : "",
       ". Candidates that this test split has judged so far: ", verdict.candidates_judged(), ".\n");
-  std::vector<std::string> by_replicate;
+  if (verdict.planned_looks() > 1) {
+    absl::StrAppend(&text, "Look ", verdict.look(), " of ", verdict.planned_looks(),
+                    " that were planned; this one spends ", FormatNumber(verdict.look_alpha()),
+                    " of alpha ", FormatNumber(verdict.alpha()), ".\n");
+  }
+  absl::StrAppend(&text, "\n", VerdictTable(verdict),
+                  "\n  * the candidate. Losses: lower is better; an average precision is negated.\n"
+                  "  swapped: the old version, fed by the candidate; after: retrained on it.\n");
   if (verdict.replicates() > 1) {
-    for (const LossComparison& comparison : verdict.comparisons()) {
-      const auto format = [](std::string* out, double value) {
-        absl::StrAppend(out, FormatSigned(value));
-      };
-      by_replicate.push_back(absl::StrCat("  ", comparison.vertex(), " ", comparison.loss(), ": ",
-                                          absl::StrJoin(comparison.differences(), " ", format)));
-    }
-    absl::StrAppend(&text, "Differences by replicate:\n", absl::StrJoin(by_replicate, "\n"), "\n");
+    absl::StrAppend(&text, "\nDifferences by replicate, after - before:\n",
+                    ReplicateTable(verdict));
   }
   return text;
 }

@@ -35,6 +35,7 @@ Difference EstimateDifference(const std::vector<LossSample>& before,
   for (size_t i = 0; i < replicates; ++i) {
     differences.push_back(after[i].value - before[i].value);
   }
+  Difference difference;
   std::vector<double> resampled;
   for (size_t b = 0; b < before[0].resampled.size(); ++b) {
     double sum = 0;
@@ -42,20 +43,27 @@ Difference EstimateDifference(const std::vector<LossSample>& before,
       sum += after[i].resampled[b] - before[i].resampled[b];
     }
     // A resample on which a loss is undefined says nothing.
-    if (std::isfinite(sum)) resampled.push_back(sum / k);
+    if (std::isfinite(sum)) {
+      resampled.push_back(sum / k);
+    } else {
+      ++difference.undefined_resamples;
+    }
   }
 
-  Difference difference;
   difference.mean = Mean(differences);
-  // Too few of them say nothing of the examples; losses that most resamples leave undefined
-  // neither.
+  // All resamples of one example are that example: they would say that nothing varies.
   const bool has_example_error =
-      resampled.size() >= 2 && 2 * resampled.size() >= before[0].resampled.size();
+      examples >= 2 && resampled.size() >= 2 && 2 * resampled.size() >= before[0].resampled.size();
   const double from_examples = has_example_error ? Variance(resampled) : kNan;
   difference.example_error = std::sqrt(from_examples);
   difference.no_training_noise =
       replicates > 1 && std::all_of(differences.begin(), differences.end(),
                                     [&](double d) { return d == differences[0]; });
+  difference.identical = true;
+  for (size_t i = 0; i < replicates; ++i) {
+    difference.identical = difference.identical && before[i].value == after[i].value &&
+                           before[i].resampled == after[i].resampled;
+  }
   if (replicates < 2 || !std::isfinite(difference.mean) || !has_example_error) {
     difference.standard_error = kNan;
     difference.degrees_of_freedom = kNan;

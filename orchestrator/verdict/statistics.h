@@ -14,10 +14,14 @@ struct Difference {
   /// By Welch and Satterthwaite from K - 1 and examples - 1; NaN with the standard error.
   double degrees_of_freedom = 0;
   /// The part of the standard error that the test examples cause alone; NaN for fewer than two
-  /// resamples, and where most resamples leave a loss undefined.
+  /// examples or resamples, and where most resamples leave a loss undefined.
   double example_error = 0;
+  /// Resamples that leave a loss NaN or infinite, and so are left out of example_error.
+  int64_t undefined_resamples = 0;
   /// Whether all replicates gave the same difference to the bit.
   bool no_training_noise = false;
+  /// Whether before and after are equal to the bit, in all replicates and on all resamples.
+  bool identical = false;
 };
 
 /// Losses of one replicate: on the split as it is, and on each resample of its examples.

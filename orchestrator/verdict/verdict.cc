@@ -15,26 +15,73 @@ using Outcome = v1::LossComparison;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-double MeanValue(const std::vector<LossSample>& samples) {
-  double sum = 0;
-  for (const LossSample& sample : samples) sum += sample.value;
-  return sum / static_cast<double>(samples.size());
+void AddNote(const std::string& note, v1::LossComparison& comparison) {
+  absl::StrAppend(comparison.mutable_note(), comparison.note().empty() ? "" : "; ", note);
 }
 
-double DefaultMargin(const LossEvidence& loss, double before) {
-  return loss.unit == "percent" ? 1.0 : 0.01 * std::abs(before);
+bool AllInfinite(const std::vector<LossSample>& samples) {
+  return std::all_of(samples.begin(), samples.end(),
+                     [](const LossSample& sample) { return std::isinf(sample.value); });
 }
 
-v1::LossComparison Compare(const LossEvidence& loss, const Evidence& evidence) {
+bool AnyNan(const std::vector<LossSample>& samples) {
+  return std::any_of(samples.begin(), samples.end(),
+                     [](const LossSample& sample) { return std::isnan(sample.value); });
+}
+
+// What a reader of these numbers must know: nothing unusual passes in silence.
+std::vector<std::string> Notes(const LossEvidence& loss, const Difference& difference,
+                               const Evidence& evidence) {
+  std::vector<std::string> notes;
+  if (!std::isfinite(difference.mean)) {
+    for (const auto& [samples, when] :
+         {std::pair{&loss.before, "before"}, {&loss.after, "after"}}) {
+      if (AnyNan(*samples)) {
+        notes.push_back(absl::StrCat("undefined on this test split ", when, " the update"));
+      } else if (AllInfinite(*samples)) {
+        notes.push_back(absl::StrCat("infinite ", when, " the update"));
+      } else if (std::any_of(samples->begin(), samples->end(),
+                             [](const auto& sample) { return std::isinf(sample.value); })) {
+        notes.push_back(absl::StrCat("infinite in some replicates ", when, " the update"));
+      }
+    }
+    return notes;
+  }
+  if (evidence.examples < 2) {
+    notes.push_back("one test example says nothing of others");
+  } else if (loss.before[0].resampled.size() < 2) {
+    notes.push_back("no resamples of the test examples, so their part in it is unknown");
+  } else if (std::isnan(difference.example_error)) {
+    notes.push_back("most resamples of the test examples leave it undefined");
+  } else if (difference.undefined_resamples > 0) {
+    notes.push_back(absl::StrCat(difference.undefined_resamples, " of ",
+                                 loss.before[0].resampled.size(),
+                                 " resamples leave it undefined, and are left out"));
+  }
+  if (EffectiveMargin(loss) == 0 && !loss.margin.has_value()) {
+    notes.push_back("its margin is 1 % of 0; give one in the system file");
+  }
+  if (loss.before.size() < 2) {
+    notes.push_back("interval of test examples alone: one replicate says nothing of training");
+  } else if (difference.identical) {
+    notes.push_back("identical before and after, in every replicate and on every resample");
+  } else if (difference.no_training_noise) {
+    notes.push_back("no training noise");
+  }
+  return notes;
+}
+
+v1::LossComparison Compare(const LossEvidence& loss, const Evidence& evidence, double alpha) {
   const Difference difference = EstimateDifference(loss.before, loss.after, evidence.examples);
   v1::LossComparison comparison;
   comparison.set_vertex(loss.vertex);
   comparison.set_loss(loss.loss);
+  comparison.set_slice(loss.slice);
   comparison.set_unit(loss.unit);
   comparison.set_candidate(loss.candidate);
   comparison.set_judged(loss.judged);
-  comparison.set_before(MeanValue(loss.before));
-  comparison.set_after(MeanValue(loss.after));
+  comparison.set_before(MeanLoss(loss.before));
+  comparison.set_after(MeanLoss(loss.after));
   double swapped = 0;
   for (const double value : loss.swapped)
     swapped += value / static_cast<double>(loss.swapped.size());
@@ -42,7 +89,7 @@ v1::LossComparison Compare(const LossEvidence& loss, const Evidence& evidence) {
   comparison.set_difference(difference.mean);
   comparison.set_standard_error(difference.standard_error);
   comparison.set_degrees_of_freedom(difference.degrees_of_freedom);
-  comparison.set_margin(loss.margin.value_or(DefaultMargin(loss, comparison.before())));
+  comparison.set_margin(EffectiveMargin(loss));
   comparison.set_worse_by_point(comparison.after() > comparison.before());
   for (size_t k = 0; k < loss.before.size(); ++k) {
     comparison.add_differences(loss.after[k].value - loss.before[k].value);
@@ -53,23 +100,17 @@ v1::LossComparison Compare(const LossEvidence& loss, const Evidence& evidence) {
   comparison.set_interval_low(kNan);
   comparison.set_interval_high(kNan);
 
-  const double two_sided = 1 - evidence.alpha / 2;
+  for (const std::string& note : Notes(loss, difference, evidence)) AddNote(note, comparison);
+  const double two_sided = 1 - alpha / 2;
   if (std::isnan(difference.standard_error)) {
-    if (!std::isfinite(difference.mean)) {
-      comparison.set_note("undefined on this test split");
-    } else if (std::isnan(difference.example_error)) {
-      comparison.set_note("no resamples of the test examples, so their part in it is unknown");
-    } else {
+    if (std::isfinite(difference.mean) && !std::isnan(difference.example_error)) {
       const double freedom = static_cast<double>(std::max<int64_t>(evidence.examples - 1, 1));
       const double half = StudentQuantile(two_sided, freedom) * difference.example_error;
       comparison.set_interval_low(difference.mean - half);
       comparison.set_interval_high(difference.mean + half);
-      comparison.set_note(
-          "interval of test examples alone: one replicate says nothing of training");
     }
     return comparison;
   }
-  if (difference.no_training_noise) comparison.set_note("no training noise");
   const double error = difference.standard_error;
   const double freedom = difference.degrees_of_freedom;
   const double half = error > 0 ? StudentQuantile(two_sided, freedom) * error : 0;
@@ -82,9 +123,9 @@ v1::LossComparison Compare(const LossEvidence& loss, const Evidence& evidence) {
   };
   comparison.set_p_worse(tail(difference.mean));
   comparison.set_p_worse_adjusted(comparison.p_worse());
-  if (tail(-difference.mean) < evidence.alpha) {
+  if (tail(-difference.mean) < alpha) {
     comparison.set_outcome(Outcome::BETTER);
-  } else if (tail(comparison.margin() - difference.mean) < evidence.alpha ||
+  } else if (tail(comparison.margin() - difference.mean) < alpha ||
              (error == 0 && difference.mean <= comparison.margin())) {
     // Where nothing is left to chance, a margin of 0 allows a difference of 0.
     comparison.set_outcome(Outcome::NO_WORSE);
@@ -108,8 +149,7 @@ void MarkWorse(const std::vector<v1::LossComparison*>& family, double alpha) {
     const bool within_margin = NonInferior(*family[i]);
     family[i]->set_outcome(Outcome::WORSE);
     if (!within_margin) continue;
-    const std::string& note = family[i]->note();
-    family[i]->set_note(absl::StrCat(note, note.empty() ? "" : "; ", "harm within margin"));
+    AddNote("harm within margin", *family[i]);
   }
 }
 
@@ -132,6 +172,7 @@ double Badness(const v1::LossComparison& comparison) {
 std::string Names(const std::vector<v1::LossComparison*>& comparisons) {
   return absl::StrJoin(comparisons, ", ", [](std::string* out, const v1::LossComparison* one) {
     absl::StrAppend(out, one->vertex(), " ", one->loss());
+    if (!one->slice().empty()) absl::StrAppend(out, " (", one->slice(), ")");
   });
 }
 
@@ -183,19 +224,40 @@ std::string Summarise(const v1::Verdict& verdict, const std::vector<v1::LossComp
   for (v1::LossComparison* one : candidate) {
     if (one->outcome() == Outcome::UNRESOLVED) open.insert(open.begin(), one);
   }
-  return absl::StrCat("Inconclusive: the evidence does not resolve ", Names(open),
-                      ". More replicates, a larger test split or wider margins would.");
+  const std::string unresolved_names =
+      absl::StrCat("Inconclusive: the evidence does not resolve ", Names(open), ". ");
+  if (verdict.look() < verdict.planned_looks()) {
+    return absl::StrCat(unresolved_names, "The next of ", verdict.planned_looks(),
+                        " planned looks adds replicates.");
+  }
+  return absl::StrCat(unresolved_names,
+                      "More replicates, a larger test split or wider margins would.");
 }
 
 }  // namespace
 
+double MeanLoss(const std::vector<LossSample>& replicates) {
+  double sum = 0;
+  for (const LossSample& replicate : replicates) sum += replicate.value;
+  return sum / static_cast<double>(replicates.size());
+}
+
+double EffectiveMargin(const LossEvidence& loss) {
+  if (loss.margin.has_value()) return *loss.margin;
+  return loss.unit == "percent" ? 1.0 : 0.01 * std::abs(MeanLoss(loss.before));
+}
+
 v1::Verdict Decide(const Evidence& evidence) {
   v1::Verdict verdict;
+  const double alpha = evidence.alpha / evidence.planned_looks;
   verdict.set_alpha(evidence.alpha);
+  verdict.set_look(evidence.look);
+  verdict.set_planned_looks(evidence.planned_looks);
+  verdict.set_look_alpha(alpha);
   verdict.set_candidates_judged(evidence.candidates_judged);
   std::vector<v1::LossComparison> comparisons;
   for (const LossEvidence& loss : evidence.losses) {
-    comparisons.push_back(Compare(loss, evidence));
+    comparisons.push_back(Compare(loss, evidence, alpha));
     verdict.set_replicates(static_cast<int32_t>(loss.before.size()));
   }
   std::stable_sort(comparisons.begin(), comparisons.end(), [](const auto& a, const auto& b) {
@@ -207,8 +269,8 @@ v1::Verdict Decide(const Evidence& evidence) {
   for (v1::LossComparison& comparison : comparisons) {
     if (comparison.judged()) (comparison.candidate() ? candidate : family).push_back(&comparison);
   }
-  MarkWorse(candidate, evidence.alpha);
-  MarkWorse(family, evidence.alpha);
+  MarkWorse(candidate, alpha);
+  MarkWorse(family, alpha);
 
   const auto is_worse = [](const auto* one) { return one->outcome() == Outcome::WORSE; };
   verdict.set_candidate(CandidateOutcome(candidate));

@@ -17,6 +17,7 @@ inline constexpr int kReplicatesToDecide = 5;
 struct LossEvidence {
   std::string vertex;
   std::string loss;
+  std::string slice;  ///< Empty: all examples; else a slice that the system requires.
   std::string unit;
   bool candidate = false;        ///< Of the vertex that the update changes.
   bool judged = true;            ///< False for transforms: shown, never decisive.
@@ -28,11 +29,21 @@ struct LossEvidence {
 
 /// All that a verdict depends on.
 struct Evidence {
-  double alpha = 0.05;
+  double alpha = 0.05;  ///< Of all planned looks together.
+  /// Which look this is, of how many that were planned before the first: alpha is split between
+  /// them (Bonferroni), so that looking again costs no more false alarms than were accepted.
+  int look = 1, planned_looks = 1;
   int64_t examples = 0;       ///< Of the test split.
   int candidates_judged = 1;  ///< Updates that this test split has judged, this one included.
   std::vector<LossEvidence> losses;
 };
+
+/// Mean of the replicates' losses; at least one.
+double MeanLoss(const std::vector<LossSample>& replicates);
+
+/// How much the loss may grow and still count as no worse: as the system says, else 1 where the
+/// unit is percent, else 1 % of the mean before.
+double EffectiveMargin(const LossEvidence& loss);
 
 /// Decides, by the rules of ARCHITECTURE.md, section "The verdict".
 /// @param evidence  Equally many replicates, at least one, of every loss.

@@ -287,6 +287,11 @@ absl::StatusOr<v1::Update> Engine::ProposeUpdate(const v1::ProposeUpdateRequest&
   update.update.set_system_revision(system.revision);
   update.update.set_baseline_release(release.name());
   update.update.set_replicates(replicates);
+  BACKFIRE_ASSIGN_OR_RETURN(const std::vector<v1::Sensitivity> sensitivities,
+                            BuildSensitivities(contents_, graph, update));
+  for (const v1::Sensitivity& sensitivity : sensitivities) {
+    *update.update.add_sensitivities() = sensitivity;
+  }
   BACKFIRE_RETURN_IF_ERROR(Commit({update}, {}, nullptr));
   return Show(update);
 }

@@ -74,24 +74,77 @@ absl::StatusOr<std::vector<v1::Parent>> LineageAsOf(const store::Contents& conte
   return lineage;
 }
 
-const v1::LossEstimate* FindLoss(const v1::Evaluation& evaluation, const std::string& name) {
+const v1::LossEstimate* FindLoss(const v1::Evaluation& evaluation, const std::string& name,
+                                 const std::string& slice) {
   for (const v1::LossEstimate& loss : evaluation.losses()) {
-    if (loss.loss() == name && loss.slice().empty()) return &loss;
+    if (loss.loss() == name && loss.slice() == slice) return &loss;
   }
   return nullptr;
 }
 
 absl::StatusOr<verdict::LossSample> Sample(const v1::Evaluation& evaluation,
-                                           const std::string& name, const std::string& vertex) {
-  const v1::LossEstimate* loss = FindLoss(evaluation, name);
+                                           const verdict::LossEvidence& evidence) {
+  const v1::LossEstimate* loss = FindLoss(evaluation, evidence.loss, evidence.slice);
   if (loss == nullptr) {
-    return absl::InternalError(
-        absl::StrCat("the evaluation of vertex ", vertex, " has no loss ", name));
+    return absl::InternalError(absl::StrCat("the evaluation of vertex ", evidence.vertex,
+                                            " has no loss ", evidence.loss, " on slice \"",
+                                            evidence.slice, "\""));
   }
   verdict::LossSample sample;
   sample.value = loss->value();
   sample.resampled.assign(loss->resampled().begin(), loss->resampled().end());
   return sample;
+}
+
+// What is judged of the changed vertex and its descendants, with the baseline's losses.
+absl::StatusOr<verdict::Evidence> BaselineEvidence(const store::Contents& contents,
+                                                   const graph::SystemGraph& graph,
+                                                   const store::UpdateRecord& update,
+                                                   int replicates) {
+  const store::SystemRecord& system = contents.systems.at(update.update.system_revision());
+  BACKFIRE_ASSIGN_OR_RETURN(const int64_t baseline, BaselineOf(contents, update));
+  verdict::Evidence evidence;
+  evidence.alpha = graph.system().alpha();
+  std::vector<std::string> vertices = graph.Descendants(update.update.vertex());
+  vertices.insert(vertices.begin(), update.update.vertex());
+  for (const std::string& vertex : vertices) {
+    const v1::Model& model = system.models.at(vertex);
+    const v1::Vertex& settings = graph.node(vertex).vertex;
+    std::vector<v1::Evaluation> evaluations;
+    for (int k = 0; k < replicates; ++k) {
+      BACKFIRE_ASSIGN_OR_RETURN(evaluations.emplace_back(),
+                                EvaluationAsOf(contents, baseline, vertex, k));
+    }
+    evidence.examples = evaluations[0].example_count();
+    std::set<std::string> missing(settings.required_slices().begin(),
+                                  settings.required_slices().end());
+    std::vector<std::string> slices(missing.begin(), missing.end());
+    slices.insert(slices.begin(), "");
+    for (const v1::JudgedLoss& judged : model.losses()) {
+      for (const std::string& slice : slices) {
+        if (!slice.empty() && FindLoss(evaluations[0], judged.name(), slice) == nullptr) continue;
+        missing.erase(slice);
+        verdict::LossEvidence& loss = evidence.losses.emplace_back();
+        loss.vertex = vertex;
+        loss.loss = judged.name();
+        loss.slice = slice;
+        loss.unit = judged.unit();
+        loss.candidate = vertex == update.update.vertex();
+        loss.judged = model.kind() != v1::Model::TRANSFORM;
+        const auto margin = settings.margins().find(judged.name());
+        if (margin != settings.margins().end()) loss.margin = margin->second;
+        for (const v1::Evaluation& evaluation : evaluations) {
+          BACKFIRE_ASSIGN_OR_RETURN(loss.before.emplace_back(), Sample(evaluation, loss));
+        }
+      }
+    }
+    if (!missing.empty()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("vertex ", vertex, ": none of its judged losses has the required slice ",
+                       *missing.begin()));
+    }
+  }
+  return evidence;
 }
 
 }  // namespace
@@ -174,57 +227,58 @@ absl::StatusOr<JobRequest> BuildJobRequest(const store::Contents& contents,
 absl::StatusOr<verdict::Evidence> BuildEvidence(const store::Contents& contents,
                                                 const graph::SystemGraph& graph,
                                                 const store::UpdateRecord& update) {
-  const store::SystemRecord& system = contents.systems.at(update.update.system_revision());
+  const int replicates = update.update.replicates();
   BACKFIRE_ASSIGN_OR_RETURN(const int64_t baseline, BaselineOf(contents, update));
-  verdict::Evidence evidence;
-  evidence.alpha = graph.system().alpha();
+  BACKFIRE_ASSIGN_OR_RETURN(verdict::Evidence evidence,
+                            BaselineEvidence(contents, graph, update, replicates));
   for (const auto& [number, other] : contents.updates) {
     const bool judged_here = number < update.number && other.update.has_verdict() &&
                              other.update.system_revision() == update.update.system_revision();
     if (judged_here) ++evidence.candidates_judged;
   }
-  std::vector<std::string> vertices = graph.Descendants(update.update.vertex());
-  vertices.insert(vertices.begin(), update.update.vertex());
-  for (const std::string& vertex : vertices) {
-    const v1::Model& model = system.models.at(vertex);
-    const auto& margins = graph.node(vertex).vertex.margins();
-    for (const v1::JudgedLoss& judged : model.losses()) {
-      verdict::LossEvidence& loss = evidence.losses.emplace_back();
-      loss.vertex = vertex;
-      loss.loss = judged.name();
-      loss.unit = judged.unit();
-      loss.candidate = vertex == update.update.vertex();
-      loss.judged = model.kind() != v1::Model::TRANSFORM;
-      if (const auto margin = margins.find(judged.name()); margin != margins.end()) {
-        loss.margin = margin->second;
+  for (verdict::LossEvidence& loss : evidence.losses) {
+    for (int k = 0; k < replicates; ++k) {
+      BACKFIRE_ASSIGN_OR_RETURN(const v1::Evaluation before,
+                                EvaluationAsOf(contents, baseline, loss.vertex, k));
+      BACKFIRE_ASSIGN_OR_RETURN(const v1::Evaluation after,
+                                EvaluationAsOf(contents, update.number, loss.vertex, k));
+      if (before.dataset_digest() != after.dataset_digest() ||
+          before.example_count() != after.example_count()) {
+        return absl::FailedPreconditionError(absl::StrCat(
+            "vertex ", loss.vertex, " was evaluated on dataset ", before.dataset_digest(),
+            " before and on ", after.dataset_digest(), " after: losses can't be compared"));
       }
-      for (int k = 0; k < update.update.replicates(); ++k) {
-        BACKFIRE_ASSIGN_OR_RETURN(const v1::Evaluation before,
-                                  EvaluationAsOf(contents, baseline, vertex, k));
-        BACKFIRE_ASSIGN_OR_RETURN(const v1::Evaluation after,
-                                  EvaluationAsOf(contents, update.number, vertex, k));
-        if (before.dataset_digest() != after.dataset_digest() ||
-            before.example_count() != after.example_count()) {
-          return absl::FailedPreconditionError(absl::StrCat(
-              "vertex ", vertex, " was evaluated on dataset ", before.dataset_digest(),
-              " before and on ", after.dataset_digest(), " after: losses can't be compared"));
-        }
-        evidence.examples = after.example_count();
-        BACKFIRE_ASSIGN_OR_RETURN(verdict::LossSample sample,
-                                  Sample(before, judged.name(), vertex));
-        loss.before.push_back(std::move(sample));
-        BACKFIRE_ASSIGN_OR_RETURN(sample, Sample(after, judged.name(), vertex));
-        loss.after.push_back(std::move(sample));
-        const std::string swapped_id = StepId(v1::Step::EVALUATE_SWAPPED, vertex, k);
-        for (const store::StepRecord& record : update.steps) {
-          if (record.step.id() != swapped_id) continue;
-          const v1::LossEstimate* swapped = FindLoss(record.evaluation, judged.name());
-          if (swapped != nullptr) loss.swapped.push_back(swapped->value());
-        }
+      BACKFIRE_ASSIGN_OR_RETURN(loss.after.emplace_back(), Sample(after, loss));
+      const std::string swapped_id = StepId(v1::Step::EVALUATE_SWAPPED, loss.vertex, k);
+      for (const store::StepRecord& record : update.steps) {
+        if (record.step.id() != swapped_id) continue;
+        const v1::LossEstimate* swapped = FindLoss(record.evaluation, loss.loss, loss.slice);
+        if (swapped != nullptr) loss.swapped.push_back(swapped->value());
       }
     }
   }
   return evidence;
+}
+
+absl::StatusOr<std::vector<v1::Sensitivity>> BuildSensitivities(const store::Contents& contents,
+                                                                const graph::SystemGraph& graph,
+                                                                const store::UpdateRecord& update) {
+  BACKFIRE_ASSIGN_OR_RETURN(const int64_t baseline, BaselineOf(contents, update));
+  // All of the baseline's replicates tell of its noise, however many the update has.
+  BACKFIRE_ASSIGN_OR_RETURN(
+      const verdict::Evidence evidence,
+      BaselineEvidence(contents, graph, update, contents.updates.at(baseline).update.replicates()));
+  const auto family =
+      std::count_if(evidence.losses.begin(), evidence.losses.end(),
+                    [](const auto& loss) { return loss.judged && !loss.candidate; });
+  std::vector<v1::Sensitivity> sensitivities;
+  for (const verdict::LossEvidence& loss : evidence.losses) {
+    if (!loss.judged) continue;
+    sensitivities.push_back(verdict::EstimateSensitivity(
+        loss, update.update.replicates(), evidence.examples, evidence.alpha,
+        loss.candidate ? 1 : static_cast<int>(family)));
+  }
+  return sensitivities;
 }
 
 }  // namespace backfire::workflow

@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "orchestrator/store/store.h"
+#include "orchestrator/verdict/sensitivity.h"
 #include "orchestrator/verdict/verdict.h"
 #include "orchestrator/workflow/job_client.h"
 #include "services/graph/system_graph.h"
@@ -34,5 +36,11 @@ absl::StatusOr<JobRequest> BuildJobRequest(const store::Contents& contents,
 absl::StatusOr<verdict::Evidence> BuildEvidence(const store::Contents& contents,
                                                 const graph::SystemGraph& graph,
                                                 const store::UpdateRecord& update);
+
+/// What an update can and can't show of each judged loss, by the noise of its baseline alone.
+/// FAILED_PRECONDITION: the system requires a slice that no loss of that vertex has.
+absl::StatusOr<std::vector<v1::Sensitivity>> BuildSensitivities(const store::Contents& contents,
+                                                                const graph::SystemGraph& graph,
+                                                                const store::UpdateRecord& update);
 
 }  // namespace backfire::workflow

@@ -25,6 +25,7 @@ v1::System Experiment(v1::System system) {
     vertex.clear_endpoint();
     vertex.clear_process();
     vertex.clear_margins();
+    vertex.clear_required_slices();
   }
   std::sort(system.mutable_vertices()->begin(), system.mutable_vertices()->end(),
             [](const auto& a, const auto& b) { return a.name() < b.name(); });

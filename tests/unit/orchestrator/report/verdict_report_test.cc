@@ -110,7 +110,24 @@ TEST(VerdictTextTest, ShowsTheDifferenceOfEachReplicate) {
   for (const double difference : {4.0, 5.5, 6.0}) {
     verdict.mutable_comparisons(1)->add_differences(difference);
   }
-  EXPECT_THAT(VerdictText(verdict), HasSubstr("  car ap_3d: +4.000 +5.500 +6.000\n"));
+  const std::string text = VerdictText(verdict);
+  EXPECT_THAT(text,
+              HasSubstr("  vertex      loss                    #0      #1      #2\n"));
+  EXPECT_THAT(text, HasSubstr("  car         ap_3d (percent)     +4.000  +5.500  +6.000\n"));
+}
+
+TEST(VerdictTextTest, SaysWhatIsSpentOnPlannedLooksAndWhichSliceIsMeant) {
+  Verdict verdict = SelfDefeating();
+  EXPECT_THAT(VerdictText(verdict), Not(HasSubstr("Look ")));
+  verdict.set_look(1);
+  verdict.set_planned_looks(2);
+  verdict.set_look_alpha(0.025);
+  verdict.mutable_comparisons(1)->set_slice("depth_0_20_m");
+  const std::string text = VerdictText(verdict);
+  EXPECT_THAT(text,
+              HasSubstr("Look 1 of 2 that were planned; this one spends 0.02500 of alpha 0.05"));
+  EXPECT_THAT(text, HasSubstr("97.5 % interval"));
+  EXPECT_THAT(text, HasSubstr("ap_3d [depth_0_20_m] (percent)"));
 }
 
 TEST(VerdictHeadlineTest, ListsHarmOfACandidateThatIsNoImprovement) {

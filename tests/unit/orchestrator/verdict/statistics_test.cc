@@ -103,10 +103,27 @@ TEST(EstimateDifferenceTest, WithoutResamplesThereIsNoStandardError) {
   EXPECT_THAT(difference.example_error, IsNan());
 }
 
+TEST(EstimateDifferenceTest, OneExampleSaysNothingOfOthers) {
+  // Its resamples are all itself, and would say that nothing varies.
+  const auto after = Constant(5, 1, 10);
+  EXPECT_THAT(EstimateDifference(Constant(5, 0, 10), after, /*examples=*/1).standard_error,
+              IsNan());
+  EXPECT_EQ(EstimateDifference(Constant(5, 0, 10), after, /*examples=*/2).standard_error, 0);
+}
+
+TEST(EstimateDifferenceTest, TellsIdenticalLossesFromEqualDifferences) {
+  EXPECT_TRUE(EstimateDifference(Constant(5, 1, 10), Constant(5, 1, 10), 50).identical);
+  EXPECT_FALSE(EstimateDifference(Constant(5, 1, 10), Constant(5, 2, 10), 50).identical);
+  auto resampled = Constant(5, 1, 10);
+  resampled[4].resampled[9] = 2;
+  EXPECT_FALSE(EstimateDifference(Constant(5, 1, 10), resampled, 50).identical);
+}
+
 TEST(EstimateDifferenceTest, ResamplesThatLeaveALossUndefinedSayNothing) {
   const auto before = Constant(2, 0, 4);
   const std::vector<LossSample> after = {{1, {0, 2, kNan, 1}}, {1, {0, 2, 1, 1}}};
   EXPECT_DOUBLE_EQ(EstimateDifference(before, after, 50).example_error, 1);
+  EXPECT_EQ(EstimateDifference(before, after, 50).undefined_resamples, 1);
   const std::vector<LossSample> mostly = {{1, {0, kNan, kNan, kNan}}, {1, {0, 2, 1, 1}}};
   EXPECT_THAT(EstimateDifference(before, mostly, 50).standard_error, IsNan());
 }

@@ -209,7 +209,7 @@ TEST(VerdictTest, TransformsAreShownAndDecideNothing) {
 }
 
 TEST(VerdictTest, AFamilyNeedsMoreEvidence) {
-  // Some 0.03 by itself: t = 2.6 of 4 degrees of freedom; ten of them must not alarm together.
+  // p = 0.024 by itself: t = 2.83 of 4 degrees of freedom; ten of them must not alarm together.
   const std::vector<double> slight = {0.0, 0.1, 0.2, 0.3, 0.4};
   const v1::Verdict alone = DecideOn({Candidate(Around(-1)), Descendant(slight, 1e-6)});
   EXPECT_TRUE(alone.harmed());
@@ -236,8 +236,75 @@ TEST(VerdictTest, UndefinedLossesResolveNothing) {
   undefined.after[2].value = kNan;
   const v1::Verdict verdict = DecideOn({Candidate(Around(-1)), undefined});
   EXPECT_EQ(verdict.outcome(), v1::Verdict::INCONCLUSIVE);
-  EXPECT_EQ(verdict.comparisons(1).note(), "undefined on this test split");
+  EXPECT_EQ(verdict.comparisons(1).note(), "undefined on this test split after the update");
   EXPECT_THAT(verdict.comparisons(1).interval_low(), IsNan());
+}
+
+TEST(VerdictTest, InfiniteLossesResolveNothingAndSaySo) {
+  LossEvidence diverged = Descendant(Around(0));
+  for (LossSample& sample : diverged.after) sample.value = std::numeric_limits<double>::infinity();
+  v1::Verdict verdict = DecideOn({Candidate(Around(-1)), diverged});
+  EXPECT_EQ(verdict.outcome(), v1::Verdict::INCONCLUSIVE);
+  EXPECT_EQ(verdict.comparisons(1).note(), "infinite after the update");
+  EXPECT_TRUE(verdict.definition_2_1());  // As numbers, it is worse.
+  diverged.before = diverged.after;       // The difference of the two is no number.
+  verdict = DecideOn({Candidate(Around(-1)), diverged});
+  EXPECT_EQ(verdict.outcome(), v1::Verdict::INCONCLUSIVE);
+  EXPECT_EQ(verdict.comparisons(1).note(), "infinite before the update; infinite after the update");
+}
+
+TEST(VerdictTest, OneTestExampleDecidesNothing) {
+  Evidence evidence;
+  evidence.examples = 1;
+  evidence.losses = {Candidate(Around(-1), 0), Descendant(Around(1), 0)};
+  const v1::Verdict verdict = Decide(evidence);
+  EXPECT_EQ(verdict.outcome(), v1::Verdict::INCONCLUSIVE);
+  EXPECT_THAT(verdict.comparisons(1).note(), HasSubstr("one test example"));
+}
+
+TEST(VerdictTest, LossesThatNeverMovedAreSafeAndSaySo) {
+  const std::vector<double> none(5, 0.0);
+  LossEvidence saturated = Descendant(none, /*example_error=*/0);
+  const v1::Verdict verdict = DecideOn({Candidate(Around(-1)), saturated});
+  EXPECT_EQ(verdict.outcome(), v1::Verdict::SAFE);
+  EXPECT_THAT(verdict.comparisons(1).note(), HasSubstr("identical before and after"));
+}
+
+TEST(VerdictTest, ADefaultMarginOfZeroSaysSo) {
+  LossEvidence perfect = Descendant(Around(0));
+  perfect.margin.reset();
+  for (LossSample& sample : perfect.before) sample.value = 0;
+  const v1::Verdict verdict = DecideOn({Candidate(Around(-1)), perfect});
+  EXPECT_THAT(verdict.comparisons(1).note(), HasSubstr("its margin is 1 % of 0"));
+}
+
+TEST(VerdictTest, PlannedLooksShareAlpha) {
+  // p = 0.0237 by itself (SciPy): enough for one look of two, not for one of three.
+  Evidence evidence;
+  evidence.examples = 200;
+  evidence.losses = {Candidate(Around(-1)), Descendant({0.0, 0.1, 0.2, 0.3, 0.4}, 1e-6)};
+  evidence.losses[1].margin = 0.3;
+  EXPECT_TRUE(Decide(evidence).harmed());
+  evidence.planned_looks = 2;
+  EXPECT_TRUE(Decide(evidence).harmed());
+  evidence.planned_looks = 3;
+  const v1::Verdict verdict = Decide(evidence);
+  EXPECT_FALSE(verdict.harmed());
+  EXPECT_EQ(verdict.outcome(), v1::Verdict::INCONCLUSIVE);
+  EXPECT_EQ(verdict.look(), 1);
+  EXPECT_EQ(verdict.planned_looks(), 3);
+  EXPECT_DOUBLE_EQ(verdict.alpha(), 0.05);
+  EXPECT_DOUBLE_EQ(verdict.look_alpha(), 0.05 / 3);
+  EXPECT_THAT(verdict.summary(), HasSubstr("The next of 3 planned looks"));
+}
+
+TEST(VerdictTest, ARequiredSliceIsJudgedLikeALoss) {
+  LossEvidence near = Descendant(Around(1));
+  near.slice = "depth_0_20_m";
+  const v1::Verdict verdict = DecideOn({Candidate(Around(-1)), Descendant(Around(-1)), near});
+  EXPECT_EQ(verdict.outcome(), v1::Verdict::SELF_DEFEATING);
+  EXPECT_EQ(verdict.comparisons(1).slice(), "depth_0_20_m");
+  EXPECT_THAT(verdict.summary(), HasSubstr("second mae (depth_0_20_m)"));
 }
 
 TEST(VerdictTest, WithoutResamplesNothingIsDecided) {

@@ -1,0 +1,32 @@
+#include "orchestrator/report/sensitivity_report.h"
+
+#include "absl/strings/str_cat.h"
+#include "orchestrator/report/numbers.h"
+#include "orchestrator/report/text_table.h"
+
+namespace backfire::report {
+
+std::string SensitivityText(const v1::Update& update) {
+  if (update.sensitivities().empty()) return "";
+  using Align = TextTable::Align;
+  TextTable table({{"vertex"},
+                   {"loss"},
+                   {"before", Align::kRight},
+                   {"harm found from", Align::kRight},
+                   {"margin", Align::kRight},
+                   {"margin needed", Align::kRight},
+                   {"note"}});
+  for (const v1::Sensitivity& one : update.sensitivities()) {
+    std::string loss = one.loss();
+    if (!one.slice().empty()) absl::StrAppend(&loss, " [", one.slice(), "]");
+    if (!one.unit().empty()) absl::StrAppend(&loss, " (", one.unit(), ")");
+    table.AddRow({absl::StrCat(one.vertex(), one.candidate() ? " *" : ""), loss,
+                  FormatNumber(one.before()), FormatSigned(one.detectable_harm()),
+                  FormatNumber(one.margin()), FormatNumber(one.margin_needed()), one.note()});
+  }
+  return absl::StrCat(
+      "What ", update.replicates(), update.replicates() == 1 ? " replicate" : " replicates",
+      " can show on this test split, by the baseline's noise, 4 times in 5:\n", table.ToString(2));
+}
+
+}  // namespace backfire::report
