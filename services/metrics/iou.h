@@ -8,7 +8,7 @@ namespace backfire::metrics {
 double Iou2d(const Box2d& a, const Box2d& b);
 
 /// Intersection over union of the boxes' footprints (length x width, rotated) on the ground plane:
-/// bird's-eye view. Exact, by convex polygon clipping.
+/// bird's-eye view. Exact but for rounding, see footprint.h.
 double IouBirdsEye(const Box3d& a, const Box3d& b);
 
 /// Footprint intersection times common height over the union of volumes: KITTI's 3D overlap.

@@ -7,6 +7,7 @@
 
 #include "services/base/digest.h"
 #include "services/base/file.h"
+#include "services/base/parallel.h"
 #include "services/base/random.h"
 #include "services/base/status.h"
 #include "tests/support/temporary_directory.h"
@@ -109,6 +110,15 @@ TEST(StatusTest, MacrosReturnTheFirstError) {
   EXPECT_TRUE(absl::IsInvalidArgument(Quarter(6).status()));
   EXPECT_EQ(Annotate(absl::NotFoundError("b"), "a"), absl::NotFoundError("a: b"));
   EXPECT_TRUE(Annotate(absl::OkStatus(), "a").ok());
+}
+
+TEST(ParallelForTest, CallsForEachOnceWhateverTheThreads) {
+  for (const int threads : {0, 1, 2, 9}) {
+    std::vector<int> calls(1000, 0);
+    ParallelFor(1000, threads, [&calls](int64_t i) { ++calls[i]; });
+    EXPECT_EQ(calls, std::vector<int>(1000, 1));
+    ParallelFor(0, threads, [](int64_t) { FAIL(); });
+  }
 }
 
 }  // namespace
