@@ -1,0 +1,7 @@
+#include "tests/parity/networks.h"
+
+namespace backfire::parity {
+
+std::vector<NetworkParity> AllNetworks() { return {}; }
+
+}  // namespace backfire::parity
