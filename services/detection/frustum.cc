@@ -6,6 +6,10 @@
 namespace backfire::detection {
 namespace {
 
+constexpr float kNearestM = 0.1f;
+constexpr double kCentreDepthM = 20;
+constexpr double kHeldM = 15;
+
 // Turns (x, z) so that what was at `angle` from straight ahead is straight ahead.
 void Turn(double angle, double& x, double& z) {
   const double c = std::cos(angle), s = std::sin(angle);
@@ -16,50 +20,66 @@ void Turn(double angle, double& x, double& z) {
 
 }  // namespace
 
-Frustum ExtractFrustum(const PointCloudView& points, const datasets::StereoCalibration& calibration,
-                       const metrics::Box2d& box, int64_t sample_count, int64_t min_points,
-                       Random& random) {
+std::vector<ProjectedPoint> Project(const PointCloudView& points,
+                                    const datasets::StereoCalibration& calibration) {
   const double f_x = calibration.left[0], f_y = calibration.left[5];
   const double offset_x = calibration.left_offset_x_m(), offset_y = calibration.left_offset_y_m();
-  std::vector<int64_t> inside;
+  std::vector<ProjectedPoint> projected;
+  projected.reserve(static_cast<size_t>(points.count));
   for (int64_t i = 0; i < points.count; ++i) {
     const float* p = points.point(i);
-    if (!(p[2] > 0.1f)) continue;
+    if (!(p[2] > kNearestM)) continue;
     const double u = (p[0] - offset_x) * f_x / p[2] + calibration.centre_x_px();
     const double v = (p[1] - offset_y) * f_y / p[2] + calibration.centre_y_px();
-    if (u >= box.left && u <= box.right && v >= box.top && v <= box.bottom) inside.push_back(i);
+    projected.push_back({p[0], p[1], p[2], points.columns > 3 ? p[3] : 1, static_cast<float>(u),
+                         static_cast<float>(v)});
+  }
+  return projected;
+}
+
+double FrustumAngle(const metrics::Box2d& box, const datasets::StereoCalibration& calibration) {
+  const double u = (box.left + box.right) / 2;
+  const double x = (u - calibration.centre_x_px()) * kCentreDepthM / calibration.focal_length_px() +
+                   calibration.left_offset_x_m();
+  return std::atan2(x, kCentreDepthM);
+}
+
+Frustum CutFrustum(const std::vector<ProjectedPoint>& points, const metrics::Box2d& box,
+                   double angle, const FrustumOptions& options, Random& random) {
+  std::vector<const ProjectedPoint*> inside;
+  for (const ProjectedPoint& p : points) {
+    if (p.u >= box.left && p.u <= box.right && p.v >= box.top && p.v <= box.bottom) {
+      inside.push_back(&p);
+    }
   }
   Frustum frustum;
-  if (static_cast<int64_t>(inside.size()) < std::max<int64_t>(min_points, 1)) return frustum;
-  frustum.angle = std::atan2((box.left + box.right) / 2 - calibration.centre_x_px(), f_x);
-
-  // A partial Fisher-Yates shuffle: without replacement while there are enough.
+  frustum.angle = angle;
+  if (inside.empty()) return frustum;
   const auto available = static_cast<int64_t>(inside.size());
-  std::vector<int64_t> chosen;
-  for (int64_t i = 0; i < sample_count; ++i) {
+  std::vector<double> depths;
+  frustum.points.reserve(static_cast<size_t>(4 * options.points));
+  for (int64_t i = 0; i < options.points; ++i) {
+    // A partial Fisher-Yates shuffle.
     if (i < available) {
       std::swap(inside[static_cast<size_t>(i)],
                 inside[static_cast<size_t>(i + random.Below(available - i))]);
-      chosen.push_back(inside[static_cast<size_t>(i)]);
-    } else {
-      chosen.push_back(inside[static_cast<size_t>(random.Below(available))]);
     }
-  }
-  std::vector<double> depths;
-  for (const int64_t i : chosen) {
-    const float* p = points.point(i);
-    double x = p[0], z = p[2];
-    Turn(frustum.angle, x, z);
+    const ProjectedPoint& p =
+        *inside[static_cast<size_t>(i < available ? i : random.Below(available))];
+    double x = p.x, z = p.z;
+    Turn(angle, x, z);
     depths.push_back(z);
-    frustum.points.push_back(static_cast<float>(x));
-    frustum.points.push_back(p[1]);
-    frustum.points.push_back(static_cast<float>(z));
+    frustum.points.insert(frustum.points.end(),
+                          {static_cast<float>(x), p.y, static_cast<float>(z), p.intensity});
   }
-  std::nth_element(depths.begin(), depths.begin() + static_cast<std::ptrdiff_t>(depths.size() / 2),
-                   depths.end());
-  frustum.depth_m = depths[depths.size() / 2];
-  for (size_t i = 2; i < frustum.points.size(); i += 3) {
-    frustum.points[i] -= static_cast<float>(frustum.depth_m);
+  if (!options.relative_depth) return frustum;
+  const auto middle = depths.begin() + static_cast<std::ptrdiff_t>(depths.size() / 2);
+  std::nth_element(depths.begin(), middle, depths.end());
+  frustum.depth_m = *middle;
+  for (size_t i = 0; i < frustum.points.size(); i += 4) {
+    const double z = frustum.points[i + 2] - frustum.depth_m;
+    frustum.points[i + 2] = static_cast<float>(std::clamp(z, -kHeldM, kHeldM));
+    frustum.points[i + 3] = static_cast<float>(frustum.depth_m / kCentreDepthM);
   }
   return frustum;
 }
@@ -103,10 +123,17 @@ bool Inside(const FrustumBox& box, const float* point) {
 }
 
 void Mirror(Frustum& frustum, FrustumBox& box) {
-  for (size_t i = 0; i < frustum.points.size(); i += 3) frustum.points[i] = -frustum.points[i];
+  for (size_t i = 0; i < frustum.points.size(); i += 4) frustum.points[i] = -frustum.points[i];
   frustum.angle = -frustum.angle;
   box.x = -box.x;
   box.heading = M_PI - box.heading;
+}
+
+void ShiftDepth(double shift_m, Frustum& frustum, FrustumBox& box) {
+  for (size_t i = 2; i < frustum.points.size(); i += 4) {
+    frustum.points[i] += static_cast<float>(shift_m);
+  }
+  box.z += shift_m;
 }
 
 }  // namespace backfire::detection

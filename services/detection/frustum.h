@@ -10,24 +10,45 @@
 
 namespace backfire::detection {
 
-/// Points of a cloud that project into a 2D box, turned about the vertical so that the box's centre
-/// lies straight ahead: what a network sees does not depend on where in the image an object is.
-struct Frustum {
-  double angle = 0;           ///< Radians about y that the box's centre was off straight ahead.
-  double depth_m = 0;         ///< Median depth of the points; z below is relative to it.
-  std::vector<float> points;  ///< [count, 3], metres: right, down, forward, after the turn.
-  int64_t size() const { return static_cast<int64_t>(points.size()) / 3; }
+/// A point of a cloud with the pixel of the left image that it projects to.
+struct ProjectedPoint {
+  float x = 0, y = 0, z = 0, intensity = 1;  ///< Metres, rectified camera-0 frame; [0, 1].
+  float u = 0, v = 0;                        ///< Pixels.
 };
 
-/// @param points  Rectified camera-0 frame; finite.
-/// @return  A frustum with exactly `sample_count` points, drawn with replacement where there are
-///   fewer; an empty one where fewer than `min_points` project into the box.
-Frustum ExtractFrustum(const PointCloudView& points, const datasets::StereoCalibration& calibration,
-                       const metrics::Box2d& box, int64_t sample_count, int64_t min_points,
-                       Random& random);
+/// The points before the camera. Clouds without intensity get 1, as pseudo-LiDAR's authors have it.
+std::vector<ProjectedPoint> Project(const PointCloudView& points,
+                                    const datasets::StereoCalibration& calibration);
 
-/// A 3D box as a frustum's network sees it: geometric centre (not bottom), relative to the median
-/// depth, turned.
+/// How points are given to the network.
+struct FrustumOptions {
+  int64_t points = 1024;  ///< Of each frustum; drawn again where a frustum has fewer.
+  /// False: as published, z in the camera's frame, and the fourth channel is the intensity. True: z
+  /// is relative to the frustum's median depth and held to 15 m, and the fourth channel is that
+  /// depth over 20 m. It spares a network that sees few examples from learning what depth is.
+  bool relative_depth = false;
+};
+
+/// Points that project into a 2D box, turned about the vertical so that the box's centre lies
+/// straight ahead: what a network sees does not depend on where in the image an object is.
+struct Frustum {
+  double angle = 0;           ///< Radians about y that the box's centre was off straight ahead.
+  double depth_m = 0;         ///< What z is relative to.
+  std::vector<float> points;  ///< [count, 4], metres: right, down, forward; the fourth channel.
+  int64_t size() const { return static_cast<int64_t>(points.size()) / 4; }
+  const float* point(int64_t i) const { return points.data() + 4 * i; }
+};
+
+/// Direction of a 2D box's centre, radians to the right of straight ahead: of the point 20 m deep
+/// that projects there, as published.
+double FrustumAngle(const metrics::Box2d& box, const datasets::StereoCalibration& calibration);
+
+/// Cuts the frustum of a box: `options.points` points, drawn without replacement while there are
+/// enough, then again and again; none where none projects into the box.
+Frustum CutFrustum(const std::vector<ProjectedPoint>& points, const metrics::Box2d& box,
+                   double angle, const FrustumOptions& options, Random& random);
+
+/// A 3D box as a frustum's network sees it: geometric centre (not bottom), turned.
 struct FrustumBox {
   double x = 0, y = 0, z = 0;
   double height = 0, width = 0, length = 0;
@@ -41,5 +62,8 @@ bool Inside(const FrustumBox& box, const float* point);
 
 /// Mirrors left and right.
 void Mirror(Frustum& frustum, FrustumBox& box);
+
+/// Moves points and box forward or back.
+void ShiftDepth(double shift_m, Frustum& frustum, FrustumBox& box);
 
 }  // namespace backfire::detection

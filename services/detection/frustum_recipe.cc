@@ -5,72 +5,65 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "services/base/mutex.h"
-#include "services/base/random.h"
 #include "services/base/status.h"
-#include "services/datasets/stereo_dataset.h"
 #include "services/detection/detections_tensor.h"
 #include "services/detection/detector_inputs.h"
 #include "services/detection/detector_recipe.h"
-#include "services/detection/frustum.h"
+#include "services/detection/frustum_examples.h"
+#include "services/detection/frustum_parameters.h"
 #include "services/detection/frustum_pointnet.h"
 #include "services/learning/device.h"
 #include "services/learning/training_loop.h"
 #include "services/learning/weights.h"
-#include "services/metrics/iou.h"
-#include "services/runtime/recipe.h"
 
 namespace backfire::detection {
 namespace {
 
-using runtime::Split;
-using runtime::Tensor;
 using runtime::TensorMap;
+using torch::Tensor;
 
-// Proposals that overlap a label by more than this are of that object.
-constexpr double kProposalIou = 0.5;
-
-struct Parameters {
-  learning::TrainingSchedule schedule;
-  int64_t batch = 16;
-  int64_t points = 256;
-  int64_t min_points = 8;
-  double min_score = 0.1;
-  double box_jitter = 0.1;
-  int64_t threads = 1;
+// What is the same for every object of a type.
+struct FrustumClass {
+  std::string type;
+  int proposal_class = 0;
+  int64_t one_hot = 0;
+  int64_t size_cluster = 0;
 };
 
-absl::StatusOr<Parameters> ReadParameters(const v1::Recipe& recipe) {
-  runtime::ParameterReader reader(recipe);
-  Parameters p;
-  p.schedule.steps = reader.Integer("steps", 1, 10'000'000);
-  p.schedule.learning_rate = reader.Number("learning_rate", 1e-7, 1);
-  p.schedule.warmup_steps = 20;
-  p.schedule.gradient_norm = 50;
-  p.batch = reader.Integer("batch", 2, 1024);
-  p.points = reader.Integer("points", 8, 16384);
-  p.min_points = reader.Integer("min_points", 1, 1024);
-  p.min_score = reader.Number("min_score", 0, 1);
-  p.box_jitter = reader.Number("box_jitter", 0, 1);
-  p.threads = reader.Integer("threads", 1, 1024);
-  BACKFIRE_RETURN_IF_ERROR(reader.status());
-  return p;
+FrustumClass ClassOf(const DetectorConfig& config) {
+  FrustumClass result{config.type, config.proposal_class, 0, 0};
+  if (config.type == "Pedestrian") result.one_hot = 1;
+  if (config.type == "Cyclist") result.one_hot = 2;
+  for (int64_t i = 0; i < kSizeClusterCount; ++i) {
+    if (kSizeClusters[i].type == config.type) result.size_cluster = i;
+  }
+  return result;
 }
 
-FrustumPointNet MakeNetwork(const DetectorConfig& config, int64_t seed) {
+FrustumPointNet MakeNetwork(const FrustumParameters& p, int64_t seed) {
   // Initialisation draws from LibTorch's one global generator; jobs of one process take turns.
   static Mutex mutex;
   MutexLock lock(mutex);
   torch::manual_seed(static_cast<uint64_t>(seed));
-  return FrustumPointNet(config.mean_size);
+  FrustumPointNetOptions options;
+  options.width = p.width;
+  options.object_points = p.object_points;
+  options.dropout = p.dropout;
+  return FrustumPointNet(options);
+}
+
+Tensor OneHot(const FrustumClass& of, int64_t batch, torch::Device device) {
+  Tensor one_hot = torch::zeros({batch, kFrustumClasses});
+  one_hot.select(1, of.one_hot).fill_(1);
+  return one_hot.to(device);
 }
 
 class FrustumPredictor final : public runtime::Predictor {
  public:
-  FrustumPredictor(DetectorConfig config, Parameters parameters, FrustumPointNet network,
+  FrustumPredictor(FrustumClass of, const FrustumParameters& parameters, FrustumPointNet network,
                    torch::Device device)
-      : config_(std::move(config)),
+      : class_(std::move(of)),
         parameters_(parameters),
         network_(std::move(network)),
         device_(device) {}
@@ -78,17 +71,22 @@ class FrustumPredictor final : public runtime::Predictor {
   absl::StatusOr<TensorMap> Predict(const TensorMap& inputs,
                                     const std::function<bool()>& cancelled) const override {
     BACKFIRE_ASSIGN_OR_RETURN(const DetectorInputs read,
-                              ReadDetectorInputs(inputs, config_.proposal_class));
+                              ReadDetectorInputs(inputs, class_.proposal_class));
     std::vector<Frustum> frusta;
     std::vector<Proposal> kept;
     Random random(0, 0);  // The same cloud gives the same detections.
+    const std::vector<ProjectedPoint> points = Project(read.points, read.calibration);
     for (const Proposal& proposal : read.proposals) {
       if (proposal.score < parameters_.min_score) continue;
       if (cancelled()) return absl::CancelledError("cancelled while cutting frusta");
-      Frustum frustum = ExtractFrustum(read.points, read.calibration, proposal.box,
-                                       parameters_.points, parameters_.min_points, random);
-      if (frustum.size() == 0) continue;
-      frusta.push_back(std::move(frustum));
+      const metrics::Box2d& box = proposal.box;
+      int64_t held = 0;
+      for (const ProjectedPoint& p : points) {
+        held += p.u >= box.left && p.u <= box.right && p.v >= box.top && p.v <= box.bottom;
+      }
+      if (held < parameters_.min_points) continue;
+      frusta.push_back(CutFrustum(points, box, FrustumAngle(box, read.calibration),
+                                  parameters_.frustum, random));
       kept.push_back(proposal);
     }
     TensorMap outputs;
@@ -103,226 +101,172 @@ class FrustumPredictor final : public runtime::Predictor {
     if (frusta.empty()) return detections;
     learning::UseThreads(1);
     const torch::InferenceMode no_gradient;
-    std::vector<torch::Tensor> clouds;
-    std::vector<float> depths;
+    std::vector<Tensor> clouds;
     for (const Frustum& frustum : frusta) {
       clouds.push_back(
-          torch::from_blob(const_cast<float*>(frustum.points.data()), {frustum.size(), 3}));
-      depths.push_back(static_cast<float>(frustum.depth_m));
+          torch::from_blob(const_cast<float*>(frustum.points.data()), {frustum.size(), 4}));
     }
     // Inference changes nothing in an evaluated network: requests share it.
     auto& network = const_cast<FrustumPointNetImpl&>(*network_);
+    const auto count = static_cast<int64_t>(frusta.size());
     const FrustumPrediction prediction =
-        network.forward(torch::stack(clouds).to(device_), torch::tensor(depths).to(device_));
-    const torch::Tensor centre = prediction.centre.to(torch::kCPU).contiguous();
-    const torch::Tensor size = network.Size(prediction).to(torch::kCPU).contiguous();
-    const torch::Tensor heading = network.Heading(prediction).to(torch::kCPU).contiguous();
+        network.forward(torch::stack(clouds).to(device_), OneHot(class_, count, device_));
+    const std::vector<metrics::Box3d> boxes = Boxes(prediction, frusta);
+    const std::vector<double> scores = Scores(prediction);
     for (size_t i = 0; i < frusta.size(); ++i) {
-      const float* c = centre.data_ptr<float>() + 3 * i;
-      const float* s = size.data_ptr<float>() + 3 * i;
-      FrustumBox box{c[0], c[1], c[2], s[0], s[1], s[2], heading.data_ptr<float>()[i]};
-      metrics::Object& detection = detections.emplace_back();
-      detection.type = config_.type;
+      metrics::Object detection;
+      detection.type = class_.type;
       detection.box_2d = proposals[i].box;
-      detection.box_3d = FromFrustum(box, frusta[i]);
-      detection.score = proposals[i].score;
+      detection.box_3d = boxes[i];
+      const bool combined = parameters_.score == FrustumScore::kCombined;
+      const bool proposal_only = parameters_.score == FrustumScore::kProposal;
+      detection.score =
+          (combined || proposal_only ? proposals[i].score : 1) * (proposal_only ? 1 : scores[i]);
+      const metrics::Box3d& box = boxes[i];
+      const double sum = box.x + box.y + box.z + box.height + box.width + box.length +
+                         box.rotation_y + *detection.score;
+      // A network that diverged has nothing to say.
+      if (std::isfinite(sum)) detections.push_back(std::move(detection));
     }
-    std::stable_sort(detections.begin(), detections.end(),
-                     [](const auto& a, const auto& b) { return *a.score > *b.score; });
     return detections;
   }
 
-  const DetectorConfig config_;
-  const Parameters parameters_;
+  std::vector<metrics::Box3d> Boxes(const FrustumPrediction& prediction,
+                                    const std::vector<Frustum>& frusta) const {
+    const Tensor center = prediction.center.to(torch::kCPU).contiguous();
+    const Tensor bin = prediction.heading_scores.argmax(1).to(torch::kCPU);
+    const Tensor cluster = prediction.size_scores.argmax(1).to(torch::kCPU);
+    const Tensor heading = prediction.heading_residual.to(torch::kCPU).contiguous();
+    const Tensor size = prediction.size_residual.to(torch::kCPU).contiguous();
+    std::vector<metrics::Box3d> boxes;
+    for (int64_t i = 0; i < center.size(0); ++i) {
+      const float* c = center.data_ptr<float>() + 3 * i;
+      const int64_t b = bin.data_ptr<int64_t>()[i], k = cluster.data_ptr<int64_t>()[i];
+      const double half = M_PI / kHeadingBins;
+      const double angle =
+          half * (2 * static_cast<double>(b) + heading.data_ptr<float>()[i * kHeadingBins + b]);
+      const float* residual = size.data_ptr<float>() + 3 * (i * kSizeClusterCount + k);
+      // A box has a size, whatever the network says.
+      const auto scaled = [](double mean, double relative) {
+        return mean * std::max(1 + relative, 0.05);
+      };
+      const SizeCluster& mean = kSizeClusters[k];
+      const FrustumBox box{c[0],
+                           c[1],
+                           c[2],
+                           scaled(mean.height, residual[2]),
+                           scaled(mean.width, residual[1]),
+                           scaled(mean.length, residual[0]),
+                           angle};
+      boxes.push_back(FromFrustum(box, frusta[static_cast<size_t>(i)]));
+    }
+    return boxes;
+  }
+
+  // The network's own, in [0, 1].
+  std::vector<double> Scores(const FrustumPrediction& prediction) const {
+    const Tensor foreground = torch::softmax(prediction.logits, 2).select(2, 1);
+    const Tensor mask = prediction.mask.to(torch::kFloat32);
+    Tensor score;
+    if (parameters_.score == FrustumScore::kMask) {
+      score = std::get<0>((foreground * mask).max(1));
+    } else {
+      score = (foreground * mask).sum(1) / mask.sum(1).clamp_min(1);
+      for (const Tensor& logits : {prediction.heading_scores, prediction.size_scores}) {
+        score = score * std::get<0>(torch::softmax(logits, 1).max(1));
+      }
+    }
+    score = score.to(torch::kCPU).contiguous();
+    return {score.data_ptr<float>(), score.data_ptr<float>() + score.numel()};
+  }
+
+  const FrustumClass class_;
+  const FrustumParameters parameters_;
   const FrustumPointNet network_;
   const torch::Device device_;
 };
 
-// What a training learns from: every labelled object with the 2D boxes that it may be seen in.
-struct TrainingData {
-  struct Frame {
-    Tensor points;
-    datasets::StereoCalibration calibration;
-  };
-  struct Example {
-    size_t frame = 0;
-    metrics::Object label;
-    std::vector<metrics::Box2d> proposals;  // Of this object.
-  };
-  std::vector<Frame> frames;
-  std::vector<Example> examples;
-};
-
-absl::StatusOr<TrainingData> ReadTrainingData(const DetectorConfig& config, const Parameters& p,
-                                              const runtime::TrainingTask& task,
-                                              runtime::JobContext& job) {
-  const auto& dataset = static_cast<const datasets::StereoDataset&>(*task.dataset);
-  TrainingData data;
-  const int64_t count = dataset.size(Split::kTrain);
-  for (int64_t i = 0; i < count; ++i) {
-    if (job.cancelled()) return absl::CancelledError("cancelled while reading the dataset");
-    v1::Progress progress;
-    progress.set_stage("reading inputs");
-    progress.set_step(i);
-    progress.set_total_steps(count);
-    job.Report(progress);
-    BACKFIRE_ASSIGN_OR_RETURN(TensorMap inputs, task.train_inputs->Get(i));
-    BACKFIRE_ASSIGN_OR_RETURN(const Tensor* points, runtime::FindTensor(inputs, "points"));
-    BACKFIRE_ASSIGN_OR_RETURN(const Tensor* boxes_2d, runtime::FindTensor(inputs, "boxes_2d"));
-    BACKFIRE_ASSIGN_OR_RETURN(const auto calibration, dataset.Calibration(Split::kTrain, i));
-    BACKFIRE_ASSIGN_OR_RETURN(const auto labels, dataset.Labels(Split::kTrain, i));
-    data.frames.push_back({*points, calibration});
-    BACKFIRE_ASSIGN_OR_RETURN(const PointCloudView cloud, ViewPointCloud(*points));
-    BACKFIRE_ASSIGN_OR_RETURN(const std::vector<Proposal> proposals,
-                              ReadProposals(*boxes_2d, config.proposal_class));
-    for (const metrics::Object& label : labels) {
-      if (label.type != config.type) continue;
-      Random random(0, 0);
-      const Frustum frustum =
-          ExtractFrustum(cloud, calibration, label.box_2d, p.points, p.min_points, random);
-      if (frustum.size() == 0) continue;
-      TrainingData::Example& example = data.examples.emplace_back();
-      example.frame = data.frames.size() - 1;
-      example.label = label;
-      for (const Proposal& proposal : proposals) {
-        if (metrics::Iou2d(proposal.box, label.box_2d) > kProposalIou) {
-          example.proposals.push_back(proposal.box);
-        }
-      }
-    }
-  }
-  if (data.examples.empty()) {
-    return absl::FailedPreconditionError(absl::StrCat("the training split has no object of type ",
-                                                      config.type, " with ", p.min_points,
-                                                      " points of the cloud in its box"));
-  }
-  return data;
-}
-
-metrics::Box2d Jitter(const metrics::Box2d& box, double amount, Random& random) {
-  const double x = (box.left + box.right) / 2 + box.width() * random.Uniform(-amount, amount);
-  const double y = (box.top + box.bottom) / 2 + box.height() * random.Uniform(-amount, amount);
-  const double width = box.width() * random.Uniform(1 - amount, 1 + amount);
-  const double height = box.height() * random.Uniform(1 - amount, 1 + amount);
-  return {x - width / 2, y - height / 2, x + width / 2, y + height / 2};
-}
-
-struct Batch {
-  torch::Tensor points, depth;
-  FrustumTruth truth;
-};
-
-// The batch of a step: a function of seed and step alone, so that a training can go on anywhere.
-Batch MakeBatch(const TrainingData& data, const Parameters& p, int64_t seed, int64_t step) {
-  Random random(static_cast<uint64_t>(seed), static_cast<uint64_t>(step) + 1);
-  std::vector<float> points, depth, centre, size, heading;
-  std::vector<int64_t> mask;
-  for (int64_t b = 0; b < p.batch; ++b) {
-    Frustum frustum;
-    const TrainingData::Example* example = nullptr;
-    // A jittered box may miss its points; the label's own box never does.
-    for (int attempt = 0; frustum.size() == 0; ++attempt) {
-      if (attempt == 0) {
-        const auto pick = random.Below(static_cast<int64_t>(data.examples.size()));
-        example = &data.examples[static_cast<size_t>(pick)];
-      }
-      metrics::Box2d box = example->label.box_2d;
-      if (attempt == 0 && !example->proposals.empty() && random.Uniform() < 0.5) {
-        const auto pick = random.Below(static_cast<int64_t>(example->proposals.size()));
-        box = example->proposals[static_cast<size_t>(pick)];
-      } else if (attempt == 0) {
-        box = Jitter(box, p.box_jitter, random);
-      }
-      const TrainingData::Frame& frame = data.frames[example->frame];
-      frustum =
-          ExtractFrustum({frame.points.As<float>(), frame.points.shape[0], frame.points.shape[1]},
-                         frame.calibration, box, p.points, p.min_points, random);
-    }
-    FrustumBox box = ToFrustum(example->label.box_3d, frustum);
-    if (random.Uniform() < 0.5) Mirror(frustum, box);
-    for (int64_t i = 0; i < frustum.size(); ++i) {
-      mask.push_back(Inside(box, frustum.points.data() + 3 * i) ? 1 : 0);
-    }
-    points.insert(points.end(), frustum.points.begin(), frustum.points.end());
-    depth.push_back(static_cast<float>(frustum.depth_m));
-    for (const double value : {box.x, box.y, box.z}) centre.push_back(static_cast<float>(value));
-    for (const double value : {box.height, box.width, box.length}) {
-      size.push_back(static_cast<float>(value));
-    }
-    heading.push_back(static_cast<float>(box.heading));
-  }
-  Batch batch;
-  batch.points = torch::tensor(points).view({p.batch, p.points, 3});
-  batch.depth = torch::tensor(depth);
-  batch.truth.mask = torch::tensor(mask).view({p.batch, p.points});
-  batch.truth.centre = torch::tensor(centre).view({p.batch, 3});
-  batch.truth.size = torch::tensor(size).view({p.batch, 3});
-  batch.truth.heading = torch::tensor(heading);
-  return batch;
-}
-
-v1::Recipe Defaults() {
-  v1::Recipe recipe;
-  recipe.set_name("frustum-pointnet");
-  runtime::SetParameter(recipe, "steps", 1000);
-  runtime::SetParameter(recipe, "batch", 16);
-  runtime::SetParameter(recipe, "points", 256);
-  runtime::SetParameter(recipe, "min_points", 8);
-  runtime::SetParameter(recipe, "min_score", 0.1);
-  runtime::SetParameter(recipe, "box_jitter", 0.1);
-  runtime::SetParameter(recipe, "learning_rate", 2e-3);
-  runtime::SetParameter(recipe, "threads", 1);
-  return recipe;
-}
-
 class FrustumPointNetRecipe final : public DetectorRecipe {
  public:
-  FrustumPointNetRecipe(DetectorConfig config, const learning::DeviceOptions& options)
-      : config_(std::move(config)), options_(options), defaults_(Defaults()) {}
+  FrustumPointNetRecipe(const DetectorConfig& config, const learning::DeviceOptions& options)
+      : class_(ClassOf(config)), options_(options), defaults_(DefaultFrustumRecipe()) {}
 
   const v1::Recipe& defaults() const override { return defaults_; }
 
   absl::Status Check(const v1::Recipe& recipe) const override {
-    return ReadParameters(recipe).status();
+    return ReadFrustumParameters(recipe).status();
   }
 
-  std::vector<std::string> TrainingInputs() const override { return {"points", "boxes_2d"}; }
+  // Training frusta are of labels' boxes: proposals are for what has no labels.
+  std::vector<std::string> TrainingInputs() const override { return {"points"}; }
 
   absl::StatusOr<std::string> Train(const runtime::TrainingTask& task,
                                     runtime::JobContext& job) const override {
-    BACKFIRE_ASSIGN_OR_RETURN(const Parameters p, ReadParameters(task.recipe));
+    BACKFIRE_ASSIGN_OR_RETURN(const FrustumParameters p, ReadFrustumParameters(task.recipe));
     BACKFIRE_ASSIGN_OR_RETURN(const torch::Device device, learning::ChooseDevice(options_));
-    BACKFIRE_ASSIGN_OR_RETURN(const TrainingData data, ReadTrainingData(config_, p, task, job));
+    BACKFIRE_ASSIGN_OR_RETURN(const std::vector<FrustumExample> examples,
+                              ReadFrustumExamples(class_.type, p, task, job));
     learning::UseThreads(static_cast<int>(p.threads));
-    FrustumPointNet network = MakeNetwork(config_, task.seed);
+    FrustumPointNet network = MakeNetwork(p, task.seed);
     network->to(device);
-    const auto loss_of_step = [&](int64_t step) -> absl::StatusOr<torch::Tensor> {
-      Batch batch = MakeBatch(data, p, task.seed, step);
-      for (torch::Tensor* tensor :
-           {&batch.truth.mask, &batch.truth.centre, &batch.truth.size, &batch.truth.heading}) {
-        *tensor = tensor->to(device);
-      }
-      return network->Loss(network->forward(batch.points.to(device), batch.depth.to(device)),
-                           batch.truth);
+    const Tensor one_hot = OneHot(class_, p.batch, device);
+    FrustumLossOptions loss_options;
+    loss_options.doubled_size_residual = p.doubled_size_residual;
+    const auto loss_of_step = [&](int64_t step) -> absl::StatusOr<Tensor> {
+      Random random(static_cast<uint64_t>(task.seed), static_cast<uint64_t>(step) + 1);
+      const FrustumBatch batch = MakeFrustumBatch(examples, p, random);
+      const Tensor points =
+          torch::tensor(batch.points).view({p.batch, p.frustum.points, kFrustumChannels});
+      return ComputeFrustumLoss(network->forward(points.to(device), one_hot, &random),
+                                Truth(batch, p, device), loss_options)
+          .total;
     };
+    learning::TrainingSchedule schedule;
+    schedule.steps = p.steps;
+    schedule.learning_rate = p.learning_rate;
+    schedule.warmup_steps = 20;
+    schedule.gradient_norm = 100;
     BACKFIRE_RETURN_IF_ERROR(
-        learning::RunTraining(p.schedule, task.checkpoint_path, loss_of_step, *network, job));
+        learning::RunTraining(schedule, task.checkpoint_path, loss_of_step, *network, job));
     return learning::SaveWeights(*network);
   }
 
   absl::StatusOr<std::unique_ptr<runtime::Predictor>> Load(
       const v1::Recipe& recipe, const std::string& weights) const override {
-    BACKFIRE_ASSIGN_OR_RETURN(const Parameters p, ReadParameters(recipe));
+    BACKFIRE_ASSIGN_OR_RETURN(const FrustumParameters p, ReadFrustumParameters(recipe));
     BACKFIRE_ASSIGN_OR_RETURN(const torch::Device device, learning::ChooseDevice(options_));
-    FrustumPointNet network = MakeNetwork(config_, 0);
+    FrustumPointNet network = MakeNetwork(p, 0);
     BACKFIRE_RETURN_IF_ERROR(learning::LoadWeights(weights, *network));
     network->to(device);
     network->eval();
-    return std::make_unique<FrustumPredictor>(config_, p, std::move(network), device);
+    return std::make_unique<FrustumPredictor>(class_, p, std::move(network), device);
   }
 
  private:
-  const DetectorConfig config_;
+  FrustumTruth Truth(const FrustumBatch& batch, const FrustumParameters& p,
+                     torch::Device device) const {
+    const SizeCluster& mean = kSizeClusters[class_.size_cluster];
+    std::vector<int64_t> bins;
+    std::vector<float> residuals;
+    for (const float heading : batch.heading) {
+      const auto [bin, residual] = HeadingBin(heading);
+      bins.push_back(bin);
+      residuals.push_back(static_cast<float>(residual));
+    }
+    FrustumTruth truth;
+    truth.mask = torch::tensor(batch.mask).view({p.batch, p.frustum.points}).to(device);
+    truth.center = torch::tensor(batch.center).view({p.batch, 3}).to(device);
+    truth.heading_bin = torch::tensor(bins).to(device);
+    truth.heading_residual = torch::tensor(residuals).to(device);
+    truth.size_cluster = torch::full({p.batch}, class_.size_cluster, torch::kInt64).to(device);
+    truth.size_residual = (torch::tensor(batch.size).view({p.batch, 3}) -
+                           torch::tensor({mean.length, mean.width, mean.height}))
+                              .to(device);
+    truth.weight = torch::tensor(batch.weight).to(device);
+    return truth;
+  }
+
+  const FrustumClass class_;
   const learning::DeviceOptions options_;
   const v1::Recipe defaults_;
 };

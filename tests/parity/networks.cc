@@ -2,6 +2,10 @@
 
 namespace backfire::parity {
 
-std::vector<NetworkParity> AllNetworks() { return {}; }
+std::vector<NetworkParity> AllNetworks() {
+  return {
+      {"frustum_pointnet_v1", RunFrustumPointNetParity},
+  };
+}
 
 }  // namespace backfire::parity

@@ -22,4 +22,7 @@ struct NetworkParity {
 /// All networks: a new one is a line here (networks.cc) and a file with its function.
 std::vector<NetworkParity> AllNetworks();
 
+/// Frustum PointNet v1 (frustum_parity.cc).
+absl::Status RunFrustumPointNetParity(const VectorCase& vector_case, ParityReport& report);
+
 }  // namespace backfire::parity

@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
 #include <cmath>
 #include <cstring>
@@ -10,7 +9,6 @@
 
 #include "services/datasets/calibration.h"
 #include "services/detection/detections_tensor.h"
-#include "services/detection/frustum_pointnet.h"
 #include "tests/support/model_test_kit.h"
 
 namespace backfire::detection {
@@ -82,8 +80,17 @@ class DetectorModelTest : public ::testing::Test {
     train_inputs_ = std::make_unique<testing::FixedExamples>(inputs);
   }
   v1::Recipe Recipe(double steps) {
-    return testing::RecipeOf(*model_, "frustum-pointnet",
-                             {{"steps", steps}, {"batch", 8}, {"points", 64}});
+    v1::Recipe recipe = testing::RecipeOf(*model_, "frustum-pointnet",
+                                          {{"steps", steps},
+                                           {"batch", 8},
+                                           {"points", 64},
+                                           {"object_points", 32},
+                                           {"width", 0.125},
+                                           {"dropout", 0},
+                                           {"learning_rate", 4e-3},
+                                           {"min_box_height_px", 0}});
+    runtime::SetParameter(recipe, "depth", std::string("relative"));
+    return recipe;
   }
   std::string Weights(double steps, int64_t seed) {
     runtime::TrainingTask task;
@@ -147,6 +154,66 @@ TEST_F(DetectorModelTest, NothingInGivesNothingOut) {
   }
 }
 
+TEST_F(DetectorModelTest, AProposalWithoutPointsGivesNothing) {
+  const auto predictor = *model_->Load(Recipe(3), Weights(3, 1));
+  TensorMap inputs = *train_inputs_->Get(0);
+  const int64_t boxes = inputs["boxes_2d"].shape[0];
+  ASSERT_GT(boxes, 0);
+  const auto all = predictor->Predict(inputs, Never);
+  ASSERT_TRUE(all.ok()) << all.status();
+  // The first box now lies beside the image, where nothing projects to.
+  float* box = inputs["boxes_2d"].MutableAs<float>();
+  box[0] = box[2] = -50;
+  const auto fewer = predictor->Predict(inputs, Never);
+  ASSERT_TRUE(fewer.ok()) << fewer.status();
+  EXPECT_EQ(fewer->at("detections").shape[0], all->at("detections").shape[0] - 1);
+}
+
+TEST_F(DetectorModelTest, TheSameCloudGivesTheSameDetections) {
+  const auto predictor = *model_->Load(Recipe(3), Weights(3, 1));
+  const auto first = predictor->Predict(*train_inputs_->Get(0), Never);
+  const auto second = predictor->Predict(*train_inputs_->Get(0), Never);
+  EXPECT_EQ(first->at("detections").data, second->at("detections").data);
+}
+
+TEST_F(DetectorModelTest, PointsMayHaveAFourthColumn) {
+  const auto predictor = *model_->Load(Recipe(3), Weights(3, 1));
+  TensorMap inputs = *train_inputs_->Get(0);
+  const runtime::Tensor bare = inputs["points"];
+  const auto with = [&](float intensity) {
+    runtime::Tensor points = runtime::MakeTensor(runtime::Datatype::kFp32, {bare.shape[0], 4});
+    for (int64_t i = 0; i < bare.shape[0]; ++i) {
+      std::memcpy(points.MutableAs<float>() + 4 * i, bare.As<float>() + 3 * i, 3 * sizeof(float));
+      points.MutableAs<float>()[4 * i + 3] = intensity;
+    }
+    inputs["points"] = points;
+    return predictor->Predict(inputs, Never)->at("detections").data;
+  };
+  inputs["points"] = bare;
+  const std::string expected = predictor->Predict(inputs, Never)->at("detections").data;
+  EXPECT_EQ(with(1), expected) << "a cloud without intensity has 1";
+  inputs["points"] = runtime::MakeTensor(runtime::Datatype::kFp32, {2, 5});
+  EXPECT_THAT(std::string(predictor->Predict(inputs, Never).status().message()),
+              HasSubstr("\"points\" must be FP32 [N, 3 or 4]: got FP32 [2, 5]"));
+}
+
+TEST_F(DetectorModelTest, TrainingNeedsNoProposals) {
+  EXPECT_THAT(model_->TrainingInputs(Recipe(1)), ::testing::ElementsAre("points"));
+}
+
+TEST_F(DetectorModelTest, ParametersOutOfRangeAreRefused) {
+  const auto message = [&](const std::string& name, auto value) {
+    v1::Recipe recipe;
+    recipe.set_name("frustum-pointnet");
+    runtime::SetParameter(recipe, name, value);
+    return std::string(model_->ResolveRecipe(recipe).status().message());
+  };
+  EXPECT_THAT(message("width", 0.0), HasSubstr("recipe.parameters.width must be"));
+  EXPECT_THAT(message("train_fraction", 2.0), HasSubstr("recipe.parameters.train_fraction must"));
+  EXPECT_THAT(message("depth", std::string("deep")),
+              HasSubstr("recipe.parameters.depth must be one of absolute, relative: got \"deep\""));
+}
+
 TEST_F(DetectorModelTest, APointThatIsNoNumberIsRefused) {
   const auto predictor = *model_->Load(Recipe(3), Weights(3, 1));
   TensorMap inputs = *train_inputs_->Get(0);
@@ -181,30 +248,6 @@ TEST_F(DetectorModelTest, DetectionsAreJudgedByWhereTheyAre) {
   const v1::Evaluation off = losses(3);
   EXPECT_EQ(off.losses(0).value(), 0);
   EXPECT_EQ(off.losses(1).value(), 0);
-}
-
-TEST(FrustumPointNetTest, AnExactPredictionHasAlmostNoLoss) {
-  FrustumPointNet network(std::array<float, 3>{1.5f, 1.6f, 3.9f});
-  FrustumTruth truth;
-  truth.mask = torch::tensor({{int64_t{1}, int64_t{0}}});
-  truth.centre = torch::tensor({{0.1f, 0.2f, 0.3f}});
-  truth.size = torch::tensor({{1.4f, 1.7f, 4.2f}});
-  truth.heading = torch::tensor({-2.0f});
-  const double bin_width = 2 * M_PI / kHeadingBins;
-  const double heading = 2 * M_PI - 2.0;
-  const auto bin = static_cast<int64_t>(std::lround(heading / bin_width)) % kHeadingBins;
-  FrustumPrediction prediction;
-  prediction.mask_logits = torch::tensor({{{-9.f, 9.f}, {9.f, -9.f}}});
-  prediction.first_centre = prediction.centre = truth.centre;
-  prediction.heading_logits = torch::zeros({1, kHeadingBins});
-  prediction.heading_logits[0][bin] = 20;
-  prediction.heading_residuals = torch::zeros({1, kHeadingBins});
-  prediction.heading_residuals[0][bin] = heading - static_cast<double>(bin) * bin_width;
-  prediction.size_residual = (truth.size / torch::tensor({1.5f, 1.6f, 3.9f})).log();
-  EXPECT_LT(network->Loss(prediction, truth).item<double>(), 1e-3);
-  EXPECT_NEAR(std::remainder(network->Heading(prediction).item<double>() + 2.0, 2 * M_PI), 0, 1e-5);
-  prediction.centre = truth.centre + 1;
-  EXPECT_GT(network->Loss(prediction, truth).item<double>(), 1);
 }
 
 }  // namespace

@@ -1,8 +1,10 @@
 #include "services/detection/frustum.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
 
 namespace backfire::detection {
 namespace {
@@ -14,24 +16,66 @@ datasets::StereoCalibration Calibration() {
   return calibration;
 }
 
+// (5, 0, 10) projects to column 100, row 20; the others beside, behind and above the box.
+const std::vector<float> kPoints = {5, 0, 10, 0, 0, 10, 5, 0, -10, 5, -3, 10};
+constexpr metrics::Box2d kBox{90, 10, 110, 30};
+
 TEST(FrustumTest, HoldsThePointsThatProjectIntoTheBox) {
-  // (5, 0, 10) projects to column 100, row 20; the others beside, behind and above the box.
-  const std::vector<float> points = {5, 0, 10, 0, 0, 10, 5, 0, -10, 5, -3, 10};
+  const auto points = Project({kPoints.data(), 4, 3}, Calibration());
+  ASSERT_EQ(points.size(), 3u) << "one lies behind the camera";
+  EXPECT_FLOAT_EQ(points[0].u, 100);
+  EXPECT_FLOAT_EQ(points[0].v, 20);
+  const double angle = FrustumAngle(kBox, Calibration());
+  EXPECT_NEAR(angle, std::atan2(0.5, 1), 1e-12);
+  FrustumOptions options;
+  options.points = 6;
   Random random(1);
-  const Frustum frustum =
-      ExtractFrustum({points.data(), 4, 3}, Calibration(), {90, 10, 110, 30}, 6, 1, random);
+  const Frustum frustum = CutFrustum(points, kBox, angle, options, random);
   ASSERT_EQ(frustum.size(), 6) << "drawn again and again";
-  EXPECT_NEAR(frustum.angle, std::atan2(0.5, 1), 1e-12);
-  EXPECT_NEAR(frustum.depth_m, std::hypot(5, 10), 1e-5);
+  EXPECT_EQ(frustum.depth_m, 0);
   for (int64_t i = 0; i < 6; ++i) {
-    EXPECT_NEAR(frustum.points[static_cast<size_t>(3 * i)], 0, 1e-5) << "straight ahead";
-    EXPECT_NEAR(frustum.points[static_cast<size_t>(3 * i + 2)], 0, 1e-5) << "at the median depth";
+    EXPECT_NEAR(frustum.point(i)[0], 0, 1e-5) << "straight ahead";
+    EXPECT_NEAR(frustum.point(i)[2], std::hypot(5, 10), 1e-5);
+    EXPECT_EQ(frustum.point(i)[3], 1) << "the intensity of a cloud that has none";
   }
-  EXPECT_EQ(
-      ExtractFrustum({points.data(), 4, 3}, Calibration(), {90, 10, 110, 30}, 6, 2, random).size(),
-      0);
-  EXPECT_EQ(ExtractFrustum({nullptr, 0, 3}, Calibration(), {90, 10, 110, 30}, 6, 1, random).size(),
-            0);
+  EXPECT_EQ(CutFrustum(points, {0, 0, 5, 5}, 0, options, random).size(), 0);
+  EXPECT_EQ(CutFrustum({}, kBox, angle, options, random).size(), 0);
+}
+
+TEST(FrustumTest, DepthMayBeRelativeToTheMedian) {
+  // Straight ahead, at 10, 11 and 60 m.
+  const std::vector<float> ahead = {0, 0, 10, 0.5, 0, 0, 11, 0.5, 0, 0, 60, 0.5};
+  FrustumOptions options;
+  options.points = 3;
+  Random random(1);
+  const auto points = Project({ahead.data(), 3, 4}, Calibration());
+  const Frustum absolute = CutFrustum(points, {40, 10, 60, 30}, 0, options, random);
+  EXPECT_GE(absolute.point(0)[2], 10);
+  EXPECT_EQ(absolute.point(0)[3], 0.5f) << "the cloud's intensity";
+  options.relative_depth = true;
+  const Frustum frustum = CutFrustum(Project({ahead.data(), 3, 4}, Calibration()), {40, 10, 60, 30},
+                                     0, options, random);
+  ASSERT_EQ(frustum.size(), 3);
+  EXPECT_FLOAT_EQ(static_cast<float>(frustum.depth_m), 11);
+  std::vector<float> depths;
+  for (int64_t i = 0; i < 3; ++i) {
+    depths.push_back(frustum.point(i)[2]);
+    EXPECT_FLOAT_EQ(frustum.point(i)[3], 11.0f / 20);
+  }
+  EXPECT_THAT(depths, ::testing::UnorderedElementsAre(-1, 0, 15)) << "the far one is held at 15 m";
+}
+
+TEST(FrustumTest, PointsAreDrawnOnceWhileThereAreEnough) {
+  std::vector<ProjectedPoint> points;
+  for (int i = 0; i < 50; ++i) points.push_back({static_cast<float>(i), 0, 10, 1, 1, 1});
+  FrustumOptions options;
+  options.points = 50;
+  Random random(3), other(4);
+  const Frustum frustum = CutFrustum(points, {0, 0, 2, 2}, 0, options, random);
+  std::set<float> distinct;
+  for (int64_t i = 0; i < 50; ++i) distinct.insert(frustum.point(i)[0]);
+  EXPECT_EQ(distinct.size(), 50u);
+  EXPECT_NE(CutFrustum(points, {0, 0, 2, 2}, 0, options, other).points, frustum.points);
 }
 
 TEST(FrustumTest, BoxesGoThereAndBack) {
@@ -75,7 +119,7 @@ TEST(FrustumTest, AMirroredPointStaysInItsMirroredBox) {
     FrustumBox box{random.Uniform(-2, 2), 0, random.Uniform(-2, 2), 2, 2, 5, random.Uniform(-3, 3)};
     Frustum frustum;
     frustum.points = {static_cast<float>(random.Uniform(-4, 4)), 0,
-                      static_cast<float>(random.Uniform(-4, 4))};
+                      static_cast<float>(random.Uniform(-4, 4)), 1};
     const bool inside = Inside(box, frustum.points.data());
     Mirror(frustum, box);
     EXPECT_EQ(Inside(box, frustum.points.data()), inside);
