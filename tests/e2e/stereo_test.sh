@@ -11,8 +11,7 @@ gateway="unix:$directory/g"
 trap '"$backfire" down >/dev/null 2>&1; rm -rf "$directory"' EXIT
 
 small_network='channels: 4, max_disparity: 32, crop_height: 64, crop_width: 96, warmup_steps: 2'
-detector='{name: frustum-pointnet, parameters: {steps: 20, batch: 4, points: 32, object_points: 16, width: 0.1,
-  min_box_height_px: 0}}'
+detector='{name: frustum-pointnet, parameters: {steps: 20, batch: 4, points: 32, object_points: 16, width: 0.1, min_box_height_px: 0}}'
 cat >"$directory/stereo.yaml" <<YAML
 name: stereo
 request:
