@@ -23,8 +23,6 @@ namespace fs = std::filesystem;
 using runtime::Split;
 
 constexpr char kManifest[] = "rendered.txt";
-// Goes up whenever the same options give other files.
-constexpr int kRenderVersion = 1;
 
 std::string Manifest(const RenderedDatasetOptions& options) {
   return absl::StrCat("Rendered by backfire vision dataset render; the same options give the same ",

@@ -13,7 +13,7 @@ namespace backfire::datasets {
 /// Which rendered dataset: what its files hold follows from this and nothing else.
 struct RenderedDatasetOptions {
   std::string profile = "tiny";
-  int64_t train = 240, validation = 24, test = 120;  ///< Frames of each split, 0 to 100000.
+  int64_t train = 600, validation = 60, test = 320;  ///< Frames of each split, 0 to 100000.
   uint64_t seed = 1;
 };
 

@@ -57,7 +57,7 @@ TEST_F(KittiDatasetTest, ReadsWhatWasWritten) {
   EXPECT_EQ(inputs->at("left").data, ImageToTensor(frame.left).data);
   EXPECT_EQ(inputs->at("right").data, ImageToTensor(frame.right).data);
   EXPECT_EQ(inputs->at("left").shape, (std::vector<int64_t>{128, 384, 3}));
-  EXPECT_NEAR(CalibrationFromTensor(inputs->at("calibration"))->baseline_m(), 0.8, 1e-9);
+  EXPECT_NEAR(CalibrationFromTensor(inputs->at("calibration"))->baseline_m(), 1.2, 1e-9);
   const auto disparity = data.Disparity(Split::kTest, 0);
   ASSERT_TRUE(disparity.ok()) << disparity.status();
   EXPECT_LE(cv::norm(*disparity, frame.disparity, cv::NORM_INF), 0.5 / 256 + 1e-6);
