@@ -5,6 +5,7 @@
 
 #include "orchestrator/api/orchestrator_service.h"
 #include "orchestrator/workflow/engine.h"
+#include "services/base/command_line.h"
 #include "services/base/status.h"
 #include "services/runtime/data_directory.h"
 #include "services/runtime/rpc_server.h"
@@ -40,11 +41,7 @@ int main(int argc, char** argv) {
   options.AddTo(app);
   app.add_option("--data-dir", data, "Where the state is kept; one process per directory")
       ->required();
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  if (const std::optional<int> code = backfire::ParseCommandLine(app, argc, argv)) return *code;
   const absl::Status status = backfire::Run(options, data);
   if (status.ok()) return 0;
   std::cerr << "orchestrator: " << status.message() << "\n";

@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "absl/strings/str_cat.h"
+#include "services/base/command_line.h"
 
 namespace backfire::cli {
 namespace {
@@ -46,6 +47,7 @@ ExitCode RunCommandLine(Session& session, const std::vector<std::string>& argume
                  << session.program_directory.string() << "; see `backfire --help`\n";
     return ExitCode::kBadInput;
   }
+  app->failure_message(UsageFault);
   try {
     // CLI11 takes them from the back.
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());

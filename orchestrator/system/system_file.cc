@@ -6,15 +6,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
 #include "services/graph/system_graph.h"
@@ -197,17 +200,73 @@ class Converter {
   const std::string file_;
 };
 
+// What a key or an index leads to: the entry's node, and the one that its line is of.
+std::optional<std::pair<YAML::Node, YAML::Node>> Step(const YAML::Node& node,
+                                                      const std::string& key) {
+  if (node.IsMap()) {
+    for (const auto& entry : node) {
+      if (entry.first.as<std::string>() == key) return std::pair{entry.second, entry.first};
+    }
+  }
+  if (!node.IsSequence()) return std::nullopt;
+  for (size_t i = 0; i < node.size(); ++i) {
+    const YAML::Node element = node[i];
+    const bool named = element.IsMap() && element["name"] && element["name"].IsScalar() &&
+                       element["name"].Scalar() == key;
+    if (named || key == absl::StrCat(i)) return std::pair{element, element};
+  }
+  return std::nullopt;
+}
+
+// The line, from 1, of as much of a fault's path as the file has: `vertices[car].inputs[points]:
+// ...`. nullopt: it has nothing of it.
+std::optional<int> LineOf(const YAML::Node& root, const std::string& fault) {
+  std::optional<int> line;
+  YAML::Node node = root;
+  for (size_t at = 0; at < fault.size();) {
+    const bool bracket = fault[at] == '[';
+    if (bracket || fault[at] == '.') ++at;
+    size_t end = at;
+    while (end < fault.size() &&
+           (bracket ? fault[end] != ']'
+                    : absl::ascii_isalnum(static_cast<unsigned char>(fault[end])) ||
+                          fault[end] == '_')) {
+      ++end;
+    }
+    const auto next = Step(node, fault.substr(at, end - at));
+    if (!next.has_value()) break;
+    // Assigning to a node would change what it refers to.
+    node.reset(next->first);
+    line = next->second.Mark().line + 1;
+    at = end + (bracket ? 1 : 0);
+  }
+  return line;
+}
+
+// Gives every fault, one a line of text, its line of the file.
+absl::Status WithLines(const absl::Status& status, const YAML::Node& root,
+                       const std::string& file) {
+  std::vector<std::string> faults;
+  for (const auto fault : absl::StrSplit(status.message(), '\n')) {
+    const std::optional<int> line = LineOf(root, std::string(fault));
+    faults.push_back(line.has_value() ? absl::StrCat(file, ":", *line, ": ", fault)
+                                      : absl::StrCat(file, ": ", fault));
+  }
+  return absl::Status(status.code(), absl::StrJoin(faults, "\n"));
+}
+
 }  // namespace
 
 absl::StatusOr<v1::System> ParseSystem(const std::string& text, const std::string& name) {
   v1::System system;
+  YAML::Node root;
   try {
     const std::vector<YAML::Node> documents = YAML::LoadAll(text);
     if (documents.size() > 1) {
       return absl::InvalidArgumentError(
           absl::StrCat(name, ": must be one document: got ", documents.size()));
     }
-    const YAML::Node root = documents.empty() ? YAML::Node() : documents[0];
+    if (!documents.empty()) root = documents[0];
     BACKFIRE_ASSIGN_OR_RETURN(const std::string json,
                               Converter(name).Message(root, *v1::System::descriptor(), ""));
     const auto parsed = google::protobuf::util::JsonStringToMessage(json, &system);
@@ -219,7 +278,7 @@ absl::StatusOr<v1::System> ParseSystem(const std::string& text, const std::strin
         absl::StrCat(name, ":", error.mark.line + 1, ": not YAML: ", error.msg));
   }
   if (const auto graph = graph::SystemGraph::Build(system); !graph.ok()) {
-    return Annotate(graph.status(), name);
+    return WithLines(graph.status(), root, name);
   }
   return system;
 }

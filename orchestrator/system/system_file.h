@@ -8,8 +8,8 @@
 namespace backfire::system {
 
 /// Reads a system from YAML text in the JSON form of v1.System. INVALID_ARGUMENT: not YAML, an
-/// unknown or repeated field, or a value of the wrong type, as `name:line: field: fault`; or what
-/// graph::SystemGraph::Build finds.
+/// unknown or repeated field, or a value of the wrong type; or all that graph::SystemGraph::Build
+/// finds, one a line. Each as `name:line: field: fault`.
 /// @param name  Of the text, for messages.
 absl::StatusOr<v1::System> ParseSystem(const std::string& text, const std::string& name);
 

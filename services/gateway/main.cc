@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "services/base/command_line.h"
 #include "services/base/status.h"
 #include "services/gateway/gateway_backend.h"
 #include "services/gateway/release_watcher.h"
@@ -91,11 +92,7 @@ int main(int argc, char** argv) {
   app.add_option("--queue", settings.queue, "Requests that may wait; more are refused")
       ->capture_default_str()
       ->check(CLI::Range(0, 100000));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  if (const std::optional<int> code = backfire::ParseCommandLine(app, argc, argv)) return *code;
   const absl::Status status = backfire::gateway::Run(settings);
   if (status.ok()) return 0;
   std::cerr << "gateway: " << status.message() << "\n";

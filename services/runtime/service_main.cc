@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "services/base/command_line.h"
 #include "services/base/digest.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
@@ -104,12 +105,7 @@ int ServiceMain(int argc, char** argv, const ServiceDescription& description,
   app.add_option("--jobs", settings.jobs, "Trainings and evaluations that run at once")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    // CLI11 has exit codes of its own; ours are documented.
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  if (const std::optional<int> code = ParseCommandLine(app, argc, argv)) return *code;
   const absl::Status status = Run(settings, description, make_models);
   if (status.ok()) return 0;
   std::cerr << description.name << ": " << status.message() << "\n";

@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "services/base/command_line.h"
 #include "services/vision/commands.h"
 
 namespace backfire::vision {
@@ -43,13 +44,7 @@ int Main(int argc, char** argv) {
   AddDatasetCommand(app, context);
   AddPerceiveCommand(app, context);
   AddDrawCommand(app, context);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help
-    std::fprintf(stderr, "backfire-vision: %s (--help says more)\n", OneLine(error.what()).c_str());
-    return kBadInput;
-  }
+  if (const std::optional<int> code = ParseCommandLine(app, argc, argv)) return *code;
   return context.run();
 }
 

@@ -6,6 +6,7 @@
 #include <iostream>
 #include <vector>
 
+#include "services/base/command_line.h"
 #include "services/base/random.h"
 #include "services/datasets/calibration.h"
 #include "services/runtime/rpc_server.h"
@@ -78,7 +79,7 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::Range(1, 10000));
   app.add_option("--serve-echo", echo, "Be the other end of the round trips; used by itself");
-  CLI11_PARSE(app, argc, argv);
+  if (const std::optional<int> code = backfire::ParseCommandLine(app, argc, argv)) return *code;
   if (!echo.empty()) return ServeEcho(echo);
   try {
     const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe");

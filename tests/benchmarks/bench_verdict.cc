@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "services/base/command_line.h"
 #include "services/base/random.h"
 #include "tests/benchmarks/verdict_simulation.h"
 
@@ -156,7 +157,7 @@ int Main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::Range(2, 10'000));
   app.add_option("--seed", options.seed, "Of all randomness")->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
+  if (const std::optional<int> code = backfire::ParseCommandLine(app, argc, argv)) return *code;
   const VerdictSimulation simulation(options.examples, options.resamples);
   const bool kept = PrintFalseAlarms(simulation, options);
   PrintPower(simulation, options);

@@ -113,9 +113,9 @@ INSTANTIATE_TEST_SUITE_P(
                       FaultCase{"NoYaml", "outputs: {y: second.y}", "outputs: {y: second.y",
                                 "pair.yaml:", "not YAML"},
                       FaultCase{"UnknownVertex", "y: first.y", "y: frist.y",
-                                "pair.yaml: vertices[second].inputs[y]", "\"frist\""},
+                                "pair.yaml:19: vertices[second].inputs[y]", "\"frist\""},
                       FaultCase{"Cycle", "x: request.x", "x: second.y",
-                                "pair.yaml: vertices: a cycle", "second -> first -> second"}),
+                                "pair.yaml:10: vertices: a cycle", "second -> first -> second"}),
     [](const auto& info) { return info.param.name; });
 
 TEST(ParseSystemTest, ReadsNumbersThatJsonWouldRefuse) {

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+namespace CLI {
+class App;
+class Error;
+}  // namespace CLI
+
+namespace backfire {
+
+/// Parses a program's arguments into the variables that `app` names. nullopt: go on. Otherwise the
+/// program's exit code: 0, --help was given and is printed; 2, one line on standard error says
+/// what is wrong (UsageFault).
+std::optional<int> ParseCommandLine(CLI::App& app, int argc, const char* const* argv);
+
+/// One line for arguments that can't be understood: what is wrong, and where help is. An argument
+/// that nobody knows is named even where a required one is missing too. For
+/// CLI::App::failure_message.
+std::string UsageFault(const CLI::App* app, const CLI::Error& error);
+
+}  // namespace backfire
