@@ -14,11 +14,16 @@ DisparityErrorSums SumDisparityErrors(const float* predicted, const float* truth
     const double error = std::abs(predicted[i] - expected);
     const bool good = error <= kBadPixels || error <= kBadFraction * expected;
     const double depth_m = focal_times_baseline / expected;
+    const double depth_error_m = std::abs(focal_times_baseline / predicted[i] - depth_m);
+    const bool has_depth = !(predicted[i] <= 0);  // Negated, so that NaN stays in.
     for (size_t range = 0; range < kDepthRanges.size(); ++range) {
       if (depth_m < kDepthRanges[range].near_m || depth_m >= kDepthRanges[range].far_m) continue;
       sums.absolute_error_px[range] += error;
       sums.bad_pixels[range] += good ? 0 : 1;
       sums.pixels[range] += 1;
+      if (!has_depth) continue;
+      sums.depth_error_m[range] += depth_error_m;
+      sums.predicted_pixels[range] += 1;
     }
   }
   return sums;

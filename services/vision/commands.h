@@ -31,6 +31,11 @@ struct CommandContext {
 void AddDatasetCommand(CLI::App& app, CommandContext& context);
 /// Adds `contact-sheet` to the former.
 void AddContactSheetCommand(CLI::App& dataset, CommandContext& context);
+/// Adds `eval` with `kitti` and `disparity`.
+void AddEvalCommand(CLI::App& app, CommandContext& context);
+/// Add one to the former.
+void AddEvalKittiCommand(CLI::App& eval, CommandContext& context);
+void AddEvalDisparityCommand(CLI::App& eval, CommandContext& context);
 /// Adds `perceive`.
 void AddPerceiveCommand(CLI::App& app, CommandContext& context);
 /// Adds `draw`.

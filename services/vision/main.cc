@@ -1,4 +1,4 @@
-// backfire-vision: datasets, pictures, and a client for stereo systems.
+// backfire-vision: datasets, evaluations, pictures, and a client for stereo systems.
 #include <CLI/CLI.hpp>
 #include <atomic>
 #include <csignal>
@@ -33,7 +33,7 @@ std::string OneLine(absl::string_view text) {
 int Main(int argc, char** argv) {
   std::signal(SIGINT, OnSignal);
   std::signal(SIGTERM, OnSignal);
-  CLI::App app("Datasets and pictures for Backfire's stereo systems, and a client for them.",
+  CLI::App app("Datasets, evaluations and pictures for stereo systems, and a client for them.",
                "backfire-vision");
   app.require_subcommand(1);
   app.footer(
@@ -42,6 +42,7 @@ int Main(int argc, char** argv) {
   CommandContext context;
   context.interrupted = &interrupted;
   AddDatasetCommand(app, context);
+  AddEvalCommand(app, context);
   AddPerceiveCommand(app, context);
   AddDrawCommand(app, context);
   if (const std::optional<int> code = ParseCommandLine(app, argc, argv)) return *code;
