@@ -2,6 +2,7 @@
 
 #include "backfire/v1/orchestrator.grpc.pb.h"
 #include "orchestrator/workflow/engine.h"
+#include "services/runtime/channel.h"
 
 namespace backfire::api {
 
@@ -36,8 +37,22 @@ class OrchestratorService final : public v1::Orchestrator::Service {
   grpc::Status WatchReleases(grpc::ServerContext* context, const v1::WatchReleasesRequest* request,
                              grpc::ServerWriter<v1::ReleaseSnapshot>* writer) override;
 
+  // Passed on to the services that own the versions (version_methods.cc).
+  grpc::Status ListVersions(grpc::ServerContext* context, const v1::ListVersionsRequest* request,
+                            v1::ListVersionsResponse* response) override;
+  grpc::Status GetVersion(grpc::ServerContext* context, const v1::GetVersionRequest* request,
+                          v1::Version* response) override;
+  grpc::Status ImportVersion(grpc::ServerContext* context,
+                             grpc::ServerReader<v1::ImportVersionRequest>* reader,
+                             v1::Version* response) override;
+  grpc::Status ExportVersion(grpc::ServerContext* context, const v1::ExportVersionRequest* request,
+                             grpc::ServerWriter<v1::ExportVersionResponse>* writer) override;
+  grpc::Status DeleteVersion(grpc::ServerContext* context, const v1::DeleteVersionRequest* request,
+                             v1::DeleteVersionResponse* response) override;
+
  private:
   workflow::Engine& engine_;
+  runtime::ChannelPool channels_;
 };
 
 }  // namespace backfire::api

@@ -27,6 +27,7 @@ std::unique_ptr<CLI::App> MakeApp(Session& session) {
   AddSystemCommands(*app, session);
   AddUpdateCommands(*app, session);
   AddReleaseCommands(*app, session);
+  AddVersionCommands(*app, session);
   return app;
 }
 

@@ -1,14 +1,19 @@
 #include "orchestrator/cli/orchestrator_client.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "orchestrator/report/progress_report.h"
+#include "services/base/digest.h"
 #include "services/base/status.h"
 #include "services/runtime/channel.h"
 #include "services/runtime/rpc_status.h"
+#include "services/runtime/version_name.h"
 
 namespace backfire::cli {
 namespace {
@@ -19,6 +24,8 @@ using Stub = v1::Orchestrator::Stub;
 constexpr absl::Duration kWatchTimeout = absl::Hours(24 * 7);
 /// How long a restarting orchestrator may be away.
 constexpr absl::Duration kRestartTimeout = absl::Seconds(60);
+/// For a file to be sent, converted and written to disk.
+constexpr absl::Duration kFileTimeout = absl::Minutes(30);
 
 }  // namespace
 
@@ -53,6 +60,95 @@ absl::StatusOr<std::string> OrchestratorClient::ResolveUpdate(const std::string&
     return updates.updates(0).name();
   }
   return ResourceName("updates", name);
+}
+
+absl::StatusOr<std::vector<std::string>> OrchestratorClient::ResolveModels(
+    const std::string& vertex) {
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::GetSystemResponse response,
+                            Call(&Stub::GetSystem, v1::GetSystemRequest()));
+  std::vector<std::string> models, known;
+  for (const v1::Vertex& one : response.system().vertices()) {
+    known.push_back(one.name());
+    if (!vertex.empty() && vertex != one.name()) continue;
+    const std::string model =
+        absl::StrCat("models/", one.model().empty() ? one.name() : one.model());
+    if (std::find(models.begin(), models.end(), model) == models.end()) models.push_back(model);
+  }
+  if (!models.empty()) return models;
+  return absl::NotFoundError(
+      absl::StrCat("there is no vertex \"", vertex, "\"; there are ", absl::StrJoin(known, ", ")));
+}
+
+absl::StatusOr<std::string> OrchestratorClient::ResolveVersion(const std::string& vertex,
+                                                               const std::string& name) {
+  std::string of_vertex = vertex;
+  std::string digits = name;
+  if (absl::StartsWith(name, "models/")) {
+    BACKFIRE_ASSIGN_OR_RETURN(const runtime::VersionId id, runtime::ParseVersionName(name));
+    if (!vertex.empty()) {
+      BACKFIRE_ASSIGN_OR_RETURN(const std::vector<std::string> models, ResolveModels(vertex));
+      if (models.front() != id.model_name) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(name, " is not a version of ", models.front(), ", the model of ", vertex));
+      }
+    }
+    return runtime::VersionName(id.model_name, id.number);
+  }
+  if (const size_t slash = name.find('/'); slash != std::string::npos) {
+    if (!vertex.empty() && vertex != name.substr(0, slash)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("\"", name, "\" is not a version of vertex ", vertex));
+    }
+    of_vertex = name.substr(0, slash);
+    digits = name.substr(slash + 1);
+  }
+  int64_t number = 0;
+  if (of_vertex.empty() || !absl::SimpleAtoi(digits, &number) || number < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("must be VERTEX/NUMBER or models/MODEL/versions/NUMBER: got \"", name, "\""));
+  }
+  BACKFIRE_ASSIGN_OR_RETURN(const std::vector<std::string> models, ResolveModels(of_vertex));
+  return runtime::VersionName(models.front(), number);
+}
+
+absl::StatusOr<v1::Version> OrchestratorClient::ImportVersion(
+    const std::function<absl::Status(const WriteImport&)>& send) {
+  grpc::ClientContext context;
+  SetDeadline(context, kFileTimeout);
+  v1::Version version;
+  const auto writer = stub_->ImportVersion(&context, &version);
+  const absl::Status sent =
+      send([&](const v1::ImportVersionRequest& message) { return writer->Write(message); });
+  if (!sent.ok()) context.TryCancel();
+  writer->WritesDone();
+  const grpc::Status status = writer->Finish();
+  BACKFIRE_RETURN_IF_ERROR(sent);
+  if (!status.ok()) return Explain(status);
+  return version;
+}
+
+absl::StatusOr<v1::Version> OrchestratorClient::ExportVersion(
+    const v1::ExportVersionRequest& request, std::string& file) {
+  grpc::ClientContext context;
+  SetDeadline(context, kFileTimeout);
+  const auto reader = stub_->ExportVersion(&context, request);
+  v1::ExportVersionResponse first, piece;
+  bool started = false;
+  file.clear();
+  while (reader->Read(&piece)) {
+    file += piece.data();
+    piece.clear_data();
+    if (!started) first = piece;
+    started = true;
+  }
+  if (const grpc::Status status = reader->Finish(); !status.ok()) return Explain(status);
+  if (first.file_bytes() != static_cast<int64_t>(file.size()) ||
+      first.file_digest() != Sha256Hex(file)) {
+    return absl::DataLossError(absl::StrCat(
+        request.name(), ": ", first.file_bytes(), " bytes with digest ", first.file_digest(),
+        " were announced, ", file.size(), " came with ", Sha256Hex(file)));
+  }
+  return first.version();
 }
 
 absl::StatusOr<v1::Update> OrchestratorClient::WatchUpdate(

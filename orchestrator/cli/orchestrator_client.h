@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -34,6 +35,23 @@ class OrchestratorClient {
   /// Resolves how people name updates: `3`, `updates/3`, `latest`, `baseline` (of the current
   /// system). INVALID_ARGUMENT: something else. NOT_FOUND: there is none yet.
   absl::StatusOr<std::string> ResolveUpdate(const std::string& name);
+
+  /// The model of a vertex; for an empty vertex, every model of the current system once, in its
+  /// order. NOT_FOUND: no such vertex; names those there are.
+  absl::StatusOr<std::vector<std::string>> ResolveModels(const std::string& vertex);
+
+  /// Resolves how people name versions: `disparity/3`, `models/disparity/versions/3`, and `3` where
+  /// `vertex` is not empty. INVALID_ARGUMENT: something else, or another vertex's.
+  absl::StatusOr<std::string> ResolveVersion(const std::string& vertex, const std::string& name);
+
+  /// Sends what `send` writes, and returns the version that came of it. `send`'s `write` returns
+  /// false when it should stop; the call's status then says why.
+  using WriteImport = std::function<bool(const v1::ImportVersionRequest&)>;
+  absl::StatusOr<v1::Version> ImportVersion(
+      const std::function<absl::Status(const WriteImport&)>& send);
+  /// Receives a whole file. DATA_LOSS: what came is not what was announced.
+  absl::StatusOr<v1::Version> ExportVersion(const v1::ExportVersionRequest& request,
+                                            std::string& file);
 
   /// Calls `on_change` with an update now and whenever it changed, until nothing can change it but
   /// a person; returns it as it is then. Outlasts a restart of the orchestrator.

@@ -41,8 +41,9 @@ void AddOrchestrator(CLI::App& command, Session& session) {
 }
 
 void AddFormat(CLI::App& command, Session& session) {
-  command.add_option("--format", session.format, "text, for people, or json, for programs")
-      ->check(CLI::IsMember({"text", "json"}))
+  command
+      .add_option("--format", session.format, "text or table, for people, or json, for programs")
+      ->check(CLI::IsMember({"text", "table", "json"}))
       ->capture_default_str();
 }
 

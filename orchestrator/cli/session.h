@@ -24,7 +24,7 @@ struct Session {
   std::filesystem::path program_directory;  ///< Where `backfire` itself is.
   std::filesystem::path data_directory;     ///< --data-dir.
   std::string orchestrator = "localhost:7010";
-  std::string format = "text";  ///< `text` or `json`.
+  std::string format = "text";  ///< `text`, `table` (the same) or `json`.
   std::function<absl::StatusOr<ExitCode>()> action;
 
   bool json() const { return format == "json"; }
@@ -46,5 +46,6 @@ void AddMeshCommands(CLI::App& app, Session& session);     ///< up, down, status
 void AddSystemCommands(CLI::App& app, Session& session);   ///< system check, show, apply.
 void AddUpdateCommands(CLI::App& app, Session& session);   ///< update propose, watch, ...
 void AddReleaseCommands(CLI::App& app, Session& session);  ///< release list, rollback.
+void AddVersionCommands(CLI::App& app, Session& session);  ///< version list, import, ...
 
 }  // namespace backfire::cli

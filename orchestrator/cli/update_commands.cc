@@ -25,6 +25,7 @@ struct UpdateOptions {
   std::string name;
   std::string vertex;
   std::string recipe;
+  std::string version;
   std::vector<std::string> parameters;
   int replicates = 0;
   std::string request_id;
@@ -75,8 +76,13 @@ absl::StatusOr<v1::Update> FindOrPropose(OrchestratorClient& orchestrator,
   v1::ProposeUpdateRequest request;
   request.set_vertex(options.vertex);
   request.set_replicates(options.replicates);
-  BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_recipe(),
-                            MakeRecipe(options.recipe, options.parameters));
+  if (!options.version.empty()) {
+    BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_version(),
+                              orchestrator.ResolveVersion(options.vertex, options.version));
+  } else {
+    BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_recipe(),
+                              MakeRecipe(options.recipe, options.parameters));
+  }
   if (!options.request_id.empty()) {
     request.set_request_id(options.request_id);
     return orchestrator.Call(&Stub::ProposeUpdate, request, absl::Seconds(120));
@@ -89,8 +95,9 @@ absl::StatusOr<v1::Update> FindOrPropose(OrchestratorClient& orchestrator,
   }
   constexpr int kMostAttempts = 1000;
   for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
-    request.set_request_id(
-        ProposalId(options.vertex, request.recipe(), options.replicates, live, attempt));
+    request.set_request_id(ProposalId(
+        options.vertex, request.recipe(), options.replicates,
+        request.version().empty() ? live : absl::StrCat(live, " ", request.version()), attempt));
     BACKFIRE_ASSIGN_OR_RETURN(v1::Update update,
                               orchestrator.Call(&Stub::ProposeUpdate, request, absl::Seconds(120)));
     if (update.state() != v1::Update::CANCELLED && update.state() != v1::Update::REJECTED) {
@@ -197,14 +204,25 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
   };
 
   auto& propose = add("propose",
-                      "Propose to replace a vertex's version by what a recipe trains\n\nThe same "
+                      "Propose to replace a vertex's version by what a recipe trains, or by one "
+                      "that exists\n\nThe same "
                       "proposal again finds the same update.\nExample: backfire update propose "
                       "--vertex disparity --recipe psmnet-disparity-mae --set steps=800 --watch",
                       Propose);
   propose.add_option("--vertex", options->vertex, "Which vertex is to change")->required();
-  propose.add_option("--recipe", options->recipe, "What it is to be trained by")->required();
-  propose.add_option("--set", options->parameters, "NAME=VALUE: a parameter of the recipe")
-      ->take_all();
+  auto& recipe = *propose.add_option("--recipe", options->recipe, "What it is to be trained by");
+  auto& version = *propose.add_option("--version", options->version,
+                                      "Instead of --recipe: the number of a version, as imported");
+  auto& parameters =
+      *propose.add_option("--set", options->parameters, "NAME=VALUE: a parameter of the recipe")
+           ->take_all();
+  version.excludes(&recipe)->excludes(&parameters);
+  propose.callback([&session, options] {
+    if (options->recipe.empty() && options->version.empty()) {
+      throw CLI::RequiredError("--recipe or --version");
+    }
+    session.action = [&session, options] { return Propose(session, *options); };
+  });
   propose.add_option("--replicates", options->replicates, "Training runs; 0: as the baseline has")
       ->check(CLI::Range(0, 100));
   propose.add_option("--request-id", options->request_id,

@@ -60,6 +60,10 @@ std::string MeanAndSpread(const std::vector<double>& values) {
 
 std::string UpdateTitle(const Update& update) {
   if (update.baseline()) return "baseline";
+  if (!update.version().empty()) {
+    return absl::StrCat(update.vertex(), " -> ", update.version(), " (", update.recipe().name(),
+                        ")");
+  }
   return absl::StrCat(update.vertex(), " -> ", RecipeText(update.recipe()));
 }
 
@@ -111,6 +115,9 @@ std::string UpdateText(const Update& update) {
     absl::StrAppend(&text, "Compared with ", update.baseline_release(), ".\n");
   }
   if (!update.release().empty()) absl::StrAppend(&text, "Made ", update.release(), ".\n");
+  if (update.state() == Update::DECIDED && update.release().empty()) {
+    absl::StrAppend(&text, "Made no release: what was proposed can be evaluated, not served.\n");
+  }
   double compute_seconds = 0;
   for (const Step& step : update.steps()) compute_seconds += step.compute_seconds();
   if (compute_seconds > 0) {

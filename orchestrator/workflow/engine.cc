@@ -13,6 +13,7 @@
 #include "orchestrator/workflow/plan.h"
 #include "orchestrator/workflow/records.h"
 #include "orchestrator/workflow/system_revision.h"
+#include "orchestrator/workflow/version_use.h"
 #include "services/base/status.h"
 
 namespace backfire::workflow {
@@ -236,11 +237,17 @@ absl::StatusOr<v1::Update> Engine::ProposeUpdate(const v1::ProposeUpdateRequest&
   if (request.request_id().empty() || request.request_id().size() > 128) {
     return absl::InvalidArgumentError("request_id must have 1 to 128 characters");
   }
+  v1::Recipe recipe = request.recipe();
+  v1::Version proposed;
+  if (!request.version().empty()) {
+    BACKFIRE_ASSIGN_OR_RETURN(proposed, ProposedVersion(request));
+    recipe = proposed.recipe();
+  }
   MutexLock lock(mutex_);
   for (const auto& [number, known] : contents_.updates) {
     if (known.request_id != request.request_id()) continue;
-    if (known.update.vertex() == request.vertex() &&
-        MessageDifferencer::Equals(known.update.recipe(), request.recipe())) {
+    if (known.update.vertex() == request.vertex() && known.update.version() == request.version() &&
+        MessageDifferencer::Equals(known.update.recipe(), recipe)) {
       return Show(known);
     }
     return absl::AlreadyExistsError(absl::StrCat("request_id \"", request.request_id(), "\" names ",
@@ -266,8 +273,12 @@ absl::StatusOr<v1::Update> Engine::ProposeUpdate(const v1::ProposeUpdateRequest&
     return absl::NotFoundError(
         absl::StrCat("there is no vertex \"", request.vertex(), "\"; there are", known));
   }
-  BACKFIRE_RETURN_IF_ERROR(
-      graph::CheckRecipe(system.models.at(request.vertex()), request.recipe()));
+  if (request.version().empty()) {
+    BACKFIRE_RETURN_IF_ERROR(graph::CheckRecipe(system.models.at(request.vertex()), recipe));
+  } else {
+    BACKFIRE_RETURN_IF_ERROR(
+        CheckProposedLineage(proposed, graph, request.vertex(), baseline->number));
+  }
   const int replicates =
       request.replicates() == 0 ? baseline->update.replicates() : request.replicates();
   if (replicates < 1 || replicates > baseline->update.replicates()) {
@@ -279,11 +290,14 @@ absl::StatusOr<v1::Update> Engine::ProposeUpdate(const v1::ProposeUpdateRequest&
   for (const auto& [vertex, model] : system.models) {
     if (model.kind() == v1::Model::TRANSFORM) transforms.insert(vertex);
   }
+  const bool servable = !graph::IsUnservable(system.models.at(request.vertex()), recipe);
   store::UpdateRecord update =
-      NewUpdate(PlanUpdate(graph, request.vertex(), transforms, replicates));
+      NewUpdate(PlanUpdate(graph, request.vertex(), transforms, replicates, servable));
+  if (!request.version().empty()) TakeProposedVersion(request.vertex(), proposed, update);
   update.request_id = request.request_id();
   update.update.set_vertex(request.vertex());
-  *update.update.mutable_recipe() = request.recipe();
+  *update.update.mutable_recipe() = recipe;
+  update.update.set_version(request.version());
   update.update.set_system_revision(system.revision);
   update.update.set_baseline_release(release.name());
   update.update.set_replicates(replicates);
@@ -397,6 +411,11 @@ absl::StatusOr<v1::Release> Engine::PromoteUpdate(const v1::PromoteUpdateRequest
                                                       v1::Update::State_Name(found->update.state()),
                                                       ": only a DECIDED update can be promoted"));
   }
+  if (number == 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(request.name(), " has no release: recipe \"", found->update.recipe().name(),
+                     "\" of ", found->update.vertex(), " can be evaluated, not served"));
+  }
   if (found->update.baseline_release() != ReleaseName(LiveRelease())) {
     return absl::FailedPreconditionError(
         absl::StrCat(request.name(), " was compared with ", found->update.baseline_release(),
@@ -424,6 +443,7 @@ absl::StatusOr<v1::Release> Engine::PromoteUpdate(const v1::PromoteUpdateRequest
           : request.reason();
   std::map<int64_t, v1::Release> releases = WithLive(number, reason, {});
   for (size_t i = 1; i < updates.size(); ++i) {
+    if (updates[i].update.release().empty()) continue;
     BACKFIRE_ASSIGN_OR_RETURN(const int64_t rejected,
                               ParseNumber(updates[i].update.release(), "releases"));
     releases[rejected] = contents_.releases.at(rejected);

@@ -50,6 +50,24 @@ class Engine {
   std::vector<v1::Release> ListReleases() const;
   v1::ReleaseSnapshot Snapshot() const;
 
+  // Versions (engine_versions.cc), which are their services': the API calls these.
+  /// Where the current system's model of that name is served. NOT_FOUND: no vertex has it.
+  /// FAILED_PRECONDITION: its service lacks the capability.
+  absl::StatusOr<std::string> EndpointOf(const std::string& model_name,
+                                         v1::Capability capability) const;
+  /// What feeds the vertices with this model in the live release; empty if they have no parents.
+  /// FAILED_PRECONDITION: there is no live release. INVALID_ARGUMENT: they are fed differently.
+  absl::StatusOr<std::vector<v1::Parent>> LiveLineage(const std::string& model_name) const;
+  /// A model that may have versions that a version of another one feeds.
+  struct Child {
+    std::string model_name;
+    std::string endpoint;
+    bool lists_versions = false;
+  };
+  std::vector<Child> ChildrenOf(const std::string& model_name) const;
+  /// FAILED_PRECONDITION: releases, updates or recipes need the version; names them.
+  absl::Status CheckUnneeded(const std::string& version) const;
+
   /// A number that grows with every change of anything.
   int64_t changes() const;
   /// Waits until changes() is not `seen`, or for `timeout`. False: the engine stops.
@@ -63,6 +81,13 @@ class Engine {
 
   Engine(std::unique_ptr<store::Store> store, store::Contents contents,
          prometheus::Registry& registry);
+
+  // The version that a proposal names, from its service.
+  absl::StatusOr<v1::Version> ProposedVersion(const v1::ProposeUpdateRequest& request);
+  // FAILED_PRECONDITION: a proposed version is fed by others than the live release's vertex is.
+  absl::Status CheckProposedLineage(const v1::Version& version, const graph::SystemGraph& graph,
+                                    const std::string& vertex, int64_t baseline) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Scheduling (engine_scheduling.cc): a thread that starts steps, and one per running step.
   void Schedule();

@@ -162,6 +162,10 @@ absl::Status Engine::CheckDataset(const store::UpdateRecord& update,
     if (record.step.kind() != v1::Step::TRAIN || record.step.state() != v1::Step::SUCCEEDED) {
       continue;
     }
+    // A proposed version may have learnt from anything; only what it is judged on must be equal.
+    if (!update.update.version().empty() && record.step.vertex() == update.update.vertex()) {
+      continue;
+    }
     const std::string& other = record.step.version().dataset().digest();
     if (other == digest) continue;
     return absl::FailedPreconditionError(
@@ -241,8 +245,10 @@ absl::Status Engine::Advance(store::UpdateRecord& update,
   const graph::SystemGraph& graph = GraphOf(update.update.system_revision());
   bool all_done = true;
   bool only_loads_left = true;
+  bool has_loads = false;
   v1::Update::State state = v1::Update::EVALUATING;
   for (const store::StepRecord& record : update.steps) {
+    has_loads = has_loads || record.step.kind() == v1::Step::LOAD;
     if (record.step.state() == v1::Step::SUCCEEDED) continue;
     all_done = false;
     only_loads_left = only_loads_left && record.step.kind() == v1::Step::LOAD;
@@ -252,7 +258,8 @@ absl::Status Engine::Advance(store::UpdateRecord& update,
   // What is asked of records below must see this step's result.
   contents_.updates.at(update.number).steps = update.steps;
 
-  if (only_loads_left && update.update.release().empty()) {
+  // What can't be loaded can be judged, and can't be released.
+  if (has_loads && only_loads_left && update.update.release().empty()) {
     const int64_t number = contents_.releases.empty() ? 1 : contents_.releases.rbegin()->first + 1;
     v1::Release& release = releases[number];
     release.set_name(ReleaseName(number));
@@ -267,8 +274,11 @@ absl::Status Engine::Advance(store::UpdateRecord& update,
   }
   if (!all_done) return absl::OkStatus();
 
-  BACKFIRE_ASSIGN_OR_RETURN(const int64_t number, ParseNumber(update.update.release(), "releases"));
-  if (releases.count(number) == 0) releases[number] = contents_.releases.at(number);
+  int64_t number = 0;
+  if (has_loads) {
+    BACKFIRE_ASSIGN_OR_RETURN(number, ParseNumber(update.update.release(), "releases"));
+    if (releases.count(number) == 0) releases[number] = contents_.releases.at(number);
+  }
   if (update.update.baseline()) {
     update.update.set_state(v1::Update::PROMOTED);
     releases = WithLive(number, "baseline", std::move(releases));
@@ -277,7 +287,7 @@ absl::Status Engine::Advance(store::UpdateRecord& update,
                               BuildEvidence(contents_, graph, update));
     *update.update.mutable_verdict() = verdict::Decide(evidence);
     update.update.set_state(v1::Update::DECIDED);
-    releases[number].set_state(v1::Release::STAGED);
+    if (has_loads) releases[number].set_state(v1::Release::STAGED);
     metrics_->updates
         .Add({{"verdict", v1::Verdict::Outcome_Name(update.update.verdict().outcome())}})
         .Increment();

@@ -171,4 +171,18 @@ absl::StatusOr<v1::Model> JobClient::GetModel(const std::string& endpoint,
   return model;
 }
 
+absl::StatusOr<v1::Version> JobClient::GetVersion(const std::string& endpoint,
+                                                  const std::string& name) {
+  const auto stub = v1::ModelService::NewStub(channels_.Get(endpoint));
+  grpc::ClientContext context;
+  runtime::SetDeadline(context, absl::Seconds(10));
+  v1::GetVersionRequest request;
+  request.set_name(name);
+  v1::Version version;
+  const absl::Status status =
+      runtime::FromGrpcStatus(stub->GetVersion(&context, request, &version));
+  if (!status.ok()) return Annotate(status, endpoint);
+  return version;
+}
+
 }  // namespace backfire::workflow

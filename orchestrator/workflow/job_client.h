@@ -35,6 +35,8 @@ class JobClient {
                            const std::function<Interrupt()>& interrupt);
   /// Not patient: UNAVAILABLE when it does not answer within seconds.
   absl::StatusOr<v1::Model> GetModel(const std::string& endpoint, const std::string& name);
+  /// Not patient either.
+  absl::StatusOr<v1::Version> GetVersion(const std::string& endpoint, const std::string& name);
 
  private:
   runtime::ChannelPool channels_;

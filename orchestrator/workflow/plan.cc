@@ -41,7 +41,8 @@ std::vector<v1::Step> PlanBaseline(const graph::SystemGraph& graph, int replicat
 }
 
 std::vector<v1::Step> PlanUpdate(const graph::SystemGraph& graph, const std::string& vertex,
-                                 const std::set<std::string>& transforms, int replicates) {
+                                 const std::set<std::string>& transforms, int replicates,
+                                 bool servable) {
   const std::vector<std::string> descendants = graph.Descendants(vertex);
   std::vector<v1::Step> steps;
   for (const v1::Step::Kind kind : {v1::Step::TRAIN, v1::Step::EVALUATE}) {
@@ -60,6 +61,7 @@ std::vector<v1::Step> PlanUpdate(const graph::SystemGraph& graph, const std::str
       steps.push_back(MakeStep(v1::Step::EVALUATE, name, k));
     }
   }
+  if (!servable) return steps;
   steps.push_back(MakeStep(v1::Step::LOAD, vertex, 0));
   for (const std::string& name : descendants) steps.push_back(MakeStep(v1::Step::LOAD, name, 0));
   return steps;

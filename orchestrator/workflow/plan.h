@@ -18,8 +18,12 @@ std::vector<v1::Step> PlanBaseline(const graph::SystemGraph& graph, int replicat
 /// Steps that replace one vertex: the candidate, then every descendant with and without retraining.
 /// @param transforms  Vertices that don't learn; these have nothing to retrain, so no comparison
 ///                    without retraining.
+/// @param servable    Whether the candidate can be loaded. Otherwise nothing is, as a release with
+/// a
+///                    hole is none: the update is judged, and can't be promoted.
 std::vector<v1::Step> PlanUpdate(const graph::SystemGraph& graph, const std::string& vertex,
-                                 const std::set<std::string>& transforms, int replicates);
+                                 const std::set<std::string>& transforms, int replicates,
+                                 bool servable = true);
 
 /// Ids of the steps of the same update that must have succeeded before this one can run.
 std::set<std::string> StepDependencies(const graph::SystemGraph& graph,

@@ -56,24 +56,6 @@ v1::Endpoints AncestorEndpoints(const graph::SystemGraph& graph, const std::stri
   return endpoints;
 }
 
-// What feeds a vertex in replicate k, as of an update.
-absl::StatusOr<std::vector<v1::Parent>> LineageAsOf(const store::Contents& contents,
-                                                    const graph::SystemGraph& graph, int64_t update,
-                                                    const std::string& vertex, int replicate) {
-  std::vector<v1::Parent> lineage;
-  for (const auto& [input, source] : graph.node(vertex).inputs) {
-    if (source.from_request()) continue;
-    BACKFIRE_ASSIGN_OR_RETURN(const v1::Version version,
-                              VersionAsOf(contents, update, source.vertex, replicate));
-    v1::Parent& parent = lineage.emplace_back();
-    parent.set_input(input);
-    parent.set_version(version.name());
-    parent.set_output(source.tensor);
-    parent.set_digest(version.digest());
-  }
-  return lineage;
-}
-
 const v1::LossEstimate* FindLoss(const v1::Evaluation& evaluation, const std::string& name,
                                  const std::string& slice) {
   for (const v1::LossEstimate& loss : evaluation.losses()) {
@@ -166,6 +148,23 @@ absl::StatusOr<v1::Version> VersionAsOf(const store::Contents& contents, int64_t
   BACKFIRE_ASSIGN_OR_RETURN(const store::StepRecord* record, FindStep(contents, update, id));
   if (record->step.state() == v1::Step::SUCCEEDED) return record->step.version();
   return absl::InternalError(absl::StrCat("step ", id, " has not succeeded"));
+}
+
+absl::StatusOr<std::vector<v1::Parent>> LineageAsOf(const store::Contents& contents,
+                                                    const graph::SystemGraph& graph, int64_t update,
+                                                    const std::string& vertex, int replicate) {
+  std::vector<v1::Parent> lineage;
+  for (const auto& [input, source] : graph.node(vertex).inputs) {
+    if (source.from_request()) continue;
+    BACKFIRE_ASSIGN_OR_RETURN(const v1::Version version,
+                              VersionAsOf(contents, update, source.vertex, replicate));
+    v1::Parent& parent = lineage.emplace_back();
+    parent.set_input(input);
+    parent.set_version(version.name());
+    parent.set_output(source.tensor);
+    parent.set_digest(version.digest());
+  }
+  return lineage;
 }
 
 absl::StatusOr<v1::Evaluation> EvaluationAsOf(const store::Contents& contents, int64_t update,

@@ -21,6 +21,11 @@ absl::StatusOr<int64_t> ParseNumber(const std::string& name, const std::string& 
 absl::StatusOr<v1::Version> VersionAsOf(const store::Contents& contents, int64_t update,
                                         const std::string& vertex, int replicate);
 
+/// What feeds a vertex in replicate k, as of an update. Errors as VersionAsOf.
+absl::StatusOr<std::vector<v1::Parent>> LineageAsOf(const store::Contents& contents,
+                                                    const graph::SystemGraph& graph, int64_t update,
+                                                    const std::string& vertex, int replicate);
+
 /// The evaluation of that version, with resampled losses. Errors as VersionAsOf.
 absl::StatusOr<v1::Evaluation> EvaluationAsOf(const store::Contents& contents, int64_t update,
                                               const std::string& vertex, int replicate);

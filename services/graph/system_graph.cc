@@ -240,6 +240,12 @@ absl::Status CheckRecipe(const v1::Model& model, const v1::Recipe& recipe) {
   return absl::OkStatus();
 }
 
+bool IsUnservable(const v1::Model& model, const v1::Recipe& recipe) {
+  return std::any_of(model.recipes().begin(), model.recipes().end(), [&](const auto& one) {
+    return one.name() == recipe.name() && one.unservable();
+  });
+}
+
 absl::Status CheckModels(const SystemGraph& graph, const std::map<std::string, v1::Model>& models) {
   Faults faults;
   // The tensor that a source is, or null after noting why it is none.
@@ -283,6 +289,10 @@ absl::Status CheckModels(const SystemGraph& graph, const std::map<std::string, v
     }
     if (const absl::Status status = CheckRecipe(model, node.vertex.recipe()); !status.ok()) {
       faults.Add(path, ".", std::string(status.message()));
+    }
+    if (IsUnservable(model, node.vertex.recipe())) {
+      faults.Add(path, ".recipe.name: \"", node.vertex.recipe().name(),
+                 "\" can be evaluated, not served, and release 1 is to serve; propose it instead");
     }
     for (const auto& [loss, margin] : node.vertex.margins()) {
       const bool known = std::any_of(model.losses().begin(), model.losses().end(),

@@ -59,9 +59,12 @@ class SystemGraph {
 /// INVALID_ARGUMENT: `recipe...`: unknown name or parameter.
 absl::Status CheckRecipe(const v1::Model& model, const v1::Recipe& recipe);
 
+/// Whether versions by this recipe can be evaluated, not served (v1.Recipe.unservable).
+bool IsUnservable(const v1::Model& model, const v1::Recipe& recipe);
+
 /// Checks a system against its services' models, by vertex: every input fed, every edge between
-/// tensors of one datatype and compatible shapes, recipes and margins known. INVALID_ARGUMENT:
-/// every fault, a line each.
+/// tensors of one datatype and compatible shapes, recipes known and servable, margins known.
+/// INVALID_ARGUMENT: every fault, a line each.
 absl::Status CheckModels(const SystemGraph& graph, const std::map<std::string, v1::Model>& models);
 
 }  // namespace backfire::graph

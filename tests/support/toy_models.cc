@@ -101,6 +101,10 @@ class ToyModel : public runtime::Model {
     runtime::SetParameter(*recipe, "offset", 0);
     runtime::SetParameter(*recipe, "seconds_of_work", 0);
     runtime::SetParameter(*recipe, "fail", 0);
+    runtime::SetParameter(*recipe, runtime::kInitializeFrom, "");
+    v1::Recipe* truth = description_.add_recipes();
+    truth->set_name("truth");
+    truth->set_unservable(true);
     auto* loss = description_.add_losses();
     loss->set_name("mae");
     loss->set_unit("1");
@@ -127,6 +131,7 @@ class ToyModel : public runtime::Model {
 
   absl::StatusOr<std::string> Train(const runtime::TrainingTask& task,
                                     runtime::JobContext& job) const override {
+    if (task.recipe.name() == "truth") return "";
     runtime::ParameterReader parameters(task.recipe);
     const double offset = parameters.Number("offset", -1e6, 1e6);
     const double seconds = parameters.Number("seconds_of_work", 0, 600);
@@ -156,7 +161,13 @@ class ToyModel : public runtime::Model {
       job.Report(progress);
     }
     const double noise = 1e-3 * Random(static_cast<uint64_t>(task.seed), 7).Normal();
-    return absl::StrFormat("%.17g", xy / xx + offset + noise);
+    double slope = xy / xx;
+    // Half the way from where it starts.
+    double start = 0;
+    if (task.initial_weights != nullptr && absl::SimpleAtod(*task.initial_weights, &start)) {
+      slope = (slope + start) / 2;
+    }
+    return absl::StrFormat("%.17g", slope + offset + noise);
   }
 
   absl::StatusOr<std::unique_ptr<runtime::Predictor>> Load(
@@ -166,6 +177,16 @@ class ToyModel : public runtime::Model {
       return absl::DataLossError("weights are not a number");
     }
     return std::make_unique<ToyPredictor>(input_, slope);
+  }
+
+  bool DependsOnSeed(const v1::Recipe& recipe) const override { return recipe.name() != "truth"; }
+
+  absl::StatusOr<TensorMap> PredictFromDataset(const v1::Recipe&, const std::string&,
+                                               const runtime::Dataset&, Split split,
+                                               int64_t example) const override {
+    TensorMap outputs;
+    outputs["y"] = Scalar(2 * X(split, example));
+    return outputs;
   }
 
   absl::StatusOr<v1::Evaluation> Evaluate(const runtime::Dataset& dataset, Split split,
