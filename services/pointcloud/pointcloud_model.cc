@@ -1,5 +1,6 @@
 #include "services/pointcloud/pointcloud_model.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -12,6 +13,8 @@
 #include "services/datasets/stereo_dataset.h"
 #include "services/metrics/bootstrap.h"
 #include "services/pointcloud/back_projection.h"
+#include "services/pointcloud/cloud_distance.h"
+#include "services/pointcloud/subsampling.h"
 #include "services/runtime/recipe.h"
 
 namespace backfire::pointcloud {
@@ -21,15 +24,50 @@ using runtime::Split;
 using runtime::Tensor;
 using runtime::TensorMap;
 
-absl::StatusOr<BackProjectionOptions> ReadParameters(const v1::Recipe& recipe) {
+// Of each frame, when distances are measured: a search costs microseconds.
+constexpr int64_t kMeasuredPoints = 4096;
+
+struct Parameters {
+  BackProjectionOptions projection;
+  Sampling sampling = Sampling::kAll;
+  BeamPattern beams;
+  int64_t points = 16384;
+  double voxel_m = 0.1;
+  uint64_t sampling_seed = 1;
+};
+
+absl::StatusOr<Sampling> ParseSampling(const std::string& name) {
+  if (name == "all") return Sampling::kAll;
+  if (name == "beams") return Sampling::kBeams;
+  if (name == "random") return Sampling::kRandom;
+  if (name == "voxels") return Sampling::kVoxels;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "recipe.parameters.sampling must be all, beams, random or voxels: got \"", name, "\""));
+}
+
+absl::StatusOr<Parameters> ReadParameters(const v1::Recipe& recipe) {
   runtime::ParameterReader reader(recipe);
-  BackProjectionOptions options;
-  options.min_disparity_px = reader.Number("min_disparity_px", 1e-3, 1000);
-  options.max_depth_m = reader.Number("max_depth_m", 1, 10'000);
-  options.max_height_m = reader.Number("max_height_m", -100, 1000);
-  options.stride = reader.Integer("stride", 1, 64);
+  Parameters p;
+  p.projection.min_disparity_px = reader.Number("min_disparity_px", 1e-3, 1000);
+  p.projection.min_depth_m = reader.Number("min_depth_m", 0, 10'000);
+  p.projection.max_depth_m = reader.Number("max_depth_m", 1, 10'000);
+  p.projection.max_height_m = reader.Number("max_height_m", -100, 1000);
+  p.projection.stride = reader.Integer("stride", 1, 64);
+  p.projection.intensity = reader.Integer("intensity", 0, 1) == 1;
+  p.beams.beams = reader.Integer("beams", 1, 4096);
+  p.beams.columns = reader.Integer("beam_columns", 1, 65536);
+  p.points = reader.Integer("sampled_points", 1, 10'000'000);
+  p.voxel_m = reader.Number("voxel_m", 1e-3, 100);
+  p.sampling_seed = static_cast<uint64_t>(reader.Integer("sampling_seed", 0, 1'000'000'000));
+  const std::string sampling = reader.Text("sampling");
   BACKFIRE_RETURN_IF_ERROR(reader.status());
-  return options;
+  BACKFIRE_ASSIGN_OR_RETURN(p.sampling, ParseSampling(sampling));
+  if (!(p.projection.min_depth_m < p.projection.max_depth_m)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("recipe.parameters.min_depth_m must be less than max_depth_m, ",
+                     p.projection.max_depth_m, ": got ", p.projection.min_depth_m));
+  }
+  return p;
 }
 
 v1::Model Describe() {
@@ -53,8 +91,11 @@ v1::Model Describe() {
   points->set_name("points");
   points->set_datatype("FP32");
   points->add_shape(-1);
-  points->add_shape(3);
-  points->set_description("x, y, z in metres, rectified camera-0 frame: right, down, forward.");
+  points->add_shape(-1);
+  points->set_description(
+      "x, y, z in metres, rectified camera-0 frame: right, down, forward; then intensity, where "
+      "the "
+      "recipe asks for it.");
   v1::Recipe& recipe = *model.add_recipes();
   recipe.set_name("pseudo-lidar");
   const BackProjectionOptions defaults;
@@ -62,6 +103,24 @@ v1::Model Describe() {
   runtime::SetParameter(recipe, "max_depth_m", defaults.max_depth_m);
   runtime::SetParameter(recipe, "max_height_m", defaults.max_height_m);
   runtime::SetParameter(recipe, "stride", static_cast<double>(defaults.stride));
+  runtime::SetParameter(recipe, "min_depth_m", defaults.min_depth_m);
+  // 1: a fourth column of ones.
+  runtime::SetParameter(recipe, "intensity", 0);
+  // all; beams (64 elevations by 512 azimuths, like a LiDAR); random (sampled_points); voxels (one
+  // in each cube of voxel_m).
+  runtime::SetParameter(recipe, "sampling", std::string("all"));
+  runtime::SetParameter(recipe, "beams", 64);
+  runtime::SetParameter(recipe, "beam_columns", 512);
+  runtime::SetParameter(recipe, "sampled_points", 16384);
+  runtime::SetParameter(recipe, "voxel_m", 0.1);
+  runtime::SetParameter(recipe, "sampling_seed", 1);
+  auto* distance = model.add_losses();
+  distance->set_name("mean_point_distance");
+  distance->set_unit("m");
+  distance->set_maximum(std::numeric_limits<double>::infinity());
+  distance->set_description(absl::StrCat(
+      "Mean distance from a point to the nearest point of the ground-truth cloud, over ",
+      kMeasuredPoints, " points of each frame."));
   auto* loss = model.add_losses();
   loss->set_name("point_depth_mae");
   loss->set_unit("m");
@@ -72,9 +131,30 @@ v1::Model Describe() {
   return model;
 }
 
+// Sum of the distances of some points to the cloud of the true disparity, and how many points these
+// are: all, or every so many where there are more than kMeasuredPoints.
+std::pair<double, double> SumDistances(const Tensor& points, const cv::Mat& truth,
+                                       const datasets::StereoCalibration& calibration) {
+  BackProjectionOptions everything;
+  everything.min_disparity_px = 1e-3;
+  everything.max_depth_m = everything.max_height_m = 1e6;
+  const cv::Mat continuous = truth.isContinuous() ? truth : truth.clone();
+  const ReferenceCloud reference(
+      BackProject(continuous.ptr<float>(), truth.rows, truth.cols, calibration, everything));
+  if (reference.empty()) return {0, 0};
+  const int64_t step =
+      std::max<int64_t>(1, (points.shape[0] + kMeasuredPoints - 1) / kMeasuredPoints);
+  double sum = 0, count = 0;
+  for (int64_t i = 0; i < points.shape[0]; i += step) {
+    sum += reference.DistanceTo(points.As<float>() + points.shape[1] * i);
+    count += 1;
+  }
+  return {sum, count};
+}
+
 class PointCloudPredictor final : public runtime::Predictor {
  public:
-  explicit PointCloudPredictor(const BackProjectionOptions& options) : options_(options) {}
+  explicit PointCloudPredictor(const Parameters& parameters) : p_(parameters) {}
 
   absl::StatusOr<TensorMap> Predict(const TensorMap& inputs,
                                     const std::function<bool()>&) const override {
@@ -83,24 +163,62 @@ class PointCloudPredictor final : public runtime::Predictor {
     absl::StatusOr<datasets::StereoCalibration> calibration =
         datasets::CalibrationFromTensor(*tensor);
     if (!calibration.ok()) return Annotate(calibration.status(), "input \"calibration\"");
-    for (int64_t i = 0; i < disparity->ElementCount(); ++i) {
-      if (std::isfinite(disparity->As<float>()[i])) continue;
-      return absl::InvalidArgumentError(absl::StrCat("input \"disparity\": pixel (row ",
-                                                     i / disparity->shape[1], ", column ",
-                                                     i % disparity->shape[1], ") must be finite"));
-    }
-    const std::vector<float> points = BackProject(disparity->As<float>(), disparity->shape[0],
-                                                  disparity->shape[1], *calibration, options_);
+    const int64_t height = disparity->shape[0], width = disparity->shape[1];
     TensorMap outputs;
     Tensor& cloud = outputs["points"];
-    cloud =
-        runtime::MakeTensor(runtime::Datatype::kFp32, {static_cast<int64_t>(points.size()) / 3, 3});
-    if (!points.empty()) std::memcpy(cloud.data.data(), points.data(), cloud.data.size());
+    const int64_t columns = p_.projection.columns();
+    cloud = runtime::MakeTensor(
+        runtime::Datatype::kFp32,
+        {BackProjectionCapacity(height, width, p_.projection) / columns, columns});
+    const BackProjection result =
+        BackProjectInto(disparity->As<float>(), height, width, *calibration, p_.projection,
+                        cloud.MutableAs<float>());
+    if (!result.finite) return NotFinite(*disparity);
+    Resize(result.points, cloud);
+    Sample(cloud);
     return outputs;
   }
 
  private:
-  const BackProjectionOptions options_;
+  static void Resize(int64_t points, Tensor& cloud) {
+    cloud.shape[0] = points;
+    cloud.data.resize(static_cast<size_t>(cloud.ElementCount()) * sizeof(float));
+  }
+
+  static absl::Status NotFinite(const Tensor& disparity) {
+    int64_t i = 0;
+    while (i < disparity.ElementCount() - 1 && std::isfinite(disparity.As<float>()[i])) ++i;
+    return absl::InvalidArgumentError(absl::StrCat("input \"disparity\": pixel (row ",
+                                                   i / disparity.shape[1], ", column ",
+                                                   i % disparity.shape[1], ") must be finite"));
+  }
+
+  // Keeps what the recipe's sampling keeps, in place.
+  void Sample(Tensor& cloud) const {
+    const int64_t count = cloud.shape[0], columns = cloud.shape[1];
+    float* points = cloud.MutableAs<float>();
+    std::vector<int64_t> kept;
+    switch (p_.sampling) {
+      case Sampling::kAll:
+        return;
+      case Sampling::kBeams:
+        kept = SampleBeams(points, count, columns, p_.beams);
+        break;
+      case Sampling::kRandom:
+        kept = SampleRandom(count, p_.points, p_.sampling_seed);
+        break;
+      case Sampling::kVoxels:
+        kept = SampleVoxels(points, count, columns, p_.voxel_m, p_.sampling_seed);
+        break;
+    }
+    for (size_t i = 0; i < kept.size(); ++i) {
+      std::memmove(points + static_cast<int64_t>(i) * columns, points + kept[i] * columns,
+                   static_cast<size_t>(columns) * sizeof(float));
+    }
+    Resize(static_cast<int64_t>(kept.size()), cloud);
+  }
+
+  const Parameters p_;
 };
 
 class PointCloudModel final : public runtime::Model {
@@ -129,9 +247,9 @@ class PointCloudModel final : public runtime::Model {
 
   absl::StatusOr<std::unique_ptr<runtime::Predictor>> Load(
       const v1::Recipe& recipe, const std::string& weights) const override {
-    BACKFIRE_ASSIGN_OR_RETURN(const BackProjectionOptions options, ReadParameters(recipe));
+    BACKFIRE_ASSIGN_OR_RETURN(const Parameters parameters, ReadParameters(recipe));
     if (!weights.empty()) return absl::DataLossError("a transform has no weights");
-    return std::make_unique<PointCloudPredictor>(options);
+    return std::make_unique<PointCloudPredictor>(parameters);
   }
 
   absl::StatusOr<v1::Evaluation> Evaluate(const runtime::Dataset& base, Split split,
@@ -139,7 +257,7 @@ class PointCloudModel final : public runtime::Model {
                                           const v1::Bootstrap& bootstrap,
                                           runtime::JobContext& job) const override {
     const auto& dataset = static_cast<const datasets::StereoDataset&>(base);
-    std::vector<double> errors, counts;
+    std::vector<double> errors, counts, distances, measured;
     for (int64_t i = 0; i < dataset.size(split); ++i) {
       if (job.cancelled()) return absl::CancelledError("cancelled while computing losses");
       BACKFIRE_ASSIGN_OR_RETURN(const TensorMap tensors, outputs.Get(i));
@@ -149,7 +267,7 @@ class PointCloudModel final : public runtime::Model {
       const double focal_times_baseline = calibration.focal_length_px() * calibration.baseline_m();
       double error = 0, count = 0;
       for (int64_t p = 0; p < points->shape[0]; ++p) {
-        const float* point = points->As<float>() + 3 * p;
+        const float* point = points->As<float>() + points->shape[1] * p;
         const double z = point[2];
         const double u = (point[0] - calibration.left_offset_x_m()) * calibration.left[0] / z +
                          calibration.centre_x_px();
@@ -165,8 +283,13 @@ class PointCloudModel final : public runtime::Model {
       }
       errors.push_back(error);
       counts.push_back(count);
+      const auto [distance, count_measured] = SumDistances(*points, truth, calibration);
+      distances.push_back(distance);
+      measured.push_back(count_measured);
     }
     v1::Evaluation evaluation;
+    metrics::AddRatioLoss(distances, measured, bootstrap, "mean_point_distance", "", true,
+                          evaluation);
     metrics::AddRatioLoss(errors, counts, bootstrap, "point_depth_mae", "", true, evaluation);
     return evaluation;
   }
