@@ -4,8 +4,10 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 #include <vector>
 
+#include "services/base/command_line.h"
 #include "services/base/random.h"
 #include "services/pointcloud/back_projection.h"
 #include "services/pointcloud/subsampling.h"
@@ -92,7 +94,7 @@ int main(int argc, char** argv) {
   app.add_option("--repetitions", repetitions, "Of each measurement")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000000));
-  CLI11_PARSE(app, argc, argv);
+  if (const std::optional<int> code = backfire::ParseCommandLine(app, argc, argv)) return *code;
   std::printf("Back-projection, medians of %d\n", repetitions);
   pointcloud::BackProjectionOptions options;
   const std::vector<float> street = Street(0), holes = Street(0.02);
