@@ -14,7 +14,9 @@ std::vector<std::pair<std::string, int>> TransportArguments() {
           {GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 32 << 20},
           {GRPC_ARG_HTTP2_WRITE_BUFFER_SIZE, 8 << 20},
           {GRPC_ARG_TCP_READ_CHUNK_SIZE, 1 << 20},
-          {GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, 8 << 20}};
+          {GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, 8 << 20},
+          // A message of an error is metadata; one may name every tensor of a network.
+          {GRPC_ARG_MAX_METADATA_SIZE, 1 << 20}};
 }
 
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, int64_t max_message_bytes) {

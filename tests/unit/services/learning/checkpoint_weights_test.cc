@@ -1,0 +1,157 @@
+#include "services/learning/checkpoint_weights.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+
+#include "services/base/file.h"
+#include "services/learning/torch_checkpoint.h"
+#include "services/learning/weight_tensors.h"
+#include "tests/support/temporary_directory.h"
+
+namespace backfire::learning {
+namespace {
+
+using runtime::Datatype;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// What write_checkpoints.py calls `state`.
+WeightTensors State() {
+  WeightTensors weights;
+  weights["a.weight"] = runtime::MakeTensor(Datatype::kFp32, {2, 3});
+  for (int64_t i = 0; i < 6; ++i) {
+    weights["a.weight"].MutableAs<float>()[i] = static_cast<float>(i) / 4;
+  }
+  weights["a.bias"] = runtime::MakeTensor(Datatype::kFp32, {2});
+  weights["a.bias"].MutableAs<float>()[0] = -1.5F;
+  weights["a.bias"].MutableAs<float>()[1] = 2.5F;
+  weights["n.num_batches_tracked"] = runtime::MakeTensor(Datatype::kInt64, {});
+  weights["n.num_batches_tracked"].MutableAs<int64_t>()[0] = 7;
+  return weights;
+}
+
+// Weights of a network of the same shape that was never trained.
+std::string Expected() {
+  WeightTensors weights = State();
+  for (auto& [name, tensor] : weights) std::fill(tensor.data.begin(), tensor.data.end(), '\0');
+  return FormatWeights(weights);
+}
+
+std::string Message(const absl::Status& status) {
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  return std::string(status.message());
+}
+
+TEST(CheckpointWeightsTest, NamesEveryDifferenceInOneMessage) {
+  WeightTensors other = State();
+  other.erase("a.bias");
+  other["b.one"] = runtime::MakeTensor(Datatype::kFp32, {1});
+  other["b.two"] = runtime::MakeTensor(Datatype::kFp32, {1});
+  other["a.weight"] = runtime::MakeTensor(Datatype::kFp32, {3, 2});
+  const std::string file = *WriteTorchCheckpoint(other);
+  EXPECT_THAT(Message(WeightsFromCheckpoint(file, Expected()).status()),
+              AllOf(HasSubstr("1 missing: a.bias"), HasSubstr("2 extra: b.one, b.two"),
+                    HasSubstr("1 misshapen: a.weight is [3, 2] where [2, 3] is needed")));
+}
+
+TEST(CheckpointWeightsTest, ThePrefixOfDataParallelIsTakenOff) {
+  for (const std::string prefix : {"module.", "module.module."}) {
+    WeightTensors renamed;
+    for (const auto& [name, tensor] : State()) renamed[prefix + name] = tensor;
+    const auto weights = WeightsFromCheckpoint(*WriteTorchCheckpoint(renamed), Expected());
+    ASSERT_TRUE(weights.ok()) << weights.status();
+    EXPECT_EQ(*weights, FormatWeights(State()));
+  }
+  // Only if all have it: otherwise it is a part of their names.
+  WeightTensors half_renamed = State();
+  half_renamed["module.a.bias"] = half_renamed["a.bias"];
+  half_renamed.erase("a.bias");
+  EXPECT_THAT(
+      Message(WeightsFromCheckpoint(*WriteTorchCheckpoint(half_renamed), Expected()).status()),
+      HasSubstr("1 missing: a.bias; 1 extra: module.a.bias"));
+}
+
+TEST(CheckpointWeightsTest, CountersThatOldVersionsDidNotWriteMayBeMissing) {
+  WeightTensors old = State();
+  old.erase("n.num_batches_tracked");
+  const auto weights = WeightsFromCheckpoint(*WriteTorchCheckpoint(old), Expected());
+  ASSERT_TRUE(weights.ok()) << weights.status();
+  EXPECT_EQ(ParseWeights(*weights)->at("n.num_batches_tracked").As<int64_t>()[0], 0);
+}
+
+TEST(CheckpointWeightsTest, NumbersMustBeFinite) {
+  WeightTensors broken = State();
+  broken["a.bias"].MutableAs<float>()[1] = NAN;
+  EXPECT_THAT(Message(WeightsFromCheckpoint(*WriteTorchCheckpoint(broken), Expected()).status()),
+              HasSubstr("tensor a.bias: element 1 must be finite: got nan"));
+}
+
+TEST(CheckpointWeightsTest, ExportedWeightsComeBack) {
+  const auto file = CheckpointFromWeights(FormatWeights(State()));
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(WeightsFromCheckpoint(*file, Expected()).value_or("?"), FormatWeights(State()));
+  EXPECT_EQ(CheckpointFromWeights("nonsense").status().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST(WeightTensorsTest, DamagedWeightsAreRefused) {
+  const std::string bytes = FormatWeights(State());
+  ASSERT_TRUE(ParseWeights(bytes).ok());
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_FALSE(ParseWeights(bytes.substr(0, size)).ok()) << size;
+  }
+  EXPECT_FALSE(ParseWeights(bytes + "x").ok());
+}
+
+// With Python's own torch, where there is one.
+class PythonTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    for (const char* python : {"python3", "/usr/bin/python3"}) {
+      python_ = python;
+      if (Run("-c 'import torch'") == 0) return;
+    }
+    GTEST_SKIP() << "no python3 with torch (Debian's python3-torch)";
+  }
+  int Run(const std::string& arguments) const {
+    return std::system((python_ + " " + arguments + " 2>/dev/null").c_str());
+  }
+  int Script(const std::string& verb, const std::filesystem::path& path) const {
+    return Run(std::string(BACKFIRE_WRITE_CHECKPOINTS) + " " + verb + " " + path.string());
+  }
+  std::string File(const std::string& name) const { return *ReadFile(directory_ / name); }
+
+  testing::TemporaryDirectory directory_;
+  std::string python_;
+};
+
+TEST_F(PythonTest, ReadsWhatTorchWritesAndTorchReadsWhatIsWritten) {
+  ASSERT_EQ(Script("write", directory_.path()), 0);
+  for (const char* name :
+       {"plain", "plain_legacy", "nested", "nested_legacy", "protocol_4", "parameters", "views",
+        "views_legacy", "half", "bfloat16", "double", "malicious_beside"}) {
+    const auto weights = WeightsFromCheckpoint(File(name), Expected());
+    EXPECT_TRUE(weights.ok()) << name << ": " << weights.status();
+    EXPECT_EQ(weights.value_or("?"), FormatWeights(State())) << name;
+  }
+  const auto refusal = [&](const std::string& name) {
+    return Message(WeightsFromCheckpoint(File(name), Expected()).status());
+  };
+  EXPECT_THAT(refusal("malicious"), HasSubstr("open"));
+  EXPECT_THAT(refusal("whole_module"), HasSubstr("Linear"));
+  EXPECT_THAT(refusal("torchscript"), HasSubstr("TorchScript"));
+  EXPECT_THAT(refusal("unusual"), AllOf(HasSubstr("a.bias is an object made by torch._utils"),
+                                        HasSubstr("a.step is a number")));
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "harm")) << "code in a file was run";
+
+  ASSERT_TRUE(
+      WriteFileAtomically(directory_ / "ours", *CheckpointFromWeights(FormatWeights(State())))
+          .ok());
+  EXPECT_EQ(Script("read", directory_ / "ours"), 0);
+}
+
+}  // namespace
+}  // namespace backfire::learning
