@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <opencv2/core.hpp>
 
@@ -8,14 +9,16 @@
 #include "services/base/status.h"
 #include "services/datasets/image_file.h"
 #include "services/datasets/stereo_dataset.h"
+#include "services/pointcloud/lidar.h"
 #include "services/vision/commands.h"
+#include "services/vision/disparity_of_points.h"
 #include "services/vision/view_page.h"
 
 namespace backfire::vision {
 namespace {
 
 struct DrawArguments {
-  std::string dataset, split = "test", out;
+  std::string dataset, split = "test", out, velodyne;
   int64_t example = 0;
 };
 
@@ -63,6 +66,19 @@ absl::Status Draw(const DrawArguments& arguments) {
     return disparity.status();
   }
   layer.points = PointsFromDisparity(layer.disparity, content.calibration);
+  if (!arguments.velodyne.empty()) {
+    const std::string id = dataset->ExampleId(split, arguments.example);
+    const std::filesystem::path folder = arguments.velodyne;
+    BACKFIRE_ASSIGN_OR_RETURN(const std::vector<float> sweep,
+                              pointcloud::ReadLidar(folder / "velodyne" / (id + ".bin"),
+                                                    folder / "calib" / (id + ".txt")));
+    const std::vector<float> lidar = pointcloud::ApplyLimits(sweep, content.calibration, {});
+    layer.points.clear();
+    for (size_t i = 0; i < lidar.size(); i += 4) {
+      layer.points.emplace_back(lidar[i], lidar[i + 1], lidar[i + 2]);
+    }
+    layer.disparity = DisparityOfPoints(layer.points, content.left.size(), content.calibration);
+  }
   content.layers.push_back(std::move(layer));
   content.title = absl::StrCat("frame ", dataset->ExampleId(split, arguments.example), " (",
                                arguments.split, " ", arguments.example, ")");
@@ -79,8 +95,14 @@ void AddDrawCommand(CLI::App& app, CommandContext& context) {
   draw->add_option("--split", arguments->split, "train, validation or test")->capture_default_str();
   draw->add_option("--example", arguments->example, "Which of the split, from 0")
       ->capture_default_str();
+  draw->add_option(
+      "--velodyne", arguments->velodyne,
+      "Show LiDAR points in place of the disparity's: a folder with KITTI's velodyne and "
+      "calib, such as DIR/training");
   draw->add_option("--out", arguments->out, "PNG to write")->required();
-  draw->footer("Example: backfire-vision draw --dataset data --split test --example 3 --out x.png");
+  draw->footer(
+      "Example: backfire-vision draw --dataset data --split test --example 3 --out x.png\n"
+      "LiDAR: backfire-vision draw --dataset kitti --velodyne kitti/training --out x.png");
   draw->callback([arguments, &context] {
     context.run = [arguments] {
       if (const absl::Status status = Draw(*arguments); !status.ok()) return ReportError(status);

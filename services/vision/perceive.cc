@@ -1,10 +1,12 @@
 #include "services/vision/perceive.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "services/base/status.h"
+#include "services/vision/disparity_of_points.h"
 #include "services/vision/view_page.h"
 
 namespace backfire::vision {
@@ -45,10 +47,39 @@ absl::StatusOr<std::vector<ReleaseView>> PerceiveWithReleases(
     view.disparity = DisparityInOriginal(perception->disparity, fitted.placement);
     view.points = std::move(perception->points);
     view.detections = std::move(perception->detections);
+    view.boxes_2d = std::move(perception->boxes_2d);
     MapToOriginal(view.detections, fitted.placement);
     views.push_back(std::move(view));
   }
   return views;
+}
+
+absl::StatusOr<ReleaseView> PerceiveLidar(const std::vector<DetectorPeer>& detectors,
+                                          const StereoInput& input, cv::Size size,
+                                          const ReleaseView& view, const std::vector<float>& points,
+                                          absl::Duration timeout) {
+  if (!view.boxes_2d.has_value()) return absl::InternalError("the release's boxes are not there");
+  BACKFIRE_ASSIGN_OR_RETURN(const FittedInput fitted, FitStereoInput(input, size));
+  const auto count = static_cast<int64_t>(points.size()) / 4;
+  runtime::Tensor cloud = runtime::MakeTensor(runtime::Datatype::kFp32, {count, 4});
+  if (count > 0) std::memcpy(cloud.data.data(), points.data(), cloud.data.size());
+  ReleaseView lidar;
+  lidar.release = "LiDAR";
+  for (const DetectorPeer& detector : detectors) {
+    auto detections =
+        DetectInCloud(*detector.stub, detector.model, detector.type, cloud, *view.boxes_2d,
+                      datasets::ToTensor(fitted.input.calibration), timeout);
+    if (!detections.ok()) return Annotate(detections.status(), detector.model);
+    lidar.detections.insert(lidar.detections.end(), detections->begin(), detections->end());
+  }
+  MapToOriginal(lidar.detections, fitted.placement);
+  for (int64_t i = 0; i < count; ++i) {
+    lidar.points.emplace_back(points[static_cast<size_t>(4 * i)],
+                              points[static_cast<size_t>(4 * i + 1)],
+                              points[static_cast<size_t>(4 * i + 2)]);
+  }
+  lidar.disparity = DisparityOfPoints(lidar.points, input.left.size(), input.calibration);
+  return lidar;
 }
 
 cv::Mat DrawPerception(const std::string& title, const StereoInput& input,
@@ -62,7 +93,8 @@ cv::Mat DrawPerception(const std::string& title, const StereoInput& input,
   content.labels = labels;
   for (const ReleaseView& view : views) {
     PageLayer layer;
-    layer.name = absl::StrCat("release ", view.release);
+    const bool numbered = !view.release.empty() && view.release[0] >= '0' && view.release[0] <= '9';
+    layer.name = numbered ? absl::StrCat("release ", view.release) : view.release;
     layer.disparity = view.disparity;
     layer.points = view.points;
     std::copy_if(view.detections.begin(), view.detections.end(),

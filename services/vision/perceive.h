@@ -18,6 +18,7 @@ struct ReleaseView {
   cv::Mat disparity;  ///< CV_32FC1, pixels of the original image; may show fewer rows of it.
   std::vector<cv::Point3f> points;          ///< Metres, camera 0.
   std::vector<metrics::Object> detections;  ///< 2D boxes in pixels of the original image.
+  std::optional<runtime::Tensor> boxes_2d;  ///< In pixels of the fitted image; where asked for.
 };
 
 /// Asks each release about a pair: fits the pair into `size`, calls, maps the answers back. No
@@ -26,6 +27,20 @@ struct ReleaseView {
 absl::StatusOr<std::vector<ReleaseView>> PerceiveWithReleases(
     inference::GRPCInferenceService::StubInterface& gateway, const StereoInput& input,
     cv::Size size, const std::vector<int64_t>& releases, const StereoCall& call);
+
+/// A detector's service, and what it detects.
+struct DetectorPeer {
+  std::string model, type;  ///< `car`, `Car`.
+  inference::GRPCInferenceService::StubInterface* stub = nullptr;
+};
+
+/// What the detectors say of a LiDAR's points in place of a release's point cloud: the same boxes,
+/// the same calibration. `view` must have its boxes (StereoCall::boxes).
+/// @param points  [count, 4], metres, camera 0; see pointcloud::ReadLidar.
+absl::StatusOr<ReleaseView> PerceiveLidar(const std::vector<DetectorPeer>& detectors,
+                                          const StereoInput& input, cv::Size size,
+                                          const ReleaseView& view, const std::vector<float>& points,
+                                          absl::Duration timeout);
 
 /// The page that shows these views (CV_8UC3, RGB); detections below `min_score` are left out.
 cv::Mat DrawPerception(const std::string& title, const StereoInput& input,

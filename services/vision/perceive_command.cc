@@ -10,6 +10,7 @@
 #include "services/base/status.h"
 #include "services/datasets/image_file.h"
 #include "services/datasets/kitti_objects.h"
+#include "services/pointcloud/lidar.h"
 #include "services/runtime/channel.h"
 #include "services/vision/commands.h"
 #include "services/vision/perceive.h"
@@ -22,6 +23,7 @@ namespace fs = std::filesystem;
 struct PerceiveArguments {
   std::string left, right, calibration, labels, out, detections;
   std::string gateway = "localhost:7000", model = "stereo", format = "text";
+  std::string velodyne, car = "localhost:7004", pedestrian = "localhost:7005";
   std::vector<int64_t> releases;
   int width = 384, height = 128;
   double min_score = 0.3, timeout_seconds = 60;
@@ -30,6 +32,7 @@ struct PerceiveArguments {
 struct Inputs {
   StereoInput stereo;
   std::optional<std::vector<metrics::Object>> labels;
+  std::vector<float> lidar;  // [count, 4]; where asked for.
 };
 
 absl::StatusOr<Inputs> ReadInputs(const PerceiveArguments& arguments) {
@@ -47,7 +50,31 @@ absl::StatusOr<Inputs> ReadInputs(const PerceiveArguments& arguments) {
   if (!arguments.labels.empty()) {
     BACKFIRE_ASSIGN_OR_RETURN(inputs.labels, datasets::ReadObjects(arguments.labels));
   }
+  if (!arguments.velodyne.empty()) {
+    if (arguments.releases.size() > 1) {
+      return absl::InvalidArgumentError("--velodyne goes with one release");
+    }
+    BACKFIRE_ASSIGN_OR_RETURN(const std::vector<float> sweep,
+                              pointcloud::ReadLidar(arguments.velodyne, arguments.calibration));
+    // What the recipe pseudo-lidar leaves out by default.
+    inputs.lidar = pointcloud::ApplyLimits(sweep, inputs.stereo.calibration, {});
+  }
   return inputs;
+}
+
+// The detectors on the LiDAR's points, in the boxes of the view before.
+absl::Status AddLidar(const PerceiveArguments& arguments, const Inputs& inputs,
+                      std::vector<ReleaseView>& views) {
+  const auto car = inference::GRPCInferenceService::NewStub(runtime::MakeChannel(arguments.car));
+  const auto pedestrian =
+      inference::GRPCInferenceService::NewStub(runtime::MakeChannel(arguments.pedestrian));
+  BACKFIRE_ASSIGN_OR_RETURN(
+      ReleaseView lidar,
+      PerceiveLidar({{"car", "Car", car.get()}, {"pedestrian", "Pedestrian", pedestrian.get()}},
+                    inputs.stereo, {arguments.width, arguments.height}, views.front(), inputs.lidar,
+                    absl::Seconds(arguments.timeout_seconds)));
+  views.push_back(std::move(lidar));
+  return absl::OkStatus();
 }
 
 // DIR/FRAME.txt, or DIR/release-N/FRAME.txt where there are several.
@@ -56,7 +83,9 @@ absl::Status WriteDetections(const PerceiveArguments& arguments,
   const std::string name = absl::StrCat(fs::path(arguments.left).stem().string(), ".txt");
   for (const ReleaseView& view : views) {
     fs::path folder = arguments.detections;
-    if (views.size() > 1) folder /= absl::StrCat("release-", view.release);
+    if (views.size() > 1) {
+      folder /= view.release == "LiDAR" ? "lidar" : absl::StrCat("release-", view.release);
+    }
     BACKFIRE_RETURN_IF_ERROR(
         WriteFileAtomically(folder / name, datasets::FormatObjects(view.detections)));
   }
@@ -71,9 +100,16 @@ int RunPerceive(const PerceiveArguments& arguments) {
   StereoCall call;
   call.model = arguments.model;
   call.timeout = absl::Seconds(arguments.timeout_seconds);
-  const auto views = PerceiveWithReleases(
-      *stub, inputs->stereo, {arguments.width, arguments.height}, arguments.releases, call);
+  call.boxes = !arguments.velodyne.empty();
+  auto views = PerceiveWithReleases(*stub, inputs->stereo, {arguments.width, arguments.height},
+                                    arguments.releases, call);
   if (!views.ok()) return ReportPeerError(views.status(), arguments.gateway);
+  if (!arguments.velodyne.empty()) {
+    const absl::Status status = AddLidar(arguments, *inputs, *views);
+    if (!status.ok()) {
+      return ReportPeerError(status, absl::StrCat(arguments.car, ", ", arguments.pedestrian));
+    }
+  }
 
   const cv::Mat page = DrawPerception(fs::path(arguments.left).filename().string(), inputs->stereo,
                                       *views, inputs->labels, arguments.min_score);
@@ -101,6 +137,14 @@ void AddPerceiveCommand(CLI::App& app, CommandContext& context) {
       ->required();
   perceive->add_option("--out", arguments->out, "PNG to write")->required();
   perceive->add_option("--labels", arguments->labels, "KITTI labels to draw as ground truth");
+  perceive->add_option("--velodyne", arguments->velodyne,
+                       "KITTI LiDAR sweep: also show what the detectors find in it");
+  perceive->add_option("--car", arguments->car, "With --velodyne: the car service's address")
+      ->capture_default_str();
+  perceive
+      ->add_option("--pedestrian", arguments->pedestrian,
+                   "With --velodyne: the pedestrian service's address")
+      ->capture_default_str();
   perceive->add_option("--detections", arguments->detections,
                        "Directory for KITTI result files, in original image coordinates");
   perceive->add_option("--gateway", arguments->gateway, "HOST:PORT or unix:PATH")
@@ -126,6 +170,7 @@ void AddPerceiveCommand(CLI::App& app, CommandContext& context) {
       ->capture_default_str();
   perceive->footer(
       "Example: backfire-vision perceive --left l.png --right r.png --calib c.txt --out view.png\n"
+      "LiDAR instead of pseudo-LiDAR: ... --velodyne sweep.bin --car HOST:PORT --pedestrian ...\n"
       "Compare releases: ... --release 1 --release 2 --labels label.txt\n"
       "Exit codes: 0 done; 2 wrong usage or input; 3 the gateway is away or refused; 1 else.");
   perceive->callback(

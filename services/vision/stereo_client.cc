@@ -98,6 +98,7 @@ inference::ModelInferRequest MakeRequest(const StereoInput& input, const StereoC
   for (const char* name : {"disparity", "points", "cars", "pedestrians"}) {
     request.add_outputs()->set_name(name);
   }
+  if (call.boxes) request.add_outputs()->set_name("boxes_2d");
   return request;
 }
 
@@ -110,14 +111,19 @@ absl::StatusOr<Perception> ReadResponse(const inference::ModelInferResponse& res
   perception.disparity.create(size, CV_32FC1);
   std::memcpy(perception.disparity.data, disparity.data.data(), disparity.data.size());
   BACKFIRE_ASSIGN_OR_RETURN(const Tensor points, Output(response, "points"));
-  BACKFIRE_RETURN_IF_ERROR(CheckFloats(points, "points", {-1, 3}));
+  const bool with_intensity = points.shape.size() == 2 && points.shape[1] == 4;
+  BACKFIRE_RETURN_IF_ERROR(CheckFloats(points, "points", {-1, with_intensity ? 4 : 3}));
   const float* numbers = points.As<float>();
-  for (int64_t i = 0; i < points.shape[0]; ++i, numbers += 3) {
+  for (int64_t i = 0; i < points.shape[0]; ++i, numbers += points.shape[1]) {
     perception.points.emplace_back(numbers[0], numbers[1], numbers[2]);
   }
   BACKFIRE_RETURN_IF_ERROR(AddDetections(response, "cars", "Car", perception.detections));
   BACKFIRE_RETURN_IF_ERROR(
       AddDetections(response, "pedestrians", "Pedestrian", perception.detections));
+  for (const auto& output : response.outputs()) {
+    if (output.name() != "boxes_2d") continue;
+    BACKFIRE_ASSIGN_OR_RETURN(perception.boxes_2d, Output(response, "boxes_2d"));
+  }
   return perception;
 }
 
@@ -128,7 +134,31 @@ absl::StatusOr<Perception> Perceive(inference::GRPCInferenceService::StubInterfa
   inference::ModelInferResponse response;
   const grpc::Status status = gateway.ModelInfer(&context, MakeRequest(input, call), &response);
   if (!status.ok()) return runtime::FromGrpcStatus(status);
-  return ReadResponse(response, input.left.size());
+  BACKFIRE_ASSIGN_OR_RETURN(Perception perception, ReadResponse(response, input.left.size()));
+  if (call.boxes && !perception.boxes_2d.has_value()) {
+    return absl::InternalError("the answer has no output \"boxes_2d\"");
+  }
+  return perception;
+}
+
+absl::StatusOr<std::vector<metrics::Object>> DetectInCloud(
+    inference::GRPCInferenceService::StubInterface& detector, const std::string& model,
+    const std::string& type, const Tensor& points, const Tensor& boxes_2d,
+    const Tensor& calibration, absl::Duration timeout) {
+  inference::ModelInferRequest request;
+  request.set_model_name(model);
+  AddInput("points", points, request);
+  AddInput("boxes_2d", boxes_2d, request);
+  AddInput("calibration", calibration, request);
+  request.add_outputs()->set_name("detections");
+  grpc::ClientContext context;
+  runtime::SetDeadline(context, timeout);
+  inference::ModelInferResponse response;
+  const grpc::Status status = detector.ModelInfer(&context, request, &response);
+  if (!status.ok()) return runtime::FromGrpcStatus(status);
+  std::vector<metrics::Object> detections;
+  BACKFIRE_RETURN_IF_ERROR(AddDetections(response, "detections", type, detections));
+  return detections;
 }
 
 }  // namespace backfire::vision

@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "inference/open_inference.grpc.pb.h"
 #include "services/metrics/object.h"
+#include "services/runtime/tensor.h"
 #include "services/vision/stereo_input.h"
 
 namespace backfire::vision {
@@ -20,6 +21,7 @@ struct Perception {
   cv::Mat disparity;                        ///< CV_32FC1, pixels; <= 0: no match.
   std::vector<cv::Point3f> points;          ///< Metres, rectified camera-0 frame.
   std::vector<metrics::Object> detections;  ///< Cars, then pedestrians; surest first.
+  std::optional<runtime::Tensor> boxes_2d;  ///< Where StereoCall::boxes asked for them.
 };
 
 /// Which system is asked, and how.
@@ -27,6 +29,7 @@ struct StereoCall {
   std::string model = "stereo";
   std::optional<int64_t> release;  ///< None: the live one.
   absl::Duration timeout = absl::Seconds(60);
+  bool boxes = false;  ///< Also asks for the 2D boxes that the detectors looked in.
 };
 
 /// The request of the Open Inference Protocol for a pair: left, right and calibration, raw.
@@ -40,5 +43,14 @@ absl::StatusOr<Perception> ReadResponse(const inference::ModelInferResponse& res
 /// where it cannot be reached. Thread-safe.
 absl::StatusOr<Perception> Perceive(inference::GRPCInferenceService::StubInterface& gateway,
                                     const StereoInput& input, const StereoCall& call);
+
+/// Asks one detector's service what it finds in a cloud of the caller's: whatever its point cloud
+/// comes from. Its highest loaded version answers; errors as Perceive's.
+/// @param model   The service's own: `car`. `type` is what it detects: `Car`.
+/// @param points  FP32 [N, 4]. `boxes_2d` and `calibration` as the vertex has them.
+absl::StatusOr<std::vector<metrics::Object>> DetectInCloud(
+    inference::GRPCInferenceService::StubInterface& detector, const std::string& model,
+    const std::string& type, const runtime::Tensor& points, const runtime::Tensor& boxes_2d,
+    const runtime::Tensor& calibration, absl::Duration timeout);
 
 }  // namespace backfire::vision

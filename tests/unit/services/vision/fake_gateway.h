@@ -52,6 +52,11 @@ class FakeGateway : public inference::GRPCInferenceService::Service {
             {100, 50, 140, 90, 1.5f, 1.6f, 3.9f, -1, 1.65f, 12, -1.57f, 0.75f});
       } else if (wanted.name() == "pedestrians") {
         Add(*response, "pedestrians", {0, 12}, {});
+      } else if (wanted.name() == "boxes_2d") {
+        Add(*response, "boxes_2d", {1, 6}, {100, 50, 140, 90, 0.8f, 0});
+      } else if (wanted.name() == "detections") {  // It is also a detector.
+        Add(*response, "detections", {1, 12},
+            {100, 50, 140, 90, 1.5f, 1.6f, 3.9f, 2, 1.65f, 20, -1.57f, 0.5f});
       }
     }
     if (spoil) spoil(*response);

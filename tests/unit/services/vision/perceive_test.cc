@@ -144,5 +144,49 @@ TEST_F(PerceiveTest, DrawsAPage) {
   EXPECT_GT(cv::norm(page.rowRange(0, 400), empty.rowRange(0, 400), cv::NORM_INF), 100);
 }
 
+TEST_F(PerceiveTest, ALidarGoesThroughTheDetectorsInTheReleasesBoxes) {
+  StereoCall call;
+  call.boxes = true;
+  const auto views = PerceiveWithReleases(*stub_, input_, {384, 128}, {}, call);
+  ASSERT_TRUE(views.ok()) << views.status();
+  ASSERT_TRUE((*views)[0].boxes_2d.has_value());
+  const std::vector<float> points = {0, 1.6f, 12, 0.3f, 1, 0.5f, 14, 0.1f};
+  const auto lidar = PerceiveLidar({{"car", "Car", stub_.get()}}, input_, {384, 128}, (*views)[0],
+                                   points, absl::Seconds(30));
+  ASSERT_TRUE(lidar.ok()) << lidar.status();
+  const inference::ModelInferRequest& request = gateway_.requests().back();
+  EXPECT_EQ(request.model_name(), "car");
+  ASSERT_EQ(request.inputs_size(), 3);
+  EXPECT_EQ(request.inputs(0).name(), "points");
+  EXPECT_EQ(request.inputs(0).shape(1), 4);
+  EXPECT_EQ(request.raw_input_contents(0).size(), points.size() * sizeof(float));
+  EXPECT_EQ(request.inputs(1).name(), "boxes_2d");
+  EXPECT_EQ(request.raw_input_contents(1), (*views)[0].boxes_2d->data);
+  EXPECT_EQ(request.inputs(2).name(), "calibration");
+  ASSERT_EQ(lidar->detections.size(), 1u);
+  EXPECT_EQ(lidar->detections[0].type, "Car");
+  EXPECT_FLOAT_EQ(static_cast<float>(lidar->detections[0].box_3d.z), 20);
+  EXPECT_EQ(lidar->points.size(), 2u);
+  // Both points are seen by the camera: f B / z at their pixels.
+  EXPECT_EQ(cv::countNonZero(lidar->disparity > 0), 2);
+  double largest = 0;
+  cv::minMaxLoc(lidar->disparity, nullptr, &largest);
+  const auto& calibration = input_.calibration;
+  EXPECT_NEAR(largest, calibration.focal_length_px() * calibration.baseline_m() / 12, 1e-3);
+}
+
+TEST_F(PerceiveTest, CloudsMayHaveIntensity) {
+  gateway_.spoil = [](inference::ModelInferResponse& response) {
+    for (int i = 0; i < response.outputs_size(); ++i) {
+      if (response.outputs(i).name() != "points") continue;
+      response.mutable_outputs(i)->set_shape(1, 4);
+      response.mutable_raw_output_contents(i)->append(2 * sizeof(float), '\0');
+    }
+  };
+  const auto views = Ask();
+  ASSERT_TRUE(views.ok()) << views.status();
+  EXPECT_EQ((*views)[0].points.size(), 2u);
+}
+
 }  // namespace
 }  // namespace backfire::vision

@@ -1,0 +1,26 @@
+#include "services/vision/disparity_of_points.h"
+
+#include <algorithm>
+
+namespace backfire::vision {
+
+cv::Mat DisparityOfPoints(const std::vector<cv::Point3f>& points, cv::Size size,
+                          const datasets::StereoCalibration& calibration) {
+  constexpr int kCell = 3;
+  cv::Mat map(std::max(1, size.height / kCell), std::max(1, size.width / kCell), CV_32FC1,
+              cv::Scalar(0));
+  for (const cv::Point3f& point : points) {
+    if (!(point.z > 0)) continue;
+    const double u = (point.x - calibration.left_offset_x_m()) * calibration.left[0] / point.z +
+                     calibration.centre_x_px();
+    const double v = (point.y - calibration.left_offset_y_m()) * calibration.left[5] / point.z +
+                     calibration.centre_y_px();
+    if (!(u >= 0 && v >= 0 && u < kCell * map.cols && v < kCell * map.rows)) continue;
+    float& cell = map.at<float>(static_cast<int>(v) / kCell, static_cast<int>(u) / kCell);
+    cell = std::max(cell, static_cast<float>(calibration.focal_length_px() *
+                                             calibration.baseline_m() / point.z));
+  }
+  return map;
+}
+
+}  // namespace backfire::vision
