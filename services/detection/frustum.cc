@@ -45,7 +45,8 @@ double FrustumAngle(const metrics::Box2d& box, const datasets::StereoCalibration
 }
 
 Frustum CutFrustum(const std::vector<ProjectedPoint>& points, const metrics::Box2d& box,
-                   double angle, const FrustumOptions& options, Random& random) {
+                   double angle, const FrustumOptions& options, Random& random,
+                   int64_t min_points) {
   std::vector<const ProjectedPoint*> inside;
   for (const ProjectedPoint& p : points) {
     if (p.u >= box.left && p.u <= box.right && p.v >= box.top && p.v <= box.bottom) {
@@ -54,8 +55,8 @@ Frustum CutFrustum(const std::vector<ProjectedPoint>& points, const metrics::Box
   }
   Frustum frustum;
   frustum.angle = angle;
-  if (inside.empty()) return frustum;
   const auto available = static_cast<int64_t>(inside.size());
+  if (available < std::max<int64_t>(min_points, 1)) return frustum;
   std::vector<double> depths;
   frustum.points.reserve(static_cast<size_t>(4 * options.points));
   for (int64_t i = 0; i < options.points; ++i) {

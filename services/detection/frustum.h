@@ -44,9 +44,10 @@ struct Frustum {
 double FrustumAngle(const metrics::Box2d& box, const datasets::StereoCalibration& calibration);
 
 /// Cuts the frustum of a box: `options.points` points, drawn without replacement while there are
-/// enough, then again and again; none where none projects into the box.
+/// enough, then again and again; none where fewer than `min_points` project into the box.
 Frustum CutFrustum(const std::vector<ProjectedPoint>& points, const metrics::Box2d& box,
-                   double angle, const FrustumOptions& options, Random& random);
+                   double angle, const FrustumOptions& options, Random& random,
+                   int64_t min_points = 1);
 
 /// A 3D box as a frustum's network sees it: geometric centre (not bottom), turned.
 struct FrustumBox {

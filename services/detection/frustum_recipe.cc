@@ -23,6 +23,9 @@ namespace {
 using runtime::TensorMap;
 using torch::Tensor;
 
+// The full network holds 10 MB a frustum.
+constexpr size_t kFrustaAtOnce = 16;
+
 // What is the same for every object of a type.
 struct FrustumClass {
   std::string type;
@@ -79,26 +82,31 @@ class FrustumPredictor final : public runtime::Predictor {
     for (const Proposal& proposal : read.proposals) {
       if (proposal.score < parameters_.min_score) continue;
       if (cancelled()) return absl::CancelledError("cancelled while cutting frusta");
-      const metrics::Box2d& box = proposal.box;
-      int64_t held = 0;
-      for (const ProjectedPoint& p : points) {
-        held += p.u >= box.left && p.u <= box.right && p.v >= box.top && p.v <= box.bottom;
-      }
-      if (held < parameters_.min_points) continue;
-      frusta.push_back(CutFrustum(points, box, FrustumAngle(box, read.calibration),
-                                  parameters_.frustum, random));
+      Frustum frustum =
+          CutFrustum(points, proposal.box, FrustumAngle(proposal.box, read.calibration),
+                     parameters_.frustum, random, parameters_.min_points);
+      if (frustum.size() == 0) continue;
+      frusta.push_back(std::move(frustum));
       kept.push_back(proposal);
     }
     TensorMap outputs;
-    outputs["detections"] = DetectionsToTensor(Detect(frusta, kept));
+    std::vector<metrics::Object> detections;
+    for (size_t begin = 0; begin < frusta.size(); begin += kFrustaAtOnce) {
+      if (cancelled()) return absl::CancelledError("cancelled while looking into frusta");
+      const size_t end = std::min(begin + kFrustaAtOnce, frusta.size());
+      Detect({frusta.begin() + static_cast<std::ptrdiff_t>(begin),
+              frusta.begin() + static_cast<std::ptrdiff_t>(end)},
+             {kept.begin() + static_cast<std::ptrdiff_t>(begin),
+              kept.begin() + static_cast<std::ptrdiff_t>(end)},
+             detections);
+    }
+    outputs["detections"] = DetectionsToTensor(detections);
     return outputs;
   }
 
  private:
-  std::vector<metrics::Object> Detect(const std::vector<Frustum>& frusta,
-                                      const std::vector<Proposal>& proposals) const {
-    std::vector<metrics::Object> detections;
-    if (frusta.empty()) return detections;
+  void Detect(const std::vector<Frustum>& frusta, const std::vector<Proposal>& proposals,
+              std::vector<metrics::Object>& detections) const {
     learning::UseThreads(1);
     const torch::InferenceMode no_gradient;
     std::vector<Tensor> clouds;
@@ -128,7 +136,6 @@ class FrustumPredictor final : public runtime::Predictor {
       // A network that diverged has nothing to say.
       if (std::isfinite(sum)) detections.push_back(std::move(detection));
     }
-    return detections;
   }
 
   std::vector<metrics::Box3d> Boxes(const FrustumPrediction& prediction,

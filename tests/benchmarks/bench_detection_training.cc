@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 #include <iostream>
 #include <map>
@@ -166,8 +167,10 @@ absl::StatusOr<std::unique_ptr<runtime::Predictor>> Train(
   task.checkpoint_path = kept.string() + ".checkpoint";
   PrintingJob job;
   const auto start = std::chrono::steady_clock::now();
+  const std::clock_t cpu = std::clock();
   BACKFIRE_ASSIGN_OR_RETURN(const std::string weights, model.Train(task, job));
-  std::printf("  trained in %.1f s, %.2f MB of weights\n", SecondsSince(start),
+  std::printf("  trained in %.1f s (%.1f s of CPU), %.2f MB of weights\n", SecondsSince(start),
+              static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC,
               static_cast<double>(weights.size()) / 1e6);
   BACKFIRE_RETURN_IF_ERROR(WriteFileAtomically(kept, weights));
   std::filesystem::remove(task.checkpoint_path);

@@ -79,6 +79,10 @@ class DetectorModelTest : public ::testing::Test {
     }
     train_inputs_ = std::make_unique<testing::FixedExamples>(inputs);
   }
+  static const testing::RenderedFrames& SharedFrames() {
+    static const testing::RenderedFrames frames(6, 1);
+    return frames;
+  }
   v1::Recipe Recipe(double steps) {
     v1::Recipe recipe = testing::RecipeOf(*model_, "frustum-pointnet",
                                           {{"steps", steps},
@@ -108,7 +112,7 @@ class DetectorModelTest : public ::testing::Test {
   }
 
   const std::unique_ptr<runtime::Model> model_ = MakeDetectorModel(CarConfig(), {"cpu"});
-  const testing::RenderedFrames frames_{6, 1};
+  const testing::RenderedFrames& frames_ = SharedFrames();
   std::unique_ptr<testing::FixedExamples> train_inputs_;
   double last_loss_ = 0;
 };
@@ -117,6 +121,26 @@ TEST_F(DetectorModelTest, TheSeedDecidesTheWeights) {
   const std::string weights = Weights(3, 1);
   EXPECT_EQ(Weights(3, 1), weights);
   EXPECT_NE(Weights(3, 2), weights);
+}
+
+// Dropout and the draw of object points included.
+TEST_F(DetectorModelTest, ABrokenTrainingGoesOnToTheSameBits) {
+  runtime::TrainingTask task;
+  task.recipe = Recipe(104);
+  runtime::SetParameter(task.recipe, "dropout", 0.5);
+  runtime::SetParameter(task.recipe, "points", 16);
+  task.seed = 3;
+  task.dataset = &frames_.dataset();
+  task.train_inputs = train_inputs_.get();
+  task.checkpoint_path = frames_.checkpoint_path();
+  RecordingJob job;
+  const auto unbroken = model_->Train(task, job);
+  ASSERT_TRUE(unbroken.ok()) << unbroken.status();
+  std::filesystem::remove(task.checkpoint_path);
+  RecordingJob broken(102);
+  EXPECT_TRUE(absl::IsCancelled(model_->Train(task, broken).status()));
+  ASSERT_TRUE(std::filesystem::exists(task.checkpoint_path));
+  EXPECT_EQ(*model_->Train(task, job), *unbroken);
 }
 
 TEST_F(DetectorModelTest, LearnsTheFramesThatItIsShown) {
