@@ -18,6 +18,7 @@ namespace {
 
 constexpr double kFinalRate = 0.01;
 constexpr double kSmoothing = 0.95;
+constexpr double kOneCyclePeak = 0.4;
 
 // What a training is between two steps.
 struct State {
@@ -61,9 +62,29 @@ absl::Status Restore(const std::string& bytes, State& state, torch::nn::Module& 
   }
 }
 
+// From `start` to `peak` in the first 40 % of the steps, then to `end`, by half cosines.
+double OneCycle(const TrainingSchedule& schedule, int64_t step, double start, double peak,
+                double end) {
+  const double steps = static_cast<double>(std::max<int64_t>(schedule.steps, 1));
+  const double rising = kOneCyclePeak * steps, at = static_cast<double>(step);
+  const auto between = [](double from, double to, double part) {
+    return to + (from - to) / 2 * (1 + std::cos(M_PI * part));
+  };
+  return at < rising ? between(start, peak, at / rising)
+                     : between(peak, end, (at - rising) / (steps - rising));
+}
+
 }  // namespace
 
+double Momentum(const TrainingSchedule& schedule, int64_t step) {
+  return schedule.one_cycle ? OneCycle(schedule, step, 0.95, 0.85, 0.95) : 0.9;
+}
+
 double LearningRate(const TrainingSchedule& schedule, int64_t step) {
+  if (schedule.one_cycle) {
+    return OneCycle(schedule, step, schedule.learning_rate / 10, schedule.learning_rate,
+                    schedule.learning_rate * 1e-5);
+  }
   const double at = static_cast<double>(step);
   const double steps = static_cast<double>(schedule.steps);
   const double decay_start = steps * (1 - schedule.decay_fraction);
@@ -78,9 +99,9 @@ double LearningRate(const TrainingSchedule& schedule, int64_t step) {
 absl::Status RunTraining(const TrainingSchedule& schedule, const std::string& checkpoint_path,
                          const LossOfStep& loss_of_step, torch::nn::Module& network,
                          runtime::JobContext& job) {
-  torch::optim::Adam optimizer(
-      network.parameters(),
-      torch::optim::AdamOptions(schedule.learning_rate).weight_decay(schedule.weight_decay));
+  torch::optim::Adam optimizer(network.parameters(),
+                               torch::optim::AdamOptions(schedule.learning_rate)
+                                   .weight_decay(schedule.one_cycle ? 0 : schedule.weight_decay));
   State state;
   const absl::StatusOr<std::string> checkpoint = ReadFile(checkpoint_path);
   if (checkpoint.ok()) {
@@ -96,7 +117,9 @@ absl::Status RunTraining(const TrainingSchedule& schedule, const std::string& ch
     if (job.cancelled()) return absl::CancelledError("cancelled while training");
     const double rate = LearningRate(schedule, state.step);
     for (auto& group : optimizer.param_groups()) {
-      static_cast<torch::optim::AdamOptions&>(group.options()).lr(rate);
+      static_cast<torch::optim::AdamOptions&>(group.options())
+          .lr(rate)
+          .betas({Momentum(schedule, state.step), 0.999});
     }
     optimizer.zero_grad();
     BACKFIRE_ASSIGN_OR_RETURN(const torch::Tensor loss, loss_of_step(state.step));
@@ -108,6 +131,12 @@ absl::Status RunTraining(const TrainingSchedule& schedule, const std::string& ch
     }
     loss.backward();
     torch::nn::utils::clip_grad_norm_(network.parameters(), schedule.gradient_norm);
+    if (schedule.one_cycle && schedule.weight_decay > 0) {
+      const torch::NoGradGuard no_gradient;
+      for (torch::Tensor& weights : network.parameters()) {
+        weights.mul_(1 - rate * schedule.weight_decay);
+      }
+    }
     optimizer.step();
     state.smoothed_loss =
         state.step == 0 ? value : kSmoothing * state.smoothed_loss + (1 - kSmoothing) * value;

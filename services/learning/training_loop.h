@@ -23,10 +23,16 @@ struct TrainingSchedule {
   double gradient_norm = 1e9;      ///< Longer gradients are scaled down to it.
   int64_t checkpoint_steps = 100;  ///< A checkpoint after every so many.
   double weight_decay = 0;
+  /// One-cycle instead (Smith, 2018): the rate rises from a tenth for 40 % of the steps and falls
+  /// to a hundred-thousandth, by cosines, while Adam's first beta goes from 0.95 to 0.85 and back;
+  /// weights decay by rate * weight_decay, apart from the gradient.
+  bool one_cycle = false;
 };
 
 /// The learning rate of a step, from 0.
 double LearningRate(const TrainingSchedule& schedule, int64_t step);
+/// Adam's first beta.
+double Momentum(const TrainingSchedule& schedule, int64_t step);
 
 /// Loss of the network on the batch of a step; must depend on the network and the step alone.
 using LossOfStep = std::function<absl::StatusOr<torch::Tensor>(int64_t step)>;
