@@ -1,11 +1,14 @@
 #include "services/detection/detector_recipe.h"
 
+#include <utility>
+
 namespace backfire::detection {
 
 std::vector<std::unique_ptr<DetectorRecipe>> MakeDetectorRecipes(
     const DetectorConfig& config, const learning::DeviceOptions& options) {
   std::vector<std::unique_ptr<DetectorRecipe>> recipes;
   recipes.push_back(MakeFrustumPointNetRecipe(config, options));
+  for (auto& recipe : MakePointRcnnRecipes(config, options)) recipes.push_back(std::move(recipe));
   return recipes;
 }
 

@@ -47,6 +47,10 @@ class DetectorRecipe {
 std::unique_ptr<DetectorRecipe> MakeFrustumPointNetRecipe(const DetectorConfig& config,
                                                           const learning::DeviceOptions& options);
 
+/// Recipes `point-rcnn` and `point-rcnn-small`, see point_rcnn/point_rcnn_parameters.h.
+std::vector<std::unique_ptr<DetectorRecipe>> MakePointRcnnRecipes(
+    const DetectorConfig& config, const learning::DeviceOptions& options);
+
 /// Every recipe of a detector. A new family is a line here, and files of its own.
 std::vector<std::unique_ptr<DetectorRecipe>> MakeDetectorRecipes(
     const DetectorConfig& config, const learning::DeviceOptions& options);
