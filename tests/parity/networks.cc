@@ -5,6 +5,8 @@ namespace backfire::parity {
 std::vector<NetworkParity> AllNetworks() {
   return {
       {"frustum_pointnet_v1", RunFrustumPointNetParity},
+      {"pointrcnn_rpn", RunPointRcnnParity},
+      {"pointrcnn_stage2", RunPointRcnnParity},
   };
 }
 

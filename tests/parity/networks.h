@@ -25,4 +25,8 @@ std::vector<NetworkParity> AllNetworks();
 /// Frustum PointNet v1 (frustum_parity.cc).
 absl::Status RunFrustumPointNetParity(const VectorCase& vector_case, ParityReport& report);
 
+/// PointRCNN: its first stage; and its second, with decoding, proposals and losses
+/// (pointrcnn_parity.cc).
+absl::Status RunPointRcnnParity(const VectorCase& vector_case, ParityReport& report);
+
 }  // namespace backfire::parity
