@@ -9,6 +9,7 @@
 #include "services/base/status.h"
 #include "services/datasets/stereo_dataset.h"
 #include "services/disparity/recipe_family.h"
+#include "services/learning/checkpoint_weights.h"
 #include "services/learning/fingerprint.h"
 #include "services/metrics/bootstrap.h"
 #include "services/metrics/disparity_error.h"
@@ -90,6 +91,33 @@ class DisparityModel final : public runtime::Model {
       const v1::Recipe& recipe, const std::string& weights) const override {
     BACKFIRE_ASSIGN_OR_RETURN(const RecipeFamily* family, FamilyOf(recipe));
     return family->Load(recipe, weights);
+  }
+
+  absl::StatusOr<std::string> ImportWeights(const v1::Recipe& recipe,
+                                            const std::string& file) const override {
+    BACKFIRE_ASSIGN_OR_RETURN(const RecipeFamily* family, FamilyOf(recipe));
+    BACKFIRE_ASSIGN_OR_RETURN(const std::string expected, family->UntrainedWeights(recipe));
+    return learning::WeightsFromCheckpoint(file, expected);
+  }
+
+  absl::StatusOr<std::string> ExportWeights(const v1::Recipe& recipe,
+                                            const std::string& weights) const override {
+    BACKFIRE_ASSIGN_OR_RETURN(const RecipeFamily* family, FamilyOf(recipe));
+    BACKFIRE_RETURN_IF_ERROR(family->UntrainedWeights(recipe).status());
+    return learning::CheckpointFromWeights(weights);
+  }
+
+  bool DependsOnSeed(const v1::Recipe& recipe) const override {
+    const absl::StatusOr<const RecipeFamily*> family = FamilyOf(recipe);
+    return !family.ok() || (*family)->DependsOnSeed();
+  }
+
+  absl::StatusOr<TensorMap> PredictFromDataset(const v1::Recipe& recipe, const std::string& weights,
+                                               const runtime::Dataset& base, Split split,
+                                               int64_t example) const override {
+    BACKFIRE_ASSIGN_OR_RETURN(const RecipeFamily* family, FamilyOf(recipe));
+    return family->PredictFromDataset(
+        recipe, weights, static_cast<const datasets::StereoDataset&>(base), split, example);
   }
 
   absl::StatusOr<v1::Evaluation> Evaluate(const runtime::Dataset& base, Split split,

@@ -33,10 +33,31 @@ class RecipeFamily {
   /// As runtime::Model::Load does, for a recipe that passed Check.
   virtual absl::StatusOr<std::unique_ptr<runtime::Predictor>> Load(
       const v1::Recipe& recipe, const std::string& weights) const = 0;
+
+  /// Weights of an untrained network of a recipe that passed Check: the names, shapes and types
+  /// that a file to import must have. FAILED_PRECONDITION, as it is here: the recipe has no
+  /// weights.
+  virtual absl::StatusOr<std::string> UntrainedWeights(const v1::Recipe& recipe) const;
+
+  /// As runtime::Model::DependsOnSeed.
+  virtual bool DependsOnSeed() const { return true; }
+
+  /// As runtime::Model::PredictFromDataset, for an unservable recipe; as it is here: UNIMPLEMENTED.
+  virtual absl::StatusOr<runtime::TensorMap> PredictFromDataset(
+      const v1::Recipe& recipe, const std::string& weights, const datasets::StereoDataset& dataset,
+      runtime::Split split, int64_t example) const;
 };
 
 /// PSMNet, small and as published (psmnet_recipes.cc).
 std::unique_ptr<RecipeFamily> MakePsmNetRecipes(const learning::DeviceOptions& options);
+
+/// `sgbm`: OpenCV's semi-global matching, with the holes filled; nothing is learnt
+/// (classical_recipes.cc).
+std::unique_ptr<RecipeFamily> MakeSgbmRecipe();
+
+/// `oracle`: the ground truth itself, 0 where there is none. It can be evaluated and materialised,
+/// not served (classical_recipes.cc).
+std::unique_ptr<RecipeFamily> MakeOracleRecipe();
 
 /// All families: a new one is a line here (recipe_families.cc).
 std::vector<std::unique_ptr<RecipeFamily>> MakeRecipeFamilies(

@@ -1,0 +1,93 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "services/disparity/recipe_family.h"
+#include "services/runtime/recipe.h"
+#include "tests/support/model_test_kit.h"
+
+namespace backfire::disparity {
+namespace {
+
+using runtime::Split;
+using ::testing::HasSubstr;
+
+v1::Recipe Sgbm(const std::string& name = "", double value = 0) {
+  v1::Recipe recipe = MakeSgbmRecipe()->Recipes().at(0);
+  if (!name.empty()) runtime::SetParameter(recipe, name, value);
+  return recipe;
+}
+
+TEST(SgbmRecipeTest, PredictsAMapOfTheImagesSizeWithoutHoles) {
+  const testing::RenderedFrames frames(0, 1);
+  const auto predictor = MakeSgbmRecipe()->Load(Sgbm(), "");
+  ASSERT_TRUE(predictor.ok()) << predictor.status();
+  const runtime::TensorMap inputs = frames.Request(Split::kTest, 0);
+  const auto outputs = (*predictor)->Predict(inputs, [] { return false; });
+  ASSERT_TRUE(outputs.ok()) << outputs.status();
+  const runtime::Tensor& disparity = outputs->at("disparity");
+  EXPECT_EQ(disparity.shape[0], inputs.at("left").shape[0]);
+  EXPECT_EQ(disparity.shape[1], inputs.at("left").shape[1]);
+  for (int64_t i = 0; i < disparity.ElementCount(); ++i) {
+    ASSERT_GT(disparity.As<float>()[i], 0) << i;
+  }
+  EXPECT_EQ((*predictor)->Predict(inputs, [] { return true; }).status().code(),
+            absl::StatusCode::kCancelled);
+}
+
+TEST(SgbmRecipeTest, RefusesWhatMakesNoSense) {
+  const auto family = MakeSgbmRecipe();
+  EXPECT_TRUE(family->Check(Sgbm()).ok());
+  EXPECT_FALSE(family->DependsOnSeed());
+  const std::vector<std::tuple<std::string, double, std::string>> cases = {
+      {"max_disparity", 50, "multiple of 16"},
+      {"block_size", 4, "odd"},
+      {"paths", 6, "5 or 8"},
+      {"large_penalty", 8, "above small_penalty"},
+      {"block_size", 2.5, "whole number"},
+      {"uniqueness_percent", 101, "must be in"}};
+  for (const auto& [name, value, expected] : cases) {
+    const absl::Status status = family->Check(Sgbm(name, value));
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("recipe.parameters." + name));
+    EXPECT_THAT(std::string(status.message()), HasSubstr(expected));
+  }
+  EXPECT_EQ(family->Load(Sgbm(), "weights").status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(family->UntrainedWeights(Sgbm()).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(SgbmRecipeTest, RefusesImagesOfDifferentOrTinySize) {
+  const auto predictor = *MakeSgbmRecipe()->Load(Sgbm(), "");
+  runtime::TensorMap inputs;
+  inputs["left"] = runtime::MakeTensor(runtime::Datatype::kUint8, {64, 64, 3});
+  inputs["right"] = runtime::MakeTensor(runtime::Datatype::kUint8, {64, 60, 3});
+  EXPECT_THAT(std::string(predictor->Predict(inputs, [] { return false; }).status().message()),
+              HasSubstr("one size"));
+  inputs["left"] = inputs["right"] = runtime::MakeTensor(runtime::Datatype::kUint8, {8, 64, 3});
+  EXPECT_THAT(std::string(predictor->Predict(inputs, [] { return false; }).status().message()),
+              HasSubstr("at least 16 x 16"));
+}
+
+TEST(OracleRecipeTest, IsTheGroundTruthAndCannotBeServed) {
+  const testing::RenderedFrames frames(0, 1);
+  const auto family = MakeOracleRecipe();
+  const v1::Recipe recipe = family->Recipes().at(0);
+  EXPECT_TRUE(recipe.unservable());
+  EXPECT_FALSE(family->DependsOnSeed());
+  const auto outputs = family->PredictFromDataset(recipe, "", frames.dataset(), Split::kTest, 0);
+  ASSERT_TRUE(outputs.ok()) << outputs.status();
+  const cv::Mat truth = *frames.dataset().Disparity(Split::kTest, 0);
+  const runtime::Tensor& disparity = outputs->at("disparity");
+  ASSERT_EQ(disparity.ElementCount(), static_cast<int64_t>(truth.total()));
+  for (int y = 0; y < truth.rows; ++y) {
+    for (int x = 0; x < truth.cols; ++x) {
+      ASSERT_EQ(disparity.As<float>()[y * truth.cols + x], truth.at<float>(y, x));
+    }
+  }
+  const auto loaded = family->Load(recipe, "");
+  EXPECT_EQ(loaded.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(loaded.status().message()), HasSubstr("can't be served"));
+}
+
+}  // namespace
+}  // namespace backfire::disparity
