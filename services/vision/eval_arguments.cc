@@ -1,6 +1,9 @@
 #include "services/vision/eval_arguments.h"
 
+#include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -88,6 +91,22 @@ absl::StatusOr<DepthSlice> ParseDepthSlice(absl::string_view entry) {
 }
 
 }  // namespace
+
+void EvalSettings::AddTo(CLI::App& command, const std::string& examples) {
+  threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  command.add_option("--format", format, "table, for people; json: every number")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
+  command
+      .add_option("--bootstrap", resamples,
+                  "Resamples of the " + examples + ", for standard errors and 95 % intervals")
+      ->check(CLI::Range(0, 10000))
+      ->capture_default_str();
+  command.add_option("--seed", seed, "Of the resamples")->capture_default_str();
+  command.add_option("--threads", threads, "Changes no result")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+}
 
 absl::Status ApplyIous(const std::vector<std::string>& entries, std::vector<ClassRules>& classes) {
   for (const std::string& entry : entries) {

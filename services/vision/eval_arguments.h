@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -8,7 +9,24 @@
 #include "absl/status/statusor.h"
 #include "services/metrics/kitti_evaluation.h"
 
+namespace CLI {
+class App;
+}
+
 namespace backfire::vision {
+
+/// What every evaluation is asked besides its files.
+struct EvalSettings {
+  std::string format = "table";
+  int32_t resamples = 0;  ///< Of the bootstrap.
+  uint64_t seed = 0;
+  int threads = 1;
+
+  bool json() const { return format == "json"; }
+  /// Adds --format, --bootstrap, --seed and --threads, whose default becomes the machine's cores.
+  /// @param examples  What is drawn again: "frames", "images".
+  void AddTo(CLI::App& command, const std::string& examples);
+};
 
 /// Sets overlap thresholds from entries `CLASS=IOU` or `CLASS:METRIC=IOU` (metric: image, bev, 3d);
 /// later ones win. INVALID_ARGUMENT: which entry, and what must hold.

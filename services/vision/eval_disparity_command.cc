@@ -5,7 +5,6 @@
 #include <memory>
 #include <opencv2/core.hpp>
 #include <system_error>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "services/base/file.h"
@@ -15,6 +14,7 @@
 #include "services/datasets/image_file.h"
 #include "services/vision/commands.h"
 #include "services/vision/disparity_report.h"
+#include "services/vision/eval_arguments.h"
 
 namespace backfire::vision {
 namespace {
@@ -22,10 +22,8 @@ namespace {
 namespace fs = std::filesystem;
 
 struct DisparityArguments {
-  std::string truth, predicted, calib, format = "table";
-  int32_t resamples = 0;
-  uint64_t seed = 0;
-  int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  std::string truth, predicted, calib;
+  EvalSettings settings;
 };
 
 absl::StatusOr<std::vector<std::string>> ListPngs(const fs::path& folder) {
@@ -79,19 +77,19 @@ absl::Status EvaluateDisparity(const DisparityArguments& arguments) {
   BACKFIRE_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListPngs(arguments.truth));
   std::vector<metrics::DisparityErrorSums> sums(names.size());
   std::vector<absl::Status> faults(names.size());
-  ParallelFor(static_cast<int64_t>(names.size()), arguments.threads, [&](int64_t i) {
+  ParallelFor(static_cast<int64_t>(names.size()), arguments.settings.threads, [&](int64_t i) {
     auto compared = Compare(arguments, names[i]);
     faults[i] = compared.status();
     if (compared.ok()) sums[i] = *compared;
   });
   for (const absl::Status& fault : faults) BACKFIRE_RETURN_IF_ERROR(fault);
   v1::Bootstrap bootstrap;
-  bootstrap.set_seed(arguments.seed);
-  bootstrap.set_resample_count(arguments.resamples);
+  bootstrap.set_seed(arguments.settings.seed);
+  bootstrap.set_resample_count(arguments.settings.resamples);
   const DisparityReport report =
       MakeDisparityReport(sums, /*with_depth=*/!arguments.calib.empty(), bootstrap);
   const std::string text =
-      arguments.format == "json" ? FormatDisparityJson(report) : FormatDisparityTable(report);
+      arguments.settings.json() ? FormatDisparityJson(report) : FormatDisparityTable(report);
   std::fwrite(text.data(), 1, text.size(), stdout);
   return absl::OkStatus();
 }
@@ -119,18 +117,7 @@ void AddEvalDisparityCommand(CLI::App& eval, CommandContext& context) {
   disparity->add_option("--calib", arguments->calib,
                         "Folder of calibrations NAME.txt with P2 and P3 (000007.txt also for "
                         "000007_10.png): adds depths, and columns by depth: 0-20, 20-40, 40-max m");
-  disparity->add_option("--format", arguments->format, "table, or json")
-      ->check(CLI::IsMember({"table", "json"}))
-      ->capture_default_str();
-  disparity
-      ->add_option("--bootstrap", arguments->resamples,
-                   "Resamples of the images, for standard errors and 95 % intervals")
-      ->check(CLI::Range(0, 10000))
-      ->capture_default_str();
-  disparity->add_option("--seed", arguments->seed, "Of the resamples")->capture_default_str();
-  disparity->add_option("--threads", arguments->threads, "Changes no result")
-      ->check(CLI::Range(1, 256))
-      ->capture_default_str();
+  arguments->settings.AddTo(*disparity, "images");
   disparity->footer(
       "Example: backfire vision eval disparity --truth training/disp_occ_0 --predicted results "
       "--calib training/calib\n"

@@ -3,7 +3,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
-#include <thread>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -26,11 +25,9 @@ using metrics::MatchPool;
 using metrics::RangeMode;
 
 struct KittiArguments {
-  std::string labels, detections, format = "table", range_mode, plots;
+  std::string labels, detections, range_mode, plots;
   std::vector<std::string> ious, max_depths, slices;
-  int32_t resamples = 0;
-  uint64_t seed = 0;
-  int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  EvalSettings settings;
 };
 
 absl::StatusOr<std::vector<AveragePrecisionOptions>> RulesOf(const KittiArguments& arguments) {
@@ -94,24 +91,25 @@ absl::Status EvaluateKitti(const KittiArguments& arguments) {
       slice_names.push_back(slice.name);
     }
   }
-  BACKFIRE_ASSIGN_OR_RETURN(
-      const metrics::EvaluationFrames frames,
-      metrics::ReadEvaluationFrames(arguments.labels, arguments.detections, arguments.threads));
+  BACKFIRE_ASSIGN_OR_RETURN(const metrics::EvaluationFrames frames,
+                            metrics::ReadEvaluationFrames(arguments.labels, arguments.detections,
+                                                          arguments.settings.threads));
   if (frames.other_files > 0) {
     std::fprintf(stderr,
                  "backfire-vision: note: %lld entries of the folder of detections are not named "
                  "NNNNNN.txt, and are left out\n",
                  static_cast<long long>(frames.other_files));
   }
-  const std::vector<MatchPool> pools = metrics::MatchAll(frames.images, rules, arguments.threads);
+  const std::vector<MatchPool> pools =
+      metrics::MatchAll(frames.images, rules, arguments.settings.threads);
   std::vector<std::vector<metrics::KittiAverages>> resampled(rules.size());
-  if (arguments.resamples > 0) {
-    resampled =
-        metrics::BootstrapAverages(pools, arguments.seed, arguments.resamples, arguments.threads);
+  if (arguments.settings.resamples > 0) {
+    resampled = metrics::BootstrapAverages(
+        pools, arguments.settings.seed, arguments.settings.resamples, arguments.settings.threads);
   }
   KittiReport report;
   report.frames = static_cast<int64_t>(frames.images.size());
-  report.bootstrap_seed = arguments.seed;
+  report.bootstrap_seed = arguments.settings.seed;
   for (size_t r = 0; r < rules.size(); ++r) {
     (r < whole ? report.cells : report.slices)
         .push_back({slice_names[r], rules[r], pools[r].Compute(), std::move(resampled[r])});
@@ -120,7 +118,7 @@ absl::Status EvaluateKitti(const KittiArguments& arguments) {
     BACKFIRE_RETURN_IF_ERROR(DrawPlots(arguments.plots, report.cells));
   }
   const std::string text =
-      arguments.format == "json" ? FormatKittiJson(report) : FormatKittiTable(report);
+      arguments.settings.json() ? FormatKittiJson(report) : FormatKittiTable(report);
   std::fwrite(text.data(), 1, text.size(), stdout);
   return absl::OkStatus();
 }
@@ -143,9 +141,6 @@ void AddEvalKittiCommand(CLI::App& eval, CommandContext& context) {
                    "Folder of detections NNNNNN.txt, which say what frames there are (or one with "
                    "data/ in it, the official tool's layout)")
       ->required();
-  kitti->add_option("--format", arguments->format, "table: averages; json: every number")
-      ->check(CLI::IsMember({"table", "json"}))
-      ->capture_default_str();
   kitti
       ->add_option("--iou", arguments->ious,
                    "What an overlap must exceed: CLASS=IOU, or CLASS:METRIC=IOU with metric "
@@ -166,18 +161,10 @@ void AddEvalKittiCommand(CLI::App& eval, CommandContext& context) {
       ->add_option("--slices", arguments->slices,
                    "Also AP by slices of depth: 0-20,20-40,40-max (metres; MIN < z <= MAX)")
       ->delimiter(',');
-  kitti
-      ->add_option("--bootstrap", arguments->resamples,
-                   "Resamples of the frames, for standard errors and 95 % intervals")
-      ->check(CLI::Range(0, 10000))
-      ->capture_default_str();
-  kitti->add_option("--seed", arguments->seed, "Of the resamples")->capture_default_str();
   kitti->add_option("--plots", arguments->plots,
                     "Folder for precision-recall curves: CLASS_METRIC.png, and "
                     "CLASS_image_orientation.png");
-  kitti->add_option("--threads", arguments->threads, "Changes no result")
-      ->check(CLI::Range(1, 256))
-      ->capture_default_str();
+  arguments->settings.AddTo(*kitti, "frames");
   kitti->footer(
       "Example: backfire vision eval kitti --labels training/label_2 --detections results "
       "--plots plots\n"

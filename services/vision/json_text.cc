@@ -21,7 +21,9 @@ void JsonText::BeforeValue() {
 }
 
 JsonText& JsonText::BeginObject() {
+  const bool in_list = !has_entries_.empty() && !after_key_;
   BeforeValue();
+  if (in_list) text_ += '\n';  // A record a line.
   text_ += '{';
   has_entries_.push_back(false);
   return *this;

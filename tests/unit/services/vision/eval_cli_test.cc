@@ -3,7 +3,6 @@
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -13,6 +12,7 @@
 #include "services/base/file.h"
 #include "services/datasets/image_file.h"
 #include "tests/support/temporary_directory.h"
+#include "tests/unit/services/vision/vision_binary.h"
 
 namespace backfire::vision {
 namespace {
@@ -20,19 +20,10 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
-struct Outcome {
-  int code;
-  std::string out, err;
-};
-
 class EvalCliTest : public ::testing::Test {
  protected:
   Outcome Run(const std::string& arguments) {
-    const std::string out = folder_ / "out.txt", err = folder_ / "err.txt";
-    const std::string command =
-        std::string(BACKFIRE_VISION_BINARY) + " eval " + arguments + " > " + out + " 2> " + err;
-    const int status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, *ReadFile(out), *ReadFile(err)};
+    return RunVisionBinary("eval " + arguments, folder_.path());
   }
 
   void Write(const std::string& name, const std::string& content) {

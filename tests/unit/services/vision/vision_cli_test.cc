@@ -1,6 +1,5 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -10,6 +9,7 @@
 #include "services/datasets/image_file.h"
 #include "tests/unit/services/datasets/test_folder.h"
 #include "tests/unit/services/vision/fake_gateway.h"
+#include "tests/unit/services/vision/vision_binary.h"
 
 namespace backfire::vision {
 namespace {
@@ -17,20 +17,9 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
-struct Outcome {
-  int code;
-  std::string out, err;
-};
-
 class VisionCliTest : public ::testing::Test {
  protected:
-  Outcome Run(const std::string& arguments) {
-    const fs::path out = folder_.path() / "out.txt", err = folder_.path() / "err.txt";
-    const std::string command = std::string(BACKFIRE_VISION_BINARY) + " " + arguments + " > " +
-                                out.string() + " 2> " + err.string();
-    const int status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, *ReadFile(out), *ReadFile(err)};
-  }
+  Outcome Run(const std::string& arguments) { return RunVisionBinary(arguments, folder_.path()); }
 
   std::string Path(const std::string& name) const { return (folder_.path() / name).string(); }
 
