@@ -43,9 +43,12 @@ class DetectorRecipe {
       const v1::Recipe& recipe, const std::string& weights) const = 0;
 };
 
-/// Recipe `frustum-pointnet`.
+/// Recipes `frustum-pointnet` and `frustum-pointnet-full`: one network, a small one and the
+/// published one.
 std::unique_ptr<DetectorRecipe> MakeFrustumPointNetRecipe(const DetectorConfig& config,
                                                           const learning::DeviceOptions& options);
+std::unique_ptr<DetectorRecipe> MakeFullFrustumPointNetRecipe(
+    const DetectorConfig& config, const learning::DeviceOptions& options);
 
 /// Recipes `point-rcnn` and `point-rcnn-small`, see point_rcnn/point_rcnn_parameters.h.
 std::vector<std::unique_ptr<DetectorRecipe>> MakePointRcnnRecipes(

@@ -29,9 +29,9 @@ absl::StatusOr<T> Choice(runtime::ParameterReader& reader, const std::string& na
 
 }  // namespace
 
-v1::Recipe DefaultFrustumRecipe() {
+v1::Recipe FullFrustumRecipe() {
   v1::Recipe recipe;
-  recipe.set_name("frustum-pointnet");
+  recipe.set_name("frustum-pointnet-full");
   runtime::SetParameter(recipe, "steps", 20000);
   runtime::SetParameter(recipe, "batch", 32);
   runtime::SetParameter(recipe, "learning_rate", 1e-3);
@@ -61,6 +61,18 @@ v1::Recipe DefaultFrustumRecipe() {
   // combined, network, mask or proposal: see FrustumScore.
   runtime::SetParameter(recipe, "score", std::string("combined"));
   runtime::SetParameter(recipe, "threads", 1);
+  return recipe;
+}
+
+v1::Recipe SmallFrustumRecipe() {
+  v1::Recipe recipe = FullFrustumRecipe();
+  recipe.set_name("frustum-pointnet");
+  runtime::SetParameter(recipe, "steps", 800);
+  runtime::SetParameter(recipe, "learning_rate", 2e-3);
+  runtime::SetParameter(recipe, "width", 0.25);
+  runtime::SetParameter(recipe, "points", 256);
+  runtime::SetParameter(recipe, "object_points", 128);
+  runtime::SetParameter(recipe, "depth", std::string("relative"));
   return recipe;
 }
 

@@ -17,7 +17,7 @@ enum class FrustumScore {
   kProposal,  ///< The 2D detector's alone.
 };
 
-/// Parameters of the recipe `frustum-pointnet`; DefaultFrustumRecipe says what each means.
+/// Parameters of both recipes; FullFrustumRecipe says what each means.
 struct FrustumParameters {
   int64_t steps = 0, batch = 0, threads = 1;
   double learning_rate = 0;
@@ -33,8 +33,11 @@ struct FrustumParameters {
   FrustumScore score = FrustumScore::kCombined;
 };
 
-/// The recipe with the published numbers, as far as steps allow.
-v1::Recipe DefaultFrustumRecipe();
+/// Recipe `frustum-pointnet-full`: the published numbers. Hours on a CPU.
+v1::Recipe FullFrustumRecipe();
+/// Recipe `frustum-pointnet`: the same network, narrower and on fewer points, which learns a small
+/// world in a minute.
+v1::Recipe SmallFrustumRecipe();
 
 /// INVALID_ARGUMENT: a parameter is out of range.
 absl::StatusOr<FrustumParameters> ReadFrustumParameters(const v1::Recipe& recipe);

@@ -195,8 +195,9 @@ class FrustumPredictor final : public runtime::Predictor {
 
 class FrustumPointNetRecipe final : public DetectorRecipe {
  public:
-  FrustumPointNetRecipe(const DetectorConfig& config, const learning::DeviceOptions& options)
-      : class_(ClassOf(config)), options_(options), defaults_(DefaultFrustumRecipe()) {}
+  FrustumPointNetRecipe(const DetectorConfig& config, const learning::DeviceOptions& options,
+                        v1::Recipe defaults)
+      : class_(ClassOf(config)), options_(options), defaults_(std::move(defaults)) {}
 
   const v1::Recipe& defaults() const override { return defaults_; }
 
@@ -282,7 +283,12 @@ class FrustumPointNetRecipe final : public DetectorRecipe {
 
 std::unique_ptr<DetectorRecipe> MakeFrustumPointNetRecipe(const DetectorConfig& config,
                                                           const learning::DeviceOptions& options) {
-  return std::make_unique<FrustumPointNetRecipe>(config, options);
+  return std::make_unique<FrustumPointNetRecipe>(config, options, SmallFrustumRecipe());
+}
+
+std::unique_ptr<DetectorRecipe> MakeFullFrustumPointNetRecipe(
+    const DetectorConfig& config, const learning::DeviceOptions& options) {
+  return std::make_unique<FrustumPointNetRecipe>(config, options, FullFrustumRecipe());
 }
 
 }  // namespace backfire::detection

@@ -12,7 +12,7 @@ using runtime::Split;
 using runtime::TensorMap;
 
 FrustumParameters Parameters() {
-  FrustumParameters p = *ReadFrustumParameters(DefaultFrustumRecipe());
+  FrustumParameters p = *ReadFrustumParameters(FullFrustumRecipe());
   p.min_box_height_px = 0;
   p.frustum.points = 32;
   p.batch = 8;
