@@ -2,16 +2,13 @@
 
 #include <cmath>
 #include <cstring>
-#include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
+#include "services/datasets/kitti_calibration.h"
 
 namespace backfire::datasets {
 namespace {
@@ -28,23 +25,6 @@ Projection ResizeAndCrop(const Projection& projection, double scale_x, double sc
     result[4 + column] = scale_y * projection[4 + column] + shift_y * projection[8 + column];
   }
   return result;
-}
-
-absl::StatusOr<Projection> ParseProjection(absl::string_view numbers, absl::string_view where) {
-  const std::vector<absl::string_view> fields =
-      absl::StrSplit(numbers, absl::ByAnyChar(" \t\r"), absl::SkipEmpty());
-  Projection projection;
-  if (fields.size() != projection.size()) {
-    return absl::DataLossError(
-        absl::StrCat(where, ": a projection has 12 numbers: got ", fields.size()));
-  }
-  for (size_t i = 0; i < fields.size(); ++i) {
-    if (!absl::SimpleAtod(fields[i], &projection[i]) || !std::isfinite(projection[i])) {
-      return absl::DataLossError(
-          absl::StrCat(where, ": \"", fields[i], "\" is not a finite number"));
-    }
-  }
-  return projection;
 }
 
 }  // namespace
@@ -103,33 +83,8 @@ absl::StatusOr<StereoCalibration> CalibrationFromTensor(const runtime::Tensor& t
 }
 
 absl::StatusOr<StereoCalibration> ReadCalibration(const std::filesystem::path& path) {
-  BACKFIRE_ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
-  StereoCalibration calibration;
-  bool has_left = false, has_right = false;
-  int line_number = 0;
-  for (const absl::string_view line : absl::StrSplit(absl::StripSuffix(content, "\n"), '\n')) {
-    ++line_number;
-    const std::pair<absl::string_view, absl::string_view> parts =
-        absl::StrSplit(line, absl::MaxSplits(':', 1));
-    const absl::string_view name = absl::StripAsciiWhitespace(parts.first);
-    if (name != "P2" && name != "P3") continue;
-    bool& has = name == "P2" ? has_left : has_right;
-    const std::string where = absl::StrCat(path.string(), ":", line_number);
-    if (has) return absl::DataLossError(absl::StrCat(where, ": ", name, " occurs twice"));
-    has = true;
-    BACKFIRE_ASSIGN_OR_RETURN((name == "P2" ? calibration.left : calibration.right),
-                              ParseProjection(parts.second, where));
-  }
-  for (const auto& [has, name] : {std::pair(has_left, "P2"), std::pair(has_right, "P3")}) {
-    if (has) continue;
-    return absl::DataLossError(absl::StrCat(path.string(), ":", line_number,
-                                            ": the file ends, and ", name,
-                                            " (3x4 projection) is missing"));
-  }
-  if (const absl::Status valid = Validate(calibration); !valid.ok()) {
-    return absl::DataLossError(absl::StrCat(path.string(), ": ", valid.message()));
-  }
-  return calibration;
+  BACKFIRE_ASSIGN_OR_RETURN(const KittiCalibration calibration, ReadKittiCalibration(path));
+  return calibration.Stereo();
 }
 
 std::string FormatCalibration(const StereoCalibration& calibration) {

@@ -1,10 +1,14 @@
 #include "services/datasets/image_file.h"
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <cmath>
+#include <fstream>
 #include <opencv2/imgcodecs.hpp>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
@@ -22,6 +26,11 @@ cv::Mat SwapRedAndBlue(const cv::Mat& image) {
 
 absl::StatusOr<cv::Mat> Decode(const std::filesystem::path& path, int flags) {
   BACKFIRE_ASSIGN_OR_RETURN(std::string content, ReadFile(path));
+  // A PNG that ends early may still be decoded in part; its last chunk says that it is whole.
+  if (absl::StartsWith(content, "\x89PNG") && !absl::StrContains(content, "IEND")) {
+    return absl::DataLossError(
+        absl::StrCat(path.string(), ": a PNG that is cut off after ", content.size(), " bytes"));
+  }
   cv::Mat image;
   try {
     if (!content.empty()) {
@@ -31,7 +40,9 @@ absl::StatusOr<cv::Mat> Decode(const std::filesystem::path& path, int flags) {
   } catch (const cv::Exception& error) {
     return absl::DataLossError(absl::StrCat(path.string(), ": ", error.what()));
   }
-  if (image.empty()) return absl::DataLossError(absl::StrCat(path.string(), ": not an image"));
+  if (image.empty())
+    return absl::DataLossError(absl::StrCat(
+        path.string(), ": ", content.empty() ? "an empty file" : "not an image, or a damaged one"));
   return image;
 }
 
@@ -48,7 +59,12 @@ absl::StatusOr<std::string> Encode(const cv::Mat& image) {
 }  // namespace
 
 absl::StatusOr<cv::Mat> ReadRgbImage(const std::filesystem::path& path) {
-  BACKFIRE_ASSIGN_OR_RETURN(const cv::Mat image, Decode(path, cv::IMREAD_COLOR));
+  BACKFIRE_ASSIGN_OR_RETURN(const cv::Mat image,
+                            Decode(path, cv::IMREAD_COLOR | cv::IMREAD_ANYDEPTH));
+  if (image.depth() != CV_8U) {
+    return absl::DataLossError(
+        absl::StrCat(path.string(), ": must have 8 bits a channel: has ", 8 * image.elemSize1()));
+  }
   return SwapRedAndBlue(image);
 }
 
@@ -56,11 +72,35 @@ absl::StatusOr<cv::Mat> ReadDisparityImage(const std::filesystem::path& path) {
   BACKFIRE_ASSIGN_OR_RETURN(const cv::Mat image, Decode(path, cv::IMREAD_UNCHANGED));
   if (image.type() != CV_16UC1) {
     return absl::DataLossError(
-        absl::StrCat(path.string(), ": disparities must be a 16-bit image of one channel"));
+        absl::StrCat(path.string(), ": disparities must be a 16-bit image of one channel: has ",
+                     8 * image.elemSize1(), " bits and ", image.channels(), " channel(s)"));
   }
   cv::Mat disparity;
   image.convertTo(disparity, CV_32F, 1.0 / 256);
   return disparity;
+}
+
+absl::StatusOr<cv::Size> ReadPngSize(const std::filesystem::path& path) {
+  // Signature, length and name of the first chunk, width and height: big-endian.
+  std::array<char, 24> head{};
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return ErrnoToStatus(errno, absl::StrCat("open ", path.string()));
+  file.read(head.data(), head.size());
+  const absl::string_view bytes(head.data(), head.size());
+  if (!file || !absl::StartsWith(bytes, "\x89PNG\r\n\x1a\n") || bytes.substr(12, 4) != "IHDR") {
+    return absl::DataLossError(absl::StrCat(path.string(), ": not a PNG"));
+  }
+  const auto number = [&head](size_t at) {
+    uint32_t value = 0;
+    for (size_t i = at; i < at + 4; ++i) value = value << 8 | static_cast<unsigned char>(head[i]);
+    return static_cast<int>(std::min(value, 0x7FFFFFFFu));
+  };
+  const int width = number(16), height = number(20);
+  if (width <= 0 || height <= 0) {
+    return absl::DataLossError(
+        absl::StrCat(path.string(), ": a PNG of ", width, "x", height, " pixels"));
+  }
+  return cv::Size(width, height);
 }
 
 absl::StatusOr<std::string> EncodeRgbPng(const cv::Mat& rgb) {

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <opencv2/core/mat.hpp>
+#include <opencv2/core/types.hpp>
 #include <string>
 
 #include "absl/status/status.h"
@@ -9,12 +10,16 @@
 
 namespace backfire::datasets {
 
-/// Reads a PNG or JPEG as CV_8UC3, RGB. NOT_FOUND; DATA_LOSS: not an image, or cut off.
+/// Reads a PNG or JPEG as CV_8UC3, RGB. NOT_FOUND; DATA_LOSS: not an image,
+/// cut off, or not of 8 bits a channel.
 absl::StatusOr<cv::Mat> ReadRgbImage(const std::filesystem::path& path);
 
 /// Reads disparities as KITTI stores them: 16-bit PNG, pixels times 256, 0 where unknown. Returns
 /// CV_32FC1, pixels. NOT_FOUND; DATA_LOSS: not a 16-bit image of one channel.
 absl::StatusOr<cv::Mat> ReadDisparityImage(const std::filesystem::path& path);
+
+/// The size of a PNG, from its first bytes. NOT_FOUND; DATA_LOSS: not a PNG.
+absl::StatusOr<cv::Size> ReadPngSize(const std::filesystem::path& path);
 
 /// PNG bytes of a CV_8UC3 RGB image.
 absl::StatusOr<std::string> EncodeRgbPng(const cv::Mat& rgb);

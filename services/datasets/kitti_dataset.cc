@@ -1,112 +1,52 @@
-// KITTI's object layout, with disparities as in KITTI 2015.
+// KITTI's layouts as a dataset.
 #include <array>
+#include <atomic>
 #include <filesystem>
 #include <map>
-#include <optional>
-#include <set>
+#include <thread>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
 #include "services/base/digest.h"
 #include "services/base/file.h"
+#include "services/base/mutex.h"
 #include "services/base/status.h"
+#include "services/datasets/dataset_sources.h"
 #include "services/datasets/image_file.h"
+#include "services/datasets/kitti_calibration.h"
+#include "services/datasets/kitti_layout.h"
 #include "services/datasets/kitti_objects.h"
-#include "services/datasets/stereo_dataset.h"
+#include "services/datasets/lidar.h"
 
 namespace backfire::datasets {
 namespace {
 
-namespace fs = std::filesystem;
 using runtime::Split;
 
-constexpr absl::string_view kScheme = "kitti:";
 constexpr std::array<Split, 3> kSplits = {Split::kTrain, Split::kValidation, Split::kTest};
-
-// Folders of a frame's files. The first two are required when a dataset is opened; real KITTI
-// lacks others here and there (labels of the test set, disparities of the object set).
-struct Folder {
-  const char* name;
-  const char* extension;
-  bool required;
-};
-constexpr std::array<Folder, 5> kFolders = {{{"image_2", ".png", true},
-                                             {"calib", ".txt", true},
-                                             {"image_3", ".png", false},
-                                             {"label_2", ".txt", false},
-                                             {"disp_occ_0", ".png", false}}};
-
-struct KittiUri {
-  fs::path directory;
-  std::array<std::string, 3> lists = {"train", "val", "test"};  // By split.
-};
-
-absl::StatusOr<KittiUri> ParseUri(const std::string& uri) {
-  const auto malformed = [&uri](absl::string_view why) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "dataset.uri must be kitti:DIRECTORY[?train=NAME&validation=NAME&test=NAME]: ", why,
-        ": got \"", uri, "\""));
-  };
-  absl::string_view rest = uri;
-  if (!absl::ConsumePrefix(&rest, kScheme)) return malformed("another scheme");
-  const std::pair<absl::string_view, absl::string_view> parts =
-      absl::StrSplit(rest, absl::MaxSplits('?', 1));
-  if (parts.first.empty()) return malformed("no directory");
-  KittiUri result;
-  result.directory = std::string(parts.first);
-  std::set<absl::string_view> seen;
-  for (const absl::string_view pair : absl::StrSplit(parts.second, '&', absl::SkipEmpty())) {
-    const std::pair<absl::string_view, absl::string_view> item =
-        absl::StrSplit(pair, absl::MaxSplits('=', 1));
-    const auto split = runtime::ParseSplit(std::string_view(item.first.data(), item.first.size()));
-    if (!split.ok()) return malformed(split.status().message());
-    if (!seen.insert(item.first).second) return malformed("a split is given twice");
-    if (absl::StrContains(item.second, "/") || absl::StrContains(item.second, "..")) {
-      return malformed("a NAME has no folder");
-    }
-    result.lists[static_cast<size_t>(*split)] = std::string(item.second);
-  }
-  return result;
-}
-
-absl::StatusOr<std::vector<std::string>> ReadList(const fs::path& path) {
-  BACKFIRE_ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
-  std::vector<std::string> ids;
-  int line_number = 0;
-  for (const absl::string_view line : absl::StrSplit(content, '\n')) {
-    ++line_number;
-    const absl::string_view id = absl::StripAsciiWhitespace(line);
-    if (id.empty()) continue;
-    if (id.find_first_of(" \t/") != absl::string_view::npos) {
-      return absl::DataLossError(absl::StrCat(path.string(), ":", line_number,
-                                              ": must be a frame's name: got \"", id, "\""));
-    }
-    ids.emplace_back(id);
-  }
-  return ids;
-}
 
 class KittiDataset : public StereoDataset {
  public:
-  KittiDataset(std::string uri, fs::path frames, std::array<std::vector<std::string>, 3> ids)
-      : uri_(std::move(uri)), frames_(std::move(frames)), ids_(std::move(ids)) {}
+  KittiDataset(std::string uri, DisparitySource disparity, KittiLayout layout,
+               std::array<std::vector<std::string>, 3> ids)
+      : uri_(std::move(uri)),
+        disparity_(disparity),
+        layout_(std::move(layout)),
+        ids_(std::move(ids)) {}
 
-  // Reads every file once.
+  // Reads every file that is used once.
   absl::Status ComputeDigest() {
+    std::map<std::string, std::string> frames;  // A frame may be in several splits.
+    for (const auto& ids : ids_) {
+      for (const std::string& id : ids) frames[id];
+    }
+    BACKFIRE_RETURN_IF_ERROR(DigestFrames(frames));
     Sha256 digest;
     digest.UpdateField("kitti");
-    std::map<std::string, std::string> frames;  // A frame may be in several splits.
     for (const Split split : kSplits) {
       digest.UpdateField(runtime::SplitName(split));
       digest.UpdateField(absl::StrCat(ids_[static_cast<size_t>(split)].size()));
       for (const std::string& id : ids_[static_cast<size_t>(split)]) {
-        std::string& frame = frames[id];
-        if (frame.empty()) {
-          BACKFIRE_ASSIGN_OR_RETURN(frame, FrameDigest(id));
-        }
-        digest.UpdateField(id).UpdateField(frame);
+        digest.UpdateField(id).UpdateField(frames[id]);
       }
     }
     digest_ = digest.Finish();
@@ -122,105 +62,183 @@ class KittiDataset : public StereoDataset {
     return ids_[static_cast<size_t>(split)][static_cast<size_t>(example)];
   }
 
-  absl::StatusOr<runtime::TensorMap> RequestInputs(
-      Split split, int64_t example, const std::vector<std::string>& names) const override {
-    runtime::TensorMap inputs;
-    for (const std::string& name : names) {
-      if (name == "left") {
-        BACKFIRE_ASSIGN_OR_RETURN(const cv::Mat image, LeftImage(split, example));
-        inputs[name] = ImageToTensor(image);
-      } else if (name == "right") {
-        BACKFIRE_ASSIGN_OR_RETURN(const cv::Mat image, RightImage(split, example));
-        inputs[name] = ImageToTensor(image);
-      } else if (name == "calibration") {
-        BACKFIRE_ASSIGN_OR_RETURN(const StereoCalibration calibration, Calibration(split, example));
-        inputs[name] = ToTensor(calibration);
-      } else {
-        return absl::InvalidArgumentError(absl::StrCat(
-            "a stereo dataset has left, right and calibration: it has no \"", name, "\""));
-      }
-    }
-    return inputs;
-  }
-
   absl::StatusOr<cv::Mat> LeftImage(Split split, int64_t example) const override {
-    BACKFIRE_ASSIGN_OR_RETURN(const std::string id, Id(split, example));
-    return ReadRgbImage(Path(kFolders[0], id));
+    BACKFIRE_ASSIGN_OR_RETURN(const auto path, Path(KittiFile::kLeft, split, example));
+    return ReadRgbImage(path);
   }
   absl::StatusOr<cv::Mat> RightImage(Split split, int64_t example) const override {
-    BACKFIRE_ASSIGN_OR_RETURN(const std::string id, Id(split, example));
-    return ReadRgbImage(Path(kFolders[2], id));
+    BACKFIRE_ASSIGN_OR_RETURN(const auto path, Path(KittiFile::kRight, split, example));
+    BACKFIRE_ASSIGN_OR_RETURN(const cv::Mat image, ReadRgbImage(path));
+    BACKFIRE_ASSIGN_OR_RETURN(const cv::Size size, ImageSize(split, example));
+    BACKFIRE_RETURN_IF_ERROR(CheckSize(path, image.size(), size));
+    return image;
+  }
+  absl::StatusOr<cv::Size> ImageSize(Split split, int64_t example) const override {
+    BACKFIRE_ASSIGN_OR_RETURN(const auto path, Path(KittiFile::kLeft, split, example));
+    return ReadPngSize(path);
   }
   absl::StatusOr<StereoCalibration> Calibration(Split split, int64_t example) const override {
-    BACKFIRE_ASSIGN_OR_RETURN(const std::string id, Id(split, example));
-    return ReadCalibration(Path(kFolders[1], id));
+    BACKFIRE_ASSIGN_OR_RETURN(const KittiCalibration calibration, Everything(split, example));
+    return calibration.Stereo();
   }
   absl::StatusOr<cv::Mat> Disparity(Split split, int64_t example) const override {
-    BACKFIRE_ASSIGN_OR_RETURN(const std::string id, Id(split, example));
-    return ReadDisparityImage(Path(kFolders[4], id));
+    BACKFIRE_ASSIGN_OR_RETURN(const auto path, Path(KittiFile::kDisparity, split, example));
+    if (disparity_ == DisparitySource::kFile ||
+        (disparity_ == DisparitySource::kAuto && Exists(path))) {
+      return ReadDisparity(path, split, example);
+    }
+    BACKFIRE_ASSIGN_OR_RETURN(const auto scan_path, Path(KittiFile::kLidar, split, example));
+    if (!Exists(scan_path)) {
+      return absl::NotFoundError(
+          absl::StrCat(disparity_ == DisparitySource::kAuto ? path.string() + " nor " : "",
+                       scan_path.string(), ": no such file"));
+    }
+    BACKFIRE_ASSIGN_OR_RETURN(const std::vector<LidarPoint> scan, ReadLidar(scan_path));
+    BACKFIRE_ASSIGN_OR_RETURN(const KittiCalibration calibration, Everything(split, example));
+    BACKFIRE_ASSIGN_OR_RETURN(const cv::Size size, ImageSize(split, example));
+    return DisparityFromLidar(scan, calibration, size);
+  }
+  absl::StatusOr<cv::Mat> VisibleDisparity(Split split, int64_t example) const override {
+    BACKFIRE_ASSIGN_OR_RETURN(const auto path, Path(KittiFile::kVisibleDisparity, split, example));
+    return ReadDisparity(path, split, example);
   }
   absl::StatusOr<std::vector<metrics::Object>> Labels(Split split, int64_t example) const override {
-    BACKFIRE_ASSIGN_OR_RETURN(const std::string id, Id(split, example));
-    return ReadObjects(Path(kFolders[3], id));
+    BACKFIRE_ASSIGN_OR_RETURN(const auto path, Path(KittiFile::kLabels, split, example));
+    return ReadObjects(path);
+  }
+  absl::StatusOr<std::vector<cv::Point3d>> LidarPoints(Split split,
+                                                       int64_t example) const override {
+    BACKFIRE_ASSIGN_OR_RETURN(const auto path, Path(KittiFile::kLidar, split, example));
+    BACKFIRE_ASSIGN_OR_RETURN(const std::vector<LidarPoint> scan, ReadLidar(path));
+    BACKFIRE_ASSIGN_OR_RETURN(const KittiCalibration calibration, Everything(split, example));
+    return LidarInRect(scan, calibration);
   }
 
  private:
-  absl::StatusOr<std::string> Id(Split split, int64_t example) const {
-    if (example < 0 || example >= size(split)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("example must be in [0, ", size(split), ") of split ",
-                       std::string(runtime::SplitName(split)), ": got ", example));
-    }
-    return ids_[static_cast<size_t>(split)][static_cast<size_t>(example)];
+  absl::StatusOr<std::filesystem::path> Path(KittiFile file, Split split, int64_t example) const {
+    BACKFIRE_RETURN_IF_ERROR(CheckExample(split, example));
+    return layout_.Path(file, ExampleId(split, example));
   }
 
-  fs::path Path(const Folder& folder, const std::string& id) const {
-    return frames_ / folder.name / absl::StrCat(id, folder.extension);
+  static bool Exists(const std::filesystem::path& path) {
+    std::error_code error;
+    return std::filesystem::exists(path, error);
+  }
+
+  absl::StatusOr<KittiCalibration> Everything(Split split, int64_t example) const {
+    BACKFIRE_ASSIGN_OR_RETURN(const auto path, Path(KittiFile::kCalibration, split, example));
+    return ReadKittiCalibration(path);
+  }
+
+  absl::StatusOr<cv::Mat> ReadDisparity(const std::filesystem::path& path, Split split,
+                                        int64_t example) const {
+    BACKFIRE_ASSIGN_OR_RETURN(const cv::Mat disparity, ReadDisparityImage(path));
+    BACKFIRE_ASSIGN_OR_RETURN(const cv::Size size, ImageSize(split, example));
+    BACKFIRE_RETURN_IF_ERROR(CheckSize(path, disparity.size(), size));
+    return disparity;
+  }
+
+  static absl::Status CheckSize(const std::filesystem::path& path, cv::Size size, cv::Size left) {
+    if (size == left) return absl::OkStatus();
+    return absl::DataLossError(absl::StrCat(path.string(), ": is ", size.width, "x", size.height,
+                                            " pixels, the left image ", left.width, "x",
+                                            left.height));
+  }
+
+  // Fills in a digest of each frame's files, on all cores: a whole KITTI is 20 GB.
+  absl::Status DigestFrames(std::map<std::string, std::string>& frames) const {
+    std::vector<std::pair<const std::string, std::string>*> work;
+    for (auto& frame : frames) work.push_back(&frame);
+    Mutex mutex;
+    size_t failed_at = work.size();  // The first in order, whichever thread met it.
+    absl::Status failure;
+    std::atomic<size_t> next{0};
+    const auto run = [&] {
+      for (size_t i = next++; i < work.size(); i = next++) {
+        auto digest = FrameDigest(work[i]->first);
+        if (digest.ok()) {
+          work[i]->second = *std::move(digest);
+          continue;
+        }
+        MutexLock lock(mutex);
+        if (i < failed_at) {
+          failed_at = i;
+          failure = digest.status();
+        }
+        next = work.size();
+      }
+    };
+    const unsigned count = std::min<unsigned>(std::max(1u, std::thread::hardware_concurrency()), 8);
+    std::vector<std::thread> threads;
+    for (unsigned i = 1; i < count && i < work.size(); ++i) threads.emplace_back(run);
+    run();
+    for (std::thread& thread : threads) thread.join();
+    return failure;
   }
 
   absl::StatusOr<std::string> FrameDigest(const std::string& id) const {
+    struct Use {
+      KittiFile file;
+      const char* name;
+      bool required;
+    };
+    // The first two are required when a dataset is opened (KITTI 2015 may lack the second); real
+    // KITTI lacks others here and there: labels of the test set, disparities of the object set.
+    const std::array<Use, 5> uses = {{{KittiFile::kLeft, "image_2", true},
+                                      {KittiFile::kCalibration, "calib", !layout_.stereo_2015()},
+                                      {KittiFile::kRight, "image_3", false},
+                                      {KittiFile::kLabels, "label_2", false},
+                                      {KittiFile::kDisparity, "disp_occ_0", false}}};
     Sha256 digest;
-    for (const Folder& folder : kFolders) {
-      const auto content = ReadFile(Path(folder, id));
-      if (!content.ok() && (folder.required || !absl::IsNotFound(content.status()))) {
-        return content.status();
+    bool has_disparity = false;
+    const auto add = [&](const Use& use) -> absl::Status {
+      const auto content = ReadFile(layout_.Path(use.file, id));
+      if (!content.ok()) {
+        return use.required || !absl::IsNotFound(content.status()) ? content.status()
+                                                                   : absl::OkStatus();
       }
-      if (content.ok()) digest.UpdateField(folder.name).UpdateField(*content);
+      digest.UpdateField(use.name).UpdateField(*content);
+      has_disparity |= use.file == KittiFile::kDisparity;
+      return absl::OkStatus();
+    };
+    for (const Use& use : uses) BACKFIRE_RETURN_IF_ERROR(add(use));
+    // Scans only where the disparity comes from them.
+    if (disparity_ == DisparitySource::kLidar ||
+        (disparity_ == DisparitySource::kAuto && !has_disparity)) {
+      BACKFIRE_RETURN_IF_ERROR(add({KittiFile::kLidar, "velodyne", false}));
+    }
+    if (disparity_ != DisparitySource::kAuto) {
+      digest.UpdateField(disparity_ == DisparitySource::kLidar ? "from lidar" : "from file");
     }
     return digest.Finish();
   }
 
   const std::string uri_;
-  const fs::path frames_;                              // Holds image_2 and its siblings.
+  const DisparitySource disparity_;
+  const KittiLayout layout_;
   const std::array<std::vector<std::string>, 3> ids_;  // By split.
   std::string digest_;
 };
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const StereoDataset>> OpenStereoDataset(const std::string& uri) {
-  BACKFIRE_ASSIGN_OR_RETURN(const KittiUri parsed, ParseUri(uri));
-  std::error_code error;
-  if (!fs::is_directory(parsed.directory, error)) {
-    return absl::NotFoundError(
-        absl::StrCat(parsed.directory.string(), ": no such directory (dataset ", uri, ")"));
-  }
-  fs::path frames = parsed.directory;
-  if (!fs::is_directory(frames / "image_2", error)) frames /= "training";
-  if (!fs::is_directory(frames / "image_2", error)) {
-    return absl::NotFoundError(absl::StrCat(parsed.directory.string(),
-                                            ": neither image_2/ nor training/image_2/ is there"));
+absl::StatusOr<std::shared_ptr<const StereoDataset>> OpenKittiDataset(const std::string& uri,
+                                                                      const DatasetUri& parsed) {
+  BACKFIRE_ASSIGN_OR_RETURN(const KittiOptions options, ParseKittiUri(uri, parsed));
+  auto layout = KittiLayout::Find(options.directory);
+  if (!layout.ok()) {
+    return absl::Status(layout.status().code(),
+                        absl::StrCat(layout.status().message(), " (dataset ", uri, ")"));
   }
   std::array<std::vector<std::string>, 3> ids;
   for (const Split split : kSplits) {
     const auto index = static_cast<size_t>(split);
-    if (parsed.lists[index].empty()) continue;  // `validation=`: an empty split.
-    BACKFIRE_ASSIGN_OR_RETURN(ids[index], ReadList(parsed.directory / "ImageSets" /
-                                                   absl::StrCat(parsed.lists[index], ".txt")));
+    BACKFIRE_ASSIGN_OR_RETURN(ids[index], layout->ReadList(options.lists[index], nullptr));
   }
-  auto dataset = std::make_shared<KittiDataset>(uri, std::move(frames), std::move(ids));
+  auto dataset =
+      std::make_shared<KittiDataset>(uri, options.disparity, *std::move(layout), std::move(ids));
   BACKFIRE_RETURN_IF_ERROR(dataset->ComputeDigest());
-  return dataset;
+  return TransformDataset(std::move(dataset), options.transform);
 }
 
 }  // namespace backfire::datasets

@@ -2,10 +2,12 @@
 
 #include <array>
 #include <cmath>
+#include <set>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
@@ -51,6 +53,38 @@ absl::StatusOr<Object> ParseObject(absl::string_view line, const std::string& wh
   return object;
 }
 
+// What can be read, but is no label of anything.
+std::vector<std::string> Implausible(const Object& object) {
+  static const std::set<std::string> kTypes = {
+      "Car", "Van", "Truck", "Pedestrian", "Cyclist", "Tram", "Misc", "Person_sitting", "DontCare"};
+  std::vector<std::string> faults;
+  if (kTypes.count(object.type) == 0) {
+    faults.push_back(absl::StrCat("type must be one of ", absl::StrJoin(kTypes, ", "), ": got \"",
+                                  object.type, "\""));
+  }
+  if (!(object.box_2d.width() > 0) || !(object.box_2d.height() > 0)) {
+    faults.push_back("the 2D box is empty: right must be > left, bottom > top");
+  }
+  if (object.type == "DontCare") return faults;
+  if (object.truncation != -1 && (object.truncation < 0 || object.truncation > 1)) {
+    faults.push_back(absl::StrCat("truncated must be in [0, 1], or -1: got ", object.truncation));
+  }
+  if (object.occlusion < -1 || object.occlusion > 3) {
+    faults.push_back(absl::StrCat("occluded must be 0 to 3, or -1: got ", object.occlusion));
+  }
+  const metrics::Box3d& box = object.box_3d;
+  if (!(box.height > 0) || !(box.width > 0) || !(box.length > 0)) {
+    faults.push_back(absl::StrCat("height, width and length must be > 0 m: got ", box.height, ", ",
+                                  box.width, ", ", box.length));
+  }
+  constexpr double kTurn = 3.15;  // Two decimals of pi.
+  if (std::abs(box.rotation_y) > kTurn || std::abs(object.alpha) > kTurn) {
+    faults.push_back(absl::StrCat("alpha and rotation_y must be in [-pi, pi]: got ", object.alpha,
+                                  " and ", box.rotation_y));
+  }
+  return faults;
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<Object>> ParseObjects(std::string_view content, std::string_view where) {
@@ -63,6 +97,28 @@ absl::StatusOr<std::vector<Object>> ParseObjects(std::string_view content, std::
     BACKFIRE_ASSIGN_OR_RETURN(
         Object object, ParseObject(line, absl::StrCat(std::string(where), ":", line_number)));
     objects.push_back(std::move(object));
+  }
+  return objects;
+}
+
+std::vector<Object> ParseObjectLines(std::string_view content, std::string_view where,
+                                     std::vector<absl::Status>& faults) {
+  std::vector<Object> objects;
+  int line_number = 0;
+  const absl::string_view text(content.data(), content.size());
+  for (const absl::string_view line : absl::StrSplit(text, '\n')) {
+    ++line_number;
+    if (line.find_first_not_of(" \t\r") == absl::string_view::npos) continue;
+    const std::string place = absl::StrCat(std::string(where), ":", line_number);
+    auto object = ParseObject(line, place);
+    if (!object.ok()) {
+      faults.push_back(object.status());
+      continue;
+    }
+    for (const std::string& fault : Implausible(*object)) {
+      faults.push_back(absl::DataLossError(absl::StrCat(place, ": ", fault)));
+    }
+    objects.push_back(*std::move(object));
   }
   return objects;
 }

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "services/metrics/object.h"
 
@@ -14,6 +15,11 @@ namespace backfire::datasets {
 /// whose last is the score); blank lines are skipped. DATA_LOSS: `where:LINE: ...`.
 absl::StatusOr<std::vector<metrics::Object>> ParseObjects(std::string_view content,
                                                           std::string_view where);
+/// The same for a checker: every line that is malformed, or whose values make no sense (a type that
+/// KITTI has not, truncation beyond [0, 1], an empty box ...), is added to `faults`; the other
+/// lines are returned. CRLF is fine.
+std::vector<metrics::Object> ParseObjectLines(std::string_view content, std::string_view where,
+                                              std::vector<absl::Status>& faults);
 /// Reads a file of that format. NOT_FOUND; DATA_LOSS with file and line.
 absl::StatusOr<std::vector<metrics::Object>> ReadObjects(const std::filesystem::path& path);
 

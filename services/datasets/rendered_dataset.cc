@@ -26,15 +26,16 @@ constexpr char kManifest[] = "rendered.txt";
 
 std::string Manifest(const RenderedDatasetOptions& options) {
   return absl::StrCat("Rendered by backfire vision dataset render; the same options give the same ",
-                      "files.\nversion ", kRenderVersion, "\nprofile ", options.profile, "\ntrain ",
-                      options.train, "\nvalidation ", options.validation, "\ntest ", options.test,
-                      "\nseed ", options.seed, "\n");
+                      "files.\nversion ", kRenderVersion, "\n", FormatProfile(options.profile),
+                      "train ", options.train, "\nvalidation ", options.validation, "\ntest ",
+                      options.test, "\nseed ", options.seed, "\n");
 }
 
 absl::Status CheckOptions(const RenderedDatasetOptions& options) {
   const auto check = [](const char* name, int64_t count) -> absl::Status {
-    if (count >= 0 && count <= 100000) return absl::OkStatus();
-    return absl::InvalidArgumentError(absl::StrCat(name, " must be in [0, 100000]: got ", count));
+    if (count >= 0 && count <= kMaxRenderedFrames) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, " must be in [0, ", kMaxRenderedFrames, "]: got ", count));
   };
   BACKFIRE_RETURN_IF_ERROR(check("train", options.train));
   BACKFIRE_RETURN_IF_ERROR(check("validation", options.validation));
@@ -139,7 +140,6 @@ absl::StatusOr<RenderOutcome> RenderDataset(const RenderedDatasetOptions& option
                                             const std::function<void(int64_t, int64_t)>& progress,
                                             const std::function<bool()>& cancelled) {
   BACKFIRE_RETURN_IF_ERROR(CheckOptions(options));
-  BACKFIRE_ASSIGN_OR_RETURN(const RenderProfile profile, FindRenderProfile(options.profile));
   std::error_code error;
   fs::path target = fs::absolute(directory).lexically_normal();
   if (target.filename().empty()) target = target.parent_path();  // "out/"
@@ -172,8 +172,9 @@ absl::StatusOr<RenderOutcome> RenderDataset(const RenderedDatasetOptions& option
   BACKFIRE_RETURN_IF_ERROR(add_split(Split::kTrain, options.train, "train.txt"));
   BACKFIRE_RETURN_IF_ERROR(add_split(Split::kValidation, options.validation, "val.txt"));
   BACKFIRE_RETURN_IF_ERROR(add_split(Split::kTest, options.test, "test.txt"));
-  BACKFIRE_RETURN_IF_ERROR(RenderFrames(profile, options.seed, tasks, workspace.path() / "training",
-                                        std::max(threads, 1), progress, cancelled));
+  BACKFIRE_RETURN_IF_ERROR(RenderFrames(options.profile, options.seed, tasks,
+                                        workspace.path() / "training", std::max(threads, 1),
+                                        progress, cancelled));
   BACKFIRE_RETURN_IF_ERROR(WriteFileAtomically(workspace.path() / kManifest, manifest));
   BACKFIRE_RETURN_IF_ERROR(workspace.Publish(target));
   return RenderOutcome::kRendered;

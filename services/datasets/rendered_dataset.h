@@ -6,16 +6,24 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "services/datasets/dataset_uri.h"
 #include "services/datasets/rendered_world.h"
 
 namespace backfire::datasets {
 
 /// Which rendered dataset: what its files hold follows from this and nothing else.
 struct RenderedDatasetOptions {
-  std::string profile = "tiny";
-  int64_t train = 600, validation = 60, test = 320;  ///< Frames of each split, 0 to 100000.
+  RenderProfile profile;
+  /// Frames of each split, 0 to kMaxRenderedFrames. The test split holds over 500 cars and over 500
+  /// pedestrians that KITTI's evaluation counts (moderate): fewer can't tell 2 points of AP apart.
+  int64_t train = 600, validation = 60, test = 320;
   uint64_t seed = 1;
 };
+inline constexpr int64_t kMaxRenderedFrames = 100000;
+
+/// Reads a `rendered:` URI: see OpenStereoDataset. `uri` is the text that `parsed` came from.
+absl::StatusOr<RenderedDatasetOptions> ParseRenderedUri(const std::string& uri,
+                                                        const DatasetUri& parsed);
 
 /// What RenderDataset did.
 enum class RenderOutcome { kRendered, kWasThere };
@@ -24,7 +32,7 @@ enum class RenderOutcome { kRendered, kWasThere };
 /// `rendered.txt`, which says what it was made from. It appears at `directory` whole or not at all.
 /// A directory that holds this very dataset is left alone.
 /// ALREADY_EXISTS: something else is there. ABORTED: another process renders there now. CANCELLED:
-/// `cancelled` said so; nothing is left behind. INVALID_ARGUMENT: a profile or a count.
+/// `cancelled` said so; nothing is left behind. INVALID_ARGUMENT: a count.
 /// @param threads    >= 1; results do not depend on it.
 /// @param progress   Called after each frame with (frames done, frames in all), from any thread but
 ///                   never twice at a time.

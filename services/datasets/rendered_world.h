@@ -11,7 +11,7 @@
 namespace backfire::datasets {
 
 /// Goes up whenever the same parameters give other bytes.
-inline constexpr int kRenderVersion = 2;
+inline constexpr int kRenderVersion = 3;
 
 /// The profile's cameras. As in KITTI, the left one isn't camera 0 but 6 cm beside it.
 StereoCalibration ProfileCalibration(const RenderProfile& profile);

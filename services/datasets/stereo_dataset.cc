@@ -4,8 +4,61 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "services/base/status.h"
+#include "services/datasets/dataset_sources.h"
 
 namespace backfire::datasets {
+
+absl::StatusOr<runtime::TensorMap> StereoDataset::RequestInputs(
+    runtime::Split split, int64_t example, const std::vector<std::string>& names) const {
+  runtime::TensorMap inputs;
+  for (const std::string& name : names) {
+    if (name == "left") {
+      BACKFIRE_ASSIGN_OR_RETURN(const cv::Mat image, LeftImage(split, example));
+      inputs[name] = ImageToTensor(image);
+    } else if (name == "right") {
+      BACKFIRE_ASSIGN_OR_RETURN(const cv::Mat image, RightImage(split, example));
+      inputs[name] = ImageToTensor(image);
+    } else if (name == "calibration") {
+      BACKFIRE_ASSIGN_OR_RETURN(const StereoCalibration calibration, Calibration(split, example));
+      inputs[name] = ToTensor(calibration);
+    } else {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "a stereo dataset has left, right and calibration: it has no \"", name, "\""));
+    }
+  }
+  return inputs;
+}
+
+absl::StatusOr<cv::Mat> StereoDataset::VisibleDisparity(runtime::Split split,
+                                                        int64_t example) const {
+  return absl::NotFoundError(
+      absl::StrCat("frame ", ExampleId(split, example), " has no disp_noc_0"));
+}
+
+absl::StatusOr<std::vector<cv::Point3d>> StereoDataset::LidarPoints(runtime::Split split,
+                                                                    int64_t example) const {
+  return absl::NotFoundError(absl::StrCat("frame ", ExampleId(split, example), " has no scan"));
+}
+
+absl::StatusOr<cv::Size> StereoDataset::ImageSize(runtime::Split split, int64_t example) const {
+  BACKFIRE_ASSIGN_OR_RETURN(const cv::Mat image, LeftImage(split, example));
+  return image.size();
+}
+
+absl::Status StereoDataset::CheckExample(runtime::Split split, int64_t example) const {
+  if (example >= 0 && example < size(split)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("example must be in [0, ", size(split), ") of split ",
+                   std::string(runtime::SplitName(split)), ": got ", example));
+}
+
+absl::StatusOr<std::shared_ptr<const StereoDataset>> OpenStereoDataset(const std::string& uri) {
+  BACKFIRE_ASSIGN_OR_RETURN(const DatasetUri parsed, ParseDatasetUri(uri));
+  if (parsed.scheme == "kitti") return OpenKittiDataset(uri, parsed);
+  if (parsed.scheme == "rendered") return OpenRenderedDataset(uri, parsed);
+  return MalformedUri(uri, absl::StrCat("no such scheme as ", parsed.scheme));
+}
 
 runtime::Tensor ImageToTensor(const cv::Mat& rgb) {
   runtime::Tensor tensor = runtime::MakeTensor(runtime::Datatype::kUint8, {rgb.rows, rgb.cols, 3});

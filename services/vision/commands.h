@@ -29,7 +29,9 @@ struct CommandContext {
 
 /// Adds `dataset` with `render`, `check` and `contact-sheet`.
 void AddDatasetCommand(CLI::App& app, CommandContext& context);
-/// Adds `contact-sheet` to the former.
+/// Add one to the former.
+void AddRenderCommand(CLI::App& dataset, CommandContext& context);
+void AddCheckCommand(CLI::App& dataset, CommandContext& context);
 void AddContactSheetCommand(CLI::App& dataset, CommandContext& context);
 /// Adds `eval` with `kitti` and `disparity`.
 void AddEvalCommand(CLI::App& app, CommandContext& context);
@@ -40,6 +42,20 @@ void AddEvalDisparityCommand(CLI::App& eval, CommandContext& context);
 void AddPerceiveCommand(CLI::App& app, CommandContext& context);
 /// Adds `draw`.
 void AddDrawCommand(CLI::App& app, CommandContext& context);
+
+/// Which frames a contact sheet shows.
+struct SheetArguments {
+  std::string dataset, split = "train", out;
+  int64_t first = 0, count = 8;
+  int columns = 2;
+  bool plain = false;  ///< Only the left image, without disparity and bird's-eye view.
+};
+/// Draws it. A frame that cannot be read is shown as an empty place with the reason.
+absl::Status DrawSheet(const SheetArguments& arguments);
+
+/// Draws one frame with its ground truth: what `draw` does.
+absl::Status DrawExample(const std::string& dataset, const std::string& split, int64_t example,
+                         const std::string& out);
 
 /// The dataset that a user names: a directory, or a URI as it is.
 std::string DatasetUri(const std::string& directory_or_uri);

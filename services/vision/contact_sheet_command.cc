@@ -14,11 +14,22 @@
 namespace backfire::vision {
 namespace {
 
-struct SheetArguments {
-  std::string dataset, split = "train", out;
-  int64_t first = 0, count = 18;
-  int columns = 3;
-};
+// A file that real KITTI may lack: absent is fine.
+template <typename T>
+absl::Status Take(absl::StatusOr<T> value, T& destination) {
+  if (value.ok()) destination = *std::move(value);
+  return absl::IsNotFound(value.status()) ? absl::OkStatus() : value.status();
+}
+
+absl::Status ReadFrame(const datasets::StereoDataset& dataset, runtime::Split split,
+                       int64_t example, SheetFrame& frame) {
+  BACKFIRE_ASSIGN_OR_RETURN(frame.left, dataset.LeftImage(split, example));
+  BACKFIRE_RETURN_IF_ERROR(Take(dataset.Calibration(split, example), frame.calibration));
+  BACKFIRE_RETURN_IF_ERROR(Take(dataset.Labels(split, example), frame.labels));
+  return Take(dataset.Disparity(split, example), frame.disparity);
+}
+
+}  // namespace
 
 absl::Status DrawSheet(const SheetArguments& arguments) {
   BACKFIRE_RETURN_IF_ERROR(CheckPngPath(arguments.out));
@@ -35,27 +46,23 @@ absl::Status DrawSheet(const SheetArguments& arguments) {
   for (int64_t i = arguments.first; i < end; ++i) {
     SheetFrame frame;
     frame.name = dataset->ExampleId(split, i);
-    BACKFIRE_ASSIGN_OR_RETURN(frame.left, dataset->LeftImage(split, i));
-    auto labels = dataset->Labels(split, i);
-    if (labels.ok()) {
-      frame.labels = *std::move(labels);
-    } else if (!absl::IsNotFound(labels.status())) {
-      return labels.status();
+    if (const absl::Status status = ReadFrame(*dataset, split, i, frame); !status.ok()) {
+      frame.fault = std::string(status.message());
     }
     frames.push_back(std::move(frame));
   }
   const std::string title = absl::StrCat(arguments.split, " ", arguments.first, " to ", end - 1,
                                          " of ", dataset->size(split), ", with ground truth");
-  return datasets::WriteRgbImage(arguments.out, DrawContactSheet(title, frames, arguments.columns));
+  return datasets::WriteRgbImage(
+      arguments.out, DrawContactSheet(title, frames, arguments.columns, arguments.plain));
 }
-
-}  // namespace
 
 void AddContactSheetCommand(CLI::App& dataset, CommandContext& context) {
   auto arguments = std::make_shared<SheetArguments>();
   CLI::App* sheet =
       dataset.add_subcommand("contact-sheet", "Draw many frames of a dataset, small, in one PNG.");
-  sheet->add_option("dataset", arguments->dataset, "DIR or kitti:DIR[?train=NAME&...]")->required();
+  sheet->add_option("dataset", arguments->dataset, "DIR, kitti:DIR[?...] or rendered:PROFILE[?...]")
+      ->required();
   sheet->add_option("--split", arguments->split, "train, validation or test")
       ->capture_default_str();
   sheet->add_option("--first", arguments->first, "First example, from 0")
@@ -67,8 +74,14 @@ void AddContactSheetCommand(CLI::App& dataset, CommandContext& context) {
   sheet->add_option("--columns", arguments->columns, "Frames side by side")
       ->check(CLI::Range(1, 8))
       ->capture_default_str();
+  sheet->add_flag("--plain", arguments->plain,
+                  "Only images and boxes, without disparity and bird's-eye view");
   sheet->add_option("--out", arguments->out, "PNG to write")->required();
-  sheet->footer("Example: backfire-vision dataset contact-sheet data --split test --out sheet.png");
+  sheet->footer(
+      "Examples:\n"
+      "  backfire vision dataset contact-sheet data --split test --out sheet.png\n"
+      "  backfire vision dataset contact-sheet rendered:tiny --plain --columns 3 --count 18 --out "
+      "sheet.png");
   sheet->callback([arguments, &context] {
     context.run = [arguments] {
       const absl::Status status = DrawSheet(*arguments);

@@ -23,4 +23,23 @@ cv::Mat DisparityOfPoints(const std::vector<cv::Point3f>& points, cv::Size size,
   return map;
 }
 
+std::vector<cv::Point3f> PointsOfDisparity(const cv::Mat& disparity,
+                                           const datasets::StereoCalibration& calibration) {
+  const double f = calibration.focal_length_px();
+  std::vector<cv::Point3f> points;
+  for (int y = 0; y < disparity.rows; ++y) {
+    for (int x = 0; x < disparity.cols; ++x) {
+      const double value = disparity.at<float>(y, x);
+      if (!(value > 0)) continue;
+      const double z = f * calibration.baseline_m() / value;
+      points.emplace_back(static_cast<float>((x - calibration.centre_x_px()) * z / f +
+                                             calibration.left_offset_x_m()),
+                          static_cast<float>((y - calibration.centre_y_px()) * z / f +
+                                             calibration.left_offset_y_m()),
+                          static_cast<float>(z));
+    }
+  }
+  return points;
+}
+
 }  // namespace backfire::vision

@@ -13,4 +13,8 @@ namespace backfire::vision {
 cv::Mat DisparityOfPoints(const std::vector<cv::Point3f>& points, cv::Size size,
                           const datasets::StereoCalibration& calibration);
 
+/// Points (metres, camera 0) of known disparity: CV_32FC1, pixels, > 0 where known.
+std::vector<cv::Point3f> PointsOfDisparity(const cv::Mat& disparity,
+                                           const datasets::StereoCalibration& calibration);
+
 }  // namespace backfire::vision

@@ -22,26 +22,6 @@ struct DrawArguments {
   int64_t example = 0;
 };
 
-// Points of known disparity, as the pipeline's point cloud has them.
-std::vector<cv::Point3f> PointsFromDisparity(const cv::Mat& disparity,
-                                             const datasets::StereoCalibration& calibration) {
-  const double f = calibration.focal_length_px();
-  std::vector<cv::Point3f> points;
-  for (int y = 0; y < disparity.rows; ++y) {
-    for (int x = 0; x < disparity.cols; ++x) {
-      const double value = disparity.at<float>(y, x);
-      if (!(value > 0)) continue;
-      const double z = f * calibration.baseline_m() / value;
-      points.emplace_back(static_cast<float>((x - calibration.centre_x_px()) * z / f +
-                                             calibration.left_offset_x_m()),
-                          static_cast<float>((y - calibration.centre_y_px()) * z / f +
-                                             calibration.left_offset_y_m()),
-                          static_cast<float>(z));
-    }
-  }
-  return points;
-}
-
 absl::Status Draw(const DrawArguments& arguments) {
   BACKFIRE_RETURN_IF_ERROR(CheckPngPath(arguments.out));
   BACKFIRE_ASSIGN_OR_RETURN(const runtime::Split split, runtime::ParseSplit(arguments.split));
@@ -65,7 +45,7 @@ absl::Status Draw(const DrawArguments& arguments) {
   } else {
     return disparity.status();
   }
-  layer.points = PointsFromDisparity(layer.disparity, content.calibration);
+  layer.points = PointsOfDisparity(layer.disparity, content.calibration);
   if (!arguments.velodyne.empty()) {
     const std::string id = dataset->ExampleId(split, arguments.example);
     const std::filesystem::path folder = arguments.velodyne;
@@ -87,10 +67,21 @@ absl::Status Draw(const DrawArguments& arguments) {
 
 }  // namespace
 
+absl::Status DrawExample(const std::string& dataset, const std::string& split, int64_t example,
+                         const std::string& out) {
+  DrawArguments arguments;
+  arguments.dataset = dataset;
+  arguments.split = split;
+  arguments.example = example;
+  arguments.out = out;
+  return Draw(arguments);
+}
+
 void AddDrawCommand(CLI::App& app, CommandContext& context) {
   auto arguments = std::make_shared<DrawArguments>();
   CLI::App* draw = app.add_subcommand("draw", "Draw a frame of a dataset with its ground truth.");
-  draw->add_option("--dataset", arguments->dataset, "DIR or kitti:DIR[?train=NAME&...]")
+  draw->add_option("--dataset", arguments->dataset,
+                   "DIR, kitti:DIR[?...] or rendered:PROFILE[?...]")
       ->required();
   draw->add_option("--split", arguments->split, "train, validation or test")->capture_default_str();
   draw->add_option("--example", arguments->example, "Which of the split, from 0")

@@ -52,7 +52,10 @@ int Main(int argc, char** argv) {
 }  // namespace
 
 std::string DatasetUri(const std::string& directory_or_uri) {
-  if (absl::StartsWith(directory_or_uri, "kitti:")) return directory_or_uri;
+  if (absl::StartsWith(directory_or_uri, "kitti:") ||
+      absl::StartsWith(directory_or_uri, "rendered:")) {
+    return directory_or_uri;
+  }
   return absl::StrCat("kitti:", directory_or_uri);
 }
 

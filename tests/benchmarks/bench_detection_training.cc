@@ -220,7 +220,7 @@ absl::Status Run(Options options) {
   std::filesystem::create_directories(options.work);
   if (options.dataset.empty()) {
     datasets::RenderedDatasetOptions render;
-    render.profile = options.profile;
+    BACKFIRE_ASSIGN_OR_RETURN(render.profile, datasets::FindRenderProfile(options.profile));
     render.train = options.train;
     render.validation = 0;
     render.test = options.test;

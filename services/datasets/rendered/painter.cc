@@ -148,8 +148,10 @@ class Painter {
                                  z * std::abs(shader.a.v - a * shader.w.v));
     point.footprint_b = std::max(z * std::abs(shader.b.u - b * shader.w.u),
                                  z * std::abs(shader.b.v - b * shader.w.v));
-    const float grain = noise_.Fractal(point.a, point.b, point.footprint_a, point.footprint_b,
-                                       surface.contrast, surface.texture);
+    const float coarse = surface.pattern == Pattern::kSky ? 10.0f : 1.0f;  // Clouds are soft.
+    const float grain =
+        noise_.Fractal(point.a, point.b, coarse * point.footprint_a, coarse * point.footprint_b,
+                       surface.contrast, surface.texture);
     Rgb colour = ApplyPattern(surface, point, shader.lit, grain * contrast_);
     if (surface.pattern == Pattern::kSky) return colour;
     if (surface.ground) {

@@ -390,7 +390,7 @@ void AddSky(Scene& scene, Random& random) {
   Surface sky;
   sky.colour = scene.light.haze;
   sky.pattern = Pattern::kSky;
-  sky.contrast = {0.0f, 0.02f, 0.10f};
+  sky.contrast = {0.0f, 0.1f, 0.10f};
   sky.texture = static_cast<uint32_t>(random.Bits());
   const uint32_t surface = builder.AddSurface(sky);
   scene.sky_face = static_cast<uint32_t>(scene.mesh.faces.size());

@@ -85,13 +85,17 @@ TEST_F(CalibrationFileTest, RoundTrip) {
 TEST_F(CalibrationFileTest, ErrorsNameFileAndLine) {
   EXPECT_EQ(ReadCalibration(path_).status().code(), absl::StatusCode::kNotFound);
   const std::string p2 = "P2: 1 0 0 9 0 1 0 0 0 0 1 0\n", p3 = "P3: 1 0 0 1 0 1 0 0 0 0 1 0\n";
-  EXPECT_TRUE(ReadText("P0: whatever\n" + p2 + p3 + "\n").ok());
-  const absl::Status missing = ReadText("P0: 1\n" + p2);
+  EXPECT_TRUE(ReadText("note: whatever\r\n" + p2 + p3 + "\n").ok());
+  const absl::Status missing = ReadText("note: 1\n" + p2);
   EXPECT_EQ(missing.code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(missing.message(), HasSubstr("000007.txt:2: the file ends, and P3"));
-  EXPECT_THAT(ReadText(p2 + "P3: 1 2 3\n").message(), HasSubstr("000007.txt:2: a projection has"));
+  EXPECT_THAT(ReadText(p2 + "P3: 1 2 3\n").message(),
+              HasSubstr("000007.txt:2: P3 must have 12 numbers: got 3"));
   EXPECT_THAT(ReadText(p2 + "P3: 1 0 0 1 0 1 0 nan 0 0 1 0\n").message(),
-              HasSubstr("000007.txt:2: \"nan\""));
+              HasSubstr("000007.txt:2: P3: \"nan\""));
+  EXPECT_THAT(ReadText(p2 + p3 + "P0: whatever\n").message(), HasSubstr("000007.txt:3: P0"));
+  EXPECT_THAT(ReadText(p2 + p3 + "R0_rect: 1 0 0 0 2 0 0 0 1\n").message(),
+              HasSubstr("000007.txt:3: R0_rect: its 3x3 part is not a rotation"));
   EXPECT_THAT(ReadText(p2 + p3 + p2).message(), HasSubstr("000007.txt:3: P2 occurs twice"));
   EXPECT_THAT(ReadText("").message(), HasSubstr("P2"));
   EXPECT_THAT(ReadText("P2" + p3.substr(2) + "P3" + p2.substr(2)).message(), HasSubstr("baseline"));

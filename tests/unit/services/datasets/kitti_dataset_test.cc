@@ -118,7 +118,8 @@ TEST_F(KittiDatasetTest, DamagedFilesAreNamed) {
 }
 
 TEST_F(KittiDatasetTest, RefusesWhatIsNoUri) {
-  for (const char* uri : {"", "kitti:", "rendered:tiny", "/data"}) {
+  for (const char* uri :
+       {"", "kitti:", "rendered:", "rendered:huge", "cityscapes:/data", "/data"}) {
     EXPECT_EQ(OpenStereoDataset(uri).status().code(), absl::StatusCode::kInvalidArgument) << uri;
   }
   for (const char* query : {"?tset=a", "?train=a&train=b", "?train=../x"}) {

@@ -5,9 +5,11 @@
 #include <cstdlib>
 #include <fstream>
 #include <map>
+#include <opencv2/core.hpp>
 #include <sstream>
 
 #include "services/datasets/kitti_objects.h"
+#include "services/datasets/lidar.h"
 #include "services/datasets/stereo_dataset.h"
 #include "services/metrics/iou.h"
 
@@ -41,6 +43,13 @@ class KittiMiniTest : public ::testing::Test {
       for (size_t i = 0; std::getline(stream, field, '\t'); ++i) rows.back()[columns[i]] = field;
     }
     return rows;
+  }
+
+  absl::StatusOr<KittiCalibration> Calibration(const std::string& id) const {
+    return ReadKittiCalibration(root_ / "training" / "calib" / (id + ".txt"));
+  }
+  absl::StatusOr<std::vector<LidarPoint>> Scan(const std::string& id) const {
+    return ReadLidar(root_ / "training" / "velodyne" / (id + ".bin"));
   }
 
   fs::path root_;
@@ -84,6 +93,137 @@ TEST_F(KittiMiniTest, ProjectionsMatch) {
     ++rows;
   }
   EXPECT_EQ(rows, 140);
+}
+
+// The whole way from the scanner to the pixels of both colour cameras.
+TEST_F(KittiMiniTest, ScansProjectAsExpected) {
+  std::map<std::string, std::pair<std::vector<LidarPoint>, KittiCalibration>> frames;
+  int rows = 0;
+  for (auto& row : ReadTable("expected_projection.tsv")) {
+    const std::string& id = row["frame"];
+    if (frames.count(id) == 0) frames[id] = {*Scan(id), *Calibration(id)};
+    const auto& [scan, calibration] = frames[id];
+    const LidarPoint& point = scan.at(std::stoul(row["point"]));
+    const auto number = [&row](const char* name) { return std::stod(row[name]); };
+    EXPECT_NEAR(point.x, number("velo_x"), 1e-5);
+    const auto rect = Transform(*calibration.RectFromVelo(), {point.x, point.y, point.z});
+    EXPECT_NEAR(rect[0], number("cam_x"), 1e-5);
+    EXPECT_NEAR(rect[1], number("cam_y"), 1e-5);
+    EXPECT_NEAR(rect[2], number("cam_z"), 1e-5);
+    const StereoCalibration stereo = *calibration.Stereo();
+    const auto left = ProjectPoint(stereo.left, rect), right = ProjectPoint(stereo.right, rect);
+    EXPECT_NEAR(left[0], number("u2"), 2e-3);
+    EXPECT_NEAR(left[1], number("v2"), 2e-3);
+    EXPECT_NEAR(right[0], number("u3"), 2e-3);
+    EXPECT_NEAR(right[1], number("v3"), 2e-3);
+    ++rows;
+  }
+  EXPECT_EQ(rows, 140);
+}
+
+// Scan, calibration and labels agree: as many points as expected lie in each 3D box, and those
+// points fall into the labelled 2D box.
+TEST_F(KittiMiniTest, BoxesContainTheirPoints) {
+  int rows = 0;
+  for (auto& row : ReadTable("expected_boxes.tsv")) {
+    const std::string& id = row["frame"];
+    const KittiCalibration calibration = *Calibration(id);
+    const metrics::Object label = ReadObjects(root_ / "training" / "label_2" / (id + ".txt"))
+                                      ->at(std::stoul(row["label_line"]));
+    const metrics::Box3d& box = label.box_3d;
+    const double c = std::cos(box.rotation_y), s = std::sin(box.rotation_y);
+    int inside = 0, in_image_box = 0;
+    const auto points = LidarInRect(*Scan(id), calibration);
+    ASSERT_TRUE(points.ok()) << points.status();
+    for (const cv::Point3d& point : *points) {
+      const double dx = point.x - box.x, dz = point.z - box.z;
+      if (std::abs(c * dx - s * dz) > box.length / 2 || std::abs(s * dx + c * dz) > box.width / 2 ||
+          point.y > box.y || point.y < box.y - box.height) {
+        continue;
+      }
+      ++inside;
+      const auto pixel = ProjectPoint(*calibration.image_from_rect[2], {point.x, point.y, point.z});
+      in_image_box += pixel[0] >= label.box_2d.left - 2 && pixel[0] <= label.box_2d.right + 2 &&
+                      pixel[1] >= label.box_2d.top - 2 && pixel[1] <= label.box_2d.bottom + 2;
+    }
+    EXPECT_NEAR(inside, std::stoi(row["lidar_points_inside"]),
+                std::stoi(row["points_within_1e-5_of_a_face"]))
+        << id << " " << label.type;
+    EXPECT_GE(in_image_box, 0.95 * inside) << id << " " << label.type;
+    ++rows;
+  }
+  EXPECT_EQ(rows, 10);
+}
+
+// Sparse disparity from scans: on each labelled object its median depth lies within the 3D box.
+TEST_F(KittiMiniTest, DisparityFromScansLiesOnObjects) {
+  const auto dataset = OpenStereoDataset("kitti:" + root_.string() + "?train=trainval&validation=");
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  int objects = 0;
+  for (int64_t i = 0; i < (*dataset)->size(Split::kTrain); ++i) {
+    if ((*dataset)->ExampleId(Split::kTrain, i) >= "900000") continue;
+    const auto disparity = (*dataset)->Disparity(Split::kTrain, i);
+    ASSERT_TRUE(disparity.ok()) << disparity.status();
+    const int known = cv::countNonZero(*disparity);
+    EXPECT_GT(known, 15000);
+    EXPECT_LT(known, 25000);
+    const StereoCalibration calibration = *(*dataset)->Calibration(Split::kTrain, i);
+    const double fb = calibration.focal_length_px() * calibration.baseline_m();
+    const auto labels = (*dataset)->Labels(Split::kTrain, i);
+    ASSERT_TRUE(labels.ok()) << labels.status();
+    for (const metrics::Object& label : *labels) {
+      if (label.type == "DontCare" || label.occlusion != 0) continue;
+      // The middle of the 2D box, where the object is rather than what is behind it.
+      std::vector<double> depths;
+      const metrics::Box2d& box = label.box_2d;
+      for (int y = static_cast<int>(box.top + 0.3 * box.height());
+           y < box.bottom - 0.3 * box.height(); ++y) {
+        for (int x = static_cast<int>(box.left + 0.35 * box.width());
+             x < box.right - 0.35 * box.width(); ++x) {
+          if (disparity->at<float>(y, x) > 0) depths.push_back(fb / disparity->at<float>(y, x));
+        }
+      }
+      if (depths.size() < 5) continue;
+      std::nth_element(depths.begin(), depths.begin() + depths.size() / 2, depths.end());
+      const double reach = std::max(label.box_3d.length, label.box_3d.width) / 2 + 0.3;
+      EXPECT_NEAR(depths[depths.size() / 2], label.box_3d.z, reach) << label.type;
+      ++objects;
+    }
+  }
+  EXPECT_GE(objects, 5);
+}
+
+// The pair of frame 900000: pixels that scan disparity relates look alike, and others less so.
+TEST_F(KittiMiniTest, ScanDisparityRelatesBothImages) {
+  const auto dataset = OpenStereoDataset("kitti:" + root_.string());
+  const cv::Mat left = *(*dataset)->LeftImage(Split::kTest, 0);
+  const cv::Mat right = *(*dataset)->RightImage(Split::kTest, 0);
+  const cv::Mat disparity = *(*dataset)->Disparity(Split::kTest, 0);
+  double matched = 0, shifted = 0;
+  int count = 0;
+  for (int y = 0; y < left.rows; ++y) {
+    for (int x = 0; x < left.cols; ++x) {
+      const int match = x - static_cast<int>(std::lround(disparity.at<float>(y, x)));
+      if (disparity.at<float>(y, x) <= 0 || match < 8) continue;
+      const int here = left.at<cv::Vec3b>(y, x)[1];
+      matched += std::abs(here - right.at<cv::Vec3b>(y, match)[1]);
+      shifted += std::abs(here - right.at<cv::Vec3b>(y, match - 8)[1]);
+      ++count;
+    }
+  }
+  EXPECT_GT(count, 12000);
+  EXPECT_LT(matched, 0.6 * shifted);
+}
+
+TEST_F(KittiMiniTest, StereoOnlyFramesNeedNoLidar) {
+  const auto dataset =
+      OpenStereoDataset("kitti:" + (root_ / "stereo").string() + "?train=all&validation=0-1&test=");
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ((*dataset)->size(Split::kTrain), 4);
+  EXPECT_EQ((*dataset)->ExampleId(Split::kValidation, 1), "910003");
+  EXPECT_TRUE((*dataset)->RightImage(Split::kTrain, 3).ok());
+  EXPECT_TRUE((*dataset)->Calibration(Split::kTrain, 3).ok());
+  EXPECT_EQ((*dataset)->Disparity(Split::kTrain, 0).status().code(), absl::StatusCode::kNotFound);
 }
 
 TEST_F(KittiMiniTest, LabelledBoxesMatch) {

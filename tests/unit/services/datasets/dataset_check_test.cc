@@ -1,0 +1,208 @@
+// Damaged datasets: every fault is found in one pass, with its file and line.
+#include "services/datasets/dataset_check.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <opencv2/core.hpp>
+#include <opencv2/imgcodecs.hpp>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "services/base/file.h"
+#include "services/datasets/image_file.h"
+#include "services/datasets/rendered_dataset.h"
+#include "services/datasets/stereo_dataset.h"
+#include "tests/unit/services/datasets/test_folder.h"
+
+namespace backfire::datasets {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+class DatasetCheckTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(RenderDataset(
+                    {{}, 4, 1, 2, 7}, root_, 1, [](int64_t, int64_t) {}, [] { return false; })
+                    .ok());
+  }
+
+  fs::path File(const std::string& name) const { return root_ / "training" / name; }
+  void Write(const std::string& name, const std::string& content) {
+    ASSERT_TRUE(WriteFileAtomically(File(name), content).ok());
+  }
+  std::string Read(const std::string& name) { return *ReadFile(File(name)); }
+
+  DatasetReport Check() {
+    auto report = CheckDataset(
+        "kitti:" + root_.string(), [](int64_t, int64_t) {}, [] { return false; });
+    EXPECT_TRUE(report.ok()) << report.status();
+    return report.ok() ? *report : DatasetReport();
+  }
+
+  // A fault of that file and line whose message has that part.
+  static bool Has(const DatasetReport& report, const std::string& file, int line,
+                  const std::string& part) {
+    return std::any_of(report.faults.begin(), report.faults.end(), [&](const DatasetFault& fault) {
+      return absl::EndsWith(fault.file, file) && fault.line == line &&
+             absl::StrContains(fault.message, part);
+    });
+  }
+
+  TestFolder folder_;
+  const fs::path root_ = folder_.path() / "data";
+};
+
+TEST_F(DatasetCheckTest, ASoundDatasetHasNoFaults) {
+  const DatasetReport report = Check();
+  EXPECT_TRUE(report.faults.empty());
+  EXPECT_EQ(report.splits[0].name, "train");
+  EXPECT_EQ(report.splits[0].frames, 4);
+  EXPECT_EQ(report.splits[2].right_images, 2);
+  EXPECT_EQ(report.splits[2].labelled, 2);
+  EXPECT_EQ(report.splits[1].sizes, (std::set<std::string>{"384x128"}));
+  EXPECT_EQ(report.digest, (*OpenStereoDataset("kitti:" + root_.string()))->digest());
+}
+
+TEST_F(DatasetCheckTest, EveryFaultInOnePass) {
+  const std::string png = Read("image_2/000000.png");
+  Write("image_2/000000.png", png.substr(0, png.size() / 2));
+  Write("image_3/000000.png", "");
+  cv::Mat wide(128, 400, CV_8UC3, cv::Scalar(9, 9, 9));
+  Write("image_3/000001.png", *EncodeRgbPng(wide));
+  cv::imwrite(File("image_2/000002.png").string(), cv::Mat(128, 384, CV_16UC3, cv::Scalar(1)));
+  cv::imwrite(File("disp_occ_0/000001.png").string(), cv::Mat(128, 384, CV_8UC1, cv::Scalar(1)));
+  Write("calib/000003.txt", "P0: 1 2\nP3: 1 0 0 1 0 1 0 0 0 0 1 nan\n");
+  Write("label_2/000001.txt",
+        "Car 0 0 0 1 2 3 4 1.5 1.6 4 1 1.6 20 0\r\n"
+        "Car 0 0 0 1 2 3 4 1.5 1.6 4 1 1.6 20\n"  // 14 columns.
+        "Car 0 0 0 1 2 3 nan 1.5 1.6 4 1 1.6 20 0\n"
+        "Spaceship 0 0 0 1 2 3 4 1.5 1.6 4 1 1.6 20 0\n"
+        "Car 7 0 0 9 2 3 4 1.5 -1.6 4 1 1.6 20 0\n");
+  ASSERT_TRUE(MakeDirectories(File("velodyne")).ok());
+  Write("velodyne/000002.bin", std::string(17, 'x'));
+  ASSERT_TRUE(WriteFileAtomically(root_ / "ImageSets" / "train.txt",
+                                  "000000\r\n000001\n000002\n000003\n000003\n0000 5\n999999\n")
+                  .ok());
+  ASSERT_TRUE(WriteFileAtomically(root_ / "ImageSets" / "test.txt", "000005\n000001\n").ok());
+  const DatasetReport report = Check();
+  EXPECT_TRUE(Has(report, "image_2/000000.png", 0, "cut off"));
+  EXPECT_TRUE(Has(report, "image_3/000000.png", 0, "empty"));
+  EXPECT_TRUE(Has(report, "image_3/000001.png", 0, "is 400x128 pixels, the left image 384x128"));
+  EXPECT_TRUE(Has(report, "image_2/000002.png", 0, "8 bits a channel: has 16"));
+  EXPECT_TRUE(Has(report, "disp_occ_0/000001.png", 0, "16-bit"));
+  EXPECT_TRUE(Has(report, "calib/000003.txt", 1, "P0 must have 12 numbers: got 2"));
+  EXPECT_TRUE(Has(report, "calib/000003.txt", 2, "\"nan\""));
+  EXPECT_TRUE(Has(report, "calib/000003.txt", 2, "P2 (3x4 projection) is missing"));
+  EXPECT_TRUE(Has(report, "label_2/000001.txt", 2, "15 columns, or 16 with its score: got 14"));
+  EXPECT_TRUE(Has(report, "label_2/000001.txt", 3, "column 8 (bottom)"));
+  EXPECT_TRUE(Has(report, "label_2/000001.txt", 4, "Spaceship"));
+  EXPECT_TRUE(Has(report, "label_2/000001.txt", 5, "truncated"));
+  EXPECT_TRUE(Has(report, "label_2/000001.txt", 5, "2D box is empty"));
+  EXPECT_TRUE(Has(report, "label_2/000001.txt", 5, "must be > 0 m"));
+  EXPECT_TRUE(Has(report, "velodyne/000002.bin", 0, "got 17"));
+  EXPECT_TRUE(Has(report, "ImageSets/train.txt", 5, "listed twice"));
+  EXPECT_TRUE(Has(report, "ImageSets/train.txt", 6, "0000 5"));
+  EXPECT_TRUE(Has(report, "image_2/999999.png", 0, "No such file"));
+  EXPECT_TRUE(Has(report, "ImageSets/test.txt", 0, "000001 is in the split train as well"));
+  EXPECT_TRUE(report.digest.empty());
+  EXPECT_EQ(report.splits[2].frames, 2);
+}
+
+// One bad frame among many is named when it is read, and the others still work.
+TEST_F(DatasetCheckTest, OneBadFrameIsNamedByTheReader) {
+  const std::string png = Read("image_3/000002.png");
+  Write("image_3/000002.png", png.substr(0, png.size() - 40));
+  const auto dataset = OpenStereoDataset("kitti:" + root_.string());
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  for (int64_t i = 0; i < 4; ++i) {
+    const absl::Status status = (*dataset)->RightImage(runtime::Split::kTrain, i).status();
+    EXPECT_EQ(status.ok(), i != 2);
+    if (i == 2) {
+      EXPECT_THAT(std::string(status.message()), HasSubstr("image_3/000002.png"));
+    }
+  }
+}
+
+TEST_F(DatasetCheckTest, MissingListIsAFault) {
+  fs::remove(root_ / "ImageSets" / "val.txt");
+  const DatasetReport report = Check();
+  ASSERT_EQ(report.faults.size(), 1u);
+  EXPECT_THAT(report.faults[0].file, HasSubstr("ImageSets/val.txt"));
+  EXPECT_EQ(report.splits[0].frames, 4);
+}
+
+TEST_F(DatasetCheckTest, RefusesWhatIsNoDataset) {
+  const auto check = [](const std::string& uri) {
+    return CheckDataset(
+               uri, [](int64_t, int64_t) {}, [] { return false; })
+        .status()
+        .code();
+  };
+  EXPECT_EQ(check("kitti:/nowhere"), absl::StatusCode::kNotFound);
+  EXPECT_EQ(check("nonsense"), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(check("rendered:tiny?cars=-1"), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(RenderedCheckTest, CountsWhatItDraws) {
+  const auto report = CheckDataset(
+      "rendered:tiny?frames=3&validation=0&test=2", [](int64_t, int64_t) {}, [] { return false; });
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->splits[0].frames, 3);
+  EXPECT_GT(report->splits[0].objects.at("Car"), 0);
+  EXPECT_EQ(report->digest.size(), 64u);
+}
+
+// KITTI 2015's layout: `000000_10.png`, disp_occ_0, calib_cam_to_cam; no ImageSets.
+TEST(Kitti2015Test, IsReadByRanges) {
+  TestFolder folder;
+  const fs::path training = folder.path() / "training";
+  for (const char* sub : {"image_2", "image_3", "disp_occ_0", "calib_cam_to_cam"}) {
+    ASSERT_TRUE(MakeDirectories(training / sub).ok());
+  }
+  const cv::Mat image(40, 120, CV_8UC3, cv::Scalar(10, 20, 30));
+  cv::Mat disparity(40, 120, CV_32FC1, cv::Scalar(0));
+  disparity.at<float>(20, 60) = 12.5f;
+  for (const char* id : {"000000_10", "000000_11", "000001_10", "000001_11"}) {
+    ASSERT_TRUE(WriteRgbImage(training / "image_2" / absl::StrCat(id, ".png"), image).ok());
+    ASSERT_TRUE(WriteRgbImage(training / "image_3" / absl::StrCat(id, ".png"), image).ok());
+  }
+  for (const char* id : {"000000_10", "000001_10"}) {
+    ASSERT_TRUE(WriteFileAtomically(training / "disp_occ_0" / absl::StrCat(id, ".png"),
+                                    *EncodeDisparityPng(disparity))
+                    .ok());
+  }
+  ASSERT_TRUE(WriteFileAtomically(training / "calib_cam_to_cam" / "000000.txt",
+                                  "calib_time: 09-Jan-2012 13:57:47\n"
+                                  "P_rect_02: 721.5 0 60 44.9 0 721.5 20 0.2 0 0 1 0.003\n"
+                                  "P_rect_03: 721.5 0 60 -339.5 0 721.5 20 2.2 0 0 1 0.003\n")
+                  .ok());
+  const std::string uri = "kitti:" + folder.path().string() + "?train=0-0&validation=&test=1-1";
+  const auto dataset = OpenStereoDataset(uri);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ((*dataset)->ExampleId(runtime::Split::kTrain, 0), "000000_10");
+  EXPECT_EQ((*dataset)->ExampleId(runtime::Split::kTest, 0), "000001_10");
+  EXPECT_EQ((*dataset)->Disparity(runtime::Split::kTest, 0)->at<float>(20, 60), 12.5f);
+  EXPECT_NEAR((*dataset)->Calibration(runtime::Split::kTrain, 0)->baseline_m(), 384.4 / 721.5,
+              1e-9);
+  // The second frame has no calibration: fine until somebody wants it.
+  EXPECT_EQ((*dataset)->Calibration(runtime::Split::kTest, 0).status().code(),
+            absl::StatusCode::kNotFound);
+  const auto report = CheckDataset(
+      uri, [](int64_t, int64_t) {}, [] { return false; });
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_TRUE(report->faults.empty());
+  EXPECT_EQ(report->splits[0].disparities, 1);
+  const absl::Status beyond =
+      OpenStereoDataset("kitti:" + folder.path().string() + "?train=0-5&validation=&test=")
+          .status();
+  EXPECT_EQ(beyond.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(beyond.message()), HasSubstr("has 2 frames"));
+}
+
+}  // namespace
+}  // namespace backfire::datasets
