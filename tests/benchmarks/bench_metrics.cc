@@ -1,4 +1,5 @@
 // What KITTI's evaluation costs here, against the official C++ tool on the same files.
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,6 +43,45 @@ struct Arguments {
   int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 };
 
+// Wall time, and time on processors: of this process's threads and of children that have ended.
+// Where others keep the processors busy, only the second means much.
+struct Cost {
+  double wall_ms = 0, cpu_ms = 0;
+};
+
+double ProcessorMilliseconds() {
+  double total = 0;
+  for (const int who : {RUSAGE_SELF, RUSAGE_CHILDREN}) {
+    rusage usage{};
+    ::getrusage(who, &usage);
+    for (const timeval& time : {usage.ru_utime, usage.ru_stime}) {
+      total += 1e3 * static_cast<double>(time.tv_sec) + 1e-3 * static_cast<double>(time.tv_usec);
+    }
+  }
+  return total;
+}
+
+template <typename Call>
+Cost CostOf(const Call& call) {
+  const double before = ProcessorMilliseconds();
+  const double wall_ms = Milliseconds(call);
+  return {wall_ms, ProcessorMilliseconds() - before};
+}
+
+Cost MedianOf(const std::vector<Cost>& costs) {
+  std::vector<double> wall, cpu;
+  for (const Cost& cost : costs) {
+    wall.push_back(cost.wall_ms);
+    cpu.push_back(cost.cpu_ms);
+  }
+  return {Median(wall), Median(cpu)};
+}
+
+void PrintRow(const std::string& name, const Cost& cost, const Cost& reference) {
+  std::printf("  %-28s %9.0f %9.0f   %6.1f %6.1f\n", name.c_str(), cost.wall_ms, cost.cpu_ms,
+              reference.wall_ms / cost.wall_ms, reference.cpu_ms / cost.cpu_ms);
+}
+
 struct Evaluated {
   std::vector<MatchPool> pools;
   std::vector<PrecisionRecall> results;
@@ -69,14 +109,14 @@ Evaluated EvaluateFiles(const fs::path& folder, int threads) {
   return evaluated;
 }
 
-// Runs the official tool once; returns milliseconds. Its folder for plots exists beforehand, and
+// Runs the official tool once. Its folder for plots exists beforehand, and
 // its PATH is empty: it finds no gnuplot, which would only add to its time.
-double RunOfficial(const std::string& tool, const fs::path& folder) {
+Cost RunOfficial(const std::string& tool, const fs::path& folder) {
   fs::create_directories(folder / "results" / "plot");
   const std::string labels = folder / "label_2", results = folder / "results";
   int status = 0;
   std::fflush(stdout);  // Or the child would print it as well.
-  const double took = Milliseconds([&] {
+  const Cost took = CostOf([&] {
     const pid_t child = ::fork();
     if (child == 0) {
       if (std::freopen("/dev/null", "w", stdout) == nullptr) ::_exit(126);
@@ -142,22 +182,22 @@ bool AgreesWithOfficial(const fs::path& folder, const Evaluated& evaluated) {
 bool CompareEvaluators(const fs::path& folder, const Arguments& arguments) {
   Evaluated evaluated = EvaluateFiles(folder, arguments.threads);  // Also warms the file cache.
   bool agrees = true;
-  double once_ms = 0;
+  Cost once;
   std::string name;
   if (!arguments.official.empty()) {
-    name = "the official tool";
-    once_ms = RunOfficial(arguments.official, folder);
+    name = "official tool";
+    once = RunOfficial(arguments.official, folder);
     std::printf("%s\n", arguments.official.c_str());
     agrees = AgreesWithOfficial(folder, evaluated);
   } else {
-    name = "the reference evaluator";
+    name = "reference evaluator";
     std::printf(
         "No --official PATH was given: an ESTIMATE against the reference evaluator, this "
         "benchmark's "
         "own\nrewriting of the official tool's flow (polygons anew for each pair, difficulty and "
         "threshold).\n");
     double largest = 0;
-    once_ms = Milliseconds([&] {
+    once = CostOf([&] {
       const metrics::EvaluationFrames frames = Read(folder, /*threads=*/1);
       const auto rules = metrics::KittiRules(metrics::KittiClasses());
       for (size_t r = 0; r < rules.size(); ++r) {
@@ -172,37 +212,34 @@ bool CompareEvaluators(const fs::path& folder, const Arguments& arguments) {
                 agrees ? "equal" : "DIFFER");
   }
 
-  std::vector<double> one_ms, all_ms, read_ms, match_ms, average_ms;
+  std::vector<Cost> ones, alls;
+  std::vector<double> read_ms, match_ms, average_ms;
   for (int i = 0; i < arguments.repetitions; ++i) {
-    one_ms.push_back(Milliseconds([&] {
+    ones.push_back(CostOf([&] {
       const Evaluated one = EvaluateFiles(folder, 1);
       read_ms.push_back(one.read_ms);
       match_ms.push_back(one.match_ms);
       average_ms.push_back(one.average_ms);
     }));
-    all_ms.push_back(Milliseconds([&] { EvaluateFiles(folder, arguments.threads); }));
+    alls.push_back(CostOf([&] { EvaluateFiles(folder, arguments.threads); }));
   }
-  const double one = Median(one_ms), all = Median(all_ms);
-  std::printf("Evaluating the files, reading included (3 classes, 3 views, 3 difficulties)\n");
-  std::printf("  %-26s %10.0f ms   once\n", name.c_str(), once_ms);
-  std::printf("  here, 1 thread             %10.0f ms   median of %d; %.0f times faster\n", one,
-              arguments.repetitions, once_ms / one);
-  std::printf("    of it reading %.0f, matching %.0f, averaging %.0f ms\n", Median(read_ms),
-              Median(match_ms), Median(average_ms));
-  std::printf("  here, %d threads            %10.0f ms   %.0f times faster (wanted: 30)\n",
-              arguments.threads, all, once_ms / all);
-
   // Car and Pedestrian, every view, difficulty and average.
   evaluated.pools.resize(18);
-  const double bootstrap_ms = Milliseconds([&] {
+  const Cost bootstrap = CostOf([&] {
     metrics::BootstrapAverages(evaluated.pools, arguments.seed, arguments.resamples,
                                arguments.threads);
   });
-  std::printf("%d bootstrap resamples of all of Car and Pedestrian, recomputed exactly\n",
+  const std::string threads = std::to_string(arguments.threads) + " threads";
+  std::printf("%-30s %9s %9s   %s\n", "", "wall, ms", "CPU, ms", "times faster (wall, CPU)");
+  std::printf("Evaluating the files: reading, 3 classes, 3 views, 3 difficulties (wanted: 30)\n");
+  PrintRow(name + ", once", once, once);
+  PrintRow("here, 1 thread", MedianOf(ones), once);
+  PrintRow("here, " + threads, MedianOf(alls), once);
+  std::printf("  (medians of %d; with 1 thread: reading %.0f, matching %.0f, averaging %.0f ms)\n",
+              arguments.repetitions, Median(read_ms), Median(match_ms), Median(average_ms));
+  std::printf("%d resamples of all of Car and Pedestrian, recomputed exactly (wanted: 1)\n",
               arguments.resamples);
-  std::printf(
-      "  here, %d threads            %10.0f ms   %.2f of one run of %s (wanted: at most 1)\n",
-      arguments.threads, bootstrap_ms, bootstrap_ms / once_ms, name.c_str());
+  PrintRow("here, " + threads, bootstrap, once);
   return agrees;
 }
 
