@@ -3,9 +3,6 @@
 #include <cstddef>
 #include <limits>
 
-#include "absl/numeric/int128.h"
-#include "services/base/random.h"
-
 namespace backfire::metrics {
 namespace {
 
@@ -22,17 +19,6 @@ double Ratio(const std::vector<double>& numerators, const std::vector<double>& d
 }
 
 }  // namespace
-
-std::vector<int32_t> ResampleCounts(uint64_t seed, int64_t resample, int64_t example_count) {
-  std::vector<int32_t> counts(static_cast<size_t>(example_count), 0);
-  const uint64_t key = SplitMix64(seed + static_cast<uint64_t>(resample));
-  const absl::uint128 n = static_cast<uint64_t>(example_count);
-  for (int64_t i = 0; i < example_count; ++i) {
-    const uint64_t draw = SplitMix64(key + static_cast<uint64_t>(i));
-    ++counts[absl::Uint128High64(draw * n)];
-  }
-  return counts;
-}
 
 void AddRatioLoss(const std::vector<double>& numerators, const std::vector<double>& denominators,
                   const v1::Bootstrap& bootstrap, const std::string& loss, const std::string& slice,
