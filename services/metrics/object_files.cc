@@ -132,6 +132,24 @@ bool IsFrameName(const std::string& name) {
                      [](char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)); });
 }
 
+// The ids of a folder's frames, rising; `others` counts what is named otherwise, unless null.
+absl::StatusOr<std::vector<std::string>> FrameIds(const fs::path& folder, int64_t* others) {
+  std::vector<std::string> ids;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (IsFrameName(name)) {
+      ids.push_back(name.substr(0, 6));
+    } else if (others != nullptr) {
+      ++*others;
+    }
+  }
+  if (error) return ErrnoToStatus(error.value(), absl::StrCat("list ", folder.string()));
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
 absl::StatusOr<fs::path> FolderOf(const fs::path& folder, const char* inner, const char* what) {
   std::error_code error;
   if (fs::is_directory(folder / inner, error)) return folder / inner;
@@ -167,24 +185,17 @@ absl::StatusOr<EvaluationFrames> ReadEvaluationFrames(const fs::path& labels,
   BACKFIRE_ASSIGN_OR_RETURN(const fs::path detection_folder,
                             FolderOf(detections, "data", "detections"));
   EvaluationFrames frames;
-  std::error_code error;
-  for (fs::directory_iterator entry(detection_folder, error), end; !error && entry != end;
-       entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
-    if (IsFrameName(name)) {
-      frames.ids.push_back(name.substr(0, 6));
-    } else {
-      ++frames.other_files;
-    }
-  }
-  if (error) {
-    return ErrnoToStatus(error.value(), absl::StrCat("list ", detection_folder.string()));
-  }
+  BACKFIRE_ASSIGN_OR_RETURN(frames.ids, FrameIds(detection_folder, &frames.other_files));
   if (frames.ids.empty()) {
     return absl::NotFoundError(
         absl::StrCat(detection_folder.string(), ": no detection file NNNNNN.txt (six digits)"));
   }
-  std::sort(frames.ids.begin(), frames.ids.end());
+  BACKFIRE_ASSIGN_OR_RETURN(const std::vector<std::string> labelled,
+                            FrameIds(label_folder, /*others=*/nullptr));
+  for (const std::string& id : labelled) {
+    frames.unanswered_labels +=
+        std::binary_search(frames.ids.begin(), frames.ids.end(), id) ? 0 : 1;
+  }
 
   frames.images.resize(frames.ids.size());
   std::vector<absl::Status> faults(frames.ids.size());
@@ -206,8 +217,13 @@ absl::StatusOr<EvaluationFrames> ReadEvaluationFrames(const fs::path& labels,
           read(detection_folder / name, ObjectFileKind::kDetections, frames.images[i].detections);
     }
   });
-  for (const absl::Status& fault : faults) BACKFIRE_RETURN_IF_ERROR(fault);
-  return frames;
+  const auto is_fault = [](const absl::Status& status) { return !status.ok(); };
+  const auto first = std::find_if(faults.begin(), faults.end(), is_fault);
+  if (first == faults.end()) return frames;
+  const auto more = std::count_if(first + 1, faults.end(), is_fault);
+  if (more == 0) return *first;
+  return absl::Status(first->code(),
+                      absl::StrCat(first->message(), " (and ", more, " more frames have faults)"));
 }
 
 }  // namespace backfire::metrics

@@ -24,6 +24,7 @@ struct EvaluationFrames {
   std::vector<std::string> ids;      ///< "000007" ..., rising.
   std::vector<ImageObjects> images;  ///< By id.
   int64_t other_files = 0;           ///< In the folder of detections, not named like a frame.
+  int64_t unanswered_labels = 0;     ///< Label files left out, for they have no detection file.
 };
 
 /// Reads an evaluation's files: the frames are those that have a detection file `NNNNNN.txt`, six
@@ -32,7 +33,8 @@ struct EvaluationFrames {
 /// @param detections  The folder of detection files, or one with `data` in it: the layout that the
 ///                    official tool wants.
 /// NOT_FOUND: a folder, any frame, or a frame's labels. DATA_LOSS: the first fault, with file and
-/// line. Frames are read in parallel; the outcome does not depend on the number of threads.
+/// line, and how many more frames have one. Frames are read in parallel; the outcome does not
+/// depend on the number of threads.
 absl::StatusOr<EvaluationFrames> ReadEvaluationFrames(const std::filesystem::path& labels,
                                                       const std::filesystem::path& detections,
                                                       int threads);

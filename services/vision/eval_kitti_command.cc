@@ -94,12 +94,12 @@ absl::Status EvaluateKitti(const KittiArguments& arguments) {
   BACKFIRE_ASSIGN_OR_RETURN(const metrics::EvaluationFrames frames,
                             metrics::ReadEvaluationFrames(arguments.labels, arguments.detections,
                                                           arguments.settings.threads));
-  if (frames.other_files > 0) {
-    std::fprintf(stderr,
-                 "backfire-vision: note: %lld entries of the folder of detections are not named "
-                 "NNNNNN.txt, and are left out\n",
-                 static_cast<long long>(frames.other_files));
-  }
+  const auto note = [](int64_t count, const char* what) {
+    if (count == 0) return;
+    std::fprintf(stderr, "backfire-vision: note: %lld %s\n", static_cast<long long>(count), what);
+  };
+  note(frames.other_files, "entries of the folder of detections are no NNNNNN.txt: left out");
+  note(frames.unanswered_labels, "label files have no detection file: their frames are left out");
   const std::vector<MatchPool> pools =
       metrics::MatchAll(frames.images, rules, arguments.settings.threads);
   std::vector<std::vector<metrics::KittiAverages>> resampled(rules.size());

@@ -3,8 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
 
+#include "services/base/random.h"
 #include "tests/support/temporary_directory.h"
 
 namespace backfire::metrics {
@@ -75,6 +77,44 @@ TEST(ParseObjectStreamTest, FaultsNameFileLineAndColumn) {
               HasSubstr("column 8 (bottom) must be a finite number: got \"4,5\""));
 }
 
+// Whatever bytes come, there are objects or one line of fault, and finite numbers.
+TEST(ParseObjectStreamTest, DamagedFilesAreRefusedOrRead) {
+  Random random(1);
+  int refused = 0;
+  for (int i = 0; i < 20000; ++i) {
+    const bool labels = random.Below(2) == 0;
+    std::string text = labels ? kLabel : kDetection;
+    text += text;
+    for (int64_t damage = random.Below(4); damage >= 0; --damage) {
+      const auto at = static_cast<size_t>(random.Below(static_cast<int64_t>(text.size())));
+      switch (random.Below(4)) {
+        case 0:
+          text[at] = static_cast<char>(random.Bits());
+          break;
+        case 1:
+          text.erase(at, 1 + static_cast<size_t>(random.Below(8)));
+          break;
+        case 2:
+          text.insert(at, 1, " \n\r-.e9"[random.Below(8)]);
+          break;
+        default:
+          text.resize(at);
+      }
+      if (text.empty()) break;
+    }
+    const auto objects = ParseObjectStream(
+        text, labels ? ObjectFileKind::kLabels : ObjectFileKind::kDetections, "x.txt");
+    if (!objects.ok()) {
+      ++refused;
+      EXPECT_EQ(objects.status().code(), absl::StatusCode::kDataLoss);
+      EXPECT_THAT(std::string(objects.status().message()), ::testing::StartsWith("x.txt:"));
+      continue;
+    }
+    for (const Object& object : *objects) EXPECT_TRUE(std::isfinite(object.box_3d.rotation_y));
+  }
+  EXPECT_GT(refused, 5000);
+}
+
 class ReadEvaluationFramesTest : public ::testing::Test {
  protected:
   void Write(const std::string& name, const std::string& content) {
@@ -100,6 +140,7 @@ TEST_F(ReadEvaluationFramesTest, FramesAreThoseWithADetectionFile) {
     ASSERT_TRUE(frames.ok()) << frames.status();
     EXPECT_THAT(frames->ids, ElementsAre("000001", "000003"));
     EXPECT_EQ(frames->other_files, 1);
+    EXPECT_EQ(frames->unanswered_labels, 1);  // 000002.
     EXPECT_EQ(frames->images[0].labels.size(), 1);
     EXPECT_EQ(frames->images[0].detections.size(), 0);
     EXPECT_EQ(frames->images[1].detections.size(), 1);
@@ -115,6 +156,7 @@ TEST_F(ReadEvaluationFramesTest, FirstFaultInOrderOfFrames) {
   const auto frames = Read("l", "d");
   EXPECT_EQ(frames.status().code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(frames.status().message(), HasSubstr("d/100120.txt:1: column 2 (truncated)"));
+  EXPECT_THAT(frames.status().message(), HasSubstr("(and 179 more frames have faults)"));
 }
 
 TEST_F(ReadEvaluationFramesTest, WhatIsMissingIsNamed) {
