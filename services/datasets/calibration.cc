@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
 #include "services/datasets/kitti_calibration.h"
@@ -90,24 +89,16 @@ absl::StatusOr<StereoCalibration> ReadCalibration(const std::filesystem::path& p
 std::string FormatCalibration(const StereoCalibration& calibration) {
   // KITTI's other cameras and sensors, so that other programs' readers find what they expect: gray
   // cameras at camera 0 and a baseline beside it, and a LiDAR at camera 0.
+  KittiCalibration everything;
   Projection gray_left = calibration.left;
   gray_left[3] = gray_left[7] = gray_left[11] = 0;
   Projection gray_right = gray_left;
   gray_right[3] = -calibration.focal_length_px() * calibration.baseline_m();
-  std::string content;
-  const auto add = [&content](const char* name, const auto& numbers) {
-    absl::StrAppend(&content, name, ":");
-    for (const double number : numbers) absl::StrAppendFormat(&content, " %.12e", number);
-    absl::StrAppend(&content, "\n");
-  };
-  add("P0", gray_left);
-  add("P1", gray_right);
-  add("P2", calibration.left);
-  add("P3", calibration.right);
-  add("R0_rect", std::array<double, 9>{1, 0, 0, 0, 1, 0, 0, 0, 1});
-  add("Tr_velo_to_cam", Projection{0, -1, 0, 0, 0, 0, -1, 0, 1, 0, 0, 0});
-  add("Tr_imu_to_velo", Projection{1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0});
-  return content;
+  everything.image_from_rect = {gray_left, gray_right, calibration.left, calibration.right};
+  everything.rect_from_cam0 = Rotation{1, 0, 0, 0, 1, 0, 0, 0, 1};
+  everything.cam0_from_velo = RigidMotion{0, -1, 0, 0, 0, 0, -1, 0, 1, 0, 0, 0};
+  everything.velo_from_imu = RigidMotion{1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0};
+  return FormatKittiCalibration(everything);
 }
 
 absl::Status WriteCalibration(const std::filesystem::path& path,

@@ -5,6 +5,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "services/base/file.h"
@@ -155,6 +156,26 @@ absl::StatusOr<KittiCalibration> ReadKittiCalibration(const std::filesystem::pat
   KittiCalibration calibration = ParseKittiCalibration(content, path.string(), faults);
   if (!faults.empty()) return faults.front();
   return calibration;
+}
+
+std::string FormatKittiCalibration(const KittiCalibration& calibration) {
+  std::string content;
+  const auto add = [&content](absl::string_view name, const auto& numbers) {
+    if (!numbers) return;
+    absl::StrAppend(&content, name, ":");
+    for (const double number : *numbers) absl::StrAppendFormat(&content, " %.12e", number);
+    absl::StrAppend(&content, "\n");
+  };
+  for (size_t i = 0; i < 4; ++i) add(absl::StrCat("P", i), calibration.image_from_rect[i]);
+  add("R0_rect", calibration.rect_from_cam0);
+  add("Tr_velo_to_cam", calibration.cam0_from_velo);
+  add("Tr_imu_to_velo", calibration.velo_from_imu);
+  return content;
+}
+
+absl::Status WriteKittiCalibration(const std::filesystem::path& path,
+                                   const KittiCalibration& calibration) {
+  return WriteFileAtomically(path, FormatKittiCalibration(calibration));
 }
 
 std::array<double, 3> Transform(const RigidMotion& motion, const std::array<double, 3>& point) {

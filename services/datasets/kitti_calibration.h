@@ -42,6 +42,11 @@ KittiCalibration ParseKittiCalibration(std::string_view content, std::string_vie
 /// Reads such a file. NOT_FOUND; DATA_LOSS with file and line: the first fault.
 absl::StatusOr<KittiCalibration> ReadKittiCalibration(const std::filesystem::path& path);
 
+/// The text of an object-set file: all that is known, with KITTI's twelve digits.
+std::string FormatKittiCalibration(const KittiCalibration& calibration);
+absl::Status WriteKittiCalibration(const std::filesystem::path& path,
+                                   const KittiCalibration& calibration);
+
 /// A point moved to another frame.
 std::array<double, 3> Transform(const RigidMotion& to_from_from,
                                 const std::array<double, 3>& point);

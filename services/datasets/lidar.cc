@@ -69,6 +69,10 @@ std::string FormatLidar(const std::vector<LidarPoint>& points) {
   return std::string(reinterpret_cast<const char*>(points.data()), points.size() * kPointBytes);
 }
 
+absl::Status WriteLidar(const std::filesystem::path& path, const std::vector<LidarPoint>& points) {
+  return WriteFileAtomically(path, FormatLidar(points));
+}
+
 absl::StatusOr<std::vector<cv::Point3d>> LidarInRect(const std::vector<LidarPoint>& scan,
                                                      const KittiCalibration& calibration) {
   BACKFIRE_ASSIGN_OR_RETURN(const RigidMotion rect_from_velo, calibration.RectFromVelo());

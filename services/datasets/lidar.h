@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <opencv2/core/mat.hpp>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -25,6 +26,8 @@ absl::StatusOr<std::vector<LidarPoint>> ParseLidar(std::string_view content,
 absl::StatusOr<std::vector<LidarPoint>> ReadLidar(const std::filesystem::path& path);
 /// The bytes of such a file.
 std::string FormatLidar(const std::vector<LidarPoint>& points);
+/// Writes it, whole or not at all.
+absl::Status WriteLidar(const std::filesystem::path& path, const std::vector<LidarPoint>& points);
 
 /// Points of a scan in the rectified camera-0 frame. FAILED_PRECONDITION: the calibration lacks the
 /// LiDAR's place.

@@ -1,13 +1,16 @@
 // The rendered world as a dataset: frames are drawn when they are asked for.
 #include <array>
+#include <map>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "services/base/digest.h"
+#include "services/base/mutex.h"
 #include "services/base/status.h"
 #include "services/datasets/dataset_sources.h"
 #include "services/datasets/frame_cache.h"
+#include "services/datasets/rendered/labels.h"
 #include "services/datasets/rendered_dataset.h"
 #include "services/datasets/rendered_world.h"
 
@@ -62,7 +65,16 @@ class RenderedStereoDataset : public StereoDataset {
   }
   absl::StatusOr<std::vector<metrics::Object>> Labels(Split split, int64_t example) const override {
     BACKFIRE_RETURN_IF_ERROR(CheckExample(split, example));
-    return Frame(split, example)->labels;
+    // Detectors ask for labels alone, and for all of a split: small, and quickly made.
+    const int64_t key = Key(split, example);
+    {
+      MutexLock lock(mutex_);
+      const auto found = labels_.find(key);
+      if (found != labels_.end()) return found->second;
+    }
+    std::vector<metrics::Object> labels = RenderLabels(profile_, seed_, split, example);
+    MutexLock lock(mutex_);
+    return labels_.emplace(key, std::move(labels)).first->second;
   }
 
  private:
@@ -72,9 +84,13 @@ class RenderedStereoDataset : public StereoDataset {
     return ((*Frame(split, example)).*part).clone();
   }
 
+  static int64_t Key(Split split, int64_t example) {
+    return static_cast<int64_t>(split) << 32 | example;
+  }
+
   std::shared_ptr<const StereoFrame> Frame(Split split, int64_t example) const {
-    const int64_t key = static_cast<int64_t>(split) << 32 | example;
-    return cache_.Get(key, [&] { return RenderFrame(profile_, seed_, split, example); });
+    return cache_.Get(Key(split, example),
+                      [&] { return RenderFrame(profile_, seed_, split, example); });
   }
 
   const std::string uri_;
@@ -83,6 +99,8 @@ class RenderedStereoDataset : public StereoDataset {
   const std::array<int64_t, 3> sizes_;  // By split.
   std::string digest_;
   mutable FrameCache cache_;
+  mutable Mutex mutex_;
+  mutable std::map<int64_t, std::vector<metrics::Object>> labels_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace

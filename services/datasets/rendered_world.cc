@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "services/datasets/rendered/frame_stream.h"
 #include "services/datasets/rendered/labels.h"
 #include "services/datasets/rendered/painter.h"
 #include "services/datasets/rendered/sensor.h"
@@ -93,12 +94,10 @@ StereoFrame RenderScene(const RenderProfile& profile, const Scene& scene, Random
 
 StereoFrame RenderFrame(const RenderProfile& profile, uint64_t seed, runtime::Split split,
                         int64_t index) {
-  // Splits have streams of their own: a longer training split leaves the test split as it was.
-  const uint64_t stream = (static_cast<uint64_t>(split) + 1) << 40 | static_cast<uint64_t>(index)
-                                                                         << 1;
-  Random random(seed, stream);
+  const FrameStream stream = StreamOf(seed, split, index);
+  Random random = stream.Scene();
   const Scene scene = MakeScene(profile, random);
-  return RenderScene(profile, scene, Random(seed, stream + 1));
+  return RenderScene(profile, scene, stream.Sensors());
 }
 
 }  // namespace backfire::datasets

@@ -118,16 +118,15 @@ grpc::Status InferenceService::ModelConfig(grpc::ServerContext*,
   return grpc::Status::OK;
 }
 
-absl::Status InferenceService::Admit(const std::string& model, const InferenceCall& call) {
+absl::Status InferenceService::Admit(const InferenceCall& call) {
   MutexLock lock(mutex_);
-  Places& places = places_[options_.per_model ? model : ""];
-  if (places.running >= options_.running && places.waiting >= options_.waiting) {
+  if (running_ >= options_.running && waiting_ >= options_.waiting) {
     return absl::ResourceExhaustedError(
-        absl::StrCat(places.waiting, " requests wait already; try again later"));
+        absl::StrCat(waiting_, " requests wait already; try again later"));
   }
-  ++places.waiting;
+  ++waiting_;
   absl::Status status;
-  while (places.running >= options_.running && status.ok()) {
+  while (running_ >= options_.running && status.ok()) {
     // Bounded, so that a client that went away gives up its place.
     place_free_.WaitUntil(mutex_,
                           std::chrono::steady_clock::now() + std::chrono::milliseconds(100));
@@ -136,20 +135,15 @@ absl::Status InferenceService::Admit(const std::string& model, const InferenceCa
       status = absl::DeadlineExceededError("the deadline passed while the request waited");
     }
   }
-  --places.waiting;
-  if (status.ok()) ++places.running;
+  --waiting_;
+  if (status.ok()) ++running_;
   return status;
 }
 
-void InferenceService::Leave(const std::string& model) {
+void InferenceService::Leave() {
   MutexLock lock(mutex_);
-  --places_[options_.per_model ? model : ""].running;
-  // With places of their own, the one that is woken may wait for another's.
-  if (options_.per_model) {
-    place_free_.NotifyAll();
-  } else {
-    place_free_.NotifyOne();
-  }
+  --running_;
+  place_free_.NotifyOne();
 }
 
 grpc::Status InferenceService::ModelInfer(grpc::ServerContext* context,
@@ -167,7 +161,7 @@ grpc::Status InferenceService::ModelInfer(grpc::ServerContext* context,
     BACKFIRE_ASSIGN_OR_RETURN(const std::vector<std::string> names,
                               RequestedOutputs(target->outputs(), *request));
     BACKFIRE_ASSIGN_OR_RETURN(TensorMap inputs, TakeInputs(target->inputs(), Owned(*request)));
-    BACKFIRE_RETURN_IF_ERROR(Admit(request->model_name(), call));
+    BACKFIRE_RETURN_IF_ERROR(Admit(call));
     absl::StatusOr<TensorMap> outputs = absl::InternalError("not run");
     try {
       outputs = target->Infer(std::move(inputs), names, call);
@@ -175,10 +169,10 @@ grpc::Status InferenceService::ModelInfer(grpc::ServerContext* context,
       // A model's fault must not end the process, which serves others.
       outputs = absl::InternalError(absl::StrCat("the model threw: ", error.what()));
     }
-    Leave(request->model_name());
+    Leave();
     BACKFIRE_RETURN_IF_ERROR(outputs.status());
     response->set_model_name(request->model_name());
-    response->set_model_version(absl::StrCat(call.served_version.value_or(target->version())));
+    response->set_model_version(absl::StrCat(target->version()));
     response->set_id(request->id());
     for (auto& [name, parameter] : call.response_parameters) {
       (*response->mutable_parameters())[name] = parameter;

@@ -14,8 +14,7 @@
 
 namespace backfire::testing {
 
-/// Talks to a service of toy models (toy_models.h); each call waits at most a minute, if not told
-/// otherwise.
+/// Talks to a service of toy models (toy_models.h); each call waits at most a minute.
 class ToyClient {
  public:
   explicit ToyClient(const std::string& target)
@@ -108,8 +107,7 @@ class ToyClient {
   /// Sends one number to a model; its response, as it came.
   absl::StatusOr<inference::ModelInferResponse> Infer(const std::string& model,
                                                       const std::string& version,
-                                                      const std::string& input, double x,
-                                                      double seconds = 60) {
+                                                      const std::string& input, double x) {
     inference::ModelInferRequest request;
     request.set_model_name(model);
     request.set_model_version(version);
@@ -118,7 +116,7 @@ class ToyClient {
     *tensor.MutableAs<double>() = x;
     runtime::AddInput(input, std::move(tensor), request);
     grpc::ClientContext context;
-    runtime::SetDeadline(context, absl::Seconds(seconds));
+    runtime::SetDeadline(context, absl::Minutes(1));
     inference::ModelInferResponse response;
     const grpc::Status status = inference_->ModelInfer(&context, request, &response);
     if (!status.ok()) return runtime::FromGrpcStatus(status);

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "services/datasets/kitti_objects.h"
+#include "services/datasets/rendered/frame_stream.h"
+#include "services/datasets/rendered_world.h"
 
 namespace backfire::datasets {
 
@@ -66,6 +68,15 @@ std::vector<metrics::Object> MakeLabels(const Scene& scene, const Camera& camera
   std::stable_partition(labels.begin(), labels.end(),
                         [](const metrics::Object& label) { return label.type != "DontCare"; });
   return labels;
+}
+
+std::vector<metrics::Object> RenderLabels(const RenderProfile& profile, uint64_t seed,
+                                          runtime::Split split, int64_t index) {
+  Random random = StreamOf(seed, split, index).Scene();
+  const Scene scene = MakeScene(profile, random);
+  const Camera camera = LeftCamera(profile);
+  View view = PaintView(scene, camera, /*contrast=*/1, /*with_image=*/false);
+  return MakeLabels(scene, camera, view);
 }
 
 }  // namespace backfire::datasets

@@ -63,9 +63,10 @@ void AddBush(Mesh& mesh, const Vector3& origin, double height, double radius, Ra
   const uint32_t leaves = AddFoliage(builder, random);
   for (int i = 0; i < 2; ++i) {
     const double size = radius * random.Uniform(0.75, 1.0);
-    builder.AddBlob(
-        {random.Uniform(-0.25, 0.25) * radius, 0.5 * height, random.Uniform(-0.25, 0.25) * radius},
-        {size, 0.5 * height * random.Uniform(0.85, 1.05), size}, 4, 8, 0.3, &random, leaves);
+    const double tall = 0.5 * height * random.Uniform(0.85, 1.05);
+    const double along = random.Uniform(-0.25, 0.25) * radius;
+    const double aside = random.Uniform(-0.25, 0.25) * radius;
+    builder.AddBlob({along, 0.5 * height, aside}, {size, tall, size}, 4, 8, 0.3, &random, leaves);
   }
 }
 

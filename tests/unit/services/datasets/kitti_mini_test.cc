@@ -8,6 +8,7 @@
 #include <opencv2/core.hpp>
 #include <sstream>
 
+#include "absl/strings/match.h"
 #include "services/datasets/kitti_objects.h"
 #include "services/datasets/lidar.h"
 #include "services/datasets/stereo_dataset.h"
@@ -249,6 +250,20 @@ TEST_F(KittiMiniTest, LabelsAreWrittenAsKittiWritesThem) {
     std::stringstream original;
     original << std::ifstream(entry.path()).rdbuf();
     EXPECT_EQ(FormatObjects(*ReadObjects(entry.path())), original.str()) << entry.path();
+  }
+}
+
+// Calibrations and scans are written as they were read: to the last byte, but for blank lines.
+TEST_F(KittiMiniTest, CalibrationsAndScansAreWrittenAsKittiWritesThem) {
+  for (const char* id : {"000000", "000003", "900000"}) {
+    std::stringstream original;
+    original << std::ifstream(root_ / "training" / "calib" / (std::string(id) + ".txt")).rdbuf();
+    std::string text = original.str();
+    while (absl::EndsWith(text, "\n\n")) text.pop_back();
+    EXPECT_EQ(FormatKittiCalibration(*Calibration(id)), text) << id;
+    std::stringstream bytes;
+    bytes << std::ifstream(root_ / "training" / "velodyne" / (std::string(id) + ".bin")).rdbuf();
+    EXPECT_TRUE(FormatLidar(*Scan(id)) == bytes.str()) << id;
   }
 }
 

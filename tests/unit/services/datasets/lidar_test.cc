@@ -7,7 +7,6 @@
 #include <limits>
 #include <opencv2/core.hpp>
 
-#include "services/base/file.h"
 #include "tests/unit/services/datasets/test_folder.h"
 
 namespace backfire::datasets {
@@ -34,7 +33,7 @@ TEST(LidarTest, FilesRoundTrip) {
   TestFolder folder;
   const std::vector<LidarPoint> scan = {{1.5f, -2, 3, 0.25f}, {40, 0, -1, 1}};
   const auto path = folder.path() / "000001.bin";
-  ASSERT_TRUE(WriteFileAtomically(path, FormatLidar(scan)).ok());
+  ASSERT_TRUE(WriteLidar(path, scan).ok());
   const auto back = ReadLidar(path);
   ASSERT_TRUE(back.ok()) << back.status();
   ASSERT_EQ(back->size(), 2u);

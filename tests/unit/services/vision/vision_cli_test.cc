@@ -62,6 +62,37 @@ TEST_F(VisionCliTest, RenderCheckDraw) {
   EXPECT_FALSE(fs::exists(Path("y.png")));
 }
 
+TEST_F(VisionCliTest, CheckListsEveryFault) {
+  RenderData();
+  ASSERT_TRUE(WriteFileAtomically(Path("data/training/label_2/000000.txt"), "Car 1\nCar 2\n").ok());
+  ASSERT_TRUE(WriteFileAtomically(Path("data/training/image_3/000002.png"), "no image").ok());
+  const Outcome text = Run("dataset check " + Path("data"));
+  EXPECT_EQ(text.code, 2);
+  EXPECT_THAT(text.out, HasSubstr("label_2/000000.txt:1: an object has 15 columns"));
+  EXPECT_THAT(text.out, HasSubstr("label_2/000000.txt:2: an object has 15 columns"));
+  EXPECT_THAT(text.out, HasSubstr("image_3/000002.png: not an image"));
+  EXPECT_THAT(text.out, HasSubstr("3 faults"));
+  const Outcome json = Run("dataset check " + Path("data") + " --format json");
+  EXPECT_EQ(json.code, 2);
+  EXPECT_THAT(json.out, HasSubstr("\"line\": 2"));
+  EXPECT_THAT(json.out, HasSubstr("\"right_images\": 1"));
+}
+
+TEST_F(VisionCliTest, RenderedWorldsNeedNoFiles) {
+  const std::string uri = "'rendered:tiny?frames=2&validation=0&test=1&seed=3'";
+  const Outcome check = Run("dataset check " + uri + " --contact-sheet " + Path("s.png"));
+  EXPECT_EQ(check.code, 0) << check.err;
+  EXPECT_THAT(check.out, HasSubstr("train      2 frames (384x128)"));
+  EXPECT_TRUE(datasets::ReadRgbImage(Path("s.png")).ok());
+  const Outcome scene =
+      Run("dataset render " + uri + " --set cars=9 --example 0 --out " + Path("scene.png"));
+  EXPECT_EQ(scene.code, 0) << scene.err;
+  EXPECT_TRUE(datasets::ReadRgbImage(Path("scene.png")).ok());
+  EXPECT_THAT(Run("dataset render --help").out, HasSubstr("focal_length_px"));
+  EXPECT_EQ(Run("dataset render rendered:tiny --set cars --out " + Path("x")).code, 2);
+  EXPECT_EQ(Run("dataset render kitti:x --out " + Path("x")).code, 2);
+}
+
 TEST_F(VisionCliTest, PerceiveWritesPictureTableAndDetections) {
   RenderData();
   const Outcome one =
