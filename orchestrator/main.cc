@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -13,12 +14,15 @@
 namespace backfire {
 namespace {
 
-absl::Status Run(const runtime::RpcServerOptions& options, const std::filesystem::path& data) {
+absl::Status Run(const runtime::RpcServerOptions& options, const std::filesystem::path& data,
+                 double lease_seconds) {
   BACKFIRE_RETURN_IF_ERROR(InitLogging(options.log, options.name));
   BACKFIRE_ASSIGN_OR_RETURN(const auto directory, runtime::DataDirectory::Open(data));
   const auto registry = std::make_shared<prometheus::Registry>();
-  BACKFIRE_ASSIGN_OR_RETURN(const auto engine,
-                            workflow::Engine::Open(data / "orchestrator.sqlite", *registry));
+  BACKFIRE_ASSIGN_OR_RETURN(
+      const auto engine, workflow::Engine::Open(data / "orchestrator.sqlite", *registry,
+                                                std::chrono::milliseconds(
+                                                    static_cast<int64_t>(lease_seconds * 1000))));
   api::OrchestratorService service(*engine);
   BACKFIRE_ASSIGN_OR_RETURN(const auto server,
                             runtime::RpcServer::Start(options, {&service}, registry));
@@ -41,8 +45,13 @@ int main(int argc, char** argv) {
   options.AddTo(app);
   app.add_option("--data-dir", data, "Where the state is kept; one process per directory")
       ->required();
+  double lease_seconds = 10;
+  app.add_option("--lease-seconds", lease_seconds,
+                 "How long a gateway that is not heard of is taken to serve what it served")
+      ->capture_default_str()
+      ->check(CLI::Range(0.1, 3600.0));
   if (const std::optional<int> code = backfire::ParseCommandLine(app, argc, argv)) return *code;
-  const absl::Status status = backfire::Run(options, data);
+  const absl::Status status = backfire::Run(options, data, lease_seconds);
   if (status.ok()) return 0;
   std::cerr << "orchestrator: " << status.message() << "\n";
   return absl::IsInvalidArgument(status) ? 2 : 1;

@@ -4,12 +4,16 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "services/runtime/cancellation_watch.h"
 #include "services/runtime/rpc_status.h"
 
 namespace backfire::api {
@@ -19,6 +23,8 @@ using google::protobuf::util::MessageDifferencer;
 
 constexpr int kDefaultPageSize = 100;
 constexpr int kMaxPageSize = 1000;
+// An update of many vertices is large, and changes with every progress of every step.
+constexpr std::chrono::milliseconds kWatchPace(20);
 // How long a stream that has nothing to say goes without asking whether its client is still there.
 constexpr absl::Duration kStreamCheck = absl::Milliseconds(500);
 
@@ -87,7 +93,7 @@ grpc::Status OrchestratorService::GetUpdate(grpc::ServerContext*,
 grpc::Status OrchestratorService::ListUpdates(grpc::ServerContext*,
                                               const v1::ListUpdatesRequest* request,
                                               v1::ListUpdatesResponse* response) {
-  auto token = Page(engine_.ListUpdates(), request->page_size(), request->page_token(),
+  auto token = Page(engine_.ListUpdates(*request), request->page_size(), request->page_token(),
                     [&](const v1::Update& update) { *response->add_updates() = update; });
   if (token.ok()) response->set_next_page_token(*token);
   return runtime::ToGrpcStatus(token.status());
@@ -107,6 +113,7 @@ grpc::Status OrchestratorService::WatchUpdate(grpc::ServerContext* context,
       if (!writer->Write(last)) break;
     }
     if (NothingLeftToDo(*update)) return grpc::Status::OK;
+    runtime::WaitUnlessCancelled(kWatchPace, [&] { return context->IsCancelled(); });
     if (!engine_.WaitForChange(seen, kStreamCheck)) {
       return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the orchestrator is shutting down");
     }
@@ -117,13 +124,13 @@ grpc::Status OrchestratorService::WatchUpdate(grpc::ServerContext* context,
 grpc::Status OrchestratorService::CancelUpdate(grpc::ServerContext*,
                                                const v1::CancelUpdateRequest* request,
                                                v1::Update* response) {
-  return Answer(engine_.CancelUpdate(request->name()), response);
+  return Answer(engine_.CancelUpdate(*request), response);
 }
 
 grpc::Status OrchestratorService::RetryUpdate(grpc::ServerContext*,
                                               const v1::RetryUpdateRequest* request,
                                               v1::Update* response) {
-  return Answer(engine_.RetryUpdate(request->name()), response);
+  return Answer(engine_.RetryUpdate(*request), response);
 }
 
 grpc::Status OrchestratorService::PromoteUpdate(grpc::ServerContext*,
@@ -147,24 +154,55 @@ grpc::Status OrchestratorService::ListReleases(grpc::ServerContext*,
   return runtime::ToGrpcStatus(token.status());
 }
 
-grpc::Status OrchestratorService::WatchReleases(grpc::ServerContext* context,
-                                                const v1::WatchReleasesRequest* request,
-                                                grpc::ServerWriter<v1::ReleaseSnapshot>* writer) {
-  spdlog::info("gateway state=FOLLOWS gateway={}", request->gateway());
-  v1::ReleaseSnapshot last;
-  while (!context->IsCancelled()) {
-    const int64_t seen = engine_.changes();
-    const v1::ReleaseSnapshot snapshot = engine_.Snapshot();
-    // Before the first system there is nothing to serve, and nothing to say.
-    if (snapshot.has_system() && !MessageDifferencer::Equals(snapshot, last)) {
-      last = snapshot;
-      if (!writer->Write(last)) break;
-    }
-    if (!engine_.WaitForChange(seen, kStreamCheck)) {
-      return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the orchestrator is shutting down");
-    }
+grpc::Status OrchestratorService::GetRelease(grpc::ServerContext*,
+                                             const v1::GetReleaseRequest* request,
+                                             v1::Release* response) {
+  return Answer(engine_.GetRelease(request->name()), response);
+}
+
+grpc::Status OrchestratorService::WatchReleases(
+    grpc::ServerContext* context,
+    grpc::ServerReaderWriter<v1::ReleaseSnapshot, v1::GatewayReport>* stream) {
+  v1::GatewayReport first;
+  if (!stream->Read(&first)) return grpc::Status::OK;
+  const std::string gateway = first.gateway();
+  const bool observes = gateway.empty();
+  if (!observes) {
+    spdlog::info("gateway state=FOLLOWS gateway={}", gateway);
+    engine_.Report(first);
   }
-  return grpc::Status::CANCELLED;
+  std::atomic<bool> ended{false};
+  std::thread reader([&] {
+    v1::GatewayReport report;
+    while (stream->Read(&report)) {
+      if (observes) continue;
+      report.set_gateway(gateway);
+      engine_.Report(report);
+    }
+    ended = true;
+  });
+  v1::ReleaseSnapshot last;
+  bool said_something = false;
+  // An observer's end of writing is not the end of its interest.
+  while (!context->IsCancelled() && !(ended && !observes)) {
+    const int64_t seen = engine_.release_changes();
+    const v1::ReleaseSnapshot snapshot = engine_.Snapshot(observes);
+    if (!said_something || !MessageDifferencer::Equals(snapshot, last)) {
+      said_something = true;
+      last = snapshot;
+      if (!stream->Write(last)) break;
+    }
+    if (!engine_.WaitForReleaseChange(seen, kStreamCheck)) break;
+  }
+  // The reader may wait for a client that has nothing to say; a client takes it for a lost
+  // connection.
+  if (!ended) context->TryCancel();
+  reader.join();
+  if (!observes) {
+    spdlog::info("gateway state=GONE gateway={}", gateway);
+    engine_.Disconnect(gateway);
+  }
+  return grpc::Status::OK;
 }
 
 }  // namespace backfire::api

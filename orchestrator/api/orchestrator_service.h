@@ -34,8 +34,11 @@ class OrchestratorService final : public v1::Orchestrator::Service {
                                v1::Release* response) override;
   grpc::Status ListReleases(grpc::ServerContext* context, const v1::ListReleasesRequest* request,
                             v1::ListReleasesResponse* response) override;
-  grpc::Status WatchReleases(grpc::ServerContext* context, const v1::WatchReleasesRequest* request,
-                             grpc::ServerWriter<v1::ReleaseSnapshot>* writer) override;
+  grpc::Status GetRelease(grpc::ServerContext* context, const v1::GetReleaseRequest* request,
+                          v1::Release* response) override;
+  grpc::Status WatchReleases(
+      grpc::ServerContext* context,
+      grpc::ServerReaderWriter<v1::ReleaseSnapshot, v1::GatewayReport>* stream) override;
 
   // Passed on to the services that own the versions (version_methods.cc).
   grpc::Status ListVersions(grpc::ServerContext* context, const v1::ListVersionsRequest* request,

@@ -24,6 +24,11 @@ int main(int argc, char** argv) {
   session.program_directory = self.parent_path();
   session.data_directory =
       backfire::cli::DefaultDataDirectory(std::getenv("XDG_STATE_HOME"), std::getenv("HOME"));
+  const char* user = std::getenv("USER");
+  char host[256] = "";
+  ::gethostname(host, sizeof(host) - 1);
+  session.actor =
+      std::string(user != nullptr ? user : "uid " + std::to_string(::getuid())) + "@" + host;
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   if (const auto program = backfire::cli::ExternalCommand(session.program_directory, arguments)) {
     argv[1] = const_cast<char*>(program->c_str());

@@ -185,6 +185,35 @@ absl::StatusOr<v1::Update> OrchestratorClient::WatchUpdate(
   }
 }
 
+absl::Status OrchestratorClient::WatchReleases(
+    const std::function<absl::Status(const v1::ReleaseSnapshot&)>& on_change) {
+  for (bool was_there = false;; was_there = true) {
+    if (was_there) {
+      // It is shutting down or restarting.
+      grpc::ClientContext again;
+      again.set_wait_for_ready(true);
+      SetDeadline(again, kRestartTimeout);
+      v1::ListReleasesResponse unused;
+      const grpc::Status back = stub_->ListReleases(&again, v1::ListReleasesRequest(), &unused);
+      if (!back.ok()) return Explain(back);
+    }
+    grpc::ClientContext context;
+    SetDeadline(context, kWatchTimeout);
+    const auto stream = stub_->WatchReleases(&context);
+    stream->Write(v1::GatewayReport());
+    v1::ReleaseSnapshot snapshot;
+    absl::Status shown;
+    while (shown.ok() && stream->Read(&snapshot)) {
+      was_there = true;
+      shown = on_change(snapshot);
+    }
+    if (!shown.ok()) context.TryCancel();
+    const grpc::Status status = stream->Finish();
+    BACKFIRE_RETURN_IF_ERROR(shown);
+    if (!was_there) return Explain(status);
+  }
+}
+
 absl::StatusOr<std::string> ResourceName(const std::string& collection, const std::string& text) {
   int64_t number = 0;
   const std::string prefix = collection + "/";

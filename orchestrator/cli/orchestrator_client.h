@@ -58,6 +58,11 @@ class OrchestratorClient {
   absl::StatusOr<v1::Update> WatchUpdate(const std::string& name,
                                          const std::function<void(const v1::Update&)>& on_change);
 
+  /// Observes releases and gateways: calls `on_change` now and whenever something changed, until it
+  /// returns an error, or the orchestrator can't be reached for a minute.
+  absl::Status WatchReleases(
+      const std::function<absl::Status(const v1::ReleaseSnapshot&)>& on_change);
+
  private:
   static void SetDeadline(grpc::ClientContext& context, absl::Duration timeout);
   absl::Status Explain(const grpc::Status& status) const;

@@ -1,3 +1,5 @@
+#include <grpcpp/client_context.h>
+
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <ostream>
@@ -5,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "orchestrator/cli/orchestrator_client.h"
 #include "orchestrator/cli/session.h"
-#include "orchestrator/report/update_report.h"
+#include "orchestrator/report/release_report.h"
 #include "services/base/status.h"
 
 namespace backfire::cli {
@@ -13,7 +15,15 @@ namespace {
 
 using Stub = v1::Orchestrator::Stub;
 
-absl::StatusOr<ExitCode> List(const Session& session) {
+/// Options of all the release commands; each reads those that it declares.
+struct ReleaseOptions {
+  std::string name;
+  std::string reason;
+  std::string request_id;
+  bool override_verdict = false;
+};
+
+absl::StatusOr<ExitCode> List(const Session& session, const ReleaseOptions&) {
   OrchestratorClient orchestrator(session.orchestrator);
   v1::ListReleasesRequest request;
   v1::ListReleasesResponse all;
@@ -28,12 +38,41 @@ absl::StatusOr<ExitCode> List(const Session& session) {
   return ExitCode::kOk;
 }
 
-absl::StatusOr<ExitCode> Rollback(const Session& session, const std::string& name,
-                                  const std::string& reason) {
+absl::StatusOr<v1::Release> Get(OrchestratorClient& orchestrator, const std::string& name) {
+  v1::GetReleaseRequest request;
+  BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(), ResourceName("releases", name));
+  return orchestrator.Call(&Stub::GetRelease, request);
+}
+
+absl::StatusOr<ExitCode> Show(const Session& session, const ReleaseOptions& options) {
+  OrchestratorClient orchestrator(session.orchestrator);
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Release release, Get(orchestrator, options.name));
+  BACKFIRE_RETURN_IF_ERROR(session.Print(release, report::ReleaseText(release)));
+  return ExitCode::kOk;
+}
+
+absl::StatusOr<ExitCode> Promote(const Session& session, const ReleaseOptions& options) {
+  OrchestratorClient orchestrator(session.orchestrator);
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Release staged, Get(orchestrator, options.name));
+  v1::PromoteUpdateRequest request;
+  request.set_name(staged.update());
+  request.set_override(options.override_verdict);
+  request.set_reason(options.reason);
+  request.set_request_id(options.request_id);
+  request.set_actor(session.actor);
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Release release,
+                            orchestrator.Call(&Stub::PromoteUpdate, request, absl::Seconds(120)));
+  BACKFIRE_RETURN_IF_ERROR(session.Print(release, absl::StrCat(release.name(), " is live\n")));
+  return ExitCode::kOk;
+}
+
+absl::StatusOr<ExitCode> Rollback(const Session& session, const ReleaseOptions& options) {
   OrchestratorClient orchestrator(session.orchestrator);
   v1::RollbackReleaseRequest request;
-  BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(), ResourceName("releases", name));
-  request.set_reason(reason);
+  BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(), ResourceName("releases", options.name));
+  request.set_reason(options.reason);
+  request.set_request_id(options.request_id);
+  request.set_actor(session.actor);
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Release release,
                             orchestrator.Call(&Stub::RollbackRelease, request, absl::Seconds(120)));
   BACKFIRE_RETURN_IF_ERROR(
@@ -41,31 +80,68 @@ absl::StatusOr<ExitCode> Rollback(const Session& session, const std::string& nam
   return ExitCode::kOk;
 }
 
+absl::StatusOr<ExitCode> Watch(const Session& session, const ReleaseOptions&) {
+  OrchestratorClient orchestrator(session.orchestrator);
+  report::ReleaseLog log;
+  const absl::Status status =
+      orchestrator.WatchReleases([&](const v1::ReleaseSnapshot& snapshot) -> absl::Status {
+        if (session.json()) return session.Print(snapshot, "");
+        for (const std::string& line : log.Next(snapshot)) *session.out << line << "\n";
+        session.out->flush();
+        return absl::OkStatus();
+      });
+  if (!status.ok()) return status;
+  return ExitCode::kOk;
+}
+
 }  // namespace
 
 void AddReleaseCommands(CLI::App& app, Session& session) {
-  auto& topic = AddCommand(app, "release", "List what can be served, or go back");
+  auto& topic = AddCommand(app, "release", "What is served: list, promote, go back");
   topic.require_subcommand(1);
+  const auto options = std::make_shared<ReleaseOptions>();
+  // Declares a command that runs `run` on the session and the options.
+  const auto add = [&](const std::string& name, const std::string& help, auto run) -> CLI::App& {
+    auto& command = AddCommand(topic, name, help);
+    AddOrchestrator(command, session);
+    AddFormat(command, session);
+    command.callback([&session, options, run] {
+      session.action = [&session, options, run] { return run(session, *options); };
+    });
+    return command;
+  };
+  const auto add_name = [&](CLI::App& command) {
+    command.add_option("release", options->name, "NUMBER or releases/NUMBER")->required();
+  };
 
-  auto& list =
-      AddCommand(topic, "list", "List releases, newest first\n\nExample: backfire release list");
-  AddOrchestrator(list, session);
-  AddFormat(list, session);
-  list.callback([&session] { session.action = [&session] { return List(session); }; });
+  add("list", "List releases, newest first\n\nExample: backfire release list", List);
+  add_name(add("show",
+               "Show a release and its history: what happened, when, by whom, why\n\nExample: "
+               "backfire release show 2",
+               Show));
+  add("watch",
+      "Show releases and gateways as they change, until Ctrl-C\n\nExample: backfire release watch",
+      Watch);
 
-  auto& rollback = AddCommand(
-      topic, "rollback",
+  auto& promote = add("promote",
+                      "Make a staged release the live one\n\nExample: backfire release promote 2 "
+                      "--override --reason 'harm is known and accepted'",
+                      Promote);
+  add_name(promote);
+  auto& override_flag =
+      *promote.add_flag("--override", options->override_verdict,
+                        "Although its update's verdict is not SAFE; needs --reason");
+  override_flag.needs(promote.add_option("--reason", options->reason, "Kept with the release"));
+  AddRequestId(promote, options->request_id);
+
+  auto& rollback = add(
+      "rollback",
       "Make an earlier release the live one again\n\nExample: backfire release rollback 1 --reason "
-      "'more false alarms at night'");
-  const auto name = std::make_shared<std::string>();
-  const auto reason = std::make_shared<std::string>();
-  rollback.add_option("release", *name, "NUMBER or releases/NUMBER")->required();
-  rollback.add_option("--reason", *reason, "Kept with the release")->required();
-  AddOrchestrator(rollback, session);
-  AddFormat(rollback, session);
-  rollback.callback([&session, name, reason] {
-    session.action = [&session, name, reason] { return Rollback(session, *name, *reason); };
-  });
+      "'more false alarms at night'",
+      Rollback);
+  add_name(rollback);
+  rollback.add_option("--reason", options->reason, "Kept with the release")->required();
+  AddRequestId(rollback, options->request_id);
 }
 
 }  // namespace backfire::cli

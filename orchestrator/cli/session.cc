@@ -40,6 +40,11 @@ void AddOrchestrator(CLI::App& command, Session& session) {
       ->capture_default_str();
 }
 
+void AddRequestId(CLI::App& command, std::string& request_id) {
+  command.add_option("--request-id", request_id,
+                     "Names this call: the same again is done once, however often it is made");
+}
+
 void AddFormat(CLI::App& command, Session& session) {
   command
       .add_option("--format", session.format, "text or table, for people, or json, for programs")

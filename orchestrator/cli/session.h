@@ -25,6 +25,7 @@ struct Session {
   std::filesystem::path data_directory;     ///< --data-dir.
   std::string orchestrator = "localhost:7010";
   std::string format = "text";  ///< `text`, `table` (the same) or `json`.
+  std::string actor;            ///< Who asks, for the record: `ada@laptop`.
   std::function<absl::StatusOr<ExitCode>()> action;
 
   bool json() const { return format == "json"; }
@@ -41,11 +42,14 @@ void AddDataDirectory(CLI::App& command, Session& session);
 void AddOrchestrator(CLI::App& command, Session& session);
 void AddFormat(CLI::App& command, Session& session);
 
+/// Adds --request-id to a command that changes something.
+void AddRequestId(CLI::App& command, std::string& request_id);
+
 /// Add the commands of a topic.
 void AddMeshCommands(CLI::App& app, Session& session);     ///< up, down, status.
-void AddSystemCommands(CLI::App& app, Session& session);   ///< system check, show, apply.
+void AddSystemCommands(CLI::App& app, Session& session);   ///< system apply, show, validate.
 void AddUpdateCommands(CLI::App& app, Session& session);   ///< update propose, watch, ...
-void AddReleaseCommands(CLI::App& app, Session& session);  ///< release list, rollback.
+void AddReleaseCommands(CLI::App& app, Session& session);  ///< release list, promote, ...
 void AddVersionCommands(CLI::App& app, Session& session);  ///< version list, import, ...
 
 }  // namespace backfire::cli

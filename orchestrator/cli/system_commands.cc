@@ -14,7 +14,7 @@ namespace {
 
 using Stub = v1::Orchestrator::Stub;
 
-absl::StatusOr<ExitCode> Check(const Session& session, const std::string& file, bool services) {
+absl::StatusOr<ExitCode> Validate(const Session& session, const std::string& file, bool services) {
   BACKFIRE_ASSIGN_OR_RETURN(const v1::System system, system::LoadSystemFile(file));
   v1::System checked = system;
   if (services) {
@@ -46,12 +46,13 @@ absl::StatusOr<ExitCode> Show(const Session& session) {
 }
 
 absl::StatusOr<ExitCode> Apply(const Session& session, const std::string& file,
-                               const std::string& dataset) {
+                               const std::string& dataset, const std::string& request_id) {
   BACKFIRE_ASSIGN_OR_RETURN(v1::System system, system::LoadSystemFile(file));
   if (!dataset.empty()) system.set_dataset(dataset);
   OrchestratorClient orchestrator(session.orchestrator);
   v1::ApplySystemRequest request;
   *request.mutable_system() = system;
+  request.set_request_id(request_id);
   const auto response = orchestrator.Call(&Stub::ApplySystem, request, absl::Seconds(120));
   if (!response.ok()) return Annotate(response.status(), file);
   BACKFIRE_RETURN_IF_ERROR(session.Print(
@@ -63,21 +64,23 @@ absl::StatusOr<ExitCode> Apply(const Session& session, const std::string& file,
 }  // namespace
 
 void AddSystemCommands(CLI::App& app, Session& session) {
-  auto& topic = AddCommand(app, "system", "Check, apply or show a system of models");
+  auto& topic = AddCommand(app, "system", "Validate, apply or show a system of models");
   topic.require_subcommand(1);
   const auto file = std::make_shared<std::string>();
   const auto services = std::make_shared<bool>(false);
   const auto dataset = std::make_shared<std::string>();
 
-  auto& check = AddCommand(topic, "check",
-                           "Report every fault of a system file, and change nothing\n\n"
-                           "Example: backfire system check deploy/systems/stereo.yaml --services");
+  auto& check =
+      AddCommand(topic, "validate",
+                 "Report every fault of a system file, and change nothing\n\n"
+                 "Example: backfire system validate deploy/systems/stereo.yaml --services");
+  check.alias("check");
   check.add_option("file", *file, "The system's YAML file")->required();
   check.add_flag("--services", *services, "Also check against the services, which must be up");
   AddOrchestrator(check, session);
   AddFormat(check, session);
   check.callback([&session, file, services] {
-    session.action = [&session, file, services] { return Check(session, *file, *services); };
+    session.action = [&session, file, services] { return Validate(session, *file, *services); };
   });
 
   auto& apply = AddCommand(topic, "apply",
@@ -85,10 +88,14 @@ void AddSystemCommands(CLI::App& app, Session& session) {
                            "Example: backfire system apply deploy/systems/stereo.yaml");
   apply.add_option("file", *file, "The system's YAML file")->required();
   apply.add_option("--dataset", *dataset, "URI to use instead of the file's `dataset`");
+  const auto request_id = std::make_shared<std::string>();
+  AddRequestId(apply, *request_id);
   AddOrchestrator(apply, session);
   AddFormat(apply, session);
-  apply.callback([&session, file, dataset] {
-    session.action = [&session, file, dataset] { return Apply(session, *file, *dataset); };
+  apply.callback([&session, file, dataset, request_id] {
+    session.action = [&session, file, dataset, request_id] {
+      return Apply(session, *file, *dataset, *request_id);
+    };
   });
 
   auto& show = AddCommand(topic, "show",

@@ -4,6 +4,7 @@
 #include <ostream>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "orchestrator/cli/orchestrator_client.h"
 #include "orchestrator/cli/recipe_argument.h"
@@ -30,6 +31,8 @@ struct UpdateOptions {
   int replicates = 0;
   std::string request_id;
   bool watch = false;
+  bool wait = false;
+  std::vector<std::string> states;
   bool retry = false;
   bool gate = false;
   std::string field;
@@ -57,8 +60,11 @@ absl::StatusOr<ExitCode> Watch(const Session& session, OrchestratorClient& orche
     request.set_name(update.name());
     BACKFIRE_ASSIGN_OR_RETURN(update, orchestrator.Call(&Stub::RetryUpdate, request));
   }
-  if (!report::HasEnded(update)) *session.err << report::SensitivityText(update);
-  {
+  if (!options.wait && !report::HasEnded(update)) *session.err << report::SensitivityText(update);
+  if (options.wait) {
+    BACKFIRE_ASSIGN_OR_RETURN(update,
+                              orchestrator.WatchUpdate(update.name(), [](const v1::Update&) {}));
+  } else {
     WatchView view(*session.err, TerminalColumns());
     BACKFIRE_ASSIGN_OR_RETURN(
         update, orchestrator.WatchUpdate(update.name(), [&view](const v1::Update& change) {
@@ -111,7 +117,8 @@ absl::StatusOr<v1::Update> FindOrPropose(OrchestratorClient& orchestrator,
 absl::StatusOr<ExitCode> Propose(const Session& session, const UpdateOptions& options) {
   OrchestratorClient orchestrator(session.orchestrator);
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update, FindOrPropose(orchestrator, options));
-  if (options.watch || options.gate) return Watch(session, orchestrator, update, options);
+  if (options.watch || options.wait || options.gate)
+    return Watch(session, orchestrator, update, options);
   BACKFIRE_RETURN_IF_ERROR(session.Print(update, report::UpdateText(update)));
   return ExitCode::kOk;
 }
@@ -128,9 +135,24 @@ absl::StatusOr<ExitCode> Show(const Session& session, const UpdateOptions& optio
   return ExitCodeOf(update, options.gate);
 }
 
-absl::StatusOr<ExitCode> List(const Session& session) {
+absl::StatusOr<ExitCode> List(const Session& session, const UpdateOptions& options) {
   OrchestratorClient orchestrator(session.orchestrator);
   v1::ListUpdatesRequest request;
+  request.set_vertex(options.vertex);
+  for (const std::string& state : options.states) {
+    v1::Update::State parsed = v1::Update::STATE_UNSPECIFIED;
+    if (!v1::Update::State_Parse(absl::AsciiStrToUpper(state), &parsed) ||
+        parsed == v1::Update::STATE_UNSPECIFIED) {
+      std::string known;
+      for (int i = 1; i <= v1::Update::State_MAX; ++i) {
+        absl::StrAppend(&known, i > 1 ? ", " : "",
+                        v1::Update::State_Name(static_cast<v1::Update::State>(i)));
+      }
+      return absl::InvalidArgumentError(
+          absl::StrCat("--state must be one of ", known, ": got \"", state, "\""));
+    }
+    request.add_states(parsed);
+  }
   v1::ListUpdatesResponse all;
   do {
     request.set_page_token(all.next_page_token());
@@ -147,6 +169,7 @@ absl::StatusOr<ExitCode> Cancel(const Session& session, const UpdateOptions& opt
   OrchestratorClient orchestrator(session.orchestrator);
   v1::CancelUpdateRequest request;
   BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(), orchestrator.ResolveUpdate(options.name));
+  request.set_request_id(options.request_id);
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update,
                             orchestrator.Call(&Stub::CancelUpdate, request));
   BACKFIRE_RETURN_IF_ERROR(session.Print(update, report::UpdateText(update)));
@@ -157,9 +180,10 @@ absl::StatusOr<ExitCode> Retry(const Session& session, const UpdateOptions& opti
   OrchestratorClient orchestrator(session.orchestrator);
   v1::RetryUpdateRequest request;
   BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(), orchestrator.ResolveUpdate(options.name));
+  request.set_request_id(options.request_id);
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update,
                             orchestrator.Call(&Stub::RetryUpdate, request));
-  if (options.watch) return Watch(session, orchestrator, update, options);
+  if (options.watch || options.wait) return Watch(session, orchestrator, update, options);
   BACKFIRE_RETURN_IF_ERROR(session.Print(update, report::UpdateText(update)));
   return ExitCode::kOk;
 }
@@ -170,6 +194,8 @@ absl::StatusOr<ExitCode> Promote(const Session& session, const UpdateOptions& op
   BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(), orchestrator.ResolveUpdate(options.name));
   request.set_override(options.override_verdict);
   request.set_reason(options.reason);
+  request.set_request_id(options.request_id);
+  request.set_actor(session.actor);
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Release release,
                             orchestrator.Call(&Stub::PromoteUpdate, request, absl::Seconds(120)));
   BACKFIRE_RETURN_IF_ERROR(session.Print(release, absl::StrCat(release.name(), " is live\n")));
@@ -228,11 +254,17 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
   propose.add_option("--request-id", options->request_id,
                      "Names the proposal; by default a digest of what is proposed");
   propose.add_flag("--watch", options->watch, "Show it until the verdict is there");
+  propose.add_flag("--wait", options->wait, "As --watch, without showing progress");
   propose.add_flag("--retry", options->retry, "With --watch: go on if it failed before");
   add_gate(propose);
 
-  add("list", "List updates, newest first\n\nExample: backfire update list",
-      [](const Session& list_session, const UpdateOptions&) { return List(list_session); });
+  auto& list = add("list",
+                   "List updates, newest first\n\nExample: backfire update list --state DECIDED "
+                   "--vertex disparity",
+                   List);
+  list.add_option("--state", options->states, "Only those in this state; may be given again")
+      ->take_all();
+  list.add_option("--vertex", options->vertex, "Only those that change this vertex");
 
   auto& show = add("show",
                    "Show an update: its progress, or its verdict\n\nExample: backfire update show "
@@ -257,12 +289,17 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
   add_gate(watch);
   watch.add_flag("--retry", options->retry, "Go on first, if it has failed");
 
-  add_name(add("cancel", "Cancel an open update\n\nExample: backfire update cancel 3", Cancel));
+  auto& cancel =
+      add("cancel", "Cancel an open update\n\nExample: backfire update cancel 3", Cancel);
+  add_name(cancel);
+  AddRequestId(cancel, options->request_id);
   auto& retry = add("retry",
                     "Go on with a failed update from the step that failed\n\nExample: backfire "
                     "update retry 3 --watch",
                     Retry);
   add_name(retry);
+  AddRequestId(retry, options->request_id);
+  retry.add_flag("--wait", options->wait, "As --watch, without showing progress");
   retry.add_flag("--watch", options->watch, "Show it until nothing can change it but a person");
 
   auto& promote = add("promote",
@@ -270,6 +307,7 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
                       "--override --reason 'harm is known and accepted'",
                       Promote);
   add_name(promote);
+  AddRequestId(promote, options->request_id);
   auto& override_flag = *promote.add_flag("--override", options->override_verdict,
                                           "Although the verdict is not SAFE; needs --reason");
   auto& reason = *promote.add_option("--reason", options->reason, "Kept with the release");

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "orchestrator/report/compute_report.h"
 #include "orchestrator/report/numbers.h"
 #include "orchestrator/report/progress_report.h"
 #include "orchestrator/report/sensitivity_report.h"
@@ -118,15 +119,15 @@ std::string UpdateText(const Update& update) {
   if (update.state() == Update::DECIDED && update.release().empty()) {
     absl::StrAppend(&text, "Made no release: what was proposed can be evaluated, not served.\n");
   }
-  double compute_seconds = 0;
-  for (const Step& step : update.steps()) compute_seconds += step.compute_seconds();
-  if (compute_seconds > 0) {
-    absl::StrAppend(&text, "Computed for ", FormatSeconds(compute_seconds), " in all.\n");
+  if (!update.waits_for().empty()) {
+    absl::StrAppend(&text, "Waits for ", update.waits_for(),
+                    ", which touches the same vertices.\n");
   }
+  absl::StrAppend(&text, ComputeSummary(update));
   if (!update.error_message().empty())
     absl::StrAppend(&text, "Failed: ", update.error_message(), "\n");
   if (update.has_verdict()) {
-    return absl::StrCat(text, "\n", VerdictText(update.verdict()));
+    return absl::StrCat(text, "\n", VerdictText(update.verdict()), "\n", ComputeTable(update));
   }
   if (update.baseline()) {
     const std::string table = EvaluationTable(update);
@@ -153,16 +154,6 @@ std::string UpdateListText(const v1::ListUpdatesResponse& updates) {
   }
   const std::string text = table.ToString();
   return text.empty() ? "no updates\n" : text;
-}
-
-std::string ReleaseListText(const v1::ListReleasesResponse& releases) {
-  TextTable table({{"release"}, {"state"}, {"made by"}, {"versions"}, {"reason"}});
-  for (const v1::Release& release : releases.releases()) {
-    table.AddRow({release.name(), v1::Release::State_Name(release.state()), release.update(),
-                  Joined(release.versions(), "="), release.reason()});
-  }
-  const std::string text = table.ToString();
-  return text.empty() ? "no releases\n" : text;
 }
 
 std::string SystemText(const v1::System& system) {

@@ -19,9 +19,6 @@ std::string UpdateText(const v1::Update& update);
 /// One line per update.
 std::string UpdateListText(const v1::ListUpdatesResponse& updates);
 
-/// One line per release.
-std::string ReleaseListText(const v1::ListReleasesResponse& releases);
-
 /// A system: dataset, replicates, and a line per vertex.
 std::string SystemText(const v1::System& system);
 

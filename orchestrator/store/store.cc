@@ -2,6 +2,9 @@
 
 #include <sqlite3.h>
 
+#include <cerrno>
+#include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,9 +13,10 @@
 namespace backfire::store {
 namespace {
 
-constexpr int kSchemaVersion = 1;
-
-constexpr char kSchema[] = R"(
+// What makes schema n + 1 of schema n, from nothing on. Never changed once released: stores of
+// every age go through them. store_test.cc has one of each.
+constexpr const char* kMigrations[] = {
+    R"(
 CREATE TABLE identity (value TEXT NOT NULL);
 INSERT INTO identity VALUES (lower(hex(randomblob(4))));
 CREATE TABLE systems (revision INTEGER PRIMARY KEY, system BLOB NOT NULL,
@@ -26,10 +30,21 @@ CREATE TABLE steps (update_number INTEGER NOT NULL REFERENCES updates, position 
                     step BLOB NOT NULL, evaluation BLOB NOT NULL, attempt INTEGER NOT NULL,
                     PRIMARY KEY (update_number, position));
 CREATE TABLE releases (number INTEGER PRIMARY KEY, message BLOB NOT NULL);
-)";
+)",
+    // Calls by their request_id.
+    R"(
+CREATE TABLE requests (id TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, resource TEXT NOT NULL);
+)"};
+constexpr int64_t kSchemaVersion = std::size(kMigrations);
 
 absl::Status FaultOf(sqlite3* database, const std::string& what) {
   const std::string message = absl::StrCat(what, ": ", sqlite3_errmsg(database));
+  const int cause = sqlite3_system_errno(database);
+  if (sqlite3_errcode(database) == SQLITE_IOERR && cause != 0) {
+    const std::string reason = absl::StrCat(message, ": ", std::strerror(cause));
+    const bool no_room = cause == ENOSPC || cause == EDQUOT || cause == EFBIG;
+    return no_room ? absl::ResourceExhaustedError(reason) : absl::InternalError(reason);
+  }
   switch (sqlite3_errcode(database)) {
     case SQLITE_FULL:
       return absl::ResourceExhaustedError(message);
@@ -103,7 +118,7 @@ absl::Status Parse(const std::string& bytes, const char* table,
   return absl::DataLossError(absl::StrCat("the store: a row of table ", table, " is damaged"));
 }
 
-absl::Status MakeSchema(sqlite3* database) {
+absl::Status Migrate(sqlite3* database) {
   int64_t version = 0;
   {
     Statement statement(database, "PRAGMA user_version");
@@ -114,12 +129,34 @@ absl::Status MakeSchema(sqlite3* database) {
     return absl::FailedPreconditionError(absl::StrCat("a newer program made it: schema ", version,
                                                       ", this one knows up to ", kSchemaVersion));
   }
+  if (version < 0) {
+    return absl::DataLossError(absl::StrCat("there is no schema ", version));
+  }
   if (version == kSchemaVersion) return absl::OkStatus();
+  const auto migrate = [&]() -> absl::Status {
+    for (int64_t next = version; next < kSchemaVersion; ++next) {
+      BACKFIRE_RETURN_IF_ERROR(Annotate(Execute(database, kMigrations[next]),
+                                        absl::StrCat("migration to schema ", next + 1)));
+    }
+    BACKFIRE_RETURN_IF_ERROR(
+        Execute(database, absl::StrCat("PRAGMA user_version = ", kSchemaVersion).c_str()));
+    return Execute(database, "COMMIT");
+  };
   BACKFIRE_RETURN_IF_ERROR(Execute(database, "BEGIN IMMEDIATE"));
-  BACKFIRE_RETURN_IF_ERROR(Execute(database, kSchema));
-  BACKFIRE_RETURN_IF_ERROR(
-      Execute(database, absl::StrCat("PRAGMA user_version = ", kSchemaVersion).c_str()));
-  return Execute(database, "COMMIT");
+  const absl::Status status = migrate();
+  if (!status.ok()) sqlite3_exec(database, "ROLLBACK", nullptr, nullptr, nullptr);
+  return status;
+}
+
+// Finds what a crash of the machine or a failing disk did to the file, before anything is built on
+// it.
+absl::Status CheckIntegrity(sqlite3* database) {
+  Statement check(database, "PRAGMA quick_check(1)");
+  BACKFIRE_ASSIGN_OR_RETURN(const bool has_row, check.Next());
+  const std::string finding = has_row ? check.Bytes(0) : "no answer";
+  if (finding == "ok") return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrCat("the store is damaged: ", finding, "; restore it from a backup"));
 }
 
 }  // namespace
@@ -134,7 +171,8 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path) {
     BACKFIRE_RETURN_IF_ERROR(Execute(database, "PRAGMA journal_mode = WAL"));
     BACKFIRE_RETURN_IF_ERROR(Execute(database, "PRAGMA synchronous = FULL"));
     BACKFIRE_RETURN_IF_ERROR(Execute(database, "PRAGMA foreign_keys = ON"));
-    return MakeSchema(database);
+    BACKFIRE_RETURN_IF_ERROR(CheckIntegrity(database));
+    return Migrate(database);
   };
   BACKFIRE_RETURN_IF_ERROR(Annotate(prepare(), path));
   return store;
@@ -192,6 +230,13 @@ absl::StatusOr<Contents> Store::ReadAll() {
     BACKFIRE_RETURN_IF_ERROR(
         Parse(releases.Bytes(1), "releases", contents.releases[releases.Integer(0)]));
   }
+  Statement requests(database_, "SELECT id, fingerprint, resource FROM requests");
+  while (true) {
+    BACKFIRE_ASSIGN_OR_RETURN(more, requests.Next());
+    if (!more) break;
+    contents.requests[requests.Bytes(0)] = {requests.Bytes(0), requests.Bytes(1),
+                                            requests.Bytes(2)};
+  }
   return contents;
 }
 
@@ -215,31 +260,37 @@ absl::Status Store::Write(const Changes& changes) {
                 .Run());
       }
     }
-    for (const UpdateRecord* record : changes.updates) {
+    for (const Changes::Update& row : changes.updates) {
       BACKFIRE_RETURN_IF_ERROR(
           Statement(database_,
                     "INSERT INTO updates VALUES (?, ?, ?) ON CONFLICT (number) DO UPDATE SET "
                     "message = excluded.message")
-              .Bind(record->number)
-              .BindText(record->request_id)
-              .Bind(record->update.SerializeAsString())
+              .Bind(row.number)
+              .BindText(row.request_id)
+              .Bind(row.update->SerializeAsString())
               .Run());
     }
-    for (const auto& [update, position] : changes.steps) {
-      const StepRecord& record = update->steps[position];
+    for (const Changes::Step& row : changes.steps) {
       BACKFIRE_RETURN_IF_ERROR(
           Statement(database_, "INSERT OR REPLACE INTO steps VALUES (?, ?, ?, ?, ?)")
-              .Bind(update->number)
-              .Bind(static_cast<int64_t>(position))
-              .Bind(record.step.SerializeAsString())
-              .Bind(record.evaluation.SerializeAsString())
-              .Bind(record.attempt)
+              .Bind(row.update)
+              .Bind(static_cast<int64_t>(row.position))
+              .Bind(row.record->step.SerializeAsString())
+              .Bind(row.record->evaluation.SerializeAsString())
+              .Bind(row.record->attempt)
               .Run());
     }
     for (const auto& [number, release] : changes.releases) {
       BACKFIRE_RETURN_IF_ERROR(Statement(database_, "INSERT OR REPLACE INTO releases VALUES (?, ?)")
                                    .Bind(number)
                                    .Bind(release->SerializeAsString())
+                                   .Run());
+    }
+    for (const RequestRecord* record : changes.requests) {
+      BACKFIRE_RETURN_IF_ERROR(Statement(database_, "INSERT INTO requests VALUES (?, ?, ?)")
+                                   .BindText(record->id)
+                                   .BindText(record->fingerprint)
+                                   .BindText(record->resource)
                                    .Run());
     }
     return Execute(database_, "COMMIT");

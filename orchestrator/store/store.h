@@ -37,27 +37,48 @@ struct UpdateRecord {
   std::vector<StepRecord> steps;  ///< In order of dependency.
 };
 
+/// A call that changed something, so that the same call again is known.
+struct RequestRecord {
+  std::string id;           ///< Its request_id.
+  std::string fingerprint;  ///< Digest of the method and all arguments.
+  std::string resource;     ///< What it made or changed: `releases/3`.
+};
+
 /// Everything that the store keeps.
 struct Contents {
   std::string identity;  ///< Random, made with the store: tells its jobs from another's.
   std::map<int64_t, SystemRecord> systems;
   std::map<int64_t, UpdateRecord> updates;
   std::map<int64_t, v1::Release> releases;
+  std::map<std::string, RequestRecord> requests;  ///< By id.
 };
 
-/// What one transaction writes; steps are written with their update only where asked for.
+/// What one transaction writes. Pointers are borrowed for the call.
 struct Changes {
+  /// An update's own row.
+  struct Update {
+    int64_t number = 0;
+    std::string request_id;
+    const v1::Update* update = nullptr;
+  };
+  /// A step's row.
+  struct Step {
+    int64_t update = 0;
+    size_t position = 0;
+    const StepRecord* record = nullptr;
+  };
   std::vector<const SystemRecord*> systems;
-  std::vector<const UpdateRecord*> updates;                   ///< Their rows, without steps.
-  std::vector<std::pair<const UpdateRecord*, size_t>> steps;  ///< Step by position.
+  std::vector<Update> updates;
+  std::vector<Step> steps;
   std::vector<std::pair<int64_t, const v1::Release*>> releases;
+  std::vector<const RequestRecord*> requests;
 };
 
 /// The orchestrator's database. One thread at a time.
 class Store {
  public:
-  /// Opens or makes it. DATA_LOSS: it is damaged, or no database. FAILED_PRECONDITION: a newer
-  /// program made it.
+  /// Opens or makes it; one that an older program made is brought up to date, in one transaction.
+  /// DATA_LOSS: it is damaged, or no database. FAILED_PRECONDITION: a newer program made it.
   static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& path);
   ~Store();
   Store(const Store&) = delete;

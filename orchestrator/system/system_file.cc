@@ -18,6 +18,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
 #include "services/graph/system_graph.h"
@@ -55,6 +56,7 @@ class Converter {
   absl::StatusOr<std::string> Message(const YAML::Node& node, const Descriptor& type,
                                       const std::string& path) const {
     if (type.full_name() == "google.protobuf.Struct") return FreeForm(node, path);
+    if (type.full_name() == "google.protobuf.Duration") return Duration(node, path);
     if (!node.IsMap()) return Fault(node, path, "must be a mapping");
     std::vector<std::string> members;
     std::set<std::string> seen;
@@ -86,6 +88,18 @@ class Converter {
     return absl::InvalidArgumentError(absl::StrCat(file_, ":", std::max(node.Mark().line, 0) + 1,
                                                    ": ", path.empty() ? "the file" : path, ": ",
                                                    what));
+  }
+
+  absl::StatusOr<std::string> Duration(const YAML::Node& node, const std::string& path) const {
+    constexpr char kMust[] = "must be seconds, as 90s or 0.5s";
+    if (!node.IsScalar()) return Fault(node, path, kMust);
+    absl::string_view digits = node.Scalar();
+    double seconds = 0;
+    if (!absl::ConsumeSuffix(&digits, "s") || !absl::SimpleAtod(digits, &seconds) ||
+        !(std::abs(seconds) < 1e9)) {
+      return Fault(node, path, absl::StrCat(kMust, ": got ", node.Scalar()));
+    }
+    return Quoted(absl::StrFormat("%.9fs", seconds));
   }
 
   // Printed anew: JSON has neither +5 nor 007. Quoted, as JSON's numbers are too short for 64 bits.
@@ -218,7 +232,7 @@ std::optional<std::pair<YAML::Node, YAML::Node>> Step(const YAML::Node& node,
   return std::nullopt;
 }
 
-// The line, from 1, of as much of a fault's path as the file has: `vertices[car].inputs[points]:
+// The line, from 1, of as much of a fault's path as the file has: `vertices[a].inputs[x]:
 // ...`. nullopt: it has nothing of it.
 std::optional<int> LineOf(const YAML::Node& root, const std::string& fault) {
   std::optional<int> line;

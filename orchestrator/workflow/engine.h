@@ -7,30 +7,35 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "orchestrator/store/store.h"
+#include "orchestrator/workflow/gateway_table.h"
 #include "orchestrator/workflow/job_client.h"
 #include "services/base/mutex.h"
 #include "services/graph/system_graph.h"
 
 namespace backfire::workflow {
 
-/// Owns the orchestrator's state, and moves it on: one update after another, the steps of one in
-/// parallel as far as they don't need each other. Everything that is acknowledged is on disk.
-/// Methods answer as the Orchestrator service does (protos/backfire/v1/orchestrator.proto), from
-/// which they take their names. Thread-safe.
+/// Owns the orchestrator's state, and moves it on: updates that touch the same vertex one after
+/// another, others side by side, the steps of one as far as they don't need each other. Everything
+/// that is acknowledged is on disk. Methods answer as the Orchestrator service does
+/// (protos/backfire/v1/orchestrator.proto), from which they take their names. Thread-safe.
 class Engine {
  public:
   /// Opens the store and goes on with what was under way. Errors as store::Store::Open.
   /// @param registry  Gets the engine's metrics; borrowed.
+  /// @param lease     How long a gateway's report counts.
   static absl::StatusOr<std::unique_ptr<Engine>> Open(const std::string& store_path,
-                                                      prometheus::Registry& registry);
+                                                      prometheus::Registry& registry,
+                                                      std::chrono::milliseconds lease);
   /// Stops waiting for jobs, which go on in their services.
   ~Engine();
   Engine(const Engine&) = delete;
@@ -40,15 +45,21 @@ class Engine {
   absl::StatusOr<v1::GetSystemResponse> GetSystem() const;
   absl::StatusOr<v1::Update> ProposeUpdate(const v1::ProposeUpdateRequest& request);
   absl::StatusOr<v1::Update> GetUpdate(const std::string& name) const;
-  /// Newest first, without steps.
-  std::vector<v1::Update> ListUpdates() const;
-  absl::StatusOr<v1::Update> CancelUpdate(const std::string& name);
-  absl::StatusOr<v1::Update> RetryUpdate(const std::string& name);
+  /// Those that the request's filters let through, newest first, without steps; its paging is not
+  /// looked at.
+  std::vector<v1::Update> ListUpdates(const v1::ListUpdatesRequest& request) const;
+  absl::StatusOr<v1::Update> CancelUpdate(const v1::CancelUpdateRequest& request);
+  absl::StatusOr<v1::Update> RetryUpdate(const v1::RetryUpdateRequest& request);
   absl::StatusOr<v1::Release> PromoteUpdate(const v1::PromoteUpdateRequest& request);
   absl::StatusOr<v1::Release> RollbackRelease(const v1::RollbackReleaseRequest& request);
   /// Newest first.
   std::vector<v1::Release> ListReleases() const;
-  v1::ReleaseSnapshot Snapshot() const;
+  absl::StatusOr<v1::Release> GetRelease(const std::string& name) const;
+  /// @param observes  For an observer: all releases, and gateways.
+  v1::ReleaseSnapshot Snapshot(bool observes) const;
+  /// What a gateway says of itself, and that its stream has ended.
+  void Report(const v1::GatewayReport& report);
+  void Disconnect(const std::string& gateway);
 
   // Versions (engine_versions.cc), which are their services': the API calls these.
   /// Where the current system's model of that name is served. NOT_FOUND: no vertex has it.
@@ -72,15 +83,22 @@ class Engine {
   int64_t changes() const;
   /// Waits until changes() is not `seen`, or for `timeout`. False: the engine stops.
   bool WaitForChange(int64_t seen, absl::Duration timeout) const;
+  /// The same for what snapshots say: releases, the system, gateways.
+  int64_t release_changes() const;
+  bool WaitForReleaseChange(int64_t seen, absl::Duration timeout) const;
 
   /// Ends waits and steps; idempotent.
   void Stop();
 
  private:
   struct RunningStep;
+  struct Change;
+  using StepKey = std::pair<int64_t, size_t>;  // Number of the update, position of the step.
 
   Engine(std::unique_ptr<store::Store> store, store::Contents contents,
-         prometheus::Registry& registry);
+         prometheus::Registry& registry, std::chrono::milliseconds lease);
+  bool WaitWhileSeen(const int64_t& counter, int64_t seen, absl::Duration timeout) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // The version that a proposal names, from its service.
   absl::StatusOr<v1::Version> ProposedVersion(const v1::ProposeUpdateRequest& request);
@@ -91,34 +109,92 @@ class Engine {
 
   // Scheduling (engine_scheduling.cc): a thread that starts steps, and one per running step.
   void Schedule();
+  // Takes up the cancelling of jobs that a restart interrupted.
+  void CancelInterrupted() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void StartReadySteps() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void StartStep(store::UpdateRecord& update, size_t position)
+  // Gives an update that has not begun the live release to compare with. False: it can't begin.
+  bool Rebase(store::UpdateRecord& update) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void StartStep(const store::UpdateRecord& update, size_t position)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<v1::Job> ExecuteStep(int64_t update, size_t position, RunningStep& running);
-  void FinishStep(int64_t update, size_t position, const absl::StatusOr<v1::Job>& result)
+  // The store refuses: the update stops until someone retries it.
+  void FailUnwritten(int64_t number, const absl::Status& status)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Runs a step that is written down as RUNNING on a thread of its own.
+  void RunStep(StepKey key, bool cancel) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<v1::Job> ExecuteStep(StepKey key, RunningStep& running);
+  void FinishStep(StepKey key, const absl::StatusOr<v1::Job>& result)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckDataset(const store::UpdateRecord& update, const std::string& digest) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Sets the state that an update's steps say; makes its release, verdict and end.
-  absl::Status Advance(store::UpdateRecord& update, std::map<int64_t, v1::Release>& releases)
+  absl::Status Advance(const store::UpdateRecord& update, Change& change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CountMetrics(const v1::Step& step, const std::string& update,
                     std::chrono::steady_clock::time_point start);
 
   // State.
   const graph::SystemGraph& GraphOf(int64_t revision) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<store::UpdateRecord*> FindUpdate(const std::string& name)
+  absl::StatusOr<const store::UpdateRecord*> FindUpdate(const std::string& name) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  v1::Update Show(const store::UpdateRecord& update) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether the two would work on the same vertex.
+  bool Conflict(const v1::Update& one, const v1::Update& other) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Number of the earlier open update that this one lets go first; 0: none.
+  int64_t WaitsFor(const store::UpdateRecord& update) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  v1::Update Show(const store::UpdateRecord& update, bool with_steps) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Releases (engine_releases.cc, engine_loading.cc).
   int64_t LiveRelease() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The releases as they are once `number` is live.
-  std::map<int64_t, v1::Release> WithLive(int64_t number, const std::string& reason,
-                                          std::map<int64_t, v1::Release> releases) const
+  int64_t Epoch() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  int64_t RevisionOf(const v1::Release& release) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // NOT_FOUND: no such release. INVALID_ARGUMENT: malformed.
+  absl::StatusOr<v1::Release> FindRelease(const std::string& name) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Writes updates with all their steps, and releases, then takes them over.
-  absl::Status Commit(const std::vector<store::UpdateRecord>& updates,
-                      const std::map<int64_t, v1::Release>& releases,
-                      const store::SystemRecord* system) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The number of the release that promoting this update would make live, or why it can't be.
+  absl::StatusOr<int64_t> CheckPromotion(const v1::PromoteUpdateRequest& request) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The same for a rollback; the live one's own number if there is nothing to do.
+  absl::StatusOr<int64_t> CheckRollback(const v1::RollbackReleaseRequest& request) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Has every version of a release loaded, and keeps them so until Unwant. Without the mutex.
+  absl::Status LoadRelease(int64_t number) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Ends LoadRelease: what it loaded goes again if the release did not become live.
+  void Unwant(int64_t number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Waits until this version is not being unloaded. False: the engine stops.
+  bool WaitUntilKept(const std::string& endpoint, const std::string& version) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // A thread that unloads what no gateway serves any more.
+  void KeepReleases();
+  int64_t NextToRetire() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Its versions that no other release needs, with their services' endpoints.
+  std::set<std::pair<std::string, std::string>> OnlyIn(int64_t number) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // A release as a change leaves it, to be changed further.
+  v1::Release& ChangedRelease(int64_t number, Change& change) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Makes the release of an update, of its versions and else its baseline's.
+  absl::StatusOr<int64_t> MakeRelease(const store::UpdateRecord& update, v1::Release::State state,
+                                      Change& change) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Takes back what an update had prepared to be served, as of `epoch`.
+  void AbandonRelease(const v1::Update& update, const std::string& reason, int64_t epoch,
+                      Change& change) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Makes a release the live one; `event` says by whom and why.
+  void MakeLive(int64_t number, v1::ReleaseEvent event, Change& change) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What becomes of the updates that were compared with the release that `promoted` replaces by
+  // release `number`.
+  absl::Status SettleOthers(const store::UpdateRecord& promoted, int64_t number,
+                            Change& change) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What the call with this request_id made before; empty: it is new. INVALID_ARGUMENT: malformed.
+  // ALREADY_EXISTS: it was another call, or had other arguments.
+  template <typename Request>
+  absl::StatusOr<std::string> FindRequest(const Request& request) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Notes what a call made, if it has a request_id.
+  template <typename Request>
+  static void NoteRequest(const Request& request, const std::string& resource, Change& change);
+  // Checks a change against the transitions, writes it, then takes it over.
+  absl::Status Commit(Change change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   store::UpdateRecord NewUpdate(const std::vector<v1::Step>& steps) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Changed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -133,13 +209,21 @@ class Engine {
   const std::unique_ptr<store::Store> store_ ABSL_PT_GUARDED_BY(mutex_);
   store::Contents contents_ ABSL_GUARDED_BY(mutex_);
   mutable std::map<int64_t, graph::SystemGraph> graphs_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::pair<int64_t, size_t>, std::unique_ptr<RunningStep>> running_
-      ABSL_GUARDED_BY(mutex_);
+  // Which steps need which, by update; made when first needed.
+  std::map<int64_t, std::vector<std::vector<size_t>>> dependencies_ ABSL_GUARDED_BY(mutex_);
+  std::map<StepKey, std::unique_ptr<RunningStep>> running_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::thread> finished_ ABSL_GUARDED_BY(mutex_);
+  GatewayTable gateways_ ABSL_GUARDED_BY(mutex_);
+  std::multiset<int64_t> wanted_ ABSL_GUARDED_BY(mutex_);  // Releases that are to become live.
+  // What is being unloaded: endpoint and version.
+  std::set<std::pair<std::string, std::string>> unloading_ ABSL_GUARDED_BY(mutex_);
+  int64_t retiring_ ABSL_GUARDED_BY(mutex_) = 0;  // The release that these are of; 0: none.
   int64_t changes_ ABSL_GUARDED_BY(mutex_) = 1;
+  int64_t release_changes_ ABSL_GUARDED_BY(mutex_) = 1;
   bool work_waits_ ABSL_GUARDED_BY(mutex_) = true;
   std::atomic<bool> stopping_{false};
   std::thread scheduler_;
+  std::thread keeper_;
 };
 
 }  // namespace backfire::workflow

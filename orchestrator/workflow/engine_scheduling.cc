@@ -3,7 +3,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,18 +11,13 @@
 #include "orchestrator/workflow/engine_state.h"
 #include "orchestrator/workflow/plan.h"
 #include "orchestrator/workflow/records.h"
+#include "services/base/crash_point.h"
 #include "services/base/status.h"
 
 namespace backfire::workflow {
 namespace {
 
 using google::protobuf::util::TimeUtil;
-
-std::vector<v1::Step> StepsOf(const store::UpdateRecord& update) {
-  std::vector<v1::Step> steps;
-  for (const store::StepRecord& record : update.steps) steps.push_back(record.step);
-  return steps;
-}
 
 v1::Evaluation WithoutResamples(v1::Evaluation evaluation) {
   for (v1::LossEstimate& loss : *evaluation.mutable_losses()) loss.clear_resampled();
@@ -36,6 +30,7 @@ void Engine::Schedule() {
   std::map<std::pair<int64_t, size_t>, std::unique_ptr<RunningStep>> last;
   {
     MutexLock lock(mutex_);
+    CancelInterrupted();
     while (!stopping_) {
       for (std::thread& thread : finished_) thread.join();
       finished_.clear();
@@ -61,99 +56,191 @@ void Engine::Schedule() {
   }
 }
 
-void Engine::StartReadySteps() {
-  for (auto& [number, update] : contents_.updates) {
-    if (!IsOpen(update.update)) continue;
-    const graph::SystemGraph& graph = GraphOf(update.update.system_revision());
-    const size_t places = static_cast<size_t>(std::max(1, graph.system().parallel_jobs()));
-    const std::vector<v1::Step> steps = StepsOf(update);
-    std::set<std::string> done;
-    for (const v1::Step& step : steps) {
-      if (step.state() == v1::Step::SUCCEEDED) done.insert(step.id());
+void Engine::CancelInterrupted() {
+  for (const auto& [number, update] : contents_.updates) {
+    if (update.update.state() != v1::Update::CANCELLED) continue;
+    for (size_t i = 0; i < update.steps.size(); ++i) {
+      if (update.steps[i].step.state() == v1::Step::RUNNING) RunStep({number, i}, /*cancel=*/true);
     }
-    for (size_t i = 0; i < steps.size() && running_.size() < places; ++i) {
-      if (steps[i].state() != v1::Step::WAITING) continue;
-      const std::set<std::string> needed = StepDependencies(graph, steps, steps[i]);
-      if (std::includes(done.begin(), done.end(), needed.begin(), needed.end())) {
-        StartStep(update, i);
-      }
-    }
-    return;  // One update after another.
   }
 }
 
-void Engine::StartStep(store::UpdateRecord& update, size_t position) {
-  store::UpdateRecord changed = update;
-  changed.steps[position].step.set_state(v1::Step::RUNNING);
-  changed.update.set_state(PhaseOf(changed.update, changed.steps[position].step));
-  for (const store::StepRecord& record : changed.steps) {
-    if (record.step.state() == v1::Step::SUCCEEDED) continue;
-    changed.update.set_state(
-        std::min(changed.update.state(), PhaseOf(changed.update, record.step)));
+void Engine::StartReadySteps() {
+  for (auto& [number, update] : contents_.updates) {
+    if (!IsOpen(update.update) || WaitsFor(update) != 0) continue;
+    if (HasNotBegun(update) && !Rebase(update)) continue;
+    const graph::SystemGraph& graph = GraphOf(update.update.system_revision());
+    const size_t places = static_cast<size_t>(std::max(1, graph.system().parallel_jobs()));
+    std::vector<std::vector<size_t>>& dependencies = dependencies_[number];
+    if (dependencies.empty()) {
+      std::vector<v1::Step> steps;
+      for (const store::StepRecord& record : update.steps) steps.push_back(record.step);
+      dependencies = Dependencies(graph, steps);
+    }
+    for (size_t i = 0; i < update.steps.size() && running_.size() < places; ++i) {
+      if (update.steps[i].step.state() != v1::Step::WAITING) continue;
+      const bool ready = std::all_of(
+          dependencies[i].begin(), dependencies[i].end(),
+          [&](size_t needed) { return update.steps[needed].step.state() == v1::Step::SUCCEEDED; });
+      if (ready) StartStep(update, i);
+      if (!IsOpen(update.update)) break;  // It could not be written.
+    }
   }
-  if (const absl::Status status = Commit({changed}, {}, nullptr); !status.ok()) {
-    spdlog::error("step state=NOT_STARTED update={} step={} error=\"{}\"", changed.update.name(),
-                  changed.steps[position].step.id(), std::string(status.message()));
-    update.update.set_state(v1::Update::FAILED);
-    update.update.set_error_message(std::string(status.message()));
+}
+
+bool Engine::Rebase(store::UpdateRecord& update) {
+  const int64_t live = LiveRelease();
+  if (update.update.baseline() || update.update.baseline_release() == ReleaseName(live))
+    return true;
+  Change change;
+  v1::Update& changed = change.updates[update.number] = update.update;
+  const auto base = FindUpdate(contents_.releases.at(live).update());
+  absl::Status fit = base.status();
+  if (fit.ok() && ((*base)->update.system_revision() != changed.system_revision() ||
+                   (*base)->update.replicates() < changed.replicates())) {
+    fit = absl::FailedPreconditionError("it has another system, or too few replicates");
+  }
+  if (fit.ok() && !changed.version().empty()) {
+    for (const store::StepRecord& record : update.steps) {
+      if (record.step.kind() != v1::Step::TRAIN || record.step.vertex() != changed.vertex()) {
+        continue;
+      }
+      fit = CheckProposedLineage(record.step.version(), GraphOf(changed.system_revision()),
+                                 changed.vertex(), (*base)->number);
+      break;
+    }
+  }
+  if (!fit.ok()) {
+    changed.set_state(v1::Update::REJECTED);
+    changed.set_error_message(
+        absl::StrCat(ReleaseName(live),
+                     " became the live one while this update waited, and can't be what it is ",
+                     "compared with: ", std::string(fit.message()), "; propose it again"));
+    *changed.mutable_end_time() = TimeUtil::GetCurrentTime();
+  } else {
+    changed.set_baseline_release(ReleaseName(live));
+    store::UpdateRecord rebased;
+    rebased.update = changed;
+    const auto sensitivities =
+        BuildSensitivities(contents_, GraphOf(changed.system_revision()), rebased);
+    changed.clear_sensitivities();
+    changed.clear_reuse();
+    const auto reuse = BuildReuse(contents_, GraphOf(changed.system_revision()), changed);
+    if (reuse.ok()) *changed.mutable_reuse() = *reuse;
+    // Without them it can be judged all the same.
+    for (const v1::Sensitivity& sensitivity :
+         sensitivities.value_or(std::vector<v1::Sensitivity>())) {
+      *changed.add_sensitivities() = sensitivity;
+    }
+  }
+  const bool begins = changed.state() != v1::Update::REJECTED;
+  const absl::Status status = Commit(std::move(change));
+  if (!status.ok()) FailUnwritten(update.number, status);
+  return status.ok() && begins;
+}
+
+void Engine::FailUnwritten(int64_t number, const absl::Status& status) {
+  // What is on disk is older, and right; a retry, or a restart, goes on from there.
+  spdlog::error("update state=UNSAVED update={} error=\"{}\"", UpdateName(number),
+                std::string(status.message()));
+  v1::Update& update = contents_.updates.at(number).update;
+  if (!IsOpen(update)) return;
+  update.set_state(v1::Update::FAILED);
+  update.set_error_message(absl::StrCat("the orchestrator: ", std::string(status.message())));
+  Changed();
+}
+
+void Engine::StartStep(const store::UpdateRecord& update, size_t position) {
+  const StepKey key(update.number, position);
+  Change change;
+  store::StepRecord& record = change.steps[key] = update.steps[position];
+  record.step.set_state(v1::Step::RUNNING);
+  v1::Update changed = update.update;
+  v1::Update::State state = v1::Update::EVALUATING;
+  for (const store::StepRecord& other : update.steps) {
+    if (other.step.state() != v1::Step::SUCCEEDED) {
+      state = std::min(state, PhaseOf(changed, other.step));
+    }
+  }
+  if (state != changed.state()) {
+    changed.set_state(state);
+    change.updates[update.number] = std::move(changed);
+  }
+  CrashPoint("step-start", update.update.name(), "/", record.step.id());
+  if (const absl::Status status = Commit(std::move(change)); !status.ok()) {
+    FailUnwritten(key.first, status);
     return;
   }
-  const int64_t number = update.number;
-  auto& running = running_[{number, position}];
+  CrashPoint("step-started", update.update.name(), "/", update.steps[position].step.id());
+  RunStep(key, /*cancel=*/false);
+}
+
+void Engine::RunStep(StepKey key, bool cancel) {
+  auto& running = running_[key];
   running = std::make_unique<RunningStep>();
-  spdlog::info("step state=RUNNING update={} step={}", update.update.name(),
-               changed.steps[position].step.id());
-  running->thread = std::thread([this, number, position, step = running.get()] {
-    const absl::StatusOr<v1::Job> result = ExecuteStep(number, position, *step);
+  running->cancel = cancel;
+  spdlog::info("step state={} update={} step={}", cancel ? "CANCELLING" : "RUNNING",
+               UpdateName(key.first), contents_.updates.at(key.first).steps[key.second].step.id());
+  running->thread = std::thread([this, key, step = running.get()] {
+    const absl::StatusOr<v1::Job> result = ExecuteStep(key, *step);
     MutexLock lock(mutex_);
-    FinishStep(number, position, result);
+    FinishStep(key, result);
     finished_.push_back(std::move(step->thread));
-    running_.erase({number, position});
+    running_.erase(key);
     Changed();
   });
 }
 
-absl::StatusOr<v1::Job> Engine::ExecuteStep(int64_t number, size_t position, RunningStep& running) {
+absl::StatusOr<v1::Job> Engine::ExecuteStep(StepKey key, RunningStep& running) {
   std::string endpoint;
   std::string loaded;
   bool can_watch = false;
   JobRequest request;
+  Patience patience;
   {
     MutexLock lock(mutex_);
-    const store::UpdateRecord& update = contents_.updates.at(number);
-    const store::StepRecord& record = update.steps[position];
+    const store::UpdateRecord& update = contents_.updates.at(key.first);
+    const store::StepRecord& record = update.steps[key.second];
     const int64_t revision = update.update.system_revision();
     const graph::SystemGraph& graph = GraphOf(revision);
     const v1::Model& model = contents_.systems.at(revision).models.at(record.step.vertex());
     endpoint = graph.node(record.step.vertex()).vertex.endpoint();
+    patience = PatienceOf(graph.system(), absl::StrCat(update.update.name(), record.step.id()));
     can_watch =
         std::count(model.capabilities().begin(), model.capabilities().end(), v1::WATCH_JOB) > 0;
     if (record.step.kind() == v1::Step::LOAD) {
       BACKFIRE_ASSIGN_OR_RETURN(
           const v1::Version version,
-          VersionAsOf(contents_, number, record.step.vertex(), record.step.replicate()));
+          VersionAsOf(contents_, key.first, record.step.vertex(), record.step.replicate()));
       loaded = version.name();
     } else {
       BACKFIRE_ASSIGN_OR_RETURN(request, BuildJobRequest(contents_, graph, update, record));
     }
   }
   const auto interrupt = [&] {
-    if (running.cancel) return Interrupt::kCancel;
-    return stopping_ ? Interrupt::kStop : Interrupt::kNone;
+    if (stopping_) return Interrupt::kStop;
+    return running.cancel ? Interrupt::kCancel : Interrupt::kNone;
   };
   if (!loaded.empty()) {
-    BACKFIRE_RETURN_IF_ERROR(client_.LoadVersion(endpoint, loaded, interrupt));
+    {
+      MutexLock lock(mutex_);
+      if (!WaitUntilKept(endpoint, loaded)) return absl::CancelledError("interrupted");
+    }
+    BACKFIRE_RETURN_IF_ERROR(client_.LoadVersion(endpoint, loaded, patience,
+                                                 [&] { return interrupt() != Interrupt::kNone; }));
     v1::Job job;
     job.set_state(v1::Job::SUCCEEDED);
     job.mutable_version()->set_name(loaded);
     return job;
   }
-  return client_.Run(endpoint, request, can_watch, interrupt, [&](const v1::Progress& progress) {
-    MutexLock lock(mutex_);
-    *contents_.updates.at(number).steps[position].step.mutable_progress() = progress;
-    ++changes_;
-    changed_.NotifyAll();
-  });
+  return client_.Run(endpoint, request, can_watch, patience, interrupt,
+                     [&](const v1::Progress& progress) {
+                       MutexLock lock(mutex_);
+                       v1::Step& step = contents_.updates.at(key.first).steps[key.second].step;
+                       *step.mutable_progress() = progress;
+                       ++changes_;
+                       changed_.NotifyAll();
+                     });
 }
 
 absl::Status Engine::CheckDataset(const store::UpdateRecord& update,
@@ -175,13 +262,16 @@ absl::Status Engine::CheckDataset(const store::UpdateRecord& update,
   return absl::OkStatus();
 }
 
-void Engine::FinishStep(int64_t number, size_t position, const absl::StatusOr<v1::Job>& result) {
-  const bool cancelled = running_.at({number, position})->cancel;
-  if (!result.ok() && absl::IsCancelled(result.status()) && stopping_ && !cancelled) return;
-  store::UpdateRecord update = contents_.updates.at(number);
-  store::StepRecord& record = update.steps[position];
+void Engine::FinishStep(StepKey key, const absl::StatusOr<v1::Job>& result) {
+  const RunningStep& running = *running_.at(key);
+  // It goes on after the restart.
+  if (!result.ok() && absl::IsCancelled(result.status()) && stopping_) return;
+  store::UpdateRecord& update = contents_.updates.at(key.first);
+  store::StepRecord& kept = update.steps[key.second];
+  store::StepRecord record = kept;
   v1::Step& step = record.step;
   step.clear_progress();
+  CrashPoint("step-end", update.update.name(), "/", step.id());
 
   absl::Status status = result.status();
   if (status.ok() && result->state() != v1::Job::SUCCEEDED) {
@@ -191,6 +281,9 @@ void Engine::FinishStep(int64_t number, size_t position, const absl::StatusOr<v1
   }
   if (status.ok()) {
     step.set_compute_seconds(result->compute_seconds());
+    step.set_saved_seconds(result->saved_seconds());
+    step.set_outputs_reused(result->outputs_reused());
+    step.set_outputs_produced(result->outputs_produced());
     if (result->has_version()) *step.mutable_version() = result->version();
     if (result->has_evaluation()) {
       record.evaluation = result->evaluation();
@@ -200,31 +293,42 @@ void Engine::FinishStep(int64_t number, size_t position, const absl::StatusOr<v1
       status = CheckDataset(update, result->version().dataset().digest());
     }
   }
-  std::map<int64_t, v1::Release> releases;
+  // A job that failed keeps its name for ever; one that could not be reached is taken up again.
+  if (!status.ok() && result.ok()) ++record.attempt;
+
+  Change change;
   if (status.ok()) {
     step.set_state(v1::Step::SUCCEEDED);
-    if (IsOpen(update.update)) status = Advance(update, releases);
+    if (IsOpen(update.update)) {
+      // What asks the records for this step's result must find it.
+      std::swap(kept, record);
+      status = Advance(update, change);
+      std::swap(kept, record);
+    }
   } else {
-    step.set_state(cancelled ? v1::Step::CANCELLED : v1::Step::FAILED);
+    step.set_state(running.cancel ? v1::Step::CANCELLED : v1::Step::FAILED);
     step.set_error_code(static_cast<int>(status.code()));
     step.set_error_message(std::string(status.message()));
   }
   if (!status.ok() && IsOpen(update.update)) {
-    update.update.set_state(v1::Update::FAILED);
-    update.update.set_error_message(absl::StrCat("step ", step.id(), ": ", status.message()));
-    *update.update.mutable_end_time() = TimeUtil::GetCurrentTime();
+    change = Change();
+    v1::Update& failed = change.updates[key.first] = update.update;
+    failed.set_state(v1::Update::FAILED);
+    failed.set_error_message(absl::StrCat("step ", step.id(), ": ", std::string(status.message())));
+    *failed.mutable_end_time() = TimeUtil::GetCurrentTime();
   }
-  CountMetrics(step, update.update.name(), running_.at({number, position})->start);
-  if (const absl::Status written = Commit({update}, releases, nullptr); !written.ok()) {
+  CountMetrics(step, update.update.name(), running.start);
+  const std::string id = step.id();
+  change.steps[key] = std::move(record);
+  if (const absl::Status written = Commit(std::move(change)); !written.ok()) {
     // Nothing is lost: the step's job is done in its service, and is found again.
-    spdlog::error("step state=UNSAVED update={} step={} error=\"{}\"", update.update.name(),
-                  step.id(), std::string(written.message()));
-    store::UpdateRecord& kept = contents_.updates.at(number);
-    kept.steps[position].step.set_state(v1::Step::FAILED);
-    kept.update.set_state(v1::Update::FAILED);
-    kept.update.set_error_message(std::string(written.message()));
-    Changed();
+    kept.step.set_state(v1::Step::FAILED);
+    kept.step.set_error_code(static_cast<int>(written.code()));
+    kept.step.set_error_message(std::string(written.message()));
+    FailUnwritten(key.first, written);
+    return;
   }
+  CrashPoint("step-ended", update.update.name(), "/", id);
 }
 
 void Engine::CountMetrics(const v1::Step& step, const std::string& update,
@@ -240,9 +344,9 @@ void Engine::CountMetrics(const v1::Step& step, const std::string& update,
                update, step.id(), elapsed.count());
 }
 
-absl::Status Engine::Advance(store::UpdateRecord& update,
-                             std::map<int64_t, v1::Release>& releases) {
+absl::Status Engine::Advance(const store::UpdateRecord& update, Change& change) {
   const graph::SystemGraph& graph = GraphOf(update.update.system_revision());
+  v1::Update& changed = change.updates[update.number] = update.update;
   bool all_done = true;
   bool only_loads_left = true;
   bool has_loads = false;
@@ -252,47 +356,35 @@ absl::Status Engine::Advance(store::UpdateRecord& update,
     if (record.step.state() == v1::Step::SUCCEEDED) continue;
     all_done = false;
     only_loads_left = only_loads_left && record.step.kind() == v1::Step::LOAD;
-    state = std::min(state, PhaseOf(update.update, record.step));
+    state = std::min(state, PhaseOf(changed, record.step));
   }
-  update.update.set_state(state);
-  // What is asked of records below must see this step's result.
-  contents_.updates.at(update.number).steps = update.steps;
-
+  changed.set_state(state);
   // What can't be loaded can be judged, and can't be released.
-  if (has_loads && only_loads_left && update.update.release().empty()) {
-    const int64_t number = contents_.releases.empty() ? 1 : contents_.releases.rbegin()->first + 1;
-    v1::Release& release = releases[number];
-    release.set_name(ReleaseName(number));
-    release.set_state(v1::Release::PREPARING);
-    release.set_update(update.update.name());
-    for (const std::string& vertex : graph.order()) {
-      BACKFIRE_ASSIGN_OR_RETURN(const v1::Version version,
-                                VersionAsOf(contents_, update.number, vertex, 0));
-      (*release.mutable_versions())[vertex] = version.name();
-    }
-    update.update.set_release(release.name());
+  if (has_loads && only_loads_left && changed.release().empty()) {
+    BACKFIRE_RETURN_IF_ERROR(MakeRelease(update, v1::Release::PREPARING, change).status());
   }
   if (!all_done) return absl::OkStatus();
 
   int64_t number = 0;
   if (has_loads) {
-    BACKFIRE_ASSIGN_OR_RETURN(number, ParseNumber(update.update.release(), "releases"));
-    if (releases.count(number) == 0) releases[number] = contents_.releases.at(number);
+    BACKFIRE_ASSIGN_OR_RETURN(number, ParseNumber(changed.release(), "releases"));
   }
-  if (update.update.baseline()) {
-    update.update.set_state(v1::Update::PROMOTED);
-    releases = WithLive(number, "baseline", std::move(releases));
+  if (changed.baseline()) {
+    changed.set_state(v1::Update::PROMOTED);
+    v1::ReleaseEvent event;
+    event.set_kind(v1::ReleaseEvent::PROMOTED);
+    event.set_reason("baseline");
+    MakeLive(number, std::move(event), change);
   } else {
     BACKFIRE_ASSIGN_OR_RETURN(const verdict::Evidence evidence,
                               BuildEvidence(contents_, graph, update));
-    *update.update.mutable_verdict() = verdict::Decide(evidence);
-    update.update.set_state(v1::Update::DECIDED);
-    if (has_loads) releases[number].set_state(v1::Release::STAGED);
-    metrics_->updates
-        .Add({{"verdict", v1::Verdict::Outcome_Name(update.update.verdict().outcome())}})
+    *changed.mutable_verdict() = verdict::Decide(evidence);
+    changed.set_state(v1::Update::DECIDED);
+    if (has_loads) ChangedRelease(number, change).set_state(v1::Release::STAGED);
+    metrics_->updates.Add({{"verdict", v1::Verdict::Outcome_Name(changed.verdict().outcome())}})
         .Increment();
   }
-  *update.update.mutable_end_time() = TimeUtil::GetCurrentTime();
+  *changed.mutable_end_time() = TimeUtil::GetCurrentTime();
   return absl::OkStatus();
 }
 

@@ -1,24 +1,42 @@
 #pragma once
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <map>
 #include <string>
 #include <thread>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "orchestrator/workflow/engine.h"
+#include "services/base/digest.h"
+#include "services/base/status.h"
 
-// What the two halves of the engine share, and nobody else sees.
+// What the parts of the engine share, and nobody else sees.
 namespace backfire::workflow {
 
 struct Engine::RunningStep {
   std::atomic<bool> cancel{false};
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
   std::thread thread;
+};
+
+/// What one transaction changes.
+struct Engine::Change {
+  const store::SystemRecord* system = nullptr;
+  std::vector<store::UpdateRecord> added;      ///< New updates, with all their steps.
+  std::map<int64_t, v1::Update> updates;       ///< Known ones, by number.
+  std::map<StepKey, store::StepRecord> steps;  ///< Of known updates.
+  std::map<int64_t, v1::Release> releases;     ///< New and known ones, by number.
+  std::vector<store::RequestRecord> requests;
 };
 
 struct Engine::Metrics {
@@ -42,6 +60,62 @@ inline bool IsOpen(const v1::Update& update) {
     default:
       return false;
   }
+}
+
+/// Whether nothing has been done for an update yet; that a proposed version exists is nothing.
+inline bool HasNotBegun(const store::UpdateRecord& update) {
+  return std::all_of(update.steps.begin(), update.steps.end(), [&](const auto& record) {
+    const bool is_proposed = !update.update.version().empty() &&
+                             record.step.kind() == v1::Step::TRAIN &&
+                             record.step.vertex() == update.update.vertex();
+    return is_proposed || (record.step.state() == v1::Step::WAITING && record.attempt == 1);
+  });
+}
+
+template <typename Request>
+std::string RequestFingerprint(const Request& request) {
+  Request named = request;
+  named.clear_request_id();
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    named.SerializeToCodedStream(&coded);
+  }
+  return Sha256().UpdateField(request.GetTypeName()).UpdateField(bytes).Finish();
+}
+
+/// INVALID_ARGUMENT: not 1 to 128 characters of [A-Za-z0-9._/-].
+absl::Status CheckRequestId(const std::string& request_id);
+
+template <typename Request>
+absl::StatusOr<std::string> Engine::FindRequest(const Request& request) const {
+  if (request.request_id().empty()) return std::string();
+  BACKFIRE_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
+  const auto found = contents_.requests.find(request.request_id());
+  if (found == contents_.requests.end()) return std::string();
+  if (found->second.fingerprint == RequestFingerprint(request)) return found->second.resource;
+  return absl::AlreadyExistsError(absl::StrCat("request_id \"", request.request_id(),
+                                               "\" names a call on ", found->second.resource,
+                                               " that had other arguments"));
+}
+
+template <typename Request>
+void Engine::NoteRequest(const Request& request, const std::string& resource, Change& change) {
+  if (request.request_id().empty()) return;
+  change.requests.push_back({request.request_id(), RequestFingerprint(request), resource});
+}
+
+/// How long to go on with a service of this system.
+inline Patience PatienceOf(const v1::System& system, std::string key) {
+  Patience patience;
+  // Stored systems have it.
+  if (system.has_service_timeout()) {
+    patience.timeout = absl::Seconds(system.service_timeout().seconds());
+  }
+  patience.key = std::move(key);
+  return patience;
 }
 
 inline std::string UpdateName(int64_t number) { return "updates/" + std::to_string(number); }

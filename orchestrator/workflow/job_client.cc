@@ -7,7 +7,9 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "backfire/v1/model_service.grpc.pb.h"
+#include "services/base/random.h"
 #include "services/base/status.h"
 #include "services/runtime/cancellation_watch.h"
 #include "services/runtime/rpc_status.h"
@@ -17,39 +19,71 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr auto kPatience = std::chrono::minutes(5);
 constexpr absl::Duration kCallTimeout = absl::Seconds(30);
 // Loading reads and warms weights.
 constexpr absl::Duration kLoadTimeout = absl::Minutes(5);
 constexpr absl::Duration kWatchTimeout = absl::Hours(1);
 constexpr std::chrono::milliseconds kPollInterval(500);
+constexpr std::chrono::milliseconds kCancelPollInterval(50);
 
-// Whether the same call may succeed later.
+// Whether the same call may succeed later. CANCELLED: by the other side, which ends.
 bool IsTransient(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
-         absl::IsResourceExhausted(status);
+         absl::IsResourceExhausted(status) || absl::IsCancelled(status);
 }
 
-// Decides how long to go on with a service that does not answer.
-class Patience {
+uint64_t SeedOf(const std::string& key) {
+  uint64_t seed = 0;
+  for (const char c : key) seed = SplitMix64(seed ^ static_cast<unsigned char>(c));
+  return seed;
+}
+
+// Decides how long to go on with a service that does not answer. Pauses double, from 0.1 to 5 s,
+// and last 50 to 100 % of that.
+class Attempts {
  public:
-  explicit Patience(const std::function<bool()>& interrupted) : interrupted_(interrupted) {}
+  Attempts(const Patience& patience, const std::function<bool()>& interrupted)
+      : timeout_(absl::ToChronoMilliseconds(patience.timeout)),
+        interrupted_(interrupted),
+        jitter_(SeedOf(patience.key)) {}
   // Waits a while. False: it has taken too long, or was interrupted.
   bool Wait() {
-    if (steady_clock::now() > give_up_ || interrupted_()) return false;
-    runtime::WaitUnlessCancelled(backoff_, interrupted_);
+    const auto now = steady_clock::now();
+    ++count_;
+    if (now >= since_ + timeout_ || interrupted_()) return false;
+    const auto pause =
+        std::chrono::duration_cast<std::chrono::milliseconds>(backoff_ * jitter_.Uniform(0.5, 1.0));
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(since_ + timeout_ - now);
+    // The last attempt is made when the time is up, and not once a moment until then.
+    runtime::WaitUnlessCancelled(std::min(pause, left) + std::chrono::milliseconds(1),
+                                 interrupted_);
     backoff_ = std::min(backoff_ * 2, std::chrono::milliseconds(5000));
     return !interrupted_();
   }
+  // It answered.
   void Renew() {
     backoff_ = std::chrono::milliseconds(100);
-    give_up_ = steady_clock::now() + kPatience;
+    since_ = steady_clock::now();
+    count_ = 0;
+  }
+  // Why it was given up.
+  absl::Status Explain(const absl::Status& last, const std::string& endpoint) const {
+    if (!IsTransient(last)) return Annotate(last, endpoint);
+    const std::chrono::duration<double> away = steady_clock::now() - since_;
+    return absl::Status(
+        last.code(),
+        absl::StrFormat("%s: did not answer for %.1f s, %d attempts; the last error: %s", endpoint,
+                        away.count(), count_, std::string(last.message())));
   }
 
  private:
+  const std::chrono::milliseconds timeout_;
   const std::function<bool()>& interrupted_;
+  Random jitter_;
   std::chrono::milliseconds backoff_{100};
-  steady_clock::time_point give_up_ = steady_clock::now() + kPatience;
+  steady_clock::time_point since_ = steady_clock::now();
+  int count_ = 0;
 };
 
 absl::Status Start(v1::ModelService::Stub& stub, const JobRequest& request, v1::Job& job) {
@@ -93,31 +127,25 @@ absl::Status Poll(v1::ModelService::Stub& stub, const std::function<bool()>& int
   return status;
 }
 
-void Cancel(v1::ModelService::Stub& stub, const v1::Job& job) {
-  grpc::ClientContext context;
-  runtime::SetDeadline(context, kCallTimeout);
-  v1::CancelJobRequest request;
-  request.set_name(job.name());
-  v1::Job cancelled;
-  const grpc::Status status = stub.CancelJob(&context, request, &cancelled);
-  if (!status.ok()) {
-    spdlog::warn("job state=NOT_CANCELLED job={} error=\"{}\"", job.name(), status.error_message());
-  }
+std::string RequestId(const JobRequest& request) {
+  return std::visit([](const auto& r) { return r.request_id(); }, request);
 }
 
 }  // namespace
 
 absl::StatusOr<v1::Job> JobClient::Run(const std::string& endpoint, const JobRequest& request,
-                                       bool can_watch, const std::function<Interrupt()>& interrupt,
+                                       bool can_watch, const Patience& patience,
+                                       const std::function<Interrupt()>& interrupt,
                                        const std::function<void(const v1::Progress&)>& progress) {
   const std::function<bool()> interrupted = [&] { return interrupt() != Interrupt::kNone; };
   const auto stub = v1::ModelService::NewStub(channels_.Get(endpoint));
-  Patience patience(interrupted);
+  Attempts attempts(patience, interrupted);
   v1::Job job;
   absl::Status status = absl::OkStatus();
-  while (true) {
+  while (!interrupted()) {
+    job.Clear();
     status = Start(*stub, request, job);
-    if (status.ok()) patience.Renew();
+    if (status.ok()) attempts.Renew();
     while (status.ok() && !Ended(job) && !interrupted()) {
       const std::string name = job.name();
       status = can_watch ? Watch(*stub, interrupted, progress, job)
@@ -125,37 +153,86 @@ absl::StatusOr<v1::Job> JobClient::Run(const std::string& endpoint, const JobReq
       job.set_name(name);
     }
     if (status.ok() && Ended(job)) return job;
-    if (interrupt() == Interrupt::kCancel && !job.name().empty()) Cancel(*stub, job);
-    if (interrupted()) return absl::CancelledError("interrupted");
     // A service that came back without the job gets it anew; the name is the same.
     const bool forgotten = absl::IsNotFound(status) && !job.name().empty();
-    job.clear_name();
-    if (!(IsTransient(status) || forgotten) || !patience.Wait()) break;
+    if (!(IsTransient(status) || forgotten) || !attempts.Wait()) break;
     spdlog::warn("service state=UNAVAILABLE endpoint={} error=\"{}\"", endpoint,
                  std::string(status.message()));
   }
+  if (interrupt() == Interrupt::kCancel) {
+    const auto cancelled = Cancel(endpoint, RequestId(request), patience,
+                                  [&] { return interrupt() == Interrupt::kStop; });
+    if (cancelled.ok()) return cancelled;
+    if (!absl::IsNotFound(cancelled.status()))
+      spdlog::warn("job state=NOT_CANCELLED job={} error=\"{}\"", RequestId(request),
+                   std::string(cancelled.status().message()));
+  }
   if (interrupted()) return absl::CancelledError("interrupted");
-  return Annotate(status, endpoint);
+  return attempts.Explain(status, endpoint);
+}
+
+absl::StatusOr<v1::Job> JobClient::Cancel(const std::string& endpoint,
+                                          const std::string& request_id, const Patience& patience,
+                                          const std::function<bool()>& interrupted) {
+  const auto stub = v1::ModelService::NewStub(channels_.Get(endpoint));
+  const std::function<bool()> stop = interrupted;
+  Attempts attempts(patience, stop);
+  while (true) {
+    grpc::ClientContext context;
+    runtime::SetDeadline(context, kCallTimeout);
+    v1::CancelJobRequest request;
+    request.set_name(absl::StrCat("jobs/", request_id));
+    v1::Job job;
+    const absl::Status status = runtime::FromGrpcStatus(stub->CancelJob(&context, request, &job));
+    if (status.ok() && Ended(job)) return job;
+    if (status.ok()) {
+      // It stops between two steps of its work.
+      attempts.Renew();
+      runtime::WaitUnlessCancelled(kCancelPollInterval, stop);
+      if (stop()) return absl::CancelledError("interrupted");
+      continue;
+    }
+    if (!IsTransient(status) || !attempts.Wait()) {
+      if (stop()) return absl::CancelledError("interrupted");
+      return attempts.Explain(status, endpoint);
+    }
+  }
 }
 
 absl::Status JobClient::LoadVersion(const std::string& endpoint, const std::string& version,
-                                    const std::function<Interrupt()>& interrupt) {
-  const std::function<bool()> interrupted = [&] { return interrupt() != Interrupt::kNone; };
+                                    const Patience& patience,
+                                    const std::function<bool()>& interrupted) {
   const auto stub = v1::ModelService::NewStub(channels_.Get(endpoint));
-  Patience patience(interrupted);
+  Attempts attempts(patience, interrupted);
   while (true) {
     grpc::ClientContext context;
     runtime::SetDeadline(context, kLoadTimeout);
     v1::LoadVersionRequest request;
     request.set_name(version);
     v1::LoadVersionResponse response;
-    const absl::Status status =
-        runtime::FromGrpcStatus(stub->LoadVersion(&context, request, &response));
-    if (status.ok() || !IsTransient(status)) return Annotate(status, endpoint);
-    if (!patience.Wait()) {
-      return interrupted() ? absl::CancelledError("interrupted") : Annotate(status, endpoint);
+    absl::Status status;
+    {
+      const runtime::CancellationWatch watch(context, interrupted);
+      status = runtime::FromGrpcStatus(stub->LoadVersion(&context, request, &response));
+    }
+    if (status.ok()) return status;
+    if (interrupted()) return absl::CancelledError("interrupted");
+    if (!IsTransient(status) || !attempts.Wait()) {
+      return interrupted() ? absl::CancelledError("interrupted")
+                           : attempts.Explain(status, endpoint);
     }
   }
+}
+
+absl::Status JobClient::UnloadVersion(const std::string& endpoint, const std::string& version) {
+  const auto stub = v1::ModelService::NewStub(channels_.Get(endpoint));
+  grpc::ClientContext context;
+  runtime::SetDeadline(context, absl::Seconds(10));
+  v1::UnloadVersionRequest request;
+  request.set_name(version);
+  v1::UnloadVersionResponse response;
+  return Annotate(runtime::FromGrpcStatus(stub->UnloadVersion(&context, request, &response)),
+                  endpoint);
 }
 
 absl::StatusOr<v1::Model> JobClient::GetModel(const std::string& endpoint,

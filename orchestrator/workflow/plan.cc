@@ -1,6 +1,7 @@
 #include "orchestrator/workflow/plan.h"
 
-#include <algorithm>
+#include <map>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -67,29 +68,41 @@ std::vector<v1::Step> PlanUpdate(const graph::SystemGraph& graph, const std::str
   return steps;
 }
 
-std::set<std::string> StepDependencies(const graph::SystemGraph& graph,
-                                       const std::vector<v1::Step>& steps, const v1::Step& step) {
-  std::set<std::string> dependencies;
-  if (step.kind() == v1::Step::LOAD) {
-    // A release is prepared once everything about it is known.
-    for (const v1::Step& other : steps) {
-      if (other.kind() != v1::Step::LOAD) dependencies.insert(other.id());
+std::vector<std::vector<size_t>> Dependencies(const graph::SystemGraph& graph,
+                                              const std::vector<v1::Step>& steps) {
+  std::map<std::pair<std::string, int>, size_t> trainings;  // By vertex and replicate.
+  std::vector<size_t> evaluations;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (steps[i].kind() == v1::Step::TRAIN) {
+      trainings[{steps[i].vertex(), steps[i].replicate()}] = i;
+    } else if (steps[i].kind() != v1::Step::LOAD) {
+      evaluations.push_back(i);
     }
-    return dependencies;
   }
-  std::set<std::string> needed;
-  if (step.kind() == v1::Step::EVALUATE) {
-    needed.insert(step.vertex());
-  } else {
-    needed = graph.node(step.vertex()).parents;
-  }
-  for (const std::string& vertex : needed) {
-    const std::string id = StepId(v1::Step::TRAIN, vertex, step.replicate());
-    const bool planned = std::any_of(steps.begin(), steps.end(),
-                                     [&](const v1::Step& other) { return other.id() == id; });
-    if (planned) dependencies.insert(id);
+  std::vector<std::vector<size_t>> dependencies(steps.size());
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const v1::Step& step = steps[i];
+    if (step.kind() == v1::Step::LOAD) {
+      // A release is prepared once everything about it is known; what is evaluated was trained.
+      dependencies[i] = evaluations;
+      continue;
+    }
+    std::set<std::string> needed = graph.node(step.vertex()).parents;
+    if (step.kind() == v1::Step::EVALUATE) needed = {step.vertex()};
+    for (const std::string& vertex : needed) {
+      const auto training = trainings.find({vertex, step.replicate()});
+      if (training != trainings.end()) dependencies[i].push_back(training->second);
+    }
   }
   return dependencies;
+}
+
+std::set<std::string> TouchedVertices(const graph::SystemGraph& graph, const v1::Update& update) {
+  if (update.baseline()) return {graph.order().begin(), graph.order().end()};
+  const std::vector<std::string> descendants = graph.Descendants(update.vertex());
+  std::set<std::string> touched(descendants.begin(), descendants.end());
+  touched.insert(update.vertex());
+  return touched;
 }
 
 v1::Update::State PhaseOf(const v1::Update& update, const v1::Step& step) {

@@ -25,9 +25,14 @@ std::vector<v1::Step> PlanUpdate(const graph::SystemGraph& graph, const std::str
                                  const std::set<std::string>& transforms, int replicates,
                                  bool servable = true);
 
-/// Ids of the steps of the same update that must have succeeded before this one can run.
-std::set<std::string> StepDependencies(const graph::SystemGraph& graph,
-                                       const std::vector<v1::Step>& steps, const v1::Step& step);
+/// For each step, the positions of the steps of the same update that must have succeeded before it
+/// can run. Computed once for an update: it may have thousands of steps.
+std::vector<std::vector<size_t>> Dependencies(const graph::SystemGraph& graph,
+                                              const std::vector<v1::Step>& steps);
+
+/// The vertices that an update gives other versions: all of them for a baseline, else the candidate
+/// and its descendants. Two updates whose sets meet must not run at once.
+std::set<std::string> TouchedVertices(const graph::SystemGraph& graph, const v1::Update& update);
 
 /// The state of an update while this step is its least advanced unfinished one.
 v1::Update::State PhaseOf(const v1::Update& update, const v1::Step& step);

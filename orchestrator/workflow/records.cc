@@ -280,4 +280,28 @@ absl::StatusOr<std::vector<v1::Sensitivity>> BuildSensitivities(const store::Con
   return sensitivities;
 }
 
+absl::StatusOr<v1::Reuse> BuildReuse(const store::Contents& contents,
+                                     const graph::SystemGraph& graph, const v1::Update& update) {
+  store::UpdateRecord record;
+  record.update = update;
+  BACKFIRE_ASSIGN_OR_RETURN(const int64_t baseline, BaselineOf(contents, record));
+  const std::set<std::string> touched = TouchedVertices(graph, update);
+  v1::Reuse reuse;
+  for (const std::string& vertex : graph.WithAncestors(touched)) {
+    for (int k = 0; k < update.replicates(); ++k) {
+      const std::string training = StepId(v1::Step::TRAIN, vertex, k);
+      BACKFIRE_ASSIGN_OR_RETURN(const store::StepRecord* step,
+                                FindStep(contents, baseline, training));
+      reuse.set_versions(reuse.versions() + 1);
+      reuse.set_seconds(reuse.seconds() + step->step.compute_seconds());
+      if (touched.count(vertex) == 0) continue;
+      const std::string evaluation = StepId(v1::Step::EVALUATE, vertex, k);
+      BACKFIRE_ASSIGN_OR_RETURN(step, FindStep(contents, baseline, evaluation));
+      reuse.set_evaluations(reuse.evaluations() + 1);
+      reuse.set_seconds(reuse.seconds() + step->step.compute_seconds());
+    }
+  }
+  return reuse;
+}
+
 }  // namespace backfire::workflow

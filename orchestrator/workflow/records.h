@@ -48,4 +48,9 @@ absl::StatusOr<std::vector<v1::Sensitivity>> BuildSensitivities(const store::Con
                                                                 const graph::SystemGraph& graph,
                                                                 const store::UpdateRecord& update);
 
+/// What an update takes over from its baseline: the versions that the touched vertices' losses are
+/// compared with and those that feed them, and the evaluations.
+absl::StatusOr<v1::Reuse> BuildReuse(const store::Contents& contents,
+                                     const graph::SystemGraph& graph, const v1::Update& update);
+
 }  // namespace backfire::workflow

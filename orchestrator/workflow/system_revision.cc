@@ -16,11 +16,13 @@ namespace {
 constexpr int kDefaultReplicates = 5;
 constexpr double kDefaultAlpha = 0.05;
 constexpr int kDefaultResamples = 1000;
+constexpr int64_t kDefaultServiceTimeoutSeconds = 300;
 
 v1::System Experiment(v1::System system) {
   system.clear_outputs();
   system.clear_alpha();
   system.clear_parallel_jobs();
+  system.clear_service_timeout();
   for (v1::Vertex& vertex : *system.mutable_vertices()) {
     vertex.clear_endpoint();
     vertex.clear_process();
@@ -58,6 +60,9 @@ v1::System WithDefaults(v1::System system) {
   if (system.parallel_jobs() == 0) {
     system.set_parallel_jobs(
         static_cast<int32_t>(std::max(1u, std::thread::hardware_concurrency())));
+  }
+  if (!system.has_service_timeout()) {
+    system.mutable_service_timeout()->set_seconds(kDefaultServiceTimeoutSeconds);
   }
   return system;
 }

@@ -24,6 +24,7 @@ absl::Status ErrnoToStatus(int error_number, std::string_view what) {
       return absl::PermissionDeniedError(message);
     case ENOSPC:
     case EDQUOT:
+    case EFBIG:
       return absl::ResourceExhaustedError(message);
     default:
       return absl::InternalError(message);

@@ -9,19 +9,26 @@
 
 #include "services/gateway/graph_runner.h"
 #include "services/gateway/release_view.h"
+#include "services/gateway/release_watcher.h"
 #include "services/runtime/channel.h"
 #include "services/runtime/inference_service.h"
 
 namespace backfire::gateway {
 
 /// Serves the system, under its name, and each vertex with all that it needs, under the vertex's.
-/// A version is a release. Responses carry the parameters `release` and `version.{vertex}`.
+/// A version is a release. Responses carry the parameters `release` and `version.{vertex}`. A
+/// request that names no release, and whose release a service has unloaded meanwhile, is run again,
+/// whole, on the one that is live by then.
 class GatewayBackend final : public runtime::InferenceBackend {
  public:
-  using CurrentView = std::function<std::shared_ptr<const ReleaseView>()>;
-  /// @param channels  Borrowed.
-  GatewayBackend(CurrentView current, runtime::ChannelPool& channels, VertexTimer timer)
-      : current_(std::move(current)), channels_(channels), timer_(std::move(timer)) {}
+  /// @param watcher, channels  Borrowed.
+  /// @param rerun              Called when a request is run again.
+  GatewayBackend(const ReleaseWatcher& watcher, runtime::ChannelPool& channels, VertexTimer timer,
+                 std::function<void()> rerun)
+      : watcher_(watcher),
+        channels_(channels),
+        timer_(std::move(timer)),
+        rerun_(std::move(rerun)) {}
 
   /// Whether there is a live release.
   bool Ready() const override;
@@ -30,11 +37,13 @@ class GatewayBackend final : public runtime::InferenceBackend {
   absl::StatusOr<std::vector<int64_t>> Versions(const std::string& model) const override;
 
  private:
-  absl::StatusOr<std::shared_ptr<const ReleaseView>> ViewOf(const std::string& model) const;
+  friend class ReleaseTarget;
+  absl::StatusOr<HeldView> ViewOf(const std::string& model) const;
 
-  const CurrentView current_;
+  const ReleaseWatcher& watcher_;
   runtime::ChannelPool& channels_;
   const VertexTimer timer_;
+  const std::function<void()> rerun_;
 };
 
 }  // namespace backfire::gateway

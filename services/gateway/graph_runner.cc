@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "inference/open_inference.grpc.pb.h"
+#include "services/base/crash_point.h"
 #include "services/base/mutex.h"
 #include "services/base/status.h"
 #include "services/runtime/rpc_status.h"
@@ -120,6 +121,7 @@ class Run {
     }
     call->context.set_deadline(call_.deadline);
     call->stub = inference::GRPCInferenceService::NewStub(channels_.Get(node.vertex.endpoint()));
+    CrashPoint("vertex-call", call_.id, " ", vertex);
     call->start = steady_clock::now();
     VertexCall* raw = call.get();
     calls_[vertex] = std::move(call);

@@ -1,5 +1,7 @@
+#include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <iostream>
@@ -17,6 +19,7 @@ namespace {
 struct Settings {
   runtime::RpcServerOptions server;
   std::string orchestrator = "localhost:7010";
+  std::string name;
   int running = 16;
   int queue = 64;
 };
@@ -41,33 +44,63 @@ absl::Status Run(const Settings& settings) {
   const prometheus::Histogram::BucketBoundaries buckets = {
       0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};
 
+  auto& connected = prometheus::BuildGauge()
+                        .Name("backfire_gateway_orchestrator_connected")
+                        .Help("1: releases are followed; 0: the last known ones are served.")
+                        .Register(*registry)
+                        .Add({});
+  auto& reruns = prometheus::BuildCounter()
+                     .Name("backfire_gateway_reruns_total")
+                     .Help("Requests that were run again on another release.")
+                     .Register(*registry)
+                     .Add({});
+
   // Declared before the watcher, whose thread uses them; the server, once it is there.
   Mutex mutex;
   std::unique_ptr<runtime::RpcServer> server;
-  const auto show_health = [&](const ReleaseView& view) {
-    live_release.Set(static_cast<double>(view.live));
-    epoch.Set(static_cast<double>(view.epoch));
-    MutexLock lock(mutex);
+  std::string system;
+  bool serves = false;
+  bool hears = false;
+  const auto show_health = [&] {  // With the mutex held.
     if (server == nullptr) return;
-    server->SetServing(view.live != 0);
-    server->SetServing(view.graph.system().name(), view.live != 0);
+    // The gateway as a whole serves on without the orchestrator; that is said under its name.
+    server->SetServing("orchestrator", hears);
+    server->SetServing(serves);
+    if (!system.empty()) server->SetServing(system, serves);
   };
-  ReleaseWatcher watcher(settings.orchestrator, settings.server.listen, show_health);
+  const auto take_view = [&](const ReleaseView* view, bool is_connected) {
+    MutexLock lock(mutex);
+    hears = is_connected;
+    connected.Set(hears ? 1 : 0);
+    if (view != nullptr) {
+      system = view->graph.system().name();
+      serves = view->live != 0;
+      live_release.Set(static_cast<double>(view->live));
+      epoch.Set(static_cast<double>(view->epoch));
+    }
+    show_health();
+  };
   runtime::ChannelPool channels;
-  const GatewayBackend backend([&watcher] { return watcher.view(); }, channels,
-                               [&](const std::string& vertex, double seconds) {
-                                 vertex_seconds.Add({{"vertex", vertex}}, buckets).Observe(seconds);
-                               });
-  runtime::InferenceService service({settings.server.name, settings.running, settings.queue},
-                                    backend);
+  ReleaseWatcher watcher(settings.orchestrator, settings.name, take_view);
+  const GatewayBackend backend(
+      watcher, channels,
+      [&](const std::string& vertex, double seconds) {
+        vertex_seconds.Add({{"vertex", vertex}}, buckets).Observe(seconds);
+      },
+      [&] { reruns.Increment(); });
+  runtime::InferenceService::Options inference;
+  inference.server_name = settings.server.name;
+  inference.running = settings.running;
+  inference.waiting = settings.queue;
+  inference.per_model = true;
+  runtime::InferenceService service(inference, backend);
   {
     BACKFIRE_ASSIGN_OR_RETURN(auto started,
                               runtime::RpcServer::Start(settings.server, {&service}, registry));
     MutexLock lock(mutex);
     server = std::move(started);
+    show_health();
   }
-  // A view that came before the server was there.
-  if (const auto view = watcher.view(); view != nullptr) show_health(*view);
   return server->WaitForSignalThenDrain();
 }
 
@@ -86,13 +119,23 @@ int main(int argc, char** argv) {
   settings.server.AddTo(app);
   app.add_option("--orchestrator", settings.orchestrator, "gRPC target that says what is served")
       ->capture_default_str();
-  app.add_option("--running", settings.running, "Requests that run at once")
+  app.add_option(
+      "--name", settings.name,
+      "What the orchestrator knows it by, unique among gateways; default: its address on "
+      "its host");
+  app.add_option("--running", settings.running, "Requests that run at once, of each model")
       ->capture_default_str()
       ->check(CLI::Range(1, 200));
-  app.add_option("--queue", settings.queue, "Requests that may wait; more are refused")
+  app.add_option("--queue", settings.queue,
+                 "Requests that may wait, of each model; more are refused")
       ->capture_default_str()
       ->check(CLI::Range(0, 100000));
   if (const std::optional<int> code = backfire::ParseCommandLine(app, argc, argv)) return *code;
+  if (settings.name.empty()) {
+    char host[256] = "";
+    ::gethostname(host, sizeof(host) - 1);
+    settings.name = std::string(host) + "/" + settings.server.listen;
+  }
   const absl::Status status = backfire::gateway::Run(settings);
   if (status.ok()) return 0;
   std::cerr << "gateway: " << status.message() << "\n";

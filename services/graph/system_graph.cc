@@ -169,6 +169,11 @@ absl::StatusOr<SystemGraph> SystemGraph::Build(const v1::System& system) {
   if (system.parallel_jobs() < 0) {
     faults.Add("parallel_jobs must be >= 0: got ", system.parallel_jobs());
   }
+  if (system.has_service_timeout() && (system.service_timeout().seconds() < 1 ||
+                                       system.service_timeout().seconds() > 7 * 86400)) {
+    faults.Add("service_timeout must be in [1s, 604800s]: got ", system.service_timeout().seconds(),
+               "s");
+  }
   if (const int count = system.bootstrap().resample_count(); count < 0 || count > kMaxResamples) {
     faults.Add("bootstrap.resample_count must be in [0, ", kMaxResamples, "]: got ", count);
   }

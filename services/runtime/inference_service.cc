@@ -118,15 +118,16 @@ grpc::Status InferenceService::ModelConfig(grpc::ServerContext*,
   return grpc::Status::OK;
 }
 
-absl::Status InferenceService::Admit(const InferenceCall& call) {
+absl::Status InferenceService::Admit(const std::string& model, const InferenceCall& call) {
   MutexLock lock(mutex_);
-  if (running_ >= options_.running && waiting_ >= options_.waiting) {
+  Places& places = places_[options_.per_model ? model : ""];
+  if (places.running >= options_.running && places.waiting >= options_.waiting) {
     return absl::ResourceExhaustedError(
-        absl::StrCat(waiting_, " requests wait already; try again later"));
+        absl::StrCat(places.waiting, " requests wait already; try again later"));
   }
-  ++waiting_;
+  ++places.waiting;
   absl::Status status;
-  while (running_ >= options_.running && status.ok()) {
+  while (places.running >= options_.running && status.ok()) {
     // Bounded, so that a client that went away gives up its place.
     place_free_.WaitUntil(mutex_,
                           std::chrono::steady_clock::now() + std::chrono::milliseconds(100));
@@ -135,15 +136,20 @@ absl::Status InferenceService::Admit(const InferenceCall& call) {
       status = absl::DeadlineExceededError("the deadline passed while the request waited");
     }
   }
-  --waiting_;
-  if (status.ok()) ++running_;
+  --places.waiting;
+  if (status.ok()) ++places.running;
   return status;
 }
 
-void InferenceService::Leave() {
+void InferenceService::Leave(const std::string& model) {
   MutexLock lock(mutex_);
-  --running_;
-  place_free_.NotifyOne();
+  --places_[options_.per_model ? model : ""].running;
+  // With places of their own, the one that is woken may wait for another's.
+  if (options_.per_model) {
+    place_free_.NotifyAll();
+  } else {
+    place_free_.NotifyOne();
+  }
 }
 
 grpc::Status InferenceService::ModelInfer(grpc::ServerContext* context,
@@ -161,7 +167,7 @@ grpc::Status InferenceService::ModelInfer(grpc::ServerContext* context,
     BACKFIRE_ASSIGN_OR_RETURN(const std::vector<std::string> names,
                               RequestedOutputs(target->outputs(), *request));
     BACKFIRE_ASSIGN_OR_RETURN(TensorMap inputs, TakeInputs(target->inputs(), Owned(*request)));
-    BACKFIRE_RETURN_IF_ERROR(Admit(call));
+    BACKFIRE_RETURN_IF_ERROR(Admit(request->model_name(), call));
     absl::StatusOr<TensorMap> outputs = absl::InternalError("not run");
     try {
       outputs = target->Infer(std::move(inputs), names, call);
@@ -169,10 +175,10 @@ grpc::Status InferenceService::ModelInfer(grpc::ServerContext* context,
       // A model's fault must not end the process, which serves others.
       outputs = absl::InternalError(absl::StrCat("the model threw: ", error.what()));
     }
-    Leave();
+    Leave(request->model_name());
     BACKFIRE_RETURN_IF_ERROR(outputs.status());
     response->set_model_name(request->model_name());
-    response->set_model_version(absl::StrCat(target->version()));
+    response->set_model_version(absl::StrCat(call.served_version.value_or(target->version())));
     response->set_id(request->id());
     for (auto& [name, parameter] : call.response_parameters) {
       (*response->mutable_parameters())[name] = parameter;

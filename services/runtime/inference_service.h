@@ -22,6 +22,7 @@ struct InferenceCall {
   std::chrono::system_clock::time_point deadline;  ///< Of the whole request.
   std::function<bool()> cancelled;                 ///< Whether the client has gone.
   std::map<std::string, inference::InferParameter> response_parameters;  ///< To be filled.
+  std::optional<int64_t> served_version;  ///< Set if another version than the target's answered.
 };
 
 /// One version of one model, ready to run. Thread-safe; keeps what it needs alive.
@@ -58,6 +59,9 @@ class InferenceService final : public inference::GRPCInferenceService::Service {
     std::string server_name;
     int running = 1;   ///< Requests that run at once.
     int waiting = 64;  ///< Requests that may wait; more get RESOURCE_EXHAUSTED.
+    /// Whether `running` and `waiting` count for each model by itself, so that requests for one
+    /// that hangs take no place from those for others.
+    bool per_model = false;
     /// For requests without a deadline.
     std::chrono::seconds default_deadline{60};
   };
@@ -86,15 +90,19 @@ class InferenceService final : public inference::GRPCInferenceService::Service {
  private:
   absl::StatusOr<std::shared_ptr<const InferenceTarget>> Find(const std::string& model,
                                                               const std::string& version) const;
-  absl::Status Admit(const InferenceCall& call);
-  void Leave();
+  absl::Status Admit(const std::string& model, const InferenceCall& call);
+  void Leave(const std::string& model);
 
   const Options options_;
   const InferenceBackend& backend_;
   Mutex mutex_;
   CondVar place_free_;
-  int running_ ABSL_GUARDED_BY(mutex_) = 0;
-  int waiting_ ABSL_GUARDED_BY(mutex_) = 0;
+  struct Places {
+    int running = 0;
+    int waiting = 0;
+  };
+  // By model; all under "" if they share. Only models that exist get here.
+  std::map<std::string, Places> places_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace backfire::runtime

@@ -10,6 +10,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "services/base/crash_point.h"
 #include "services/base/digest.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
@@ -66,6 +67,7 @@ class JobRunner::Context : public JobContext {
  public:
   Context(JobRunner& runner, Entry& entry) : runner_(runner), entry_(entry) {}
   void Report(const v1::Progress& progress) override {
+    CrashPoint("job-progress", entry_.job.name(), " ", progress.stage(), " ", progress.step());
     MutexLock lock(runner_.mutex_);
     *entry_.job.mutable_progress() = progress;
     ++entry_.changes;
@@ -173,8 +175,10 @@ absl::StatusOr<v1::Job> JobRunner::Start(const JobRequest& request) {
   entry->job.mutable_progress()->set_stage("waiting");
   google::protobuf::Any any;
   std::visit([&](const auto& r) { any.PackFrom(r); }, request);
+  CrashPoint("job-accept", request_id);
   BACKFIRE_RETURN_IF_ERROR(
       WriteFileAtomically(DirectoryOf(request_id) / kRequestFile, any.SerializeAsString()));
+  CrashPoint("job-accepted", request_id);
   jobs_[entry->job.name()] = entry;
   queue_.push_back(entry);
   work_.NotifyOne();
@@ -211,6 +215,9 @@ void JobRunner::Work() {
       job.set_state(v1::Job::SUCCEEDED);
       if (result.has_version()) *job.mutable_version() = result.version();
       if (result.has_evaluation()) *job.mutable_evaluation() = result.evaluation();
+      job.set_saved_seconds(result.saved_seconds());
+      job.set_outputs_reused(result.outputs_reused());
+      job.set_outputs_produced(result.outputs_produced());
       if (result.compute_seconds() < 0) job.set_compute_seconds(0);
       spdlog::info("job state=SUCCEEDED job={} seconds={:.1f}", job.name(), elapsed.count());
     } else {
@@ -222,11 +229,13 @@ void JobRunner::Work() {
                    job.name(), absl::StatusCodeToString(status.code()),
                    std::string(status.message()));
     }
+    CrashPoint("job-end", job.name());
     if (const absl::Status saved = Save(*entry); !saved.ok()) {
       // The job's work is done and kept; after a restart it runs again and finds its result.
       spdlog::error("job state=UNSAVED job={} error=\"{}\"", job.name(),
                     std::string(saved.message()));
     }
+    CrashPoint("job-ended", job.name());
     std::error_code error;
     std::filesystem::remove_all(directory / kScratch, error);
     ++entry->changes;

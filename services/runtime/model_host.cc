@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <set>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "services/base/crash_point.h"
 #include "services/base/digest.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
@@ -53,6 +55,12 @@ std::string OutputIdentity(const v1::Version& version,
     digest.UpdateField(parent.input()).UpdateField(parent.output()).UpdateField(parent.digest());
   }
   return digest.Finish();
+}
+
+void SetTally(const OutputTally& tally, v1::Job& result) {
+  result.set_saved_seconds(tally.saved_seconds);
+  result.set_outputs_reused(tally.reused);
+  result.set_outputs_produced(tally.produced);
 }
 
 std::vector<v1::Parent> ToVector(const google::protobuf::RepeatedPtrField<v1::Parent>& parents) {
@@ -208,7 +216,7 @@ absl::Status ModelHost::Check(const v1::EvaluateRequest& request) const {
 absl::StatusOr<std::shared_ptr<const Examples>> ModelHost::GatherInputs(
     const std::vector<std::string>& names, const std::vector<v1::Parent>& lineage,
     const std::shared_ptr<const Dataset>& dataset, Split split, const v1::Endpoints& endpoints,
-    JobContext& job) {
+    JobContext& job, OutputTally& tally) {
   const auto cancelled = [&job] { return job.cancelled(); };
   const int64_t count = dataset->size(split);
   std::vector<std::string> from_dataset;
@@ -237,7 +245,7 @@ absl::StatusOr<std::shared_ptr<const Examples>> ModelHost::GatherInputs(
       };
       BACKFIRE_ASSIGN_OR_RETURN(outputs, outputs_.Get({OutputKey::Keeper::kChild, parent->digest(),
                                                        dataset->digest(), split},
-                                                      produce, cancelled));
+                                                      produce, cancelled, &tally));
     }
     from_parents.push_back({name, parent->output(), outputs});
   }
@@ -265,6 +273,7 @@ absl::Status ModelHost::Train(const v1::TrainRequest& request,
   if (const auto known = versions_->FindByInputKey(version.input_key()); known.has_value()) {
     *result.mutable_version() = *known;
     result.set_compute_seconds(-1);
+    result.set_saved_seconds(known->training_seconds());
     return absl::OkStatus();
   }
 
@@ -274,10 +283,12 @@ absl::Status ModelHost::Train(const v1::TrainRequest& request,
       if (parent.input() == name) fed_by_parents.push_back(name);
     }
   }
+  const auto start = std::chrono::steady_clock::now();
+  OutputTally tally;
   const std::vector<v1::Parent> lineage = ToVector(version.lineage());
   const auto gather = [&](Split split) {
     return LazyExamples(dataset->size(split), [&, split] {
-      return GatherInputs(fed_by_parents, lineage, dataset, split, request.endpoints(), job);
+      return GatherInputs(fed_by_parents, lineage, dataset, split, request.endpoints(), job, tally);
     });
   };
   const LazyExamples train_inputs = gather(Split::kTrain);
@@ -297,7 +308,10 @@ absl::Status ModelHost::Train(const v1::TrainRequest& request,
     task.initial_recipe = initial->recipe();
   }
   BACKFIRE_ASSIGN_OR_RETURN(const std::string weights, model_->Train(task, job));
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  version.set_training_seconds(elapsed.count());
   BACKFIRE_ASSIGN_OR_RETURN(*result.mutable_version(), versions_->Add(version, weights));
+  SetTally(tally, result);
   return absl::OkStatus();
 }
 
@@ -313,7 +327,7 @@ absl::StatusOr<std::shared_ptr<const Predictor>> ModelHost::MakePredictor(
 absl::StatusOr<std::shared_ptr<const Examples>> ModelHost::ComputeOutputs(
     const v1::Version& version, const std::vector<v1::Parent>& swapped_parents,
     const std::shared_ptr<const Dataset>& dataset, Split split, const v1::Endpoints& endpoints,
-    JobContext& job) {
+    JobContext& job, OutputTally& tally) {
   const auto cancelled = [&job] { return job.cancelled(); };
   const auto produce = [&](ExampleFileWriter& writer) -> absl::Status {
     const std::string stage = absl::StrCat("predicting ", std::string(SplitName(split)));
@@ -339,7 +353,7 @@ absl::StatusOr<std::shared_ptr<const Examples>> ModelHost::ComputeOutputs(
     BACKFIRE_ASSIGN_OR_RETURN(
         const auto inputs,
         GatherInputs(names, swapped_parents.empty() ? ToVector(version.lineage()) : swapped_parents,
-                     dataset, split, endpoints, job));
+                     dataset, split, endpoints, job, tally));
     job.Report(Stage(stage, 0, size));
     return PredictInOrder(
         size, options_.threads, cancelled,
@@ -351,7 +365,7 @@ absl::StatusOr<std::shared_ptr<const Examples>> ModelHost::ComputeOutputs(
   };
   return outputs_.Get({OutputKey::Keeper::kProducer, OutputIdentity(version, swapped_parents),
                        dataset->digest(), split},
-                      produce, cancelled);
+                      produce, cancelled, &tally);
 }
 
 absl::Status ModelHost::Evaluate(const v1::EvaluateRequest& request, JobContext& job,
@@ -362,9 +376,10 @@ absl::Status ModelHost::Evaluate(const v1::EvaluateRequest& request, JobContext&
   BACKFIRE_ASSIGN_OR_RETURN(const Split split, ParseSplit(request.split()));
   job.Report(Stage("opening the dataset"));
   BACKFIRE_ASSIGN_OR_RETURN(const auto dataset, model_->OpenDataset(request.dataset().uri()));
+  OutputTally tally;
   BACKFIRE_ASSIGN_OR_RETURN(const auto outputs,
                             ComputeOutputs(version, ToVector(request.swapped_parents()), dataset,
-                                           split, request.endpoints(), job));
+                                           split, request.endpoints(), job, tally));
   job.Report(Stage("computing losses"));
   BACKFIRE_ASSIGN_OR_RETURN(v1::Evaluation evaluation,
                             model_->Evaluate(*dataset, split, *outputs, request.bootstrap(), job));
@@ -372,6 +387,7 @@ absl::Status ModelHost::Evaluate(const v1::EvaluateRequest& request, JobContext&
   evaluation.set_dataset_digest(dataset->digest());
   *result.mutable_version() = version;
   *result.mutable_evaluation() = std::move(evaluation);
+  SetTally(tally, result);
   return absl::OkStatus();
 }
 
@@ -393,9 +409,10 @@ absl::StatusOr<ModelHost::Outputs> ModelHost::Materialize(const v1::MaterializeR
           absl::StrCat("examples must be in [0, ", size, "): got ", example));
     }
   }
+  OutputTally tally;
   BACKFIRE_ASSIGN_OR_RETURN(
       outputs.examples,
-      ComputeOutputs(version, {}, outputs.dataset, outputs.split, request.endpoints(), job));
+      ComputeOutputs(version, {}, outputs.dataset, outputs.split, request.endpoints(), job, tally));
   return outputs;
 }
 
@@ -414,7 +431,9 @@ absl::Status ModelHost::Load(int64_t number) {
   }
   if (loaded.count(number) > 0) return absl::OkStatus();
   BACKFIRE_ASSIGN_OR_RETURN(loaded[number], MakePredictor(version));
+  CrashPoint("version-load", version.name());
   BACKFIRE_RETURN_IF_ERROR(Remember(loaded));
+  CrashPoint("version-loaded", version.name());
   MutexLock lock(mutex_);
   loaded_ = std::move(loaded);
   spdlog::info("version state=LOADED version={} digest={}", version.name(), version.digest());

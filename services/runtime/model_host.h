@@ -109,11 +109,11 @@ class ModelHost {
   absl::StatusOr<std::shared_ptr<const Examples>> GatherInputs(
       const std::vector<std::string>& names, const std::vector<v1::Parent>& lineage,
       const std::shared_ptr<const Dataset>& dataset, Split split, const v1::Endpoints& endpoints,
-      JobContext& job);
+      JobContext& job, OutputTally& tally);
   absl::StatusOr<std::shared_ptr<const Examples>> ComputeOutputs(
       const v1::Version& version, const std::vector<v1::Parent>& swapped_parents,
       const std::shared_ptr<const Dataset>& dataset, Split split, const v1::Endpoints& endpoints,
-      JobContext& job);
+      JobContext& job, OutputTally& tally);
 
   const Options options_;
   const std::unique_ptr<Model> model_;

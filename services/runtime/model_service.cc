@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "services/base/crash_point.h"
 #include "services/base/status.h"
 #include "services/runtime/file_stream.h"
 #include "services/runtime/rpc_status.h"
@@ -187,6 +188,7 @@ grpc::Status ModelServiceImpl::Materialize(grpc::ServerContext* context,
       examples.push_back(i);
     }
     for (const int64_t example : examples) {
+      CrashPoint("materialize", request->version(), " ", request->split(), " ", example);
       BACKFIRE_ASSIGN_OR_RETURN(const TensorMap tensors, outputs.examples->Get(example));
       if (!SendExample(outputs, example, named.host->description(), tensors, *writer)) {
         return absl::CancelledError("the caller has gone");

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "services/base/crash_point.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
 
@@ -17,6 +19,19 @@ namespace backfire::runtime {
 namespace {
 
 constexpr char kSuffix[] = ".examples";
+// Beside each file: how long producing it took. What a kill left without one counts as no time.
+constexpr char kSecondsSuffix[] = ".seconds";
+
+std::filesystem::path SecondsPath(const std::filesystem::path& path) {
+  return path.string() + kSecondsSuffix;
+}
+
+double ReadSeconds(const std::filesystem::path& path) {
+  double seconds = 0;
+  const absl::StatusOr<std::string> text = ReadFile(SecondsPath(path));
+  if (!text.ok() || !absl::SimpleAtod(*text, &seconds) || !(seconds >= 0)) return 0;
+  return seconds;
+}
 
 }  // namespace
 
@@ -32,11 +47,14 @@ absl::StatusOr<std::unique_ptr<OutputStore>> OutputStore::Open(
       std::filesystem::remove(entry.path(), error);
     }
   }
-  return std::unique_ptr<OutputStore>(new OutputStore(directory, max_bytes));
+  std::unique_ptr<OutputStore> store(new OutputStore(directory, max_bytes));
+  store->EvictUnused({});  // The bound may be lower than it was.
+  return store;
 }
 
 absl::StatusOr<std::shared_ptr<const Examples>> OutputStore::Get(
-    const OutputKey& key, const Produce& produce, const std::function<bool()>& cancelled) {
+    const OutputKey& key, const Produce& produce, const std::function<bool()>& cancelled,
+    OutputTally* tally) {
   // Half of each digest names the file; collisions among 128 bits do not happen by accident.
   const bool is_copy = key.keeper == OutputKey::Keeper::kChild;
   const std::string name =
@@ -49,7 +67,13 @@ absl::StatusOr<std::shared_ptr<const Examples>> OutputStore::Get(
       if (cancelled()) return absl::CancelledError("cancelled while waiting for outputs");
       changed_.WaitUntil(mutex_, std::chrono::steady_clock::now() + std::chrono::milliseconds(200));
     }
-    if (std::shared_ptr<const Examples> open = open_[name].lock()) return open;
+    if (std::shared_ptr<const Examples> open = open_[name].lock()) {
+      if (tally != nullptr) {
+        ++tally->reused;
+        tally->saved_seconds += ReadSeconds(path);
+      }
+      return open;
+    }
     in_production_.insert(name);
   }
   const auto open_or_produce = [&]() -> absl::StatusOr<std::shared_ptr<const Examples>> {
@@ -58,15 +82,31 @@ absl::StatusOr<std::shared_ptr<const Examples>> OutputStore::Get(
       std::error_code
           error;  // The time of last use orders eviction; failing to note it is harmless.
       std::filesystem::last_write_time(path, std::filesystem::file_time_type::clock::now(), error);
+      if (tally != nullptr) {
+        ++tally->reused;
+        tally->saved_seconds += ReadSeconds(path);
+      }
       return std::shared_ptr<const Examples>(*file);
     }
     if (!absl::IsNotFound(file.status())) {
       spdlog::warn("outputs state=DISCARDED error=\"{}\"", std::string(file.status().message()));
     }
+    if (tally != nullptr) ++tally->produced;
+    const auto start = std::chrono::steady_clock::now();
     BACKFIRE_ASSIGN_OR_RETURN(const auto writer, ExampleFileWriter::Create(path));
     BACKFIRE_RETURN_IF_ERROR(produce(*writer));
+    CrashPoint("outputs-finish", name);
     BACKFIRE_RETURN_IF_ERROR(writer->Finish());
-    EvictUnused(path);
+    CrashPoint("outputs-finished", name);
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    // Only a figure in a report: it may be lost.
+    WriteFileAtomically(SecondsPath(path), absl::StrCat(elapsed.count())).IgnoreError();
+    std::set<std::string> keep;
+    {
+      MutexLock lock(mutex_);
+      keep = in_production_;  // This one, and what others have finished and not opened yet.
+    }
+    EvictUnused(keep);
     BACKFIRE_ASSIGN_OR_RETURN(file, ExampleFile::Open(path));
     return std::shared_ptr<const Examples>(*file);
   };
@@ -78,7 +118,7 @@ absl::StatusOr<std::shared_ptr<const Examples>> OutputStore::Get(
   return outputs;
 }
 
-void OutputStore::EvictUnused(const std::filesystem::path& keep) {
+void OutputStore::EvictUnused(const std::set<std::string>& keep) {
   struct File {
     std::filesystem::file_time_type used;
     std::filesystem::path path;
@@ -91,7 +131,8 @@ void OutputStore::EvictUnused(const std::filesystem::path& keep) {
     if (!absl::EndsWith(entry.path().string(), kSuffix)) continue;
     const auto bytes = static_cast<int64_t>(entry.file_size(error));
     total += bytes;
-    if (entry.path() != keep) files.push_back({entry.last_write_time(error), entry.path(), bytes});
+    if (keep.count(entry.path().filename().string()) > 0) continue;
+    files.push_back({entry.last_write_time(error), entry.path(), bytes});
   }
   std::sort(files.begin(), files.end(), [](const File& a, const File& b) {
     return std::tie(a.used, a.path) < std::tie(b.used, b.path);
@@ -100,6 +141,7 @@ void OutputStore::EvictUnused(const std::filesystem::path& keep) {
     if (total <= max_bytes_) break;
     // Readers that have it open keep it: the file goes when the last of them closes it.
     std::filesystem::remove(file.path, error);
+    std::filesystem::remove(SecondsPath(file.path), error);
     total -= file.bytes;
     spdlog::info("outputs state=EVICTED file={} bytes={}", file.path.filename().string(),
                  file.bytes);

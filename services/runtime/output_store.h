@@ -27,8 +27,17 @@ struct OutputKey {
   Split split = Split::kTest;
 };
 
+/// How often outputs were there already, and how often not.
+struct OutputTally {
+  int reused = 0;
+  int produced = 0;
+  double saved_seconds = 0;  ///< What producing the reused ones had taken.
+};
+
 /// Keeps outputs of versions on disk, each produced once: a producer's own, and a child's copies of
-/// its parents'. Bounded: past `max_bytes` the files unused for longest go. Thread-safe.
+/// its parents'. Bounded: past `max_bytes` the files unused for longest go; one that is read then
+/// stays readable, and one that was just produced is never the victim. A kill leaves whole files
+/// only. Thread-safe; one process per directory.
 class OutputStore {
  public:
   using Produce = std::function<absl::Status(ExampleFileWriter&)>;
@@ -39,12 +48,15 @@ class OutputStore {
   /// Returns the outputs of `key`, calling `produce` if no file has them. Of several callers one
   /// produces and the others wait. A file that does not match its digest is produced anew.
   /// CANCELLED: `cancelled` said so while waiting. Errors of `produce` as they are.
+  /// @param tally  Counts it, if not null.
   absl::StatusOr<std::shared_ptr<const Examples>> Get(const OutputKey& key, const Produce& produce,
-                                                      const std::function<bool()>& cancelled);
+                                                      const std::function<bool()>& cancelled,
+                                                      OutputTally* tally = nullptr);
 
  private:
   OutputStore(std::filesystem::path directory, int64_t max_bytes);
-  void EvictUnused(const std::filesystem::path& keep);
+  // Deletes what has been unused for longest, but for files of these names.
+  void EvictUnused(const std::set<std::string>& keep);
 
   const std::filesystem::path directory_;
   const int64_t max_bytes_;

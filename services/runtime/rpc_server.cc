@@ -97,6 +97,7 @@ void BlockShutdownSignals() {
   const sigset_t signals = ShutdownSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);  // A limit on files is the write's error, and not the process's end.
 }
 
 struct RpcServer::State {

@@ -35,8 +35,8 @@ struct RpcServerOptions {
   void AddTo(CLI::App& app);
 };
 
-/// Blocks SIGTERM and SIGINT, so that WaitForSignalThenDrain gets them, and ignores SIGPIPE. Call
-/// it first in main: threads inherit the mask.
+/// Blocks SIGTERM and SIGINT, so that WaitForSignalThenDrain gets them, and ignores SIGPIPE
+/// and SIGXFSZ. Call it first in main: threads inherit the mask.
 void BlockShutdownSignals();
 
 /// A gRPC server with what every process of the mesh has: health v1, reflection, Prometheus

@@ -10,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "services/base/crash_point.h"
 #include "services/base/digest.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
@@ -160,6 +161,7 @@ absl::StatusOr<v1::Version> VersionStore::Add(v1::Version version, const std::st
   const auto write = [&]() -> absl::Status {
     BACKFIRE_RETURN_IF_ERROR(WriteFileAtomically(temporary / kWeightsFile, weights));
     BACKFIRE_RETURN_IF_ERROR(WriteFileAtomically(temporary / kVersionFile, json));
+    CrashPoint("version-rename", version.name());
     std::filesystem::rename(temporary, directory_ / absl::StrCat(number), error);
     if (error) return ErrnoToStatus(error.value(), absl::StrCat("rename ", temporary.string()));
     return SyncDirectory(directory_);
@@ -168,6 +170,7 @@ absl::StatusOr<v1::Version> VersionStore::Add(v1::Version version, const std::st
     std::filesystem::remove_all(temporary, error);
     return status;
   }
+  CrashPoint("version-added", version.name());
   last_number_ = number;
   versions_.emplace(number, version);
   return version;

@@ -41,10 +41,10 @@ check() {
 up() { check "$1" 0 up "$directory/toy.yaml" --gateway "unix:$directory/g"; }
 slow=(update propose --vertex first --recipe least-squares --set seconds_of_work=3)
 
-check 'a check by itself' 0 system check "$directory/toy.yaml"
+check 'a check by itself' 0 system validate "$directory/toy.yaml"
 up 'up'
 expect_contains 'what up says' "$output" 'system toy, revision 1'
-check 'a check with the services' 0 system check "$directory/toy.yaml" --services
+check 'a check with the services' 0 system validate "$directory/toy.yaml" --services
 check 'watching the baseline' 0 update watch baseline
 expect_contains 'the baseline' "$output" 'baseline, PROMOTED'
 expect_contains 'its losses' "$output" 'models/second/versions/1'
@@ -65,6 +65,7 @@ up 'up again'
 check 'the same proposal' 6 "${slow[@]}" --gate --retry
 expect_contains 'it is the same update' "$output" 'updates/2: first -> least-squares (seconds_of_work=3), DECIDED'
 expect_contains 'one replicate decides nothing' "$output" "a first look can't decide"
+expect_contains 'what it cost' "$output" 'Compute, and what was not done again:'
 up 'up when all is up'
 expect_contains 'nothing was started' "$errors" 'all processes run already'
 
@@ -73,8 +74,16 @@ check 'promoting what is undecided' 4 update promote 2
 check 'promoting it all the same' 0 update promote 2 --override --reason 'a test'
 check 'the list of releases' 0 release list
 expect_contains 'the new live release' "$output" 'releases/2  LIVE'
-check 'rolling back' 0 release rollback 1 --reason 'a test'
+check 'rolling back' 0 release rollback 1 --reason 'a test' --request-id back-1
 expect_contains 'what is live again' "$output" 'releases/1 is live again'
+check 'a release' 0 release show 2
+expect_contains 'its history' "$output" 'INCONCLUSIVE, overridden'
+check 'promoting a release whose update was promoted' 4 release promote 2
+check 'updates in a state' 0 update list --state promoted --vertex first
+expect_contains 'the promoted one' "$output" 'updates/2'
+check 'no update in a state' 0 update list --state failed
+expect_equal 'no update' "$output" 'no updates'
+check 'an unknown state' 2 update list --state resting
 
 # Faults.
 check 'an unknown vertex' 2 update propose --vertex third --recipe least-squares

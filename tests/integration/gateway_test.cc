@@ -60,7 +60,8 @@ class GatewayTest : public ::testing::Test {
     server_ = *std::move(server);
     gateway_ = std::make_unique<ChildProcess>(
         std::vector<std::string>{BACKFIRE_GATEWAY, "--listen=" + Target("gateway"),
-                                 "--orchestrator=" + Target("orchestrator")},
+                                 "--orchestrator=" + Target("orchestrator"), "--name=the gateway",
+                                 "--running=2", "--queue=1"},
         directory_ / "gateway.log");
   }
   void TearDown() override {
@@ -200,6 +201,86 @@ TEST_F(GatewayTest, ASwapDropsNothingAndMixesNothing) {
   load.join();
   EXPECT_EQ(faults, 0);
   EXPECT_EQ(seen.size(), 2u);
+}
+
+TEST_F(GatewayTest, ReportsTheEpochThatItServesAndItsOldestRequest) {
+  orchestrator_.Publish(Snapshot(1));
+  ASSERT_TRUE(testing::WaitUntilReady(Target("gateway"), *gateway_)) << gateway_->Log();
+  orchestrator_.WaitForReport("the gateway",
+                              [](const auto& report) { return report.epoch() == 1; });
+  // One request hangs, for its service does.
+  services_[1]->Signal(SIGSTOP);
+  std::thread hangs(
+      [&] { EXPECT_TRUE(ToyClient(Target("gateway")).Infer("toy", "", "x", 1).ok()); });
+  const auto busy = orchestrator_.WaitForReport(
+      "the gateway", [](const auto& report) { return report.requests_in_flight() == 1; });
+  EXPECT_EQ(busy.oldest_epoch(), 1);
+  orchestrator_.Publish(Snapshot(2));
+  const auto moved = orchestrator_.WaitForReport(
+      "the gateway", [](const auto& report) { return report.epoch() == 2; });
+  EXPECT_EQ(moved.oldest_epoch(), 1);
+  services_[1]->Signal(SIGCONT);
+  hangs.join();
+  const auto idle = orchestrator_.WaitForReport(
+      "the gateway", [](const auto& report) { return report.oldest_epoch() != 1; });
+  EXPECT_EQ(idle.epoch(), 2);
+  EXPECT_EQ(idle.requests_in_flight(), 0);
+  gateway_->Signal(SIGTERM);
+  EXPECT_TRUE(orchestrator_
+                  .WaitForReport("the gateway", [](const auto& report) { return report.leaving(); })
+                  .leaving());
+}
+
+TEST_F(GatewayTest, ARequestThatComesTooLateForItsReleaseIsRunAgainOnTheLiveOne) {
+  orchestrator_.Publish(Snapshot(1));
+  ASSERT_TRUE(testing::WaitUntilReady(Target("gateway"), *gateway_)) << gateway_->Log();
+  ToyClient client(Target("gateway"));
+  // It has begun on release 1, and waits for a service that hangs.
+  services_[0]->Signal(SIGSTOP);
+  absl::StatusOr<inference::ModelInferResponse> late = absl::UnknownError("not answered");
+  std::thread caller([&] { late = ToyClient(Target("gateway")).Infer("sum", "", "x", 1); });
+  orchestrator_.WaitForReport("the gateway",
+                              [](const auto& report) { return report.requests_in_flight() == 1; });
+  orchestrator_.Publish(Snapshot(2));
+  orchestrator_.WaitForReport("the gateway",
+                              [](const auto& report) { return report.epoch() == 2; });
+  // Its lease has run out, as it were: what it still needs is unloaded before it gets there.
+  EXPECT_TRUE(ToyClient(Target("b")).Unload("models/second/versions/1").ok());
+  services_[0]->Signal(SIGCONT);
+  caller.join();
+  // It was run again, whole, on release 2.
+  ASSERT_TRUE(late.ok()) << late.status();
+  EXPECT_EQ(late->model_version(), "2");
+  EXPECT_EQ(late->parameters().at("release").int64_param(), 2);
+  EXPECT_EQ(late->parameters().at("version.left").int64_param(), 2);
+  EXPECT_EQ(late->parameters().at("version.sum").int64_param(), 2);
+  // One that asks for the release by number gets no other.
+  EXPECT_TRUE(absl::IsUnavailable(client.Infer("toy", "1", "x", 1).status()));
+}
+
+TEST_F(GatewayTest, AServiceThatHangsFailsItsOwnRequestsAndStallsNoOthers) {
+  orchestrator_.Publish(Snapshot(1));
+  ASSERT_TRUE(testing::WaitUntilReady(Target("gateway"), *gateway_)) << gateway_->Log();
+  services_[1]->Signal(SIGSTOP);
+  // As many as may run, and one that waits.
+  std::vector<std::thread> hang;
+  for (int i = 0; i < 3; ++i) {
+    hang.emplace_back([&] {
+      const auto status = ToyClient(Target("gateway")).Infer("right", "", "x", 1, 2).status();
+      EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
+    });
+  }
+  orchestrator_.WaitForReport("the gateway",
+                              [](const auto& report) { return report.requests_in_flight() == 3; });
+  const auto refused = ToyClient(Target("gateway")).Infer("right", "", "x", 1).status();
+  EXPECT_TRUE(absl::IsResourceExhausted(refused)) << refused;
+  for (int i = 0; i < 20; ++i) {
+    const auto fine = ToyClient(Target("gateway")).Infer("left", "", "x", 1);
+    EXPECT_TRUE(fine.ok()) << fine.status();
+  }
+  for (std::thread& thread : hang) thread.join();
+  services_[1]->Signal(SIGCONT);
+  EXPECT_TRUE(ToyClient(Target("gateway")).Infer("right", "", "x", 1).ok());
 }
 
 TEST_F(GatewayTest, BeforeTheFirstReleaseItSaysSo) {

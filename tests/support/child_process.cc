@@ -10,6 +10,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "grpc/health/v1/health.grpc.pb.h"
 #include "inference/open_inference.grpc.pb.h"
 #include "services/runtime/channel.h"
 
@@ -35,6 +36,12 @@ ChildProcess::~ChildProcess() { Kill(); }
 
 void ChildProcess::Signal(int signal) {
   if (pid_ > 0) ::kill(pid_, signal);
+}
+
+void ChildProcess::AwaitEnd() const {
+  siginfo_t info{};
+  while (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT) < 0 && errno == EINTR) {
+  }
 }
 
 int ChildProcess::Wait() {
@@ -66,6 +73,27 @@ bool WaitUntilLive(const std::string& target) {
   runtime::SetDeadline(context, absl::Minutes(1));
   inference::ServerLiveResponse response;
   return stub->ServerLive(&context, {}, &response).ok() && response.live();
+}
+
+std::string Health(const std::string& target, const std::string& service) {
+  const auto stub = grpc::health::v1::Health::NewStub(runtime::MakeChannel(target));
+  grpc::ClientContext context;
+  context.set_wait_for_ready(true);
+  runtime::SetDeadline(context, absl::Minutes(1));
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service(service);
+  grpc::health::v1::HealthCheckResponse response;
+  const grpc::Status status = stub->Check(&context, request, &response);
+  if (!status.ok()) return status.error_message();
+  return grpc::health::v1::HealthCheckResponse::ServingStatus_Name(response.status());
+}
+
+bool WaitUntilServing(const std::string& target) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  while (std::chrono::steady_clock::now() < deadline) {
+    if (Health(target, "") == "SERVING") return true;
+  }
+  return false;
 }
 
 bool WaitUntilReady(const std::string& target, const ChildProcess& process) {

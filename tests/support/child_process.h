@@ -18,6 +18,9 @@ class ChildProcess {
 
   pid_t pid() const { return pid_; }
   void Signal(int signal);
+  /// Waits for its end, without taking note of it: the object's other methods stay usable
+  /// meanwhile, from other threads, until Wait.
+  void AwaitEnd() const;
   /// Waits for its end. Returns the exit code, or 128 + the signal that ended it.
   int Wait();
   /// SIGKILL, then Wait.
@@ -32,6 +35,14 @@ class ChildProcess {
 
 /// Waits until the server at `target` answers at all, for at most a minute. False: it does not.
 bool WaitUntilLive(const std::string& target);
+
+/// What the server at `target` says of itself, or of one of its parts (gRPC health): `SERVING`,
+/// `NOT_SERVING`, or the name of the call's error.
+std::string Health(const std::string& target, const std::string& service);
+
+/// Waits until the server at `target` says that it serves (gRPC health), for at most a minute.
+/// False: it does not.
+bool WaitUntilServing(const std::string& target);
 
 /// Waits until the server at `target` says that it is ready (Open Inference Protocol), for at most
 /// a minute. False: it does not, or the process has ended.

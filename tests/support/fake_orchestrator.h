@@ -1,7 +1,11 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
+#include <map>
 #include <optional>
+#include <string>
+#include <thread>
 
 #include "backfire/v1/orchestrator.grpc.pb.h"
 #include "services/base/mutex.h"
@@ -11,8 +15,17 @@ namespace backfire::testing {
 /// Says what a test tells it to: a fake, as the real one would need a whole update. Thread-safe.
 class FakeOrchestrator final : public v1::Orchestrator::Service {
  public:
-  grpc::Status WatchReleases(grpc::ServerContext* context, const v1::WatchReleasesRequest*,
-                             grpc::ServerWriter<v1::ReleaseSnapshot>* writer) override {
+  grpc::Status WatchReleases(
+      grpc::ServerContext* context,
+      grpc::ServerReaderWriter<v1::ReleaseSnapshot, v1::GatewayReport>* stream) override {
+    std::thread reader([&] {
+      v1::GatewayReport report;
+      while (stream->Read(&report)) {
+        MutexLock lock(mutex_);
+        reports_[report.gateway()] = report;
+        changed_.NotifyAll();
+      }
+    });
     int64_t seen = 0;
     while (!context->IsCancelled()) {
       std::optional<v1::ReleaseSnapshot> news;
@@ -26,8 +39,10 @@ class FakeOrchestrator final : public v1::Orchestrator::Service {
         if (changes_ > seen) news = snapshot_;
         seen = changes_;
       }
-      if (news.has_value()) writer->Write(*news);
+      if (news.has_value()) stream->Write(*news);
     }
+    context->TryCancel();
+    reader.join();
     return grpc::Status::OK;
   }
   void Publish(const v1::ReleaseSnapshot& snapshot) {
@@ -35,6 +50,17 @@ class FakeOrchestrator final : public v1::Orchestrator::Service {
     snapshot_ = snapshot;
     ++changes_;
     changed_.NotifyAll();
+  }
+  /// Waits, for at most a minute, until the last report of a gateway is as `wanted` says; returns
+  /// it.
+  v1::GatewayReport WaitForReport(const std::string& gateway,
+                                  const std::function<bool(const v1::GatewayReport&)>& wanted) {
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    MutexLock lock(mutex_);
+    while (reports_.count(gateway) == 0 || !wanted(reports_[gateway])) {
+      if (!changed_.WaitUntil(mutex_, give_up)) break;
+    }
+    return reports_[gateway];
   }
   void Stop() {
     MutexLock lock(mutex_);
@@ -47,6 +73,7 @@ class FakeOrchestrator final : public v1::Orchestrator::Service {
   CondVar changed_;
   v1::ReleaseSnapshot snapshot_ ABSL_GUARDED_BY(mutex_);
   int64_t changes_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::map<std::string, v1::GatewayReport> reports_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

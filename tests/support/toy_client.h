@@ -14,7 +14,8 @@
 
 namespace backfire::testing {
 
-/// Talks to a service of toy models (toy_models.h); each call waits at most a minute.
+/// Talks to a service of toy models (toy_models.h); each call waits at most a minute, if not told
+/// otherwise.
 class ToyClient {
  public:
   explicit ToyClient(const std::string& target)
@@ -107,7 +108,8 @@ class ToyClient {
   /// Sends one number to a model; its response, as it came.
   absl::StatusOr<inference::ModelInferResponse> Infer(const std::string& model,
                                                       const std::string& version,
-                                                      const std::string& input, double x) {
+                                                      const std::string& input, double x,
+                                                      double seconds = 60) {
     inference::ModelInferRequest request;
     request.set_model_name(model);
     request.set_model_version(version);
@@ -116,7 +118,7 @@ class ToyClient {
     *tensor.MutableAs<double>() = x;
     runtime::AddInput(input, std::move(tensor), request);
     grpc::ClientContext context;
-    runtime::SetDeadline(context, absl::Minutes(1));
+    runtime::SetDeadline(context, absl::Seconds(seconds));
     inference::ModelInferResponse response;
     const grpc::Status status = inference_->ModelInfer(&context, request, &response);
     if (!status.ok()) return runtime::FromGrpcStatus(status);

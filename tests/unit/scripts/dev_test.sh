@@ -61,7 +61,7 @@ expect_equal 'said by the user' \
 
 # Help and wrong usage, from another folder.
 cd "$temporary" || exit 1
-for command in deps build test demo bench parity lint clean; do
+for command in deps build test demo bench parity chaos lint clean; do
   expect_contains "help of $command" "$("$1/dev" "$command" --help)" "Usage: ./dev $command"
 done
 for wrong in nothing 'test --what' 'test --preset' 'test --preset=huge' 'build --preset' 'deps x' 'parity' 'clean x'; do

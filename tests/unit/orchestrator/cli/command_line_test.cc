@@ -37,7 +37,7 @@ TEST_F(CommandLineTest, EveryCommandHasHelpWithAnExample) {
                                                           {"up"},
                                                           {"down"},
                                                           {"status"},
-                                                          {"system", "check"},
+                                                          {"system", "validate"},
                                                           {"system", "apply"},
                                                           {"system", "show"},
                                                           {"update", "propose"},
@@ -48,7 +48,10 @@ TEST_F(CommandLineTest, EveryCommandHasHelpWithAnExample) {
                                                           {"update", "retry"},
                                                           {"update", "promote"},
                                                           {"release", "list"},
-                                                          {"release", "rollback"}};
+                                                          {"release", "promote"},
+                                                          {"release", "rollback"},
+                                                          {"release", "show"},
+                                                          {"release", "watch"}};
   for (std::vector<std::string> command : commands) {
     command.push_back("--help");
     EXPECT_EQ(Run(command), ExitCode::kOk);

@@ -95,16 +95,5 @@ TEST(UpdateListTextTest, HasALinePerUpdate) {
             "updates/2  disparity -> other  DECIDED  SAFE     releases/2\n");
 }
 
-TEST(ReleaseListTextTest, ListsVersionsInAlphabeticalOrder) {
-  v1::ListReleasesResponse releases;
-  v1::Release& release = *releases.add_releases();
-  release.set_name("releases/1");
-  release.set_state(v1::Release::LIVE);
-  (*release.mutable_versions())["disparity"] = "models/disparity/versions/1";
-  (*release.mutable_versions())["car"] = "models/car/versions/2";
-  EXPECT_THAT(ReleaseListText(releases), HasSubstr("releases/1  LIVE   car=models/car/versions/2, "
-                                                   "disparity=models/disparity/versions/1\n"));
-}
-
 }  // namespace
 }  // namespace backfire::report

@@ -111,8 +111,7 @@ TEST(VerdictTextTest, ShowsTheDifferenceOfEachReplicate) {
     verdict.mutable_comparisons(1)->add_differences(difference);
   }
   const std::string text = VerdictText(verdict);
-  EXPECT_THAT(text,
-              HasSubstr("  vertex      loss                    #0      #1      #2\n"));
+  EXPECT_THAT(text, HasSubstr("  vertex      loss                    #0      #1      #2\n"));
   EXPECT_THAT(text, HasSubstr("  car         ap_3d (percent)     +4.000  +5.500  +6.000\n"));
 }
 

@@ -62,14 +62,33 @@ TEST(PlanTest, AnUpdateTouchesTheCandidateAndItsDescendantsOnly) {
 TEST(PlanTest, DependenciesFollowTheGraphWithinOneReplicate) {
   const graph::SystemGraph graph = Graph();
   const auto steps = PlanUpdate(graph, "a", {"t"}, 2);
+  const auto dependencies = Dependencies(graph, steps);
+  ASSERT_EQ(dependencies.size(), steps.size());
   const auto needs = [&](const std::string& id) {
-    return StepDependencies(graph, steps, Find(steps, id));
+    std::vector<std::string> ids;
+    for (size_t i = 0; i < steps.size(); ++i) {
+      if (steps[i].id() != id) continue;
+      for (const size_t needed : dependencies[i]) ids.push_back(steps[needed].id());
+    }
+    return ids;
   };
   EXPECT_THAT(needs("train/a/1"), IsEmpty());
   EXPECT_THAT(needs("evaluate/a/1"), ElementsAre("train/a/1"));
   EXPECT_THAT(needs("train/b/1"), ElementsAre("train/t/1"));
   EXPECT_THAT(needs("evaluate-swapped/b/0"), ElementsAre("train/t/0"));
-  EXPECT_EQ(needs("load/a/0").size(), steps.size() - 3);
+  // Every evaluation, of which there are two of a, two of t, and four of b.
+  EXPECT_EQ(needs("load/a/0").size(), 8u);
+}
+
+TEST(PlanTest, UpdatesTouchTheirVertexAndWhatNeedsIt) {
+  const graph::SystemGraph graph = Graph();
+  v1::Update update;
+  update.set_vertex("t");
+  EXPECT_THAT(TouchedVertices(graph, update), ElementsAre("b", "t"));
+  update.set_vertex("c");
+  EXPECT_THAT(TouchedVertices(graph, update), ElementsAre("c"));
+  update.set_baseline(true);
+  EXPECT_THAT(TouchedVertices(graph, update), ElementsAre("a", "b", "c", "t"));
 }
 
 TEST(PlanTest, PhasesAreThoseOfTheStateMachine) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <thread>
 #include <vector>
 
@@ -94,6 +95,61 @@ TEST_F(OutputStoreTest, StaysWithinItsBoundButForWhatIsInUse) {
   }
   EXPECT_LE(total, 5000u);
   EXPECT_GT(total, 2000u);
+}
+
+TEST_F(OutputStoreTest, CountsWhatWasThereAlreadyAlsoOverARestart) {
+  OutputTally tally;
+  const auto produce = [](ExampleFileWriter& writer) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(20);
+    while (std::chrono::steady_clock::now() < end) {
+    }
+    return AppendBytes(writer, 10);
+  };
+  {
+    const auto store = Open();
+    const auto outputs = store->Get(Key('a'), produce, Never, &tally);
+    ASSERT_TRUE(outputs.ok());
+    EXPECT_EQ(tally.produced, 1);
+    EXPECT_EQ(tally.reused, 0);
+    EXPECT_EQ(tally.saved_seconds, 0);
+    ASSERT_TRUE(store->Get(Key('a'), produce, Never, &tally).ok());  // It is open.
+  }
+  ASSERT_TRUE(Open()->Get(Key('a'), produce, Never, &tally).ok());
+  EXPECT_EQ(tally.produced, 1);
+  EXPECT_EQ(tally.reused, 2);
+  EXPECT_GE(tally.saved_seconds, 2 * 0.02);
+}
+
+TEST_F(OutputStoreTest, ALowerBoundHoldsFromTheNextStart) {
+  const auto write = [](ExampleFileWriter& writer) { return AppendBytes(writer, 1000); };
+  for (char version = 'a'; version < 'e'; ++version) {
+    ASSERT_TRUE(Open()->Get(Key(version), write, Never).ok());
+  }
+  Open(2500);
+  OutputTally tally;
+  const auto store = Open();
+  for (char version = 'a'; version < 'e'; ++version) {
+    ASSERT_TRUE(store->Get(Key(version), write, Never, &tally).ok());
+  }
+  EXPECT_EQ(tally.reused, 2);
+}
+
+// With no room at all each file is the only one, and whoever asked for it reads it all the same.
+TEST_F(OutputStoreTest, ConcurrentProducersDoNotEvictOneAnother) {
+  const auto store = Open(0);
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 8; ++i) {
+    callers.emplace_back([&, i] {
+      for (int round = 0; round < 20; ++round) {
+        const auto outputs = store->Get(
+            Key(static_cast<char>('a' + (i + round) % 8)),
+            [](ExampleFileWriter& writer) { return AppendBytes(writer, 100); }, Never);
+        ASSERT_TRUE(outputs.ok()) << outputs.status();
+        EXPECT_TRUE((*outputs)->Get(0).ok());
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
 }
 
 }  // namespace

@@ -1,0 +1,178 @@
+// What of the engine's releases is loaded: everything before it is served, nothing after it was.
+#include <google/protobuf/util/time_util.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "orchestrator/workflow/engine.h"
+#include "orchestrator/workflow/engine_state.h"
+#include "services/base/status.h"
+
+namespace backfire::workflow {
+namespace {
+
+using std::chrono::steady_clock;
+
+// How long a service that is to load a version for a promotion may stay away, at most: someone
+// waits.
+constexpr absl::Duration kLoadPatience = absl::Seconds(20);
+// Unloading is retried this often, and leases looked at.
+constexpr std::chrono::milliseconds kKeeperInterval(200);
+
+}  // namespace
+
+absl::Status Engine::LoadRelease(int64_t number) {
+  std::vector<std::pair<std::string, std::string>> wanted;  // Endpoint and version.
+  Patience patience;
+  {
+    MutexLock lock(mutex_);
+    const v1::Release& release = contents_.releases.at(number);
+    const graph::SystemGraph& graph = GraphOf(RevisionOf(release));
+    patience = PatienceOf(graph.system(), release.name());
+    patience.timeout = std::min(patience.timeout, kLoadPatience);
+    for (const std::string& vertex : graph.order()) {
+      wanted.emplace_back(graph.node(vertex).vertex.endpoint(), release.versions().at(vertex));
+    }
+  }
+  for (const auto& [endpoint, version] : wanted) {
+    {
+      MutexLock lock(mutex_);
+      if (!WaitUntilKept(endpoint, version)) return absl::UnavailableError("shutting down");
+    }
+    const absl::Status loaded =
+        client_.LoadVersion(endpoint, version, patience, [this] { return stopping_.load(); });
+    if (!loaded.ok()) {
+      return Annotate(loaded, absl::StrCat(ReleaseName(number), " can't be made live: loading ",
+                                           version, " failed"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Engine::Unwant(int64_t number) {
+  wanted_.erase(wanted_.find(number));
+  const v1::Release& release = contents_.releases.at(number);
+  if (release.state() != v1::Release::PREPARING || wanted_.count(number) > 0) return;
+  // A rollback that failed; an update's own preparation has a step that says so.
+  const auto update = FindUpdate(release.update());
+  if (update.ok() &&
+      (IsOpen((*update)->update) || (*update)->update.state() == v1::Update::FAILED)) {
+    return;
+  }
+  Change change;
+  v1::Release& dropped = ChangedRelease(number, change);
+  dropped.set_state(v1::Release::DRAINING);
+  dropped.set_drain_epoch(Epoch());
+  if (const absl::Status status = Commit(std::move(change)); !status.ok()) {
+    spdlog::error("release state=UNSAVED release={} error=\"{}\"", ReleaseName(number),
+                  std::string(status.message()));
+  }
+}
+
+bool Engine::WaitUntilKept(const std::string& endpoint, const std::string& version) const {
+  while (unloading_.count({endpoint, version}) > 0 && !stopping_) {
+    changed_.WaitUntil(mutex_, steady_clock::now() + kKeeperInterval);
+  }
+  return !stopping_;
+}
+
+std::set<std::pair<std::string, std::string>> Engine::OnlyIn(int64_t number) const {
+  std::set<std::pair<std::string, std::string>> only;
+  std::set<std::pair<std::string, std::string>> needed;
+  for (const auto& [other, release] : contents_.releases) {
+    if (other != number && release.state() == v1::Release::RETIRED && wanted_.count(other) == 0) {
+      continue;
+    }
+    const int64_t revision = RevisionOf(release);
+    if (contents_.systems.count(revision) == 0) continue;
+    const graph::SystemGraph& graph = GraphOf(revision);
+    for (const auto& [vertex, version] : release.versions()) {
+      if (!graph.Has(vertex)) continue;
+      (other == number ? only : needed).emplace(graph.node(vertex).vertex.endpoint(), version);
+    }
+  }
+  std::set<std::pair<std::string, std::string>> unneeded;
+  std::set_difference(only.begin(), only.end(), needed.begin(), needed.end(),
+                      std::inserter(unneeded, unneeded.end()));
+  return unneeded;
+}
+
+int64_t Engine::NextToRetire() const {
+  const auto now = steady_clock::now();
+  for (const auto& [number, release] : contents_.releases) {
+    if (release.state() == v1::Release::DRAINING && wanted_.count(number) == 0 &&
+        gateways_.AllBeyond(release.drain_epoch(), now)) {
+      return number;
+    }
+  }
+  return 0;
+}
+
+void Engine::KeepReleases() {
+  MutexLock lock(mutex_);
+  for (const auto& [number, release] : contents_.releases) {
+    // A rollback to it was under way when the process ended.
+    if (release.state() != v1::Release::PREPARING) continue;
+    wanted_.insert(number);
+    Unwant(number);
+  }
+  while (!stopping_) {
+    if (gateways_.Expire(steady_clock::now())) {
+      ++release_changes_;
+      changed_.NotifyAll();
+    }
+    retiring_ = NextToRetire();
+    bool retired = false;
+    if (retiring_ != 0) {
+      unloading_ = OnlyIn(retiring_);
+      const auto unload = unloading_;
+      mutex_.Unlock();
+      absl::Status status;
+      for (const auto& [endpoint, version] : unload) {
+        const absl::Status unloaded = client_.UnloadVersion(endpoint, version);
+        // What is deleted, or can't be unloaded, is not worth another attempt.
+        if (absl::IsNotFound(unloaded) || absl::IsUnimplemented(unloaded)) continue;
+        if (status.ok()) status = unloaded;
+      }
+      mutex_.Lock();
+      unloading_.clear();
+      if (status.ok()) {
+        Change change;
+        v1::Release& release = ChangedRelease(retiring_, change);
+        release.set_state(v1::Release::RETIRED);
+        release.clear_drain_epoch();
+        status = Commit(std::move(change));
+      }
+      retired = status.ok();
+      if (!retired) {
+        spdlog::warn("release state=NOT_UNLOADED release={} error=\"{}\"", ReleaseName(retiring_),
+                     std::string(status.message()));
+      }
+      retiring_ = 0;
+      changed_.NotifyAll();
+    }
+    // Reports and changes come often; what they allow is looked for at a steady pace.
+    const auto next =
+        steady_clock::now() + (retired ? std::chrono::milliseconds(0) : kKeeperInterval);
+    while (!stopping_ && steady_clock::now() < next) changed_.WaitUntil(mutex_, next);
+  }
+}
+
+void Engine::Report(const v1::GatewayReport& report) {
+  MutexLock lock(mutex_);
+  if (!gateways_.Report(report, steady_clock::now())) return;
+  ++release_changes_;
+  changed_.NotifyAll();
+}
+
+void Engine::Disconnect(const std::string& gateway) {
+  MutexLock lock(mutex_);
+  gateways_.Disconnect(gateway);
+  ++release_changes_;
+  changed_.NotifyAll();
+}
+
+}  // namespace backfire::workflow

@@ -1,0 +1,279 @@
+// The orchestrator as a process, over real services that come and go.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <fstream>
+
+#include "tests/support/orchestrator_fixture.h"
+#include "tests/support/toy_client.h"
+
+namespace backfire {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::ToyClient;
+
+class OrchestratorTest : public testing::OrchestratorFixture {
+ protected:
+  OrchestratorTest() : OrchestratorFixture(BACKFIRE_TOY_SERVICE, BACKFIRE_ORCHESTRATOR) {}
+  void SetUp() override {
+    StartService("a");
+    StartService("b");
+    StartOrchestrator();
+  }
+  absl::StatusOr<v1::Update> Cancel(const std::string& name, const std::string& id = "") {
+    v1::CancelUpdateRequest request;
+    request.set_name(name);
+    request.set_request_id(id);
+    return Call(&Stub::CancelUpdate, request);
+  }
+  absl::StatusOr<v1::Update> Retry(const std::string& name, const std::string& id = "") {
+    v1::RetryUpdateRequest request;
+    request.set_name(name);
+    request.set_request_id(id);
+    return Call(&Stub::RetryUpdate, request);
+  }
+  absl::StatusOr<v1::Release> Promote(const std::string& name, const std::string& id = "") {
+    v1::PromoteUpdateRequest request;
+    request.set_name(name);
+    request.set_override(true);
+    request.set_reason("a test");
+    request.set_request_id(id);
+    return Call(&Stub::PromoteUpdate, request);
+  }
+  std::vector<v1::Version> VersionsOf(const std::string& service, const std::string& model) {
+    v1::ListVersionsRequest request;
+    request.set_model("models/" + model);
+    const auto response =
+        ToyClient(Target(service)).Call(&v1::ModelService::Stub::ListVersions, request);
+    EXPECT_TRUE(response.ok()) << response.status();
+    if (!response.ok()) return {};
+    return {response->versions().begin(), response->versions().end()};
+  }
+};
+
+TEST_F(OrchestratorTest, UpdatesThatMeetQueueAndOthersRunSideBySide) {
+  Apply(System());
+  const std::string left = Propose("left", "left", 0.5, /*seconds=*/30);
+  const std::string sum = Propose("sum", "sum", 0.5);        // Downstream of left.
+  const std::string again = Propose("again", "left", 1);     // The same vertex.
+  const std::string right = Propose("right", "right", 0.5);  // Meets none of them.
+  WaitForStep(left, "train/left/0", v1::Step::RUNNING);
+  // It overtakes the one that trains for long.
+  EXPECT_EQ(WaitForEnd(right).state(), v1::Update::DECIDED);
+  EXPECT_EQ(Get(left).state(), v1::Update::TRAINING_CANDIDATE);
+  EXPECT_EQ(Get(sum).state(), v1::Update::PROPOSED);
+  EXPECT_EQ(Get(sum).waits_for(), left);
+  EXPECT_EQ(Get(again).waits_for(), left);
+  EXPECT_EQ(Get(right).waits_for(), "");
+
+  ASSERT_TRUE(Cancel(left).ok());
+  EXPECT_EQ(WaitForEnd(sum).state(), v1::Update::DECIDED);
+  EXPECT_EQ(WaitForEnd(again).state(), v1::Update::DECIDED);
+}
+
+TEST_F(OrchestratorTest, PromotingOneKeepsTheVerdictsThatItDoesNotTouch) {
+  Apply(System());
+  const std::string left = Propose("left", "left", 0.5);
+  const std::string sum = Propose("sum", "sum", 0.25);
+  const std::string right = Propose("right", "right", 0.75);
+  for (const std::string& update : {left, sum, right}) {
+    ASSERT_EQ(WaitForEnd(update).state(), v1::Update::DECIDED);
+  }
+  const std::string slow = Propose("slow", "left", 3, /*seconds=*/30);
+  const std::string queued = Propose("queued", "sum", 4);
+  WaitForStep(slow, "train/left/0", v1::Step::RUNNING);
+  const auto first = Promote(left);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(Get(sum).state(), v1::Update::REJECTED);
+  ASSERT_EQ(Get(right).state(), v1::Update::DECIDED);
+  EXPECT_EQ(Get(right).baseline_release(), first->name());
+  const auto second = Promote(right);
+  ASSERT_TRUE(second.ok()) << second.status();
+  // Both changes are in it: each vertex as its own update made it.
+  EXPECT_EQ(second->versions().at("left"), first->versions().at("left"));
+  EXPECT_EQ(second->versions().at("sum"), first->versions().at("sum"));
+  EXPECT_EQ(second->versions().at("right"), StepOf(Get(right), "train/right/0").version().name());
+
+  // What waited is compared with what is live when it begins.
+  ASSERT_TRUE(Cancel(slow).ok());
+  const v1::Update done = WaitForEnd(queued);
+  ASSERT_EQ(done.state(), v1::Update::DECIDED) << done.error_message();
+  EXPECT_EQ(done.baseline_release(), second->name());
+}
+
+TEST_F(OrchestratorTest, AServiceThatStaysAwayFailsTheUpdateWhichGoesOnLater) {
+  v1::System system = System();
+  Apply(system);
+  system.mutable_service_timeout()->set_seconds(1);
+  v1::ApplySystemRequest apply;
+  *apply.mutable_system() = system;
+  ASSERT_TRUE(Call(&Stub::ApplySystem, apply).ok());
+  Kill("b");
+  const std::string name = Propose("away", "left", 0.5);
+  const v1::Update failed = WaitForEnd(name);
+  ASSERT_EQ(failed.state(), v1::Update::FAILED);
+  // Training sum waits for b, and so does evaluating the old one on the new left.
+  EXPECT_THAT(failed.error_message(),
+              ::testing::MatchesRegex("step (train|evaluate-swapped)/sum/0: unix:.*/b: did not "
+                                      "answer for 1\\.. s, [0-9]+ attempts; the last error: .+"));
+  EXPECT_EQ(StepOf(failed, "train/left/0").state(), v1::Step::SUCCEEDED);
+
+  StartService("b");
+  ASSERT_TRUE(Retry(name, "once").ok());
+  const v1::Update done = WaitForEnd(name);
+  EXPECT_EQ(done.state(), v1::Update::DECIDED) << done.error_message();
+  EXPECT_EQ(StepOf(done, "train/left/0").version().name(),
+            StepOf(failed, "train/left/0").version().name());
+  // The same call is known, and does not fail for the state it finds now.
+  EXPECT_TRUE(Retry(name, "once").ok());
+  EXPECT_EQ(Retry(name, "twice").status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(OrchestratorTest, CancellingReachesTheTrainingAndLeavesNoVersion) {
+  Apply(System());
+  const size_t before = VersionsOf("a", "first").size();
+  const std::string name = Propose("slow", "left", 0.5, /*seconds=*/300);
+  WaitForStep(name, "train/left/0", v1::Step::RUNNING);
+  const auto start = std::chrono::steady_clock::now();
+  ASSERT_TRUE(Cancel(name, "stop").ok());
+  const v1::Update cancelled = Get(name);
+  EXPECT_EQ(cancelled.state(), v1::Update::CANCELLED);
+  v1::Update stopped = cancelled;
+  while (StepOf(stopped, "train/left/0").state() == v1::Step::RUNNING &&
+         std::chrono::steady_clock::now() < start + std::chrono::minutes(1)) {
+    stopped = Get(name);
+  }
+  EXPECT_EQ(StepOf(stopped, "train/left/0").state(), v1::Step::CANCELLED);
+  // A loaded machine gets more time than a user would like.
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+  EXPECT_EQ(VersionsOf("a", "first").size(), before);
+  EXPECT_TRUE(Cancel(name, "stop").ok());
+  EXPECT_TRUE(Cancel(name).ok());
+}
+
+TEST_F(OrchestratorTest, ACancellingThatARestartInterruptedIsFinished) {
+  Apply(System());
+  const std::string name = Propose("slow", "left", 0.5, /*seconds=*/300);
+  WaitForStep(name, "train/left/0", v1::Step::RUNNING);
+  // The service is stopped, so that the cancelling can't be done before the orchestrator dies.
+  processes_.at("a")->Signal(SIGSTOP);
+  ASSERT_TRUE(Cancel(name).ok());
+  Kill("o");
+  processes_.at("a")->Signal(SIGCONT);
+  StartOrchestrator();
+  v1::Update update = Get(name);
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  while (StepOf(update, "train/left/0").state() == v1::Step::RUNNING &&
+         std::chrono::steady_clock::now() < give_up) {
+    update = Get(name);
+  }
+  EXPECT_EQ(update.state(), v1::Update::CANCELLED);
+  EXPECT_EQ(StepOf(update, "train/left/0").state(), v1::Step::CANCELLED);
+}
+
+TEST_F(OrchestratorTest, EveryMutatingCallIsDoneOnce) {
+  v1::ApplySystemRequest apply;
+  *apply.mutable_system() = System();
+  apply.set_request_id("apply");
+  const auto applied = Call(&Stub::ApplySystem, apply);
+  ASSERT_TRUE(applied.ok()) << applied.status();
+  EXPECT_EQ(Call(&Stub::ApplySystem, apply)->update(), applied->update());
+  ASSERT_EQ(WaitForEnd(applied->update()).state(), v1::Update::PROMOTED);
+
+  const std::string left = Propose("left", "left", 0.5);
+  EXPECT_EQ(Propose("left", "left", 0.5), left);
+  EXPECT_EQ(Call(&Stub::ProposeUpdate, Proposal("left", "left", 0.75)).status().code(),
+            absl::StatusCode::kAlreadyExists);
+  ASSERT_EQ(WaitForEnd(left).state(), v1::Update::DECIDED);
+  const auto promoted = Promote(left, "promote");
+  ASSERT_TRUE(promoted.ok()) << promoted.status();
+
+  v1::RollbackReleaseRequest rollback;
+  rollback.set_name("releases/1");
+  rollback.set_reason("a test");
+  rollback.set_request_id("rollback");
+  ASSERT_TRUE(Call(&Stub::RollbackRelease, rollback).ok());
+  // Late repetitions change nothing any more, also over a restart.
+  Kill("o");
+  StartOrchestrator();
+  EXPECT_EQ(Promote(left, "promote")->name(), promoted->name());
+  EXPECT_EQ(Call(&Stub::ApplySystem, apply)->update(), applied->update());
+  const auto releases = Call(&Stub::ListReleases, v1::ListReleasesRequest());
+  ASSERT_EQ(releases->releases_size(), 2);
+  EXPECT_EQ(releases->releases(1).state(), v1::Release::LIVE);
+  rollback.set_reason("another");
+  EXPECT_EQ(Call(&Stub::RollbackRelease, rollback).status().code(),
+            absl::StatusCode::kAlreadyExists);
+  rollback.set_request_id("not ok");
+  EXPECT_EQ(Call(&Stub::RollbackRelease, rollback).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(OrchestratorTest, ListsFilterAndPage) {
+  Apply(System());
+  for (const char* id : {"1", "2", "3"}) {
+    const std::string name = Propose(id, "right", 0.1 * id[0]);
+    ASSERT_EQ(WaitForEnd(name).state(), v1::Update::DECIDED);
+  }
+  v1::ListUpdatesRequest request;
+  request.set_page_size(2);
+  std::vector<std::string> names;
+  do {
+    const auto page = Call(&Stub::ListUpdates, request);
+    ASSERT_TRUE(page.ok()) << page.status();
+    EXPECT_LE(page->updates_size(), 2);
+    for (const v1::Update& update : page->updates()) names.push_back(update.name());
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_THAT(names, ::testing::ElementsAre("updates/4", "updates/3", "updates/2", "updates/1"));
+
+  request.set_page_size(0);
+  request.add_states(v1::Update::DECIDED);
+  EXPECT_EQ(Call(&Stub::ListUpdates, request)->updates_size(), 3);
+  request.set_vertex("left");
+  EXPECT_EQ(Call(&Stub::ListUpdates, request)->updates_size(), 0);
+  request.set_page_token("zebra");
+  EXPECT_EQ(Call(&Stub::ListUpdates, request).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(OrchestratorTest, AFullDiskFailsTheUpdateWhichGoesOnOnceThereIsRoom) {
+  Apply(System());
+  Kill("a");
+  // A limit on the size of files stands for a full disk: outputs of a split don't fit.
+  Start("a", {"/bin/bash", "-c", "ulimit -f 3; exec \"$@\"", "a", toy_service_,
+              "--listen=" + Target("a"), "--data-dir=" + (directory_ / "a.d").string(),
+              "--log-level=off"});
+  ASSERT_TRUE(testing::WaitUntilReady(Target("a"), *processes_.at("a")));
+  const std::string name = Propose("full", "left", 0.5);
+  const v1::Update failed = WaitForEnd(name);
+  ASSERT_EQ(failed.state(), v1::Update::FAILED);
+  EXPECT_THAT(failed.error_message(), HasSubstr("step evaluate/left/0"));
+  EXPECT_THAT(failed.error_message(), HasSubstr("File too large"));
+  EXPECT_EQ(StepOf(failed, "evaluate/left/0").error_code(), 8);
+  Kill("a");
+  StartService("a");
+  ASSERT_TRUE(Retry(name).ok());
+  const v1::Update done = WaitForEnd(name);
+  EXPECT_EQ(done.state(), v1::Update::DECIDED) << done.error_message();
+}
+
+TEST_F(OrchestratorTest, ADamagedVersionIsNamedAndNothingElseIsLost) {
+  Apply(System());
+  std::ofstream(directory_ / "a.d/models/first/versions/1/weights.bin") << "3.0";
+  const std::string name = Propose("left", "left", 0.5);
+  EXPECT_EQ(WaitForEnd(name).state(), v1::Update::DECIDED);  // It needs no old weights of `first`.
+  v1::LoadVersionRequest load;
+  load.set_name("models/first/versions/1");
+  ToyClient client(Target("a"));
+  v1::UnloadVersionRequest unload;
+  unload.set_name(load.name());
+  ASSERT_TRUE(client.Call(&v1::ModelService::Stub::UnloadVersion, unload).ok());
+  const absl::Status status = client.Call(&v1::ModelService::Stub::LoadVersion, load).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("versions/1/weights.bin does not match"));
+}
+
+}  // namespace
+}  // namespace backfire
