@@ -1,6 +1,6 @@
-// What a detector reaches on ground-truth disparity: renders a world (or opens a dataset), trains
-// the proposals and a detector in this process, and prints time and average precision on test
-// frames.
+// What a detector reaches on ground-truth disparity, or another: renders a world (or opens a
+// dataset), trains the proposals and a detector in this process, and prints time and average
+// precision on test frames.
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
@@ -25,6 +25,7 @@
 #include "services/car/car_model.h"
 #include "services/datasets/rendered_dataset.h"
 #include "services/datasets/stereo_dataset.h"
+#include "services/disparity/disparity_model.h"
 #include "services/metrics/iou.h"
 #include "services/pedestrian/pedestrian_model.h"
 #include "services/pointcloud/pointcloud_model.h"
@@ -40,8 +41,8 @@ using runtime::TensorMap;
 struct Options {
   std::string dataset, profile = "tiny", work = "build/bench-detection-training";
   std::vector<std::string> vertices = {"car"};
-  std::string recipe = "frustum-pointnet", boxes = "proposals";
-  std::vector<std::string> parameters, proposals, pointcloud;
+  std::string recipe = "frustum-pointnet", boxes = "proposals", disparity = "truth";
+  std::vector<std::string> parameters, proposals, pointcloud, disparity_parameters;
   int64_t train = 600, test = 320, seed = 1, render_seed = 1;
   int threads = 2;
 };
@@ -85,37 +86,74 @@ absl::StatusOr<v1::Recipe> MakeRecipe(const runtime::Model& model, const std::st
   return model.ResolveRecipe(recipe);
 }
 
-// What the parents of a detector give: points from the true disparity, boxes of the proposals (or
-// of the labels).
-class OracleInputs final : public runtime::Examples {
+class Outputs final : public runtime::Examples {
  public:
-  OracleInputs(const datasets::StereoDataset& dataset, Split split,
-               const runtime::Predictor& pointcloud, const runtime::Predictor* proposals)
-      : dataset_(dataset), split_(split), pointcloud_(pointcloud), proposals_(proposals) {}
+  std::vector<TensorMap> examples;
+  int64_t size() const override { return static_cast<int64_t>(examples.size()); }
+  absl::StatusOr<TensorMap> Get(int64_t example) const override {
+    return examples.at(static_cast<size_t>(example));
+  }
+};
+
+// What the parents of a detector give: points from the true disparity or a model's, boxes of the
+// proposals or of the labels.
+class ParentOutputs final : public runtime::Examples {
+ public:
+  ParentOutputs(const datasets::StereoDataset& dataset, Split split,
+                const runtime::Predictor* disparity, const runtime::Predictor& pointcloud,
+                const Outputs* proposals)
+      : dataset_(dataset),
+        split_(split),
+        disparity_(disparity),
+        pointcloud_(pointcloud),
+        proposals_(proposals),
+        kept_(static_cast<size_t>(dataset.size(split))) {}
   int64_t size() const override { return dataset_.size(split_); }
   absl::StatusOr<TensorMap> Get(int64_t example) const override {
-    const auto never = [] { return false; };
-    BACKFIRE_ASSIGN_OR_RETURN(TensorMap inputs,
-                              dataset_.RequestInputs(split_, example, {"left", "calibration"}));
-    BACKFIRE_ASSIGN_OR_RETURN(const cv::Mat truth, dataset_.Disparity(split_, example));
-    runtime::Tensor& disparity = inputs["disparity"];
-    disparity = runtime::MakeTensor(runtime::Datatype::kFp32, {truth.rows, truth.cols});
-    for (int row = 0; row < truth.rows; ++row) {
-      std::memcpy(disparity.MutableAs<float>() + static_cast<int64_t>(row) * truth.cols,
-                  truth.ptr<float>(row), static_cast<size_t>(truth.cols) * sizeof(float));
-    }
-    BACKFIRE_ASSIGN_OR_RETURN(TensorMap cloud, pointcloud_.Predict(inputs, never));
+    BACKFIRE_ASSIGN_OR_RETURN(
+        TensorMap inputs,
+        dataset_.RequestInputs(split_, example, {"left", "right", "calibration"}));
+    BACKFIRE_ASSIGN_OR_RETURN(inputs["disparity"], Disparity(example, inputs));
+    BACKFIRE_ASSIGN_OR_RETURN(TensorMap cloud, pointcloud_.Predict(inputs, Never));
     cloud["calibration"] = inputs["calibration"];
     if (proposals_ != nullptr) {
-      BACKFIRE_ASSIGN_OR_RETURN(TensorMap boxes, proposals_->Predict(inputs, never));
-      cloud["boxes_2d"] = boxes["boxes_2d"];
+      BACKFIRE_ASSIGN_OR_RETURN(TensorMap boxes, proposals_->Get(example));
+      cloud["boxes_2d"] = std::move(boxes["boxes_2d"]);
     } else {
       BACKFIRE_ASSIGN_OR_RETURN(cloud["boxes_2d"], LabelBoxes(example));
     }
     return cloud;
   }
+  /// The disparity alone, for its own losses.
+  absl::StatusOr<TensorMap> DisparityOutput(int64_t example) const {
+    BACKFIRE_ASSIGN_OR_RETURN(
+        const TensorMap inputs,
+        dataset_.RequestInputs(split_, example, {"left", "right", "calibration"}));
+    TensorMap outputs;
+    BACKFIRE_ASSIGN_OR_RETURN(outputs["disparity"], Disparity(example, inputs));
+    return outputs;
+  }
 
  private:
+  static bool Never() { return false; }
+
+  absl::StatusOr<runtime::Tensor> Disparity(int64_t example, const TensorMap& inputs) const {
+    std::optional<runtime::Tensor>& kept = kept_[static_cast<size_t>(example)];
+    if (kept.has_value()) return *kept;
+    if (disparity_ != nullptr) {
+      BACKFIRE_ASSIGN_OR_RETURN(TensorMap outputs, disparity_->Predict(inputs, Never));
+      kept = std::move(outputs["disparity"]);
+      return *kept;
+    }
+    BACKFIRE_ASSIGN_OR_RETURN(const cv::Mat truth, dataset_.Disparity(split_, example));
+    kept = runtime::MakeTensor(runtime::Datatype::kFp32, {truth.rows, truth.cols});
+    for (int row = 0; row < truth.rows; ++row) {
+      std::memcpy(kept->MutableAs<float>() + static_cast<int64_t>(row) * truth.cols,
+                  truth.ptr<float>(row), static_cast<size_t>(truth.cols) * sizeof(float));
+    }
+    return *kept;
+  }
+
   absl::StatusOr<runtime::Tensor> LabelBoxes(int64_t example) const {
     BACKFIRE_ASSIGN_OR_RETURN(const auto labels, dataset_.Labels(split_, example));
     std::vector<float> values;
@@ -135,17 +173,10 @@ class OracleInputs final : public runtime::Examples {
 
   const datasets::StereoDataset& dataset_;
   const Split split_;
+  const runtime::Predictor* const disparity_;
   const runtime::Predictor& pointcloud_;
-  const runtime::Predictor* const proposals_;
-};
-
-class Outputs final : public runtime::Examples {
- public:
-  std::vector<TensorMap> examples;
-  int64_t size() const override { return static_cast<int64_t>(examples.size()); }
-  absl::StatusOr<TensorMap> Get(int64_t example) const override {
-    return examples.at(static_cast<size_t>(example));
-  }
+  const Outputs* const proposals_;                            // Null: the labels' boxes.
+  mutable std::vector<std::optional<runtime::Tensor>> kept_;  // One thread.
 };
 
 absl::StatusOr<std::unique_ptr<runtime::Predictor>> Train(
@@ -244,38 +275,63 @@ absl::Status Run(Options options) {
                             MakeRecipe(*pointcloud, "pseudo-lidar", options.pointcloud));
   BACKFIRE_ASSIGN_OR_RETURN(const auto clouds, pointcloud->Load(cloud_recipe, ""));
 
-  std::unique_ptr<runtime::Predictor> boxes;
+  const Outputs none;
+  std::unique_ptr<runtime::Predictor> disparity;
+  const auto disparity_model = disparity::MakeDisparityModel({"cpu"});
+  std::string disparity_key;
+  if (options.disparity != "truth") {
+    std::printf("disparity, %s\n", options.disparity.c_str());
+    BACKFIRE_ASSIGN_OR_RETURN(
+        const v1::Recipe recipe,
+        MakeRecipe(*disparity_model, options.disparity, options.disparity_parameters));
+    BACKFIRE_ASSIGN_OR_RETURN(disparity,
+                              Train(*disparity_model, recipe, *dataset, none, options, ""));
+    disparity_key = recipe.ShortDebugString();
+  }
+  Outputs boxes;
   if (options.boxes == "proposals") {
     std::printf("proposals\n");
     const auto model = proposals::MakeProposalsModel({"cpu"});
     BACKFIRE_ASSIGN_OR_RETURN(const v1::Recipe recipe,
                               MakeRecipe(*model, "centre-point", options.proposals));
-    const Outputs none;
-    BACKFIRE_ASSIGN_OR_RETURN(boxes, Train(*model, recipe, *dataset, none, options, ""));
-    Outputs outputs;
+    BACKFIRE_ASSIGN_OR_RETURN(const auto predictor,
+                              Train(*model, recipe, *dataset, none, options, ""));
     for (int64_t i = 0; i < dataset->size(Split::kTest); ++i) {
       BACKFIRE_ASSIGN_OR_RETURN(const TensorMap inputs,
                                 dataset->RequestInputs(Split::kTest, i, {"left"}));
-      BACKFIRE_ASSIGN_OR_RETURN(outputs.examples.emplace_back(),
-                                boxes->Predict(inputs, [] { return false; }));
+      BACKFIRE_ASSIGN_OR_RETURN(boxes.examples.emplace_back(),
+                                predictor->Predict(inputs, [] { return false; }));
     }
     PrintingJob job;
     BACKFIRE_ASSIGN_OR_RETURN(const v1::Evaluation evaluation,
-                              model->Evaluate(*dataset, Split::kTest, outputs, {}, job));
+                              model->Evaluate(*dataset, Split::kTest, boxes, {}, job));
     PrintLosses(evaluation);
-    BACKFIRE_RETURN_IF_ERROR(PrintRecall(*dataset, outputs));
+    BACKFIRE_RETURN_IF_ERROR(PrintRecall(*dataset, boxes));
   }
-  const OracleInputs train_inputs(*dataset, Split::kTrain, *clouds, boxes.get());
-  const OracleInputs test_inputs(*dataset, Split::kTest, *clouds, boxes.get());
+  const ParentOutputs train_inputs(*dataset, Split::kTrain, disparity.get(), *clouds, nullptr);
+  const ParentOutputs test_inputs(*dataset, Split::kTest, disparity.get(), *clouds,
+                                  options.boxes == "proposals" ? &boxes : nullptr);
+  if (disparity != nullptr) {
+    Outputs outputs;
+    for (int64_t i = 0; i < test_inputs.size(); ++i) {
+      BACKFIRE_ASSIGN_OR_RETURN(outputs.examples.emplace_back(), test_inputs.DisparityOutput(i));
+    }
+    PrintingJob job;
+    BACKFIRE_ASSIGN_OR_RETURN(const v1::Evaluation evaluation,
+                              disparity_model->Evaluate(*dataset, Split::kTest, outputs, {}, job));
+    std::printf("losses of the disparity\n");
+    PrintLosses(evaluation);
+  }
   for (const std::string& vertex : options.vertices) {
     std::printf("%s, %s\n", vertex.c_str(), options.recipe.c_str());
     const auto model =
         vertex == "car" ? car::MakeCarModel({"cpu"}) : pedestrian::MakePedestrianModel({"cpu"});
     BACKFIRE_ASSIGN_OR_RETURN(const v1::Recipe recipe,
                               MakeRecipe(*model, options.recipe, options.parameters));
-    BACKFIRE_ASSIGN_OR_RETURN(const auto predictor,
-                              Train(*model, recipe, *dataset, train_inputs, options,
-                                    absl::StrCat(vertex, cloud_recipe.ShortDebugString())));
+    BACKFIRE_ASSIGN_OR_RETURN(
+        const auto predictor,
+        Train(*model, recipe, *dataset, train_inputs, options,
+              absl::StrCat(vertex, cloud_recipe.ShortDebugString(), disparity_key)));
     Outputs outputs;
     const auto start = std::chrono::steady_clock::now();
     double seconds = 0;
@@ -304,7 +360,8 @@ int main(int argc, char** argv) {
   using namespace backfire::benchmarks;
   Options options;
   CLI::App app(
-      "Trains detectors on ground-truth disparity and prints what they reach on test frames. "
+      "Trains detectors on ground-truth disparity, or another, and prints what they reach on test "
+      "frames. "
       "Worlds "
       "and weights are kept in --work, and used again.",
       "bench-detection-training");
@@ -320,6 +377,9 @@ int main(int argc, char** argv) {
   app.add_option("--set", options.parameters, "The detector's parameters, NAME=VALUE");
   app.add_option("--set-proposals", options.proposals, "The proposals' parameters, NAME=VALUE");
   app.add_option("--set-pointcloud", options.pointcloud, "The point cloud's, NAME=VALUE");
+  app.add_option("--disparity", options.disparity, "truth, or a recipe of the disparity model")
+      ->capture_default_str();
+  app.add_option("--set-disparity", options.disparity_parameters, "Its parameters, NAME=VALUE");
   app.add_option("--boxes", options.boxes, "2D boxes of test frames: proposals, or labels")
       ->check(CLI::IsMember({"proposals", "labels"}))
       ->capture_default_str();
