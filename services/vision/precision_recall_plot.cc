@@ -14,8 +14,7 @@ const cv::Rect kPlot(70, 50, 620, 400);
 
 // Where recall and value, both in [0, 1], are on the page.
 cv::Point At(double recall, double value) {
-  return {kPlot.x + static_cast<int>(recall * kPlot.width + 0.5),
-          kPlot.y + static_cast<int>((1 - value) * kPlot.height + 0.5)};
+  return {kPlot.x + cvRound(recall * kPlot.width), kPlot.y + cvRound((1 - value) * kPlot.height)};
 }
 
 void DrawAxes(cv::Mat& page, const std::string& title, const std::string& vertical_name) {
@@ -30,7 +29,9 @@ void DrawAxes(cv::Mat& page, const std::string& title, const std::string& vertic
     DrawText(page, text, At(0, at) + cv::Point(-size.width - 8, 5), Palette::DimText());
   }
   DrawText(page, title, {kPlot.x, 32}, Palette::Text(), 0.6);
-  DrawText(page, vertical_name, {8, kPlot.y - 12}, Palette::DimText());
+  // At the end of the top line: beside the axis there is no room for it.
+  DrawText(page, vertical_name, {kPlot.br().x - TextSize(vertical_name).width, 32},
+           Palette::DimText());
   const cv::Size size = TextSize("recall");
   DrawText(page, "recall", {kPlot.x + (kPlot.width - size.width) / 2, kHeight - 18},
            Palette::DimText());

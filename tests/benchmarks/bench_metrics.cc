@@ -29,10 +29,8 @@ namespace backfire::benchmarks {
 namespace {
 
 namespace fs = std::filesystem;
-using metrics::AveragePrecisionOptions;
 using metrics::MatchPool;
 using metrics::PrecisionRecall;
-using metrics::View;
 
 struct Arguments {
   std::string official, folder;
