@@ -28,6 +28,7 @@ std::unique_ptr<CLI::App> MakeApp(Session& session) {
   AddUpdateCommands(*app, session);
   AddReleaseCommands(*app, session);
   AddVersionCommands(*app, session);
+  AddConformanceCommand(*app, session);
   return app;
 }
 

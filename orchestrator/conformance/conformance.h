@@ -1,0 +1,37 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "backfire/v1/model_service.pb.h"
+
+namespace backfire::conformance {
+
+/// What to try, and with what.
+struct Options {
+  std::string endpoint;             ///< gRPC target of the service.
+  std::string model;                ///< `models/{model}`; empty: the only one.
+  v1::Recipe recipe;                ///< To train by; without a name: the model's first.
+  std::string dataset = "made-up";  ///< URI, for a model that reads one.
+  std::vector<std::string> fed;     ///< Inputs that made-up parents feed.
+  bool feed_all = false;            ///< All of them.
+  std::string run;                  ///< Makes request_ids new: a service remembers old ones.
+};
+
+/// What became of one thing that the contract says.
+struct Finding {
+  enum class Outcome { kHolds, kBroken, kNotTried };
+  std::string what;  ///< A sentence of the contract: `an unknown recipe is INVALID_ARGUMENT`.
+  Outcome outcome = Outcome::kHolds;
+  std::string detail;  ///< What came instead; why it was not tried.
+};
+
+/// Tries a service; `on_finding` is called as things are found. Makes a version and evaluates it.
+/// Returns all findings. UNAVAILABLE: it does not answer at all. INVALID_ARGUMENT: options that do
+/// not fit the model.
+absl::StatusOr<std::vector<Finding>> TryService(
+    const Options& options, const std::function<void(const Finding&)>& on_finding);
+
+}  // namespace backfire::conformance

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# A model service in Python: it conforms, and is a vertex like any other. Skipped without Debian's
+# python3-grpcio, python3-protobuf and python3-numpy.
+# Arguments: the folder of backfire's binaries, the toy service, the folder of expect.sh.
+set -uo pipefail
+source "$3/expect.sh"
+backfire="$1/backfire"
+/usr/bin/python3 -c 'import grpc, google.protobuf, numpy' 2>/dev/null || exit 77
+[[ -x "$1/nearest-neighbour-service" ]] || exit 77
+directory="$(mktemp -d)"
+export BACKFIRE_DATA_DIR="$directory/data" BACKFIRE_ORCHESTRATOR="unix:$directory/o"
+trap '"$backfire" down >/dev/null 2>&1; rm -rf "$directory"' EXIT
+
+cat >"$directory/own.yaml" <<YAML
+name: own
+request:
+- {name: x, datatype: FP64, shape: [1]}
+outputs: {y: nearest.y}
+dataset: toy:50
+seed: 1
+replicates: 2
+vertices:
+- name: first
+  endpoint: unix:$directory/toy
+  inputs: {x: request.x}
+  recipe: {name: least-squares}
+  process: {program: $2}
+- name: second
+  endpoint: unix:$directory/toy
+  inputs: {y: first.y}
+  recipe: {name: least-squares}
+  process: {program: $2}
+- name: nearest
+  endpoint: unix:$directory/nearest
+  inputs: {feature: first.y, teacher: second.y}
+  recipe: {name: nearest, parameters: {k: 1}}
+  process: {program: nearest-neighbour-service}
+YAML
+
+# check WHAT EXPECTED_CODE COMMAND...: runs it, keeps standard output in $output, errors in $errors.
+check() {
+  local what="$1" code="$2" got=0
+  shift 2
+  output="$("$backfire" "$@" 2>"$directory/errors")" || got=$?
+  errors="$(<"$directory/errors")"
+  expect_equal "exit code of $what" "$got" "$code"
+  ((got == code)) || printf '%s\n%s\n' "$output" "$errors"
+}
+
+check 'up' 0 up "$directory/own.yaml" --gateway "unix:$directory/g"
+check 'the baseline' 0 update watch baseline
+expect_contains 'the Python vertex is judged' "$output" 'disagreement'
+
+check 'conformance of the Python service' 0 conformance "unix:$directory/nearest" --feed-all
+expect_contains 'nothing is broken' "$output" ' hold, 0 broken'
+check 'conformance of a service in C++' 0 conformance "unix:$directory/toy" --model first --dataset toy:20
+expect_contains 'nothing is broken' "$output" ' hold, 0 broken, 0 not tried'
+check 'conformance of nobody' 3 conformance "unix:$directory/nobody"
+check 'an unknown input' 2 conformance "unix:$directory/nearest" --feed magic
+
+check 'an update above it' 6 update propose --vertex first --recipe least-squares --set offset=0.5 --gate
+expect_contains 'it was retrained and judged' "$output" 'nearest'
+check 'an update of it' 6 update propose --vertex nearest --recipe nearest --set k=5 --gate
+expect_contains 'it was judged' "$output" 'DECIDED'
+check 'a parameter that it refuses' 5 update propose --vertex nearest --recipe nearest --set k=0 --watch
+expect_contains 'its own words' "$output" 'recipe.parameters.k must be 1 to 1000'
+finish
