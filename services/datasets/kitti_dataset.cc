@@ -1,8 +1,11 @@
 // KITTI's layouts as a dataset.
+#include <sys/stat.h>
+
 #include <array>
 #include <atomic>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -23,6 +26,39 @@ namespace {
 using runtime::Split;
 
 constexpr std::array<Split, 3> kSplits = {Split::kTrain, Split::kValidation, Split::kTest};
+
+// What would be another if a file's content were: size, and times to the nanosecond.
+std::string StateOf(const std::filesystem::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return "-";
+  return absl::StrCat(status.st_ino, ".", status.st_size, ".", status.st_mtim.tv_sec, ".",
+                      status.st_mtim.tv_nsec, ".", status.st_ctim.tv_sec, ".",
+                      status.st_ctim.tv_nsec);
+}
+
+// Digests of frames that this process has read already: a service opens its dataset for each job,
+// and a whole KITTI is 20 GB. Thread-safe.
+class DigestMemo {
+ public:
+  static DigestMemo& Get() {
+    static auto* memo = new DigestMemo;
+    return *memo;
+  }
+  std::optional<std::string> Find(const std::string& key, const std::string& state) {
+    MutexLock lock(mutex_);
+    const auto found = known_.find(key);
+    if (found == known_.end() || found->second.first != state) return std::nullopt;
+    return found->second.second;
+  }
+  void Keep(const std::string& key, const std::string& state, const std::string& digest) {
+    MutexLock lock(mutex_);
+    known_[key] = {state, digest};
+  }
+
+ private:
+  Mutex mutex_;
+  std::map<std::string, std::pair<std::string, std::string>> known_ ABSL_GUARDED_BY(mutex_);
+};
 
 class KittiDataset : public StereoDataset {
  public:
@@ -176,41 +212,50 @@ class KittiDataset : public StereoDataset {
     return failure;
   }
 
-  absl::StatusOr<std::string> FrameDigest(const std::string& id) const {
-    struct Use {
-      KittiFile file;
-      const char* name;
-      bool required;
-    };
-    // The first two are required when a dataset is opened (KITTI 2015 may lack the second); real
-    // KITTI lacks others here and there: labels of the test set, disparities of the object set.
-    const std::array<Use, 5> uses = {{{KittiFile::kLeft, "image_2", true},
-                                      {KittiFile::kCalibration, "calib", !layout_.stereo_2015()},
-                                      {KittiFile::kRight, "image_3", false},
-                                      {KittiFile::kLabels, "label_2", false},
-                                      {KittiFile::kDisparity, "disp_occ_0", false}}};
-    Sha256 digest;
-    bool has_disparity = false;
-    const auto add = [&](const Use& use) -> absl::Status {
-      const auto content = ReadFile(layout_.Path(use.file, id));
-      if (!content.ok()) {
-        return use.required || !absl::IsNotFound(content.status()) ? content.status()
-                                                                   : absl::OkStatus();
-      }
-      digest.UpdateField(use.name).UpdateField(*content);
-      has_disparity |= use.file == KittiFile::kDisparity;
-      return absl::OkStatus();
-    };
-    for (const Use& use : uses) BACKFIRE_RETURN_IF_ERROR(add(use));
-    // Scans only where the disparity comes from them.
+  struct Use {
+    KittiFile file;
+    const char* name;
+    bool required;
+  };
+
+  // Files of a frame that are read. The first two are required when a dataset is opened (KITTI 2015
+  // may lack the second); real KITTI lacks others here and there: labels of the test set,
+  // disparities of the object set. Scans count only where the disparity comes from them.
+  std::vector<Use> UsedFiles(const std::string& id) const {
+    std::vector<Use> uses = {{KittiFile::kLeft, "image_2", true},
+                             {KittiFile::kCalibration, "calib", !layout_.stereo_2015()},
+                             {KittiFile::kRight, "image_3", false},
+                             {KittiFile::kLabels, "label_2", false},
+                             {KittiFile::kDisparity, "disp_occ_0", false}};
     if (disparity_ == DisparitySource::kLidar ||
-        (disparity_ == DisparitySource::kAuto && !has_disparity)) {
-      BACKFIRE_RETURN_IF_ERROR(add({KittiFile::kLidar, "velodyne", false}));
+        (disparity_ == DisparitySource::kAuto &&
+         !Exists(layout_.Path(KittiFile::kDisparity, id)))) {
+      uses.push_back({KittiFile::kLidar, "velodyne", false});
+    }
+    return uses;
+  }
+
+  absl::StatusOr<std::string> FrameDigest(const std::string& id) const {
+    const std::vector<Use> uses = UsedFiles(id);
+    std::string state = absl::StrCat(static_cast<int>(disparity_));
+    for (const Use& use : uses) absl::StrAppend(&state, " ", StateOf(layout_.Path(use.file, id)));
+    const std::string key = layout_.Path(KittiFile::kLeft, id).string();
+    if (auto known = DigestMemo::Get().Find(key, state)) return *std::move(known);
+    Sha256 digest;
+    for (const Use& use : uses) {
+      const auto content = ReadFile(layout_.Path(use.file, id));
+      if (content.ok()) {
+        digest.UpdateField(use.name).UpdateField(*content);
+      } else if (use.required || !absl::IsNotFound(content.status())) {
+        return content.status();
+      }
     }
     if (disparity_ != DisparitySource::kAuto) {
       digest.UpdateField(disparity_ == DisparitySource::kLidar ? "from lidar" : "from file");
     }
-    return digest.Finish();
+    std::string result = digest.Finish();
+    DigestMemo::Get().Keep(key, state, result);
+    return result;
   }
 
   const std::string uri_;

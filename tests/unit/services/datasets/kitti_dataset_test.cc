@@ -85,6 +85,25 @@ TEST_F(KittiDatasetTest, DigestIsOfContentNotOfPlace) {
   EXPECT_NE((*OpenStereoDataset(Uri()))->digest(), digest);
 }
 
+// Opening again reads no file that is as it was, but sees every one that isn't.
+TEST_F(KittiDatasetTest, DigestFollowsContentAtOnce) {
+  const std::string before = (*OpenStereoDataset(Uri()))->digest();
+  EXPECT_EQ((*OpenStereoDataset(Uri()))->digest(), before);
+  const std::string labels = *ReadFile(File("label_2/000001.txt"));
+  std::string changed = labels;
+  changed[0] = changed[0] == 'C' ? 'P' : 'C';  // The same size.
+  ASSERT_TRUE(WriteFileAtomically(File("label_2/000001.txt"), changed).ok());
+  EXPECT_NE((*OpenStereoDataset(Uri()))->digest(), before);
+  ASSERT_TRUE(WriteFileAtomically(File("label_2/000001.txt"), labels).ok());
+  EXPECT_EQ((*OpenStereoDataset(Uri()))->digest(), before);
+  fs::remove(File("image_3/000001.png"));
+  EXPECT_NE((*OpenStereoDataset(Uri()))->digest(), before);
+  EXPECT_EQ((*OpenStereoDataset(Uri("?disparity=file")))->digest(),
+            (*OpenStereoDataset(Uri("?disparity=file")))->digest());
+  EXPECT_NE((*OpenStereoDataset(Uri("?disparity=file")))->digest(),
+            (*OpenStereoDataset(Uri()))->digest());
+}
+
 TEST_F(KittiDatasetTest, MissingOptionalFileIsFoundWhenAskedFor) {
   fs::remove(File("image_3/000000.png"));
   const auto dataset = OpenStereoDataset(Uri());
