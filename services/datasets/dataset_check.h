@@ -31,14 +31,15 @@ struct SplitSummary {
 
 struct DatasetReport {
   std::vector<DatasetFault> faults;    ///< In the order of splits and frames.
+  std::vector<std::string> warnings;   ///< What is allowed, and may be a mistake.
   std::array<SplitSummary, 3> splits;  ///< Train, validation, test.
   std::string digest;                  ///< Empty if there are faults.
 };
 
 /// Reads everything that a dataset's URI names, and lists every fault: lists with frames that are
-/// missing, twice or in two splits; images that are cut off, of different sizes or of the wrong
-/// depth; calibrations, labels and scans line by line, with values that make no sense. What a frame
-/// may lack (right image, labels, disparity, scan) is counted, and no fault.
+/// missing, twice, or in the training split and another; images that are cut off, of different
+/// sizes or of the wrong depth; calibrations, labels and scans line by line, with values that make
+/// no sense. What a frame may lack (right image, labels, disparity, scan) is counted, and no fault.
 /// INVALID_ARGUMENT: not a URI. NOT_FOUND: no such directory. CANCELLED: `cancelled` said so.
 /// @param progress  Called after each frame with (frames done, frames in all).
 absl::StatusOr<DatasetReport> CheckDataset(const std::string& uri,

@@ -35,6 +35,9 @@ std::string FormatText(const std::string& uri, const DatasetReport& report) {
     absl::StrAppendFormat(&text, "%-10s counted at moderate: %s\n", "",
                           absl::StrJoin(split.counted, ", ", absl::PairFormatter(" ")));
   }
+  for (const std::string& warning : report.warnings) {
+    absl::StrAppend(&text, "warning    ", warning, "\n");
+  }
   for (const DatasetFault& fault : report.faults) {
     absl::StrAppend(&text, "fault      ", fault.file);
     if (fault.line > 0) absl::StrAppend(&text, ":", fault.line);
@@ -68,7 +71,9 @@ std::string FormatJson(const std::string& uri, const DatasetReport& report) {
     }
     json.EndObject();
   }
-  json.EndObject().Key("faults").BeginList();
+  json.EndObject().Key("warnings").BeginList();
+  for (const std::string& warning : report.warnings) json.String(warning);
+  json.EndList().Key("faults").BeginList();
   for (const DatasetFault& fault : report.faults) {
     json.BeginObject().Key("file").String(fault.file).Key("line").Integer(fault.line);
     json.Key("message").String(fault.message).EndObject();
@@ -90,20 +95,19 @@ int RunCheck(const CheckArguments& arguments, const std::atomic<bool>& interrupt
       [&interrupted] { return interrupted.load(); });
   if (!report.ok()) return ReportError(report.status());
   std::fputs((arguments.format == "json" ? FormatJson : FormatText)(uri, *report).c_str(), stdout);
-  if (!report->faults.empty()) return kBadInput;
   if (!arguments.sheet.empty()) {
     SheetArguments sheet;
     sheet.dataset = uri;
     sheet.out = arguments.sheet;
-    sheet.count = 8;
     for (const SplitSummary& split : report->splits) {  // The first split that has frames.
       if (split.frames == 0) continue;
       sheet.split = split.name;
       break;
     }
+    // Frames with faults stay empty; a dataset that cannot be opened at all has no sheet.
     if (const absl::Status status = DrawSheet(sheet); !status.ok()) return ReportError(status);
   }
-  return kDone;
+  return report->faults.empty() ? kDone : kBadInput;
 }
 
 }  // namespace
@@ -118,7 +122,7 @@ void AddCheckCommand(CLI::App& dataset, CommandContext& context) {
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
   check->add_option("--contact-sheet", arguments->sheet,
-                    "PNG to draw of a sound dataset's first frames");
+                    "PNG to draw of the first frames: image, disparity, boxes, bird's-eye view");
   check->footer(
       "Examples:\n"
       "  backfire vision dataset check data\n"

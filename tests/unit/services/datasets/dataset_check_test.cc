@@ -108,7 +108,7 @@ TEST_F(DatasetCheckTest, EveryFaultInOnePass) {
   EXPECT_TRUE(Has(report, "ImageSets/train.txt", 5, "listed twice"));
   EXPECT_TRUE(Has(report, "ImageSets/train.txt", 6, "0000 5"));
   EXPECT_TRUE(Has(report, "image_2/999999.png", 0, "No such file"));
-  EXPECT_TRUE(Has(report, "ImageSets/test.txt", 0, "000001 is in the split train as well"));
+  EXPECT_TRUE(Has(report, "", 0, "the splits train and test share 1 frame: 000001"));
   EXPECT_TRUE(report.digest.empty());
   EXPECT_EQ(report.splits[2].frames, 2);
 }
@@ -126,6 +126,17 @@ TEST_F(DatasetCheckTest, OneBadFrameIsNamedByTheReader) {
       EXPECT_THAT(std::string(status.message()), HasSubstr("image_3/000002.png"));
     }
   }
+}
+
+// As the usual split of KITTI has it: tested on `val`, which is the default for validation as well.
+TEST_F(DatasetCheckTest, ValidationMayBeTheTestSplit) {
+  const auto report = CheckDataset(
+      "kitti:" + root_.string() + "?train=train&test=val", [](int64_t, int64_t) {},
+      [] { return false; });
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_TRUE(report->faults.empty());
+  ASSERT_EQ(report->warnings.size(), 1u);
+  EXPECT_THAT(report->warnings[0], HasSubstr("validation and test share 1 frame: 000004"));
 }
 
 TEST_F(DatasetCheckTest, MissingListIsAFault) {
