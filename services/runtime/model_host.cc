@@ -63,6 +63,25 @@ void SetTally(const OutputTally& tally, v1::Job& result) {
   result.set_outputs_produced(tally.produced);
 }
 
+// Runs a version once, on nothing in particular: the first run of a network is slow, as memory and
+// kernels are chosen in it, and no request should wait for that. What it says does not matter.
+void WarmUp(const Predictor& predictor, const v1::Model& description) {
+  constexpr int64_t kAnySize = 64;
+  TensorMap inputs;
+  for (const v1::TensorSignature& input : description.inputs()) {
+    const absl::StatusOr<Datatype> datatype = ParseDatatype(input.datatype());
+    if (!datatype.ok()) return;
+    std::vector<int64_t> shape(input.shape().begin(), input.shape().end());
+    for (int64_t& size : shape) size = size < 0 ? kAnySize : size;
+    inputs[input.name()] = MakeTensor(*datatype, shape);
+  }
+  try {
+    predictor.Predict(inputs, [] { return false; }).status().IgnoreError();
+  } catch (const std::exception& error) {
+    spdlog::warn("version state=COLD model={} error=\"{}\"", description.name(), error.what());
+  }
+}
+
 std::vector<v1::Parent> ToVector(const google::protobuf::RepeatedPtrField<v1::Parent>& parents) {
   return {parents.begin(), parents.end()};
 }
@@ -431,6 +450,7 @@ absl::Status ModelHost::Load(int64_t number) {
   }
   if (loaded.count(number) > 0) return absl::OkStatus();
   BACKFIRE_ASSIGN_OR_RETURN(loaded[number], MakePredictor(version));
+  WarmUp(*loaded[number], description_);
   CrashPoint("version-load", version.name());
   BACKFIRE_RETURN_IF_ERROR(Remember(loaded));
   CrashPoint("version-loaded", version.name());
