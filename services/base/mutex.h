@@ -46,12 +46,16 @@ class CondVar {
   bool WaitUntil(Mutex& mutex, std::chrono::steady_clock::time_point deadline)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
-    // system_clock: ThreadSanitizer of GCC 12 does not know pthread_cond_clockwait.
+#if defined(__SANITIZE_THREAD__)
+    // ThreadSanitizer of GCC 12 does not know pthread_cond_clockwait, and reports races at it.
     const auto left = deadline - std::chrono::steady_clock::now();
-    const bool notified =
-        condition_.wait_until(lock, std::chrono::system_clock::now() +
-                                        std::chrono::duration_cast<std::chrono::microseconds>(
-                                            left)) == std::cv_status::no_timeout;
+    const auto until = std::chrono::system_clock::now() +
+                       std::chrono::duration_cast<std::chrono::microseconds>(left);
+#else
+    // By the steady clock: a wall clock that is set back must not make a short wait a long one.
+    const auto until = deadline;
+#endif
+    const bool notified = condition_.wait_until(lock, until) == std::cv_status::no_timeout;
     lock.release();
     return notified;
   }

@@ -119,7 +119,7 @@ class Run {
     for (const auto& [used, count] : uses_) {
       if (used.first == vertex) call->request.add_outputs()->set_name(used.second);
     }
-    call->context.set_deadline(call_.deadline);
+    runtime::SetDeadline(call->context, absl::FromChrono(call_.deadline - steady_clock::now()));
     call->stub = inference::GRPCInferenceService::NewStub(channels_.Get(node.vertex.endpoint()));
     CrashPoint("vertex-call", call_.id, " ", vertex);
     call->start = steady_clock::now();

@@ -132,7 +132,7 @@ absl::Status InferenceService::Admit(const std::string& model, const InferenceCa
     place_free_.WaitUntil(mutex_,
                           std::chrono::steady_clock::now() + std::chrono::milliseconds(100));
     if (call.cancelled()) status = absl::CancelledError("the client has gone");
-    if (std::chrono::system_clock::now() >= call.deadline) {
+    if (std::chrono::steady_clock::now() >= call.deadline) {
       status = absl::DeadlineExceededError("the deadline passed while the request waited");
     }
   }
@@ -157,9 +157,13 @@ grpc::Status InferenceService::ModelInfer(grpc::ServerContext* context,
                                           inference::ModelInferResponse* response) {
   InferenceCall call;
   call.id = request->id();
-  const auto now = std::chrono::system_clock::now();
-  const bool has_deadline = context->deadline() < now + std::chrono::hours(24 * 365);
-  call.deadline = has_deadline ? context->deadline() : now + options_.default_deadline;
+  // What is left by the wall clock now; from here on a clock counts that is never set.
+  const auto left = context->deadline() - std::chrono::system_clock::now();
+  const bool has_deadline = left < std::chrono::hours(24 * 365);
+  call.deadline =
+      std::chrono::steady_clock::now() +
+      (has_deadline ? std::chrono::duration_cast<std::chrono::steady_clock::duration>(left)
+                    : options_.default_deadline);
   call.cancelled = [context] { return context->IsCancelled(); };
   const auto infer = [&]() -> absl::Status {
     BACKFIRE_ASSIGN_OR_RETURN(const auto target,

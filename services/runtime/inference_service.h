@@ -19,7 +19,7 @@ namespace backfire::runtime {
 /// What a request brings besides its tensors, and what its response carries besides them.
 struct InferenceCall {
   std::string id;                                  ///< The client's; for logs.
-  std::chrono::system_clock::time_point deadline;  ///< Of the whole request.
+  std::chrono::steady_clock::time_point deadline;  ///< Of the whole request.
   std::function<bool()> cancelled;                 ///< Whether the client has gone.
   std::map<std::string, inference::InferParameter> response_parameters;  ///< To be filled.
   std::optional<int64_t> served_version;  ///< Set if another version than the target's answered.

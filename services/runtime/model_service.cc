@@ -90,7 +90,7 @@ class LoadedVersionTarget final : public InferenceTarget {
   absl::StatusOr<TensorMap> Infer(TensorMap inputs, const std::vector<std::string>&,
                                   InferenceCall& call) const override {
     return loaded_.predictor->Predict(inputs, [&call] {
-      return call.cancelled() || std::chrono::system_clock::now() >= call.deadline;
+      return call.cancelled() || std::chrono::steady_clock::now() >= call.deadline;
     });
   }
 

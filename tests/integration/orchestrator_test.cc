@@ -1,6 +1,8 @@
 // The orchestrator as a process, over real services that come and go.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <fstream>
@@ -101,50 +103,6 @@ TEST_F(OrchestratorTest, PromotingOneKeepsTheVerdictsThatItDoesNotTouch) {
   const v1::Update done = WaitForEnd(queued);
   ASSERT_EQ(done.state(), v1::Update::DECIDED) << done.error_message();
   EXPECT_EQ(done.baseline_release(), second->name());
-}
-
-TEST_F(OrchestratorTest, AnUpdateStopsAtTheFirstPlannedLookThatDecides) {
-  StartService("a");
-  StartService("b");
-  StartOrchestrator();
-  v1::System system = System();
-  system.set_replicates(10);
-  Apply(system);
-
-  v1::ProposeUpdateRequest request = Proposal("harm", "sum", /*offset=*/0.5);
-  request.set_looks(3);
-  const auto refused = Call(&Stub::ProposeUpdate, request);
-  EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("so 3 need 15: got 10"));
-  request.set_looks(4);
-  EXPECT_EQ(Call(&Stub::ProposeUpdate, request).status().code(),
-            absl::StatusCode::kInvalidArgument);
-
-  request.set_looks(2);
-  ASSERT_TRUE(Call(&Stub::ProposeUpdate, request).ok());
-  const v1::Update clear = WaitForEnd("updates/2");
-  EXPECT_EQ(clear.state(), v1::Update::DECIDED) << clear.error_message();
-  EXPECT_EQ(clear.verdict().outcome(), v1::Verdict::NOT_AN_IMPROVEMENT);
-  EXPECT_EQ(clear.verdict().replicates(), 5);
-  EXPECT_EQ(clear.verdict().look(), 1);
-  EXPECT_DOUBLE_EQ(clear.verdict().look_alpha(), 0.025);
-  EXPECT_EQ(StepOf(clear, "train/sum/4").state(), v1::Step::SUCCEEDED);
-  EXPECT_EQ(StepOf(clear, "train/sum/5").state(), v1::Step::CANCELLED);
-  EXPECT_FALSE(clear.release().empty());
-
-  // Much less than seeds differ by: five replicates can't tell, and neither can ten.
-  request = Proposal("faint", "sum", /*offset=*/2e-4);
-  request.set_looks(2);
-  ASSERT_TRUE(Call(&Stub::ProposeUpdate, request).ok());
-  const v1::Update faint = WaitForEnd("updates/3");
-  EXPECT_EQ(faint.state(), v1::Update::DECIDED) << faint.error_message();
-  EXPECT_EQ(faint.verdict().outcome(), v1::Verdict::INCONCLUSIVE);
-  EXPECT_EQ(faint.verdict().replicates(), 10);
-  EXPECT_EQ(faint.verdict().look(), 2);
-  ASSERT_EQ(faint.earlier_looks_size(), 1);
-  EXPECT_EQ(faint.earlier_looks(0).replicates(), 5);
-  EXPECT_EQ(faint.earlier_looks(0).outcome(), v1::Verdict::INCONCLUSIVE);
-  EXPECT_EQ(StepOf(faint, "evaluate/sum/9").state(), v1::Step::SUCCEEDED);
 }
 
 TEST_F(OrchestratorTest, AServiceThatStaysAwayFailsTheUpdateWhichGoesOnLater) {
@@ -301,6 +259,57 @@ TEST_F(OrchestratorTest, AFullDiskFailsTheUpdateWhichGoesOnOnceThereIsRoom) {
   ASSERT_TRUE(Retry(name).ok());
   const v1::Update done = WaitForEnd(name);
   EXPECT_EQ(done.state(), v1::Update::DECIDED) << done.error_message();
+}
+
+class ClockTest : public OrchestratorTest {
+ protected:
+  void SetUp() override {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "a sanitizer must be the first library of a process";
+#endif
+    SetClock(0);
+    prefix_ = {"/usr/bin/env", std::string("LD_PRELOAD=") + BACKFIRE_CLOCK_SHIM,
+               "CLOCK_SHIM_FILE=" + (directory_ / "clock").string()};
+    StartService("a");
+    StartService("b");
+    StartOrchestrator({"--lease-seconds=1"});
+  }
+  // In place: the processes have the file mapped.
+  void SetClock(int64_t seconds_off) {
+    const int file = ::open((directory_ / "clock").c_str(), O_WRONLY | O_CREAT, 0644);
+    ASSERT_EQ(::pwrite(file, &seconds_off, sizeof(seconds_off), 0),
+              static_cast<ssize_t>(sizeof(seconds_off)));
+    ::close(file);
+  }
+};
+
+TEST_F(ClockTest, AClockThatJumpsDelaysNothing) {
+  Apply(System());
+  const std::string first = Propose("forward", "left", 0.5, /*seconds=*/1);
+  WaitForStep(first, "train/left/0", v1::Step::RUNNING);
+  SetClock(3600);
+  // Waits that ended by the wall clock would last an hour now.
+  ASSERT_EQ(WaitForEnd(first).state(), v1::Update::DECIDED);
+  const std::string second = Propose("back", "right", 0.5, /*seconds=*/1);
+  WaitForStep(second, "train/right/0", v1::Step::RUNNING);
+  SetClock(-3600);
+  ASSERT_EQ(WaitForEnd(second).state(), v1::Update::DECIDED);
+
+  ASSERT_TRUE(Promote(second).ok());
+  SetClock(7200);
+  v1::GetReleaseRequest get;
+  get.set_name("releases/1");
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  v1::Release::State state = v1::Release::LIVE;
+  while (state != v1::Release::RETIRED && std::chrono::steady_clock::now() < give_up) {
+    const auto release = Call(&Stub::GetRelease, get);
+    ASSERT_TRUE(release.ok()) << release.status();
+    state = release->state();
+  }
+  EXPECT_EQ(state, v1::Release::RETIRED);
+  // Both jumps were seen: it was decided an hour before it was proposed.
+  const v1::Update update = Get(second);
+  EXPECT_LT(update.end_time().seconds(), update.create_time().seconds() - 3000);
 }
 
 TEST_F(OrchestratorTest, ADamagedVersionIsNamedAndNothingElseIsLost) {
