@@ -50,7 +50,7 @@ absl::StatusOr<v1::Recipe> MakeRecipe(const std::string& name,
 }
 
 std::string ProposalId(const std::string& vertex, const v1::Recipe& recipe, int replicates,
-                       const std::string& context, int attempt) {
+                       int looks, const std::string& context, int attempt) {
   Sha256 digest;
   digest.UpdateField(vertex).UpdateField(recipe.name());
   const auto& fields = recipe.parameters().fields();
@@ -59,6 +59,7 @@ std::string ProposalId(const std::string& vertex, const v1::Recipe& recipe, int 
     digest.UpdateField(key).UpdateField(value.SerializeAsString());
   }
   digest.UpdateField(absl::StrCat(replicates))
+      .UpdateField(absl::StrCat(looks))
       .UpdateField(context)
       .UpdateField(absl::StrCat(attempt));
   return absl::StrCat("cli-", digest.Finish().substr(0, 24));

@@ -18,6 +18,6 @@ absl::StatusOr<v1::Recipe> MakeRecipe(const std::string& name,
 /// @param context  What makes an equal proposal another one: the live release.
 /// @param attempt  From 0; counts proposals whose predecessor was cancelled.
 std::string ProposalId(const std::string& vertex, const v1::Recipe& recipe, int replicates,
-                       const std::string& context, int attempt);
+                       int looks, const std::string& context, int attempt);
 
 }  // namespace backfire::cli

@@ -29,6 +29,7 @@ struct UpdateOptions {
   std::string version;
   std::vector<std::string> parameters;
   int replicates = 0;
+  int looks = 1;
   std::string request_id;
   bool watch = false;
   bool wait = false;
@@ -82,6 +83,7 @@ absl::StatusOr<v1::Update> FindOrPropose(OrchestratorClient& orchestrator,
   v1::ProposeUpdateRequest request;
   request.set_vertex(options.vertex);
   request.set_replicates(options.replicates);
+  request.set_looks(options.looks);
   if (!options.version.empty()) {
     BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_version(),
                               orchestrator.ResolveVersion(options.vertex, options.version));
@@ -102,7 +104,7 @@ absl::StatusOr<v1::Update> FindOrPropose(OrchestratorClient& orchestrator,
   constexpr int kMostAttempts = 1000;
   for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
     request.set_request_id(ProposalId(
-        options.vertex, request.recipe(), options.replicates,
+        options.vertex, request.recipe(), options.replicates, options.looks,
         request.version().empty() ? live : absl::StrCat(live, " ", request.version()), attempt));
     BACKFIRE_ASSIGN_OR_RETURN(v1::Update update,
                               orchestrator.Call(&Stub::ProposeUpdate, request, absl::Seconds(120)));
@@ -251,6 +253,12 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
   });
   propose.add_option("--replicates", options->replicates, "Training runs; 0: as the baseline has")
       ->check(CLI::Range(0, 100));
+  propose
+      .add_option("--looks", options->looks,
+                  "How often to look at the evidence as it grows, sharing alpha: stop at the first "
+                  "look that decides")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 3));
   propose.add_option("--request-id", options->request_id,
                      "Names the proposal; by default a digest of what is proposed");
   propose.add_flag("--watch", options->watch, "Show it until the verdict is there");

@@ -1,5 +1,7 @@
 #include "orchestrator/report/sensitivity_report.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "orchestrator/report/numbers.h"
 #include "orchestrator/report/text_table.h"
@@ -8,6 +10,7 @@ namespace backfire::report {
 
 std::string SensitivityText(const v1::Update& update) {
   if (update.sensitivities().empty()) return "";
+  const int replicates = std::max(update.replicates(), update.planned_replicates());
   using Align = TextTable::Align;
   TextTable table({{"vertex"},
                    {"loss"},
@@ -24,9 +27,9 @@ std::string SensitivityText(const v1::Update& update) {
                   FormatNumber(one.before()), FormatSigned(one.detectable_harm()),
                   FormatNumber(one.margin()), FormatNumber(one.margin_needed()), one.note()});
   }
-  return absl::StrCat(
-      "What ", update.replicates(), update.replicates() == 1 ? " replicate" : " replicates",
-      " can show on this test split, by the baseline's noise, 4 times in 5:\n", table.ToString(2));
+  return absl::StrCat("What ", replicates, replicates == 1 ? " replicate" : " replicates",
+                      " can show on this test split, by the baseline's noise, 4 times in 5:\n",
+                      table.ToString(2));
 }
 
 }  // namespace backfire::report

@@ -78,10 +78,13 @@ void Engine::StartReadySteps() {
       dependencies = Dependencies(graph, steps);
     }
     for (size_t i = 0; i < update.steps.size() && running_.size() < places; ++i) {
-      if (update.steps[i].step.state() != v1::Step::WAITING) continue;
-      const bool ready = std::all_of(
-          dependencies[i].begin(), dependencies[i].end(),
-          [&](size_t needed) { return update.steps[needed].step.state() == v1::Step::SUCCEEDED; });
+      const v1::Step& step = update.steps[i].step;
+      if (step.state() != v1::Step::WAITING || !IsDue(update.update, step)) continue;
+      const bool ready =
+          std::all_of(dependencies[i].begin(), dependencies[i].end(), [&](size_t needed) {
+            const v1::Step& other = update.steps[needed].step;
+            return other.state() == v1::Step::SUCCEEDED || !IsDue(update.update, other);
+          });
       if (ready) StartStep(update, i);
       if (!IsOpen(update.update)) break;  // It could not be written.
     }
@@ -97,7 +100,7 @@ bool Engine::Rebase(store::UpdateRecord& update) {
   const auto base = FindUpdate(contents_.releases.at(live).update());
   absl::Status fit = base.status();
   if (fit.ok() && ((*base)->update.system_revision() != changed.system_revision() ||
-                   (*base)->update.replicates() < changed.replicates())) {
+                   (*base)->update.replicates() < changed.planned_replicates())) {
     fit = absl::FailedPreconditionError("it has another system, or too few replicates");
   }
   if (fit.ok() && !changed.version().empty()) {
@@ -156,12 +159,7 @@ void Engine::StartStep(const store::UpdateRecord& update, size_t position) {
   store::StepRecord& record = change.steps[key] = update.steps[position];
   record.step.set_state(v1::Step::RUNNING);
   v1::Update changed = update.update;
-  v1::Update::State state = v1::Update::EVALUATING;
-  for (const store::StepRecord& other : update.steps) {
-    if (other.step.state() != v1::Step::SUCCEEDED) {
-      state = std::min(state, PhaseOf(changed, other.step));
-    }
-  }
+  const v1::Update::State state = PhaseOf(update);
   if (state != changed.state()) {
     changed.set_state(state);
     change.updates[update.number] = std::move(changed);
@@ -350,15 +348,28 @@ absl::Status Engine::Advance(const store::UpdateRecord& update, Change& change) 
   bool all_done = true;
   bool only_loads_left = true;
   bool has_loads = false;
-  v1::Update::State state = v1::Update::EVALUATING;
   for (const store::StepRecord& record : update.steps) {
     has_loads = has_loads || record.step.kind() == v1::Step::LOAD;
-    if (record.step.state() == v1::Step::SUCCEEDED) continue;
+    if (record.step.state() == v1::Step::SUCCEEDED || !IsDue(changed, record.step)) continue;
     all_done = false;
     only_loads_left = only_loads_left && record.step.kind() == v1::Step::LOAD;
-    state = std::min(state, PhaseOf(changed, record.step));
   }
-  changed.set_state(state);
+  changed.set_state(PhaseOf(update));
+  if (only_loads_left && changed.look() < changed.planned_looks()) {
+    BACKFIRE_ASSIGN_OR_RETURN(const verdict::Evidence evidence,
+                              BuildEvidence(contents_, graph, update));
+    v1::Verdict verdict = verdict::Decide(evidence);
+    if (verdict.outcome() == v1::Verdict::INCONCLUSIVE) {
+      *changed.add_earlier_looks() = std::move(verdict);
+      changed.set_look(changed.look() + 1);
+      changed.set_replicates(
+          ReplicatesOfLook(changed.planned_replicates(), changed.planned_looks(), changed.look()));
+      store::UpdateRecord next = update;
+      next.update = changed;
+      changed.set_state(PhaseOf(next));
+      return absl::OkStatus();
+    }
+  }
   // What can't be loaded can be judged, and can't be released.
   if (has_loads && only_loads_left && changed.release().empty()) {
     BACKFIRE_RETURN_IF_ERROR(MakeRelease(update, v1::Release::PREPARING, change).status());
@@ -380,6 +391,12 @@ absl::Status Engine::Advance(const store::UpdateRecord& update, Change& change) 
                               BuildEvidence(contents_, graph, update));
     *changed.mutable_verdict() = verdict::Decide(evidence);
     changed.set_state(v1::Update::DECIDED);
+    // Of looks that need not be taken.
+    for (size_t i = 0; i < update.steps.size(); ++i) {
+      if (IsDue(changed, update.steps[i].step)) continue;
+      store::StepRecord& record = change.steps[{update.number, i}] = update.steps[i];
+      record.step.set_state(v1::Step::CANCELLED);
+    }
     if (has_loads) ChangedRelease(number, change).set_state(v1::Release::STAGED);
     metrics_->updates.Add({{"verdict", v1::Verdict::Outcome_Name(changed.verdict().outcome())}})
         .Increment();

@@ -17,6 +17,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "orchestrator/workflow/engine.h"
+#include "orchestrator/workflow/plan.h"
 #include "services/base/digest.h"
 #include "services/base/status.h"
 
@@ -60,6 +61,16 @@ inline bool IsOpen(const v1::Update& update) {
     default:
       return false;
   }
+}
+
+/// The state of an update by the least advanced of its due steps that have not succeeded.
+inline v1::Update::State PhaseOf(const store::UpdateRecord& update) {
+  v1::Update::State state = v1::Update::EVALUATING;
+  for (const store::StepRecord& record : update.steps) {
+    if (record.step.state() == v1::Step::SUCCEEDED || !IsDue(update.update, record.step)) continue;
+    state = std::min(state, PhaseOf(update.update, record.step));
+  }
+  return state;
 }
 
 /// Whether nothing has been done for an update yet; that a proposed version exists is nothing.

@@ -15,6 +15,11 @@
 #include "services/base/status.h"
 
 namespace backfire::workflow {
+namespace {
+
+constexpr int kMostLooks = 3;
+
+}  // namespace
 
 using google::protobuf::util::MessageDifferencer;
 using google::protobuf::util::TimeUtil;
@@ -49,6 +54,11 @@ v1::Update Engine::Show(const store::UpdateRecord& update, bool with_steps) cons
 
 absl::StatusOr<v1::Update> Engine::ProposeUpdate(const v1::ProposeUpdateRequest& request) {
   BACKFIRE_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
+  const int looks = request.looks() == 0 ? 1 : request.looks();
+  if (looks < 1 || looks > kMostLooks) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("looks must be in [0, ", kMostLooks, "]: got ", request.looks()));
+  }
   v1::Recipe recipe = request.recipe();
   v1::Version proposed;
   if (!request.version().empty()) {
@@ -59,6 +69,7 @@ absl::StatusOr<v1::Update> Engine::ProposeUpdate(const v1::ProposeUpdateRequest&
   for (const auto& [number, known] : contents_.updates) {
     if (known.request_id != request.request_id()) continue;
     if (known.update.vertex() == request.vertex() && known.update.version() == request.version() &&
+        known.update.planned_looks() == looks &&
         MessageDifferencer::Equals(known.update.recipe(), recipe)) {
       return Show(known, /*with_steps=*/true);
     }
@@ -98,6 +109,12 @@ absl::StatusOr<v1::Update> Engine::ProposeUpdate(const v1::ProposeUpdateRequest&
         absl::StrCat("replicates must be in [1, ", baseline->update.replicates(),
                      "], the baseline's: got ", request.replicates()));
   }
+  const int first_look = ReplicatesOfLook(replicates, looks, 1);
+  if (looks > 1 && first_look < verdict::kReplicatesToDecide) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "looks: each must add at least ", verdict::kReplicatesToDecide, " replicates, so ", looks,
+        " need ", looks * verdict::kReplicatesToDecide, ": got ", replicates));
+  }
   std::set<std::string> transforms;
   for (const auto& [vertex, model] : system.models) {
     if (model.kind() == v1::Model::TRANSFORM) transforms.insert(vertex);
@@ -112,7 +129,10 @@ absl::StatusOr<v1::Update> Engine::ProposeUpdate(const v1::ProposeUpdateRequest&
   update.update.set_version(request.version());
   update.update.set_system_revision(system.revision);
   update.update.set_baseline_release(release.name());
-  update.update.set_replicates(replicates);
+  update.update.set_replicates(first_look);
+  update.update.set_look(1);
+  update.update.set_planned_looks(looks);
+  update.update.set_planned_replicates(replicates);
   BACKFIRE_ASSIGN_OR_RETURN(const std::vector<v1::Sensitivity> sensitivities,
                             BuildSensitivities(contents_, graph, update));
   for (const v1::Sensitivity& sensitivity : sensitivities) {

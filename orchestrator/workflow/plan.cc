@@ -105,6 +105,14 @@ std::set<std::string> TouchedVertices(const graph::SystemGraph& graph, const v1:
   return touched;
 }
 
+int ReplicatesOfLook(int replicates, int looks, int look) {
+  return (replicates * look + looks - 1) / looks;
+}
+
+bool IsDue(const v1::Update& update, const v1::Step& step) {
+  return step.replicate() < update.replicates();
+}
+
 v1::Update::State PhaseOf(const v1::Update& update, const v1::Step& step) {
   const bool is_candidate = update.baseline() || step.vertex() == update.vertex();
   switch (step.kind()) {

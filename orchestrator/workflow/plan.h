@@ -34,6 +34,13 @@ std::vector<std::vector<size_t>> Dependencies(const graph::SystemGraph& graph,
 /// and its descendants. Two updates whose sets meet must not run at once.
 std::set<std::string> TouchedVertices(const graph::SystemGraph& graph, const v1::Update& update);
 
+/// Replicates that look `look` of `looks` has: its share, rounded up.
+int ReplicatesOfLook(int replicates, int looks, int look);
+
+/// Whether a step belongs to the present look of its update or to one before it. Others wait for
+/// their look, which may never come.
+bool IsDue(const v1::Update& update, const v1::Step& step);
+
 /// The state of an update while this step is its least advanced unfinished one.
 v1::Update::State PhaseOf(const v1::Update& update, const v1::Step& step);
 

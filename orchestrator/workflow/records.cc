@@ -87,6 +87,8 @@ absl::StatusOr<verdict::Evidence> BaselineEvidence(const store::Contents& conten
   BACKFIRE_ASSIGN_OR_RETURN(const int64_t baseline, BaselineOf(contents, update));
   verdict::Evidence evidence;
   evidence.alpha = graph.system().alpha();
+  evidence.look = std::max(1, update.update.look());
+  evidence.planned_looks = std::max(1, update.update.planned_looks());
   std::vector<std::string> vertices = graph.Descendants(update.update.vertex());
   vertices.insert(vertices.begin(), update.update.vertex());
   for (const std::string& vertex : vertices) {
@@ -274,8 +276,8 @@ absl::StatusOr<std::vector<v1::Sensitivity>> BuildSensitivities(const store::Con
   for (const verdict::LossEvidence& loss : evidence.losses) {
     if (!loss.judged) continue;
     sensitivities.push_back(verdict::EstimateSensitivity(
-        loss, update.update.replicates(), evidence.examples, evidence.alpha,
-        loss.candidate ? 1 : static_cast<int>(family)));
+        loss, update.update.planned_replicates(), evidence.examples,
+        evidence.alpha / evidence.planned_looks, loss.candidate ? 1 : static_cast<int>(family)));
   }
   return sensitivities;
 }

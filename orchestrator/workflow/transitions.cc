@@ -27,6 +27,11 @@ constexpr std::pair<Update::State, Update::State> kUpdates[] = {
     {Update::EVALUATING_CANDIDATE, Update::RETRAINING},
     {Update::EVALUATING_CANDIDATE, Update::EVALUATING},
     {Update::RETRAINING, Update::EVALUATING},
+    // The evidence did not say, and another look was planned.
+    {Update::EVALUATING, Update::TRAINING_CANDIDATE},
+    {Update::EVALUATING, Update::EVALUATING_CANDIDATE},
+    {Update::EVALUATING, Update::RETRAINING},
+    {Update::EVALUATING_CANDIDATE, Update::TRAINING_CANDIDATE},
     {Update::EVALUATING, Update::DECIDED},
     {Update::EVALUATING_CANDIDATE, Update::DECIDED},  // Nothing follows, and nothing is loaded.
     {Update::EVALUATING, Update::PROMOTED},           // A baseline has no verdict.

@@ -105,6 +105,50 @@ TEST_F(OrchestratorTest, PromotingOneKeepsTheVerdictsThatItDoesNotTouch) {
   EXPECT_EQ(done.baseline_release(), second->name());
 }
 
+TEST_F(OrchestratorTest, AnUpdateStopsAtTheFirstPlannedLookThatDecides) {
+  StartService("a");
+  StartService("b");
+  StartOrchestrator();
+  v1::System system = System();
+  system.set_replicates(10);
+  Apply(system);
+
+  v1::ProposeUpdateRequest request = Proposal("harm", "sum", /*offset=*/0.5);
+  request.set_looks(3);
+  const auto refused = Call(&Stub::ProposeUpdate, request);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("so 3 need 15: got 10"));
+  request.set_looks(4);
+  EXPECT_EQ(Call(&Stub::ProposeUpdate, request).status().code(),
+            absl::StatusCode::kInvalidArgument);
+
+  request.set_looks(2);
+  ASSERT_TRUE(Call(&Stub::ProposeUpdate, request).ok());
+  const v1::Update clear = WaitForEnd("updates/2");
+  EXPECT_EQ(clear.state(), v1::Update::DECIDED) << clear.error_message();
+  EXPECT_EQ(clear.verdict().outcome(), v1::Verdict::NOT_AN_IMPROVEMENT);
+  EXPECT_EQ(clear.verdict().replicates(), 5);
+  EXPECT_EQ(clear.verdict().look(), 1);
+  EXPECT_DOUBLE_EQ(clear.verdict().look_alpha(), 0.025);
+  EXPECT_EQ(StepOf(clear, "train/sum/4").state(), v1::Step::SUCCEEDED);
+  EXPECT_EQ(StepOf(clear, "train/sum/5").state(), v1::Step::CANCELLED);
+  EXPECT_FALSE(clear.release().empty());
+
+  // Much less than seeds differ by: five replicates can't tell, and neither can ten.
+  request = Proposal("faint", "sum", /*offset=*/2e-4);
+  request.set_looks(2);
+  ASSERT_TRUE(Call(&Stub::ProposeUpdate, request).ok());
+  const v1::Update faint = WaitForEnd("updates/3");
+  EXPECT_EQ(faint.state(), v1::Update::DECIDED) << faint.error_message();
+  EXPECT_EQ(faint.verdict().outcome(), v1::Verdict::INCONCLUSIVE);
+  EXPECT_EQ(faint.verdict().replicates(), 10);
+  EXPECT_EQ(faint.verdict().look(), 2);
+  ASSERT_EQ(faint.earlier_looks_size(), 1);
+  EXPECT_EQ(faint.earlier_looks(0).replicates(), 5);
+  EXPECT_EQ(faint.earlier_looks(0).outcome(), v1::Verdict::INCONCLUSIVE);
+  EXPECT_EQ(StepOf(faint, "evaluate/sum/9").state(), v1::Step::SUCCEEDED);
+}
+
 TEST_F(OrchestratorTest, AServiceThatStaysAwayFailsTheUpdateWhichGoesOnLater) {
   v1::System system = System();
   Apply(system);

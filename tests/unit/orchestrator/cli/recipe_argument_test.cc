@@ -30,13 +30,14 @@ TEST(ProposalIdTest, DependsOnWhatIsProposedAndNothingElse) {
   const auto recipe = MakeRecipe("r", {"a=1", "b=2"});
   const auto same = MakeRecipe("r", {"b=2", "a=1"});
   const auto other = MakeRecipe("r", {"a=1", "b=3"});
-  const std::string id = ProposalId("v", *recipe, 1, "releases/1", 0);
-  EXPECT_EQ(ProposalId("v", *same, 1, "releases/1", 0), id);
-  EXPECT_NE(ProposalId("v", *other, 1, "releases/1", 0), id);
-  EXPECT_NE(ProposalId("w", *recipe, 1, "releases/1", 0), id);
-  EXPECT_NE(ProposalId("v", *recipe, 2, "releases/1", 0), id);
-  EXPECT_NE(ProposalId("v", *recipe, 1, "releases/2", 0), id);
-  EXPECT_NE(ProposalId("v", *recipe, 1, "releases/1", 1), id);
+  const std::string id = ProposalId("v", *recipe, 1, 1, "releases/1", 0);
+  EXPECT_EQ(ProposalId("v", *same, 1, 1, "releases/1", 0), id);
+  EXPECT_NE(ProposalId("v", *other, 1, 1, "releases/1", 0), id);
+  EXPECT_NE(ProposalId("w", *recipe, 1, 1, "releases/1", 0), id);
+  EXPECT_NE(ProposalId("v", *recipe, 2, 1, "releases/1", 0), id);
+  EXPECT_NE(ProposalId("v", *recipe, 1, 1, "releases/2", 0), id);
+  EXPECT_NE(ProposalId("v", *recipe, 1, 1, "releases/1", 1), id);
+  EXPECT_NE(ProposalId("v", *recipe, 1, 2, "releases/1", 0), id);
 }
 
 }  // namespace

@@ -101,5 +101,24 @@ TEST(PlanTest, PhasesAreThoseOfTheStateMachine) {
   EXPECT_EQ(PhaseOf(update, Find(steps, "evaluate/b/0")), v1::Update::EVALUATING);
 }
 
+TEST(LooksTest, ShareTheReplicatesAndTheLastHasAll) {
+  EXPECT_EQ(ReplicatesOfLook(15, 3, 1), 5);
+  EXPECT_EQ(ReplicatesOfLook(15, 3, 2), 10);
+  EXPECT_EQ(ReplicatesOfLook(15, 3, 3), 15);
+  EXPECT_EQ(ReplicatesOfLook(11, 2, 1), 6);  // Rounded up.
+  EXPECT_EQ(ReplicatesOfLook(11, 2, 2), 11);
+  EXPECT_EQ(ReplicatesOfLook(1, 1, 1), 1);
+}
+
+TEST(LooksTest, AStepIsDueOnceItsReplicateIs) {
+  v1::Update update;
+  update.set_replicates(5);
+  v1::Step step;
+  step.set_replicate(4);
+  EXPECT_TRUE(IsDue(update, step));
+  step.set_replicate(5);
+  EXPECT_FALSE(IsDue(update, step));
+}
+
 }  // namespace
 }  // namespace backfire::workflow
