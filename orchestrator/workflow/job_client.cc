@@ -215,7 +215,8 @@ absl::Status JobClient::LoadVersion(const std::string& endpoint, const std::stri
       const runtime::CancellationWatch watch(context, interrupted);
       status = runtime::FromGrpcStatus(stub->LoadVersion(&context, request, &response));
     }
-    if (status.ok()) return status;
+    // Loading is a capability: a service without it serves what it has.
+    if (status.ok() || absl::IsUnimplemented(status)) return absl::OkStatus();
     if (interrupted()) return absl::CancelledError("interrupted");
     if (!IsTransient(status) || !attempts.Wait()) {
       return interrupted() ? absl::CancelledError("interrupted")
