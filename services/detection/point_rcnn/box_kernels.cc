@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 
 #include "services/detection/pointnet2/vector_target.h"
 
@@ -141,11 +142,10 @@ void FlagInside(const float* x, const float* y, const float* z, int64_t count, c
   for (int64_t i = 0; i < count; ++i) {
     const float dx = x[i] - centre_x, dy = y[i] - centre_y, dz = z[i] - centre_z;
     const float along = dx * cos - dz * sin, across = dx * sin + dz * cos;
-    const float far = std::max(std::fabs(dx), std::fabs(dz));
-    const float over =
-        std::max(std::max(std::fabs(dy) - half_height, far - reach),
-                 std::max(std::fabs(along) - half_length, std::fabs(across) - half_width));
-    inside[i] = over <= 0 ? 1 : 0;
+    const int high = std::fabs(dy) <= half_height, near_x = std::fabs(dx) <= reach;
+    const int near_z = std::fabs(dz) <= reach, long_in = std::fabs(along) <= half_length;
+    const int wide_in = std::fabs(across) <= half_width;
+    inside[i] = static_cast<uint8_t>(high & near_x & near_z & long_in & wide_in);
   }
 }
 
@@ -188,14 +188,20 @@ PointColumns::PointColumns(const float* xyz, int64_t count) {
 std::vector<int64_t> PointsInBox(const PointColumns& points, const float* box, float reach,
                                  int64_t limit, int64_t* count) {
   const auto size = static_cast<int64_t>(points.x.size());
-  std::vector<uint8_t> inside(points.x.size());
+  thread_local std::vector<uint8_t> inside;
+  inside.assign((points.x.size() + 7) / 8 * 8, 0);
   internal::FlagInside(points.x.data(), points.y.data(), points.z.data(), size, box, reach,
                        inside.data());
   std::vector<int64_t> indices;
   int64_t found = 0;
-  for (int64_t i = 0; i < size; ++i) {
-    if (inside[static_cast<size_t>(i)] == 0) continue;
-    if (found++ < limit) indices.push_back(i);
+  for (int64_t eight = 0; eight < size; eight += 8) {
+    uint64_t any = 0;
+    std::memcpy(&any, inside.data() + eight, sizeof(any));
+    if (any == 0) continue;
+    for (int64_t i = eight; i < eight + 8; ++i) {
+      if (inside[static_cast<size_t>(i)] == 0) continue;
+      if (found++ < limit) indices.push_back(i);
+    }
   }
   if (count != nullptr) *count = found;
   return indices;

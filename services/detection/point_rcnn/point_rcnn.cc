@@ -162,8 +162,11 @@ RefinementNetworkImpl::RefinementNetworkImpl(const PointRcnnOptions& options, Ra
                          /*batch_norm=*/false, random);
     levels->push_back(levels_.back());
   };
-  add(std::max<int64_t>(1, options.roi_points / 4), {{0.2f, 64}}, scaled({128, 128, 128, 128}));
-  add(std::max<int64_t>(1, options.roi_points / 16), {{0.4f, 64}}, scaled({128, 128, 128, 256}));
+  const auto ball = [&](double radius) {
+    return std::vector<Ball>{{static_cast<float>(radius * options.radius_scale), 64}};
+  };
+  add(std::max<int64_t>(1, options.roi_points / 4), ball(0.2), scaled({128, 128, 128, 128}));
+  add(std::max<int64_t>(1, options.roi_points / 16), ball(0.4), scaled({128, 128, 128, 256}));
   add(0, {}, scaled({256, 256, 256, 512}));
 
   lift_ = register_module(

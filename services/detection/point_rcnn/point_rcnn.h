@@ -18,7 +18,7 @@ struct PointRcnnOptions {
   std::array<float, 3> mean_size{1.52563191462f, 1.62856739989f, 3.88311640418f};  ///< h, w, l, m.
   int64_t points = 16384;    ///< Of a cloud; the levels have 1/4, 1/16, 1/64 and 1/256 of them.
   double width = 1;          ///< Multiplies the channels of every hidden layer.
-  double radius_scale = 1;   ///< Multiplies the radii of the first stage: sparser clouds need more.
+  double radius_scale = 1;   ///< Multiplies the radii of all balls: sparser clouds need more.
   double dropout = 0.5;      ///< In the first stage's heads, while training.
   int64_t roi_points = 512;  ///< At most, of a RoI.
 };

@@ -12,15 +12,16 @@ v1::Recipe DefaultPointRcnnRecipe(bool small) {
   const auto set = [&](const char* name, double published, double if_small) {
     runtime::SetParameter(recipe, name, small ? if_small : published);
   };
-  set("proposal_steps", 46400, 1200);
-  set("refinement_steps", 16240, 800);
+  set("proposal_steps", 46400, 1500);
+  set("refinement_steps", 16240, 5000);
   set("batch", 16, 4);
   set("proposal_learning_rate", 2e-3, 4e-3);
-  set("refinement_learning_rate", 2e-3, 4e-3);
+  set("refinement_learning_rate", 2e-3, 2e-3);
   set("weight_decay", 1e-3, 1e-3);
+  set("size_weight", 3, 30);
   set("points", 16384, 2048);
   runtime::SetParameter(recipe, "sampling", std::string("random"));
-  set("max_depth_m", 70.4, 70.4);
+  set("max_depth_m", 70.4, 45);
   set("width", 1, 0.25);
   set("radius_scale", 1, 2);
   set("dropout", 0.5, 0);
@@ -45,6 +46,7 @@ absl::StatusOr<PointRcnnParameters> ReadPointRcnnParameters(const v1::Recipe& re
   p.batch = reader.Integer("batch", 1, 256);
   p.proposal_learning_rate = reader.Number("proposal_learning_rate", 1e-7, 1);
   p.refinement_learning_rate = reader.Number("refinement_learning_rate", 1e-7, 1);
+  p.size_weight = reader.Number("size_weight", 0, 1000);
   p.weight_decay = reader.Number("weight_decay", 0, 1);
   // The coarsest level has 1/256 of the points; batch norm needs two.
   p.cloud.points = reader.Integer("points", 512, 131072);

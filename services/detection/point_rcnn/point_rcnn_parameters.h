@@ -17,7 +17,8 @@ struct PointRcnnParameters {
   int64_t batch = 4;                                 ///< Clouds of a step.
   double proposal_learning_rate = 2e-3, refinement_learning_rate = 2e-3;
   double weight_decay = 1e-3;
-  CloudOptions cloud;  ///< `points`, `sampling` (random, angular), `max_depth_m`.
+  double size_weight = 3;  ///< Of the boxes' sizes in the loss.
+  CloudOptions cloud;      ///< `points`, `sampling` (random, angular), `max_depth_m`.
   double width = 1, radius_scale = 1, dropout = 0.5;
   int64_t roi_points = 512;
   int64_t pasted_objects = 0;     ///< At most, a cloud.

@@ -30,6 +30,7 @@ using at::Tensor;
 using runtime::TensorMap;
 
 constexpr double kGradientNorm = 1;
+constexpr double kPublishedSizeWeight = 3;
 // Streams of random numbers: a step's is one of these plus its number.
 constexpr uint64_t kProposalStream = 1, kRefinementStream = uint64_t{1} << 32;
 
@@ -201,9 +202,9 @@ class Trainer {
       truth.insert(truth.end(), of_cloud.truth.begin(), of_cloud.truth.end());
     }
     const PointPredictions found = network_->proposals->forward(Stack(clouds), &random);
-    return ProposalLoss(found.scores, found.regression, at::tensor(labels, at::kLong).to(device_),
-                        Table(truth, kBoxColumns).to(device_), network_->options.mean_size)
-        .total;
+    return Weighted(
+        ProposalLoss(found.scores, found.regression, at::tensor(labels, at::kLong).to(device_),
+                     Table(truth, kBoxColumns).to(device_), network_->options.mean_size));
   }
 
   // The first stage stays as it is.
@@ -246,14 +247,18 @@ class Trainer {
       if (joined.counts[i] == 0) samples.labels[i] = -1, samples.valid[i] = 0;
     }
     const RoiPredictions found = network_->refinement->forward(joined);
-    return RefinementLoss(
-               found.scores, found.regression, at::tensor(samples.labels, at::kLong).to(device_),
-               at::tensor(samples.valid, at::kLong).to(device_),
-               Table(samples.truth, kBoxColumns).to(device_), network_->options.mean_size)
-        .total;
+    return Weighted(RefinementLoss(
+        found.scores, found.regression, at::tensor(samples.labels, at::kLong).to(device_),
+        at::tensor(samples.valid, at::kLong).to(device_),
+        Table(samples.truth, kBoxColumns).to(device_), network_->options.mean_size));
   }
 
  private:
+  // The published total has the size's loss three times.
+  Tensor Weighted(const StageLoss& loss) const {
+    if (loss.positives == 0) return loss.total;
+    return loss.total + (p_.size_weight - kPublishedSizeWeight) * loss.regression.size;
+  }
   std::vector<LabelledCloud> DrawBatch(Random& random) const {
     std::vector<LabelledCloud> clouds;
     for (int64_t i = 0; i < p_.batch; ++i) clouds.push_back(DrawCloud(set_, p_, random));

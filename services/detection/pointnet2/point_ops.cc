@@ -120,11 +120,10 @@ struct GatherFunction : Function<GatherFunction> {
     const at::Tensor index = context->get_saved_variables()[0];
     const at::Tensor gradient = gradients[0].contiguous();
     const int64_t rows = context->saved_data["rows"].toInt(), channels = gradient.size(1);
-    const InverseIndex inverse = Invert(index.data_ptr<int64_t>(), index.size(0), rows);
     at::Tensor out = at::empty({rows, channels}, gradient.options());
     at::parallel_for(0, rows, kRowGrain, [&](int64_t begin, int64_t end) {
-      SumRowsByTarget(gradient.data_ptr<float>(), channels, inverse, nullptr, 1, begin, end,
-                      out.data_ptr<float>());
+      SumRowsByTarget(gradient.data_ptr<float>(), channels, index.data_ptr<int64_t>(),
+                      index.size(0), nullptr, 1, begin, end, out.data_ptr<float>());
     });
     return {out, at::Tensor()};
   }
@@ -148,11 +147,11 @@ struct InterpolateFunction : Function<InterpolateFunction> {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor gradient = gradients[0].contiguous();
     const int64_t rows = context->saved_data["rows"].toInt(), channels = gradient.size(1);
-    const InverseIndex inverse = Invert(saved[0].data_ptr<int64_t>(), saved[0].numel(), rows);
     at::Tensor out = at::empty({rows, channels}, gradient.options());
     at::parallel_for(0, rows, kRowGrain, [&](int64_t begin, int64_t end) {
-      SumRowsByTarget(gradient.data_ptr<float>(), channels, inverse, saved[1].data_ptr<float>(), 3,
-                      begin, end, out.data_ptr<float>());
+      SumRowsByTarget(gradient.data_ptr<float>(), channels, saved[0].data_ptr<int64_t>(),
+                      saved[0].numel(), saved[1].data_ptr<float>(), 3, begin, end,
+                      out.data_ptr<float>());
     });
     return {out, at::Tensor(), at::Tensor()};
   }

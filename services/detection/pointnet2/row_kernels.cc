@@ -14,36 +14,19 @@ void GatherRows(const float* table, int64_t channels, const int64_t* index, int6
   }
 }
 
-InverseIndex Invert(const int64_t* index, int64_t count, int64_t table_rows) {
-  InverseIndex inverse;
-  inverse.start.assign(static_cast<size_t>(table_rows + 1), 0);
-  inverse.entry.resize(static_cast<size_t>(count));
-  for (int64_t e = 0; e < count; ++e) ++inverse.start[static_cast<size_t>(index[e]) + 1];
-  for (size_t t = 0; t < static_cast<size_t>(table_rows); ++t) {
-    inverse.start[t + 1] += inverse.start[t];
-  }
-  std::vector<int64_t> next(inverse.start.begin(), inverse.start.end() - 1);
-  for (int64_t e = 0; e < count; ++e) {
-    inverse.entry[static_cast<size_t>(next[static_cast<size_t>(index[e])]++)] = e;
-  }
-  return inverse;
-}
-
 BACKFIRE_VECTOR_TARGETS
-void SumRowsByTarget(const float* rows, int64_t channels, const InverseIndex& inverse,
+void SumRowsByTarget(const float* rows, int64_t channels, const int64_t* index, int64_t count,
                      const float* weights, int64_t entries_per_row, int64_t first, int64_t last,
                      float* out) {
-  for (int64_t t = first; t < last; ++t) {
-    float* sum = out + t * channels;
-    std::memset(sum, 0, static_cast<size_t>(channels) * sizeof(float));
-    const int64_t end = inverse.start[static_cast<size_t>(t) + 1];
-    for (int64_t i = inverse.start[static_cast<size_t>(t)]; i < end; ++i) {
-      const int64_t e = inverse.entry[static_cast<size_t>(i)];
-      const float* row = rows + e / entries_per_row * channels;
-      const float weight = weights == nullptr ? 1.0f : weights[e];
+  std::memset(out + first * channels, 0,
+              static_cast<size_t>((last - first) * channels) * sizeof(float));
+  for (int64_t e = 0; e < count; ++e) {
+    if (index[e] < first || index[e] >= last) continue;
+    float* sum = out + index[e] * channels;
+    const float* row = rows + e / entries_per_row * channels;
+    const float weight = weights == nullptr ? 1.0f : weights[e];
 #pragma omp simd
-      for (int64_t c = 0; c < channels; ++c) sum[c] += weight * row[c];
-    }
+    for (int64_t c = 0; c < channels; ++c) sum[c] += weight * row[c];
   }
 }
 

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 namespace backfire::pointnet2 {
 
@@ -12,16 +11,10 @@ namespace backfire::pointnet2 {
 void GatherRows(const float* table, int64_t channels, const int64_t* index, int64_t first,
                 int64_t last, float* out);
 
-/// Which entries of an index name each row of a table, in rising order: entries start[t] to
-/// start[t + 1] of `entry` name row t.
-struct InverseIndex {
-  std::vector<int64_t> start, entry;
-};
-InverseIndex Invert(const int64_t* index, int64_t count, int64_t table_rows);
-
-/// The gradient of GatherRows: out[t] = sum of rows[e] over the entries e that name t. With
-/// `weights`, rows[e / entries_per_row] * weights[e] instead: the gradient of WeightedRows.
-void SumRowsByTarget(const float* rows, int64_t channels, const InverseIndex& inverse,
+/// The gradient of GatherRows: out[t] = sum of rows[e] over the entries e (of `count`) whose index
+/// is t, in rising order. With `weights`, rows[e / entries_per_row] * weights[e] instead: the
+/// gradient of WeightedRows.
+void SumRowsByTarget(const float* rows, int64_t channels, const int64_t* index, int64_t count,
                      const float* weights, int64_t entries_per_row, int64_t first, int64_t last,
                      float* out);
 
