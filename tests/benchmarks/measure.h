@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <vector>
 
 namespace backfire::benchmarks {
@@ -13,6 +14,15 @@ double Milliseconds(const Call& call) {
   call();
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
       .count();
+}
+
+/// Milliseconds of CPU, of all threads, that a call takes: hardly changed by what else the machine
+/// does.
+template <typename Call>
+double CpuMilliseconds(const Call& call) {
+  const std::clock_t start = std::clock();
+  call();
+  return 1e3 * static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
 }
 
 inline double Median(std::vector<double> values) {
