@@ -8,6 +8,7 @@
 #include "services/base/status.h"
 #include "services/datasets/stereo_dataset.h"
 #include "services/detection/detections_tensor.h"
+#include "services/learning/checkpoint_weights.h"
 #include "services/learning/device.h"
 #include "services/metrics/average_precision.h"
 #include "services/metrics/disparity_error.h"
@@ -98,6 +99,18 @@ class DetectorModel final : public runtime::Model {
   absl::StatusOr<std::unique_ptr<runtime::Predictor>> Load(
       const v1::Recipe& recipe, const std::string& weights) const override {
     return RecipeOf(recipe).Load(recipe, weights);
+  }
+
+  absl::StatusOr<std::string> ImportWeights(const v1::Recipe& recipe,
+                                            const std::string& file) const override {
+    BACKFIRE_ASSIGN_OR_RETURN(const std::string expected,
+                              RecipeOf(recipe).UntrainedWeights(recipe));
+    return learning::WeightsFromCheckpoint(file, expected);
+  }
+
+  absl::StatusOr<std::string> ExportWeights(const v1::Recipe&,
+                                            const std::string& weights) const override {
+    return learning::CheckpointFromWeights(weights);
   }
 
   absl::StatusOr<v1::Evaluation> Evaluate(const runtime::Dataset& base, Split split,

@@ -41,6 +41,8 @@ class DetectorRecipe {
   /// See runtime::Model::Load. The predictor's output is `detections`.
   virtual absl::StatusOr<std::unique_ptr<runtime::Predictor>> Load(
       const v1::Recipe& recipe, const std::string& weights) const = 0;
+  /// Weights of an untrained network: the names, shapes and types that a file to import must have.
+  virtual absl::StatusOr<std::string> UntrainedWeights(const v1::Recipe& recipe) const = 0;
 };
 
 /// Recipes `frustum-pointnet` and `frustum-pointnet-full`: one network, a small one and the

@@ -250,6 +250,11 @@ class FrustumPointNetRecipe final : public DetectorRecipe {
     return std::make_unique<FrustumPredictor>(class_, p, std::move(network), device);
   }
 
+  absl::StatusOr<std::string> UntrainedWeights(const v1::Recipe& recipe) const override {
+    BACKFIRE_ASSIGN_OR_RETURN(const FrustumParameters p, ReadFrustumParameters(recipe));
+    return learning::SaveWeights(*MakeNetwork(p, 0));
+  }
+
  private:
   FrustumTruth Truth(const FrustumBatch& batch, const FrustumParameters& p,
                      torch::Device device) const {

@@ -12,6 +12,7 @@
 #include "services/base/status.h"
 #include "services/datasets/stereo_dataset.h"
 #include "services/detection/detections_tensor.h"
+#include "services/learning/checkpoint_weights.h"
 #include "services/learning/device.h"
 #include "services/learning/torch_tensor.h"
 #include "services/learning/training_loop.h"
@@ -271,6 +272,18 @@ class ProposalsModel final : public runtime::Model {
     network->to(device);
     network->eval();
     return std::make_unique<ProposalsPredictor>(p, std::move(network), device);
+  }
+
+  absl::StatusOr<std::string> ImportWeights(const v1::Recipe& recipe,
+                                            const std::string& file) const override {
+    BACKFIRE_ASSIGN_OR_RETURN(const Parameters p, ReadParameters(recipe));
+    return learning::WeightsFromCheckpoint(file,
+                                           learning::SaveWeights(*MakeNetwork(p.channels, 0)));
+  }
+
+  absl::StatusOr<std::string> ExportWeights(const v1::Recipe&,
+                                            const std::string& weights) const override {
+    return learning::CheckpointFromWeights(weights);
   }
 
   absl::StatusOr<v1::Evaluation> Evaluate(const runtime::Dataset& base, Split split,

@@ -10,6 +10,7 @@
 #include "services/base/command_line.h"
 #include "services/base/random.h"
 #include "services/pointcloud/back_projection.h"
+#include "services/pointcloud/cloud_distance.h"
 #include "services/pointcloud/subsampling.h"
 #include "tests/benchmarks/measure.h"
 
@@ -121,5 +122,17 @@ int main(int argc, char** argv) {
   time("beams, 64 x 512", [&] { return pointcloud::SampleBeams(cloud.data(), count, 3, {}); });
   time("random, 16384", [&] { return pointcloud::SampleRandom(count, 16384, 1); });
   time("voxels, 0.1 m", [&] { return pointcloud::SampleVoxels(cloud.data(), count, 3, 0.1, 1); });
+  std::printf("Distance to the true cloud: %lld points, 4096 measured\n",
+              static_cast<long long>(count));
+  time("index and search", [&] {
+    const pointcloud::ReferenceCloud reference(cloud);
+    std::vector<double> distances;
+    for (int64_t k = 0; k < 4096; ++k) {
+      const float* p = cloud.data() + 3 * (k * count / 4096);
+      const float off[] = {p[0] + 0.1f, p[1], p[2] + 0.5f};
+      distances.push_back(reference.DistanceTo(off));
+    }
+    return distances;
+  });
   return 0;
 }

@@ -95,6 +95,10 @@ if [[ ${BACKFIRE_KITTI_MINI:-} ]]; then
   check 'perceive on a real pair' 0 vision perceive --left "$real/image_2/900000.png" \
     --right "$real/image_3/900000.png" --calib "$real/calib/900000.txt" --gateway "$gateway" \
     --out "$directory/real.png"
+  check "perceive on a real pair's LiDAR" 0 vision perceive --left "$real/image_2/900000.png" \
+    --right "$real/image_3/900000.png" --calib "$real/calib/900000.txt" --gateway "$gateway" \
+    --velodyne "$real/velodyne/900000.bin" --car "unix:$directory/4" --pedestrian "unix:$directory/5" \
+    --out "$directory/lidar.png"
 fi
 check 'a release that there is not' 3 vision perceive --left "$world/image_2/$frame.png" \
   --right "$world/image_3/$frame.png" --calib "$world/calib/$frame.txt" --gateway "$gateway" \

@@ -332,6 +332,11 @@ class PointRcnnRecipe final : public DetectorRecipe {
     return std::make_unique<PointRcnnPredictor>(config_, p, std::move(network), device);
   }
 
+  absl::StatusOr<std::string> UntrainedWeights(const v1::Recipe& recipe) const override {
+    BACKFIRE_ASSIGN_OR_RETURN(const PointRcnnParameters p, ReadPointRcnnParameters(recipe));
+    return learning::SaveWeights(*MakeNetwork(config_, p, 0));
+  }
+
  private:
   const DetectorConfig config_;
   const learning::DeviceOptions options_;

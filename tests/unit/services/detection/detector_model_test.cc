@@ -123,6 +123,20 @@ TEST_F(DetectorModelTest, TheSeedDecidesTheWeights) {
   EXPECT_NE(Weights(3, 2), weights);
 }
 
+TEST_F(DetectorModelTest, WhatIsExportedIsImportedToTheSameWeights) {
+  const std::string weights = Weights(1, 1);
+  const auto file = model_->ExportWeights(Recipe(1), weights);
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(model_->ImportWeights(Recipe(1), *file).value_or("?"), weights);
+  v1::Recipe wider = Recipe(1);
+  runtime::SetParameter(wider, "width", 0.25);
+  const auto refused = model_->ImportWeights(wider, *file);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("misshapen"));
+  EXPECT_EQ(model_->ImportWeights(Recipe(1), "2.5").status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
 // Dropout and the draw of object points included.
 TEST_F(DetectorModelTest, ABrokenTrainingGoesOnToTheSameBits) {
   runtime::TrainingTask task;
