@@ -1,6 +1,7 @@
 // Device, tensors and weights in one translation unit: LibTorch's headers cost more than the code.
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
+#include <ATen/autocast_mode.h>
 #include <torch/torch.h>
 
 #include <cmath>
@@ -11,6 +12,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "services/learning/autocast.h"
 #include "services/learning/device.h"
 #include "services/learning/state_dict.h"
 #include "services/learning/torch_tensor.h"
@@ -113,6 +115,34 @@ std::string NumericFingerprint() {
 void UseThreads(int threads) {
   at::set_num_threads(threads);
   if (openblas_set_num_threads != nullptr) openblas_set_num_threads(threads);
+}
+
+torch::Tensor ToDevice(const torch::Tensor& tensor, const torch::Device& device) {
+  if (!device.is_cuda()) return tensor.to(device);
+  return tensor.pin_memory().to(device, /*non_blocking=*/true);
+}
+
+Autocast::Autocast(const torch::Device& device, bool enabled)
+    : enabled_(enabled), cuda_(device.is_cuda()) {
+  if (!enabled_) return;
+  at::autocast::increment_nesting();
+  if (cuda_) {
+    at::autocast::set_autocast_gpu_dtype(torch::kBFloat16);
+    at::autocast::set_enabled(true);
+  } else {
+    at::autocast::set_autocast_cpu_dtype(torch::kBFloat16);
+    at::autocast::set_cpu_enabled(true);
+  }
+}
+
+Autocast::~Autocast() {
+  if (!enabled_) return;
+  if (cuda_) {
+    at::autocast::set_enabled(false);
+  } else {
+    at::autocast::set_cpu_enabled(false);
+  }
+  if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
 }
 
 torch::Tensor ViewOf(const runtime::Tensor& tensor) {

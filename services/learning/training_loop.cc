@@ -5,20 +5,26 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstring>
 #include <sstream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
+#include "services/learning/adam.h"
+#include "services/learning/memory.h"
 #include "services/learning/weights.h"
 
 namespace backfire::learning {
 namespace {
 
-constexpr double kFinalRate = 0.01;
+constexpr double kFinalRate = 0.01, kStepRate = 0.1;
 constexpr double kSmoothing = 0.95;
 constexpr double kOneCyclePeak = 0.4;
+// On a GPU, the loss is fetched after every so many steps.
+constexpr int64_t kGpuLookSteps = 20;
+constexpr double kBeta2 = 0.999, kEpsilon = 1e-8;
 
 // What a training is between two steps.
 struct State {
@@ -26,40 +32,52 @@ struct State {
   double smoothed_loss = 0;
 };
 
-std::string Serialize(const State& state, const torch::nn::Module& network,
-                      const torch::optim::Adam& optimizer) {
+std::string Serialize(const State& state, const torch::nn::Module& network, const Adam& adam) {
   torch::serialize::OutputArchive archive;
   archive.write("step", torch::tensor(state.step));
   archive.write("smoothed_loss", torch::tensor(state.smoothed_loss, torch::kFloat64));
-  torch::serialize::OutputArchive network_archive, optimizer_archive;
-  network.save(network_archive);
-  archive.write("network", network_archive);
-  optimizer.save(optimizer_archive);
-  archive.write("optimizer", optimizer_archive);
+  std::string weights = SaveWeights(network);
+  archive.write("weights", torch::from_blob(weights.data(), {static_cast<int64_t>(weights.size())},
+                                            torch::kUInt8));
+  archive.write("first_moment", adam.first_moment());
+  archive.write("second_moment", adam.second_moment());
   std::ostringstream bytes;
   archive.save_to(bytes);
   return bytes.str();
 }
 
 absl::Status Restore(const std::string& bytes, State& state, torch::nn::Module& network,
-                     torch::optim::Adam& optimizer) {
+                     Adam& adam) {
   try {
     std::istringstream stream(bytes);
-    torch::serialize::InputArchive archive, network_archive, optimizer_archive;
+    torch::serialize::InputArchive archive;
     archive.load_from(stream);
-    torch::Tensor value;
-    archive.read("step", value);
-    state.step = value.item<int64_t>();
-    archive.read("smoothed_loss", value);
-    state.smoothed_loss = value.item<double>();
-    archive.read("network", network_archive);
-    network.load(network_archive);
-    archive.read("optimizer", optimizer_archive);
-    optimizer.load(optimizer_archive);
+    torch::Tensor step, smoothed_loss, weights, first_moment, second_moment;
+    archive.read("step", step);
+    state.step = step.item<int64_t>();
+    archive.read("smoothed_loss", smoothed_loss);
+    state.smoothed_loss = smoothed_loss.item<double>();
+    archive.read("weights", weights);
+    BACKFIRE_RETURN_IF_ERROR(LoadWeights(
+        {static_cast<const char*>(weights.data_ptr()), static_cast<size_t>(weights.numel())},
+        network));
+    archive.read("first_moment", first_moment);
+    archive.read("second_moment", second_moment);
+    adam.Restore(first_moment, second_moment, state.step);
     return absl::OkStatus();
   } catch (const std::exception& error) {
     return absl::DataLossError(error.what());
   }
+}
+
+absl::Status NotFinite(const char* what, double value, int64_t step, int64_t checkpoint_step,
+                       const std::string& checkpoint_path) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the ", what, " is ", value, " at step ", step,
+      ": lower recipe.parameters.learning_rate or gradient_norm, or look for bad data",
+      checkpoint_step > 0 ? absl::StrCat("; the last good checkpoint, of step ", checkpoint_step,
+                                         ", is kept in ", checkpoint_path)
+                          : "; there was no checkpoint yet"));
 }
 
 // From `start` to `peak` in the first 40 % of the steps, then to `end`, by half cosines.
@@ -75,6 +93,63 @@ double OneCycle(const TrainingSchedule& schedule, int64_t step, double start, do
 }
 
 }  // namespace
+
+Adam::Adam(torch::nn::Module& network) {
+  const torch::NoGradGuard no_gradient;
+  // Kernels like their arrays aligned to a cache line.
+  constexpr int64_t kAlignment = 16;
+  int64_t size = 0;
+  const auto all = network.parameters();
+  TORCH_CHECK(!all.empty(), "the network has no parameters");
+  for (const torch::Tensor& parameter : all) {
+    TORCH_CHECK(parameter.scalar_type() == torch::kFloat32, "parameters must be float32");
+    size += (parameter.numel() + kAlignment - 1) / kAlignment * kAlignment;
+  }
+  parameters_ = torch::zeros({size}, all[0].options().requires_grad(false));
+  gradient_ = torch::zeros_like(parameters_);
+  first_moment_ = torch::zeros_like(parameters_);
+  second_moment_ = torch::zeros_like(parameters_);
+  int64_t offset = 0;
+  for (torch::Tensor parameter : all) {
+    // Keeps the parameter's layout, which may be channels-last.
+    const auto view = [&](const torch::Tensor& array) {
+      return array.narrow(0, offset, parameter.numel())
+          .as_strided(parameter.sizes(), parameter.strides());
+    };
+    const torch::Tensor values = view(parameters_), gradient = view(gradient_);
+    values.copy_(parameter);
+    parameter.set_data(values);
+    parameter.mutable_grad() = gradient;
+    offset += (parameter.numel() + kAlignment - 1) / kAlignment * kAlignment;
+  }
+}
+
+void Adam::Step(const AdamStep& step) {
+  const torch::NoGradGuard no_gradient;
+  ++steps_;
+  const torch::Tensor scale = torch::clamp_max(step.gradient_norm / (GradientNorm() + 1e-6), 1.0);
+  gradient_.mul_(scale);
+  if (step.weight_decay != 0) {
+    if (step.decoupled) {
+      parameters_.mul_(1 - step.learning_rate * step.weight_decay);
+    } else {
+      gradient_.add_(parameters_, step.weight_decay);
+    }
+  }
+  first_moment_.mul_(step.beta1).add_(gradient_, 1 - step.beta1);
+  second_moment_.mul_(kBeta2).addcmul_(gradient_, gradient_, 1 - kBeta2);
+  const double correction1 = 1 - std::pow(step.beta1, static_cast<double>(steps_));
+  const double correction2 = 1 - std::pow(kBeta2, static_cast<double>(steps_));
+  const torch::Tensor root = second_moment_.sqrt().div_(std::sqrt(correction2)).add_(kEpsilon);
+  parameters_.addcdiv_(first_moment_, root, -step.learning_rate / correction1);
+}
+
+void Adam::Restore(const torch::Tensor& first_moment, const torch::Tensor& second_moment,
+                   int64_t steps) {
+  first_moment_.copy_(first_moment);
+  second_moment_.copy_(second_moment);
+  steps_ = steps;
+}
 
 double Momentum(const TrainingSchedule& schedule, int64_t step) {
   return schedule.one_cycle ? OneCycle(schedule, step, 0.95, 0.85, 0.95) : 0.9;
@@ -93,69 +168,83 @@ double LearningRate(const TrainingSchedule& schedule, int64_t step) {
   }
   if (at < decay_start) return schedule.learning_rate;
   const double progress = (at - decay_start) / std::max(steps - decay_start, 1.0);
-  return schedule.learning_rate * (1 - (1 - kFinalRate) * progress);
+  switch (schedule.decay) {
+    case RateDecay::kLinear:
+      return schedule.learning_rate * (1 - (1 - kFinalRate) * progress);
+    case RateDecay::kCosine:
+      return schedule.learning_rate *
+             (kFinalRate + (1 - kFinalRate) * (1 + std::cos(M_PI * progress)) / 2);
+    case RateDecay::kStep:
+      return schedule.learning_rate * kStepRate;
+  }
+  return schedule.learning_rate;
 }
 
 absl::Status RunTraining(const TrainingSchedule& schedule, const std::string& checkpoint_path,
                          const LossOfStep& loss_of_step, torch::nn::Module& network,
                          runtime::JobContext& job) {
-  torch::optim::Adam optimizer(network.parameters(),
-                               torch::optim::AdamOptions(schedule.learning_rate)
-                                   .weight_decay(schedule.one_cycle ? 0 : schedule.weight_decay));
+  KeepFreedMemory();
+  Adam adam(network);
   State state;
+  int64_t checkpoint_step = 0;
   const absl::StatusOr<std::string> checkpoint = ReadFile(checkpoint_path);
   if (checkpoint.ok()) {
-    BACKFIRE_RETURN_IF_ERROR(
-        Annotate(Restore(*checkpoint, state, network, optimizer), checkpoint_path));
+    BACKFIRE_RETURN_IF_ERROR(Annotate(Restore(*checkpoint, state, network, adam), checkpoint_path));
+    checkpoint_step = state.step;
   } else if (!absl::IsNotFound(checkpoint.status())) {
     return checkpoint.status();
   }
   network.train();
+  const bool on_cpu = network.parameters()[0].is_cpu();
+  const int64_t look_steps = on_cpu ? 1 : kGpuLookSteps;
   const int64_t first_step = state.step;
   const auto start = std::chrono::steady_clock::now();
+  torch::Tensor loss_sum;  // Of the steps since the last look.
+  int64_t loss_count = 0;
   for (; state.step < schedule.steps; ++state.step) {
     if (job.cancelled()) return absl::CancelledError("cancelled while training");
     const double rate = LearningRate(schedule, state.step);
-    for (auto& group : optimizer.param_groups()) {
-      static_cast<torch::optim::AdamOptions&>(group.options())
-          .lr(rate)
-          .betas({Momentum(schedule, state.step), 0.999});
-    }
-    optimizer.zero_grad();
+    adam.ZeroGradients();
     BACKFIRE_ASSIGN_OR_RETURN(const torch::Tensor loss, loss_of_step(state.step));
-    const double value = loss.item<double>();
-    if (!std::isfinite(value)) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("the loss is ", value, " at step ", state.step,
-                       ": lower recipe.parameters.learning_rate, or look for bad data"));
-    }
     loss.backward();
-    torch::nn::utils::clip_grad_norm_(network.parameters(), schedule.gradient_norm);
-    if (schedule.one_cycle && schedule.weight_decay > 0) {
-      const torch::NoGradGuard no_gradient;
-      for (torch::Tensor& weights : network.parameters()) {
-        weights.mul_(1 - rate * schedule.weight_decay);
+    loss_sum = loss_count == 0 ? loss.detach() : loss_sum + loss.detach();
+    ++loss_count;
+
+    const int64_t done = state.step + 1;
+    const bool keep = done % schedule.checkpoint_steps == 0;
+    if (done % look_steps == 0 || keep || done == schedule.steps) {
+      const double value = loss_sum.item<double>() / static_cast<double>(loss_count);
+      if (!std::isfinite(value)) {
+        return NotFinite("loss", value, state.step, checkpoint_step, checkpoint_path);
       }
+      const double norm = adam.GradientNorm().item<double>();
+      if (!std::isfinite(norm)) {
+        return NotFinite("gradient's norm", norm, state.step, checkpoint_step, checkpoint_path);
+      }
+      const double memory = std::pow(kSmoothing, static_cast<double>(loss_count));
+      state.smoothed_loss =
+          done == loss_count ? value : memory * state.smoothed_loss + (1 - memory) * value;
+      loss_count = 0;
     }
-    optimizer.step();
-    state.smoothed_loss =
-        state.step == 0 ? value : kSmoothing * state.smoothed_loss + (1 - kSmoothing) * value;
+    adam.Step({rate, schedule.gradient_norm, Momentum(schedule, state.step), schedule.weight_decay,
+               schedule.one_cycle});
 
     v1::Progress progress;
     progress.set_stage("training");
-    progress.set_step(state.step + 1);
+    progress.set_step(done);
     progress.set_total_steps(schedule.steps);
     progress.set_loss(state.smoothed_loss);
     progress.set_learning_rate(rate);
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-    progress.set_eta_seconds(elapsed.count() / static_cast<double>(state.step + 1 - first_step) *
-                             static_cast<double>(schedule.steps - state.step - 1));
+    progress.set_eta_seconds(elapsed.count() / static_cast<double>(done - first_step) *
+                             static_cast<double>(schedule.steps - done));
     job.Report(progress);
-    if ((state.step + 1) % schedule.checkpoint_steps == 0) {
+    if (keep) {
       State next = state;
       ++next.step;
       BACKFIRE_RETURN_IF_ERROR(
-          WriteFileAtomically(checkpoint_path, Serialize(next, network, optimizer)));
+          WriteFileAtomically(checkpoint_path, Serialize(next, network, adam)));
+      checkpoint_step = next.step;
     }
   }
   return absl::OkStatus();
