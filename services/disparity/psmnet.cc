@@ -1,172 +1,190 @@
 #include "services/disparity/psmnet.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
-#include <algorithm>
 #include <string>
+#include <utility>
+
+#include "services/disparity/soft_argmin.h"
 
 namespace backfire::disparity {
 namespace {
 
-namespace nn = torch::nn;
-
-learning::Stack ConvBn(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t dilation,
-                       bool relu) {
-  const int64_t padding = dilation > 1 ? dilation : kernel / 2;
-  learning::Stack layers(nn::Conv2d(nn::Conv2dOptions(in, out, kernel)
-                                        .stride(stride)
-                                        .padding(padding)
-                                        .dilation(dilation)
-                                        .bias(false)),
-                         nn::BatchNorm2d(out));
-  if (relu) layers->push_back(nn::ReLU());
-  return layers;
+ConvolutionOptions Conv3d(int64_t in, int64_t out, int64_t stride = 1) {
+  ConvolutionOptions options;
+  options.dimensions = 3;
+  options.in = in;
+  options.out = out;
+  options.stride = stride;
+  return options;
 }
 
-learning::Stack ConvBn3d(int64_t in, int64_t out, int64_t stride, bool relu) {
-  learning::Stack layers(
-      nn::Conv3d(nn::Conv3dOptions(in, out, 3).stride(stride).padding(1).bias(false)),
-      nn::BatchNorm3d(out));
-  if (relu) layers->push_back(nn::ReLU());
-  return layers;
+ConvolutionOptions Doubling(int64_t in, int64_t out) {
+  ConvolutionOptions options = Conv3d(in, out, 2);
+  options.doubling = true;
+  return options;
 }
 
-// Two 3x3 convolutions and a shortcut; unlike ResNet's, PSMNet's has no ReLU behind the sum.
-class BasicBlockImpl : public nn::Module {
- public:
-  BasicBlockImpl(int64_t in, int64_t out, int64_t stride, int64_t dilation) {
-    conv1_ = register_module("conv1", ConvBn(in, out, 3, stride, dilation, true));
-    conv2_ = register_module("conv2", ConvBn(out, out, 3, 1, dilation, false));
-    if (stride != 1 || in != out) {
-      downsample_ = register_module("downsample", ConvBn(in, out, 1, stride, 1, false));
-    }
-  }
-  torch::Tensor forward(const torch::Tensor& x) {
-    return conv2_->forward(conv1_->forward(x)) + (downsample_ ? downsample_->forward(x) : x);
-  }
-
- private:
-  learning::Stack conv1_{nullptr}, conv2_{nullptr}, downsample_{nullptr};
-};
-TORCH_MODULE(BasicBlock);
-
-torch::Tensor ResizeTo(const torch::Tensor& x, int64_t height, int64_t width) {
-  return nn::functional::interpolate(x, nn::functional::InterpolateFuncOptions()
-                                            .size(std::vector<int64_t>{height, width})
-                                            .mode(torch::kBilinear)
-                                            .align_corners(false));
+void Keep(PsmNetTrace* trace, const std::string& name, const torch::Tensor& value) {
+  if (trace != nullptr) (*trace)[name] = value.clone();
 }
-
-// Runs 3D convolutions on oneDNN always: LibTorch 1.13 leaves it, for a path 50 times slower, where
-// the batch is 1 and the input small. Twice the work is nothing against that.
-torch::Tensor Convolve(learning::Stack& layers, const torch::Tensor& x) {
-  constexpr int64_t kSmall = 20480;
-  if (x.size(0) > 1 || x.size(1) * x.size(2) * x.size(3) > kSmall) return layers->forward(x);
-  return layers->forward(torch::cat({x, x}, 0)).narrow(0, 0, 1);
-}
-
-torch::Tensor Double(const torch::Tensor& volume, const torch::Tensor& like) {
-  return nn::functional::interpolate(
-      volume, nn::functional::InterpolateFuncOptions()
-                  .size(std::vector<int64_t>{like.size(2), like.size(3), like.size(4)})
-                  .mode(torch::kTrilinear)
-                  .align_corners(false));
-}
-
-// Windows of the spatial pyramid, in pixels at a quarter of the resolution.
-constexpr int64_t kPyramid[] = {16, 8, 4};
 
 }  // namespace
 
-PsmNetImpl::PsmNetImpl(const PsmNetOptions& options) : options_(options) {
-  const int64_t c = options.channels;
-  firstconv_ = register_module(
-      "firstconv", learning::Stack(ConvBn(3, c, 3, 2, 1, true), ConvBn(c, c, 3, 1, 1, true)));
-  layer1_ = register_module("layer1", learning::Stack(BasicBlock(c, c, 1, 1)));
-  layer2_ = register_module(
-      "layer2", learning::Stack(BasicBlock(c, 2 * c, 2, 1), BasicBlock(2 * c, 2 * c, 1, 1)));
-  layer3_ = register_module(
-      "layer3", learning::Stack(BasicBlock(2 * c, 2 * c, 1, 1), BasicBlock(2 * c, 2 * c, 1, 2)));
-  int64_t joined = 4 * c;
-  for (size_t i = 0; i < std::size(kPyramid); ++i) {
-    branches_.push_back(register_module("branch" + std::to_string(i + 1),
-                                        learning::Stack(ConvBn(2 * c, c / 2, 1, 1, 1, true))));
-    joined += c / 2;
+HourglassImpl::HourglassImpl(int64_t channels, Random& random) {
+  const int64_t c = channels;
+  conv1_ = register_module("conv1", Layers());
+  conv1_->Add("0", Conv3d(c, 2 * c, 2), true, random);
+  conv2_ = register_module("conv2", ConvBn(Conv3d(2 * c, 2 * c), random));
+  conv3_ = register_module("conv3", Layers());
+  conv3_->Add("0", Conv3d(2 * c, 2 * c, 2), true, random);
+  conv4_ = register_module("conv4", Layers());
+  conv4_->Add("0", Conv3d(2 * c, 2 * c), true, random);
+  conv5_ = register_module("conv5", ConvBn(Doubling(2 * c, 2 * c), random));
+  conv6_ = register_module("conv6", ConvBn(Doubling(2 * c, c), random));
+}
+
+HourglassImpl::Result HourglassImpl::forward(const torch::Tensor& x, const torch::Tensor& pre,
+                                             const torch::Tensor& post) {
+  Result result;
+  result.pre = conv2_->forward(conv1_->forward(x), /*relu=*/true, post);
+  const torch::Tensor bottom = conv4_->forward(conv3_->forward(result.pre));
+  result.post = conv5_->forward(bottom, /*relu=*/true, pre.defined() ? pre : result.pre);
+  result.out = conv6_->forward(result.post, /*relu=*/false);
+  return result;
+}
+
+PsmNetImpl::PsmNetImpl(const PsmNetOptions& options, int64_t seed) : options_(options) {
+  Random random(static_cast<uint64_t>(seed));
+  const int64_t c = options.volume_channels;
+  feature_extraction_ = register_module("feature_extraction", FeatureExtraction(options, random));
+  dres0_ = register_module("dres0", Layers());
+  dres0_->Add("0", Conv3d(2 * options.features, c), true, random)
+      .Add("2", Conv3d(c, c), true, random);
+  const auto add_pair = [&](const std::string& name) {
+    Layers pair = register_module(name, Layers());
+    pair->Add("0", Conv3d(c, c), true, random).Add("2", Conv3d(c, c), false, random);
+    return pair;
+  };
+  const auto add_head = [&](const std::string& name) {
+    Layers head = register_module(name, Layers());
+    head->Add("0", Conv3d(c, c), true, random).AddConvolution("2", Conv3d(c, 1), random);
+    heads_.push_back(head);
+  };
+  dres1_ = add_pair("dres1");
+  if (options.hourglasses == 0) {
+    for (const char* name : {"dres2", "dres3", "dres4"}) pairs_.push_back(add_pair(name));
+    add_head("classify");
+    return;
   }
-  const int64_t features = c / 2;
-  lastconv_ = register_module(
-      "lastconv", learning::Stack(ConvBn(joined, 2 * c, 3, 1, 1, true),
-                                  nn::Conv2d(nn::Conv2dOptions(2 * c, features, 1).bias(false))));
-
-  const int64_t v = c;  // Channels of the volume: 2 * features.
-  dres0_ = register_module(
-      "dres0", learning::Stack(ConvBn3d(2 * features, v, 1, true), ConvBn3d(v, v, 1, true)));
-  dres1_ =
-      register_module("dres1", learning::Stack(ConvBn3d(v, v, 1, true), ConvBn3d(v, v, 1, false)));
-  conv1_ = register_module("conv1", ConvBn3d(v, 2 * v, 2, true));
-  conv2_ = register_module("conv2", ConvBn3d(2 * v, 2 * v, 1, true));
-  conv3_ = register_module("conv3", ConvBn3d(2 * v, 2 * v, 2, true));
-  conv4_ = register_module("conv4", ConvBn3d(2 * v, 2 * v, 1, true));
-  // The published network has transposed convolutions here, for which LibTorch 1.13 has no fast
-  // path on a CPU; the forward pass resizes instead.
-  conv5_ = register_module("conv5", ConvBn3d(2 * v, 2 * v, 1, false));
-  conv6_ = register_module("conv6", ConvBn3d(2 * v, v, 1, false));
-  classif_ = register_module(
-      "classif", learning::Stack(ConvBn3d(v, v, 1, true),
-                                 nn::Conv3d(nn::Conv3dOptions(v, 1, 3).padding(1).bias(false))));
-}
-
-torch::Tensor PsmNetImpl::Features(const torch::Tensor& image) {
-  const torch::Tensor raw = layer2_->forward(layer1_->forward(firstconv_->forward(image)));
-  const torch::Tensor deep = layer3_->forward(raw);
-  std::vector<torch::Tensor> joined = {raw, deep};
-  for (size_t i = 0; i < branches_.size(); ++i) {
-    const int64_t window = std::min({kPyramid[i], deep.size(2), deep.size(3)});
-    const torch::Tensor pooled = torch::avg_pool2d(deep, {window, window}, {window, window});
-    joined.push_back(ResizeTo(branches_[i]->forward(pooled), deep.size(2), deep.size(3)));
+  for (int64_t i = 0; i < options.hourglasses; ++i) {
+    hourglasses_.push_back(register_module("dres" + std::to_string(i + 2), Hourglass(c, random)));
   }
-  return lastconv_->forward(torch::cat(joined, 1));
+  for (int64_t i = 0; i < options.hourglasses; ++i) add_head("classif" + std::to_string(i + 1));
 }
 
-torch::Tensor PsmNetImpl::CostVolume(const torch::Tensor& left, const torch::Tensor& right) const {
-  const int64_t planes = options_.max_disparity / 4;
-  const int64_t width = left.size(3);
-  // Plane d compares left pixel x with right pixel x - d; left of the image there is nothing.
-  const torch::Tensor padded = torch::constant_pad_nd(right, {planes - 1, 0});
-  std::vector<torch::Tensor> shifted;
-  for (int64_t d = 0; d < planes; ++d) shifted.push_back(padded.narrow(3, planes - 1 - d, width));
-  const torch::Tensor right_planes = torch::stack(shifted, 2);
-  const torch::Tensor left_planes = left.unsqueeze(2).expand_as(right_planes);
-  return torch::cat({left_planes, (left_planes - right_planes).abs()}, 1);
+std::vector<torch::Tensor> PsmNetImpl::BasicScores(torch::Tensor volume, PsmNetTrace* trace) {
+  torch::Tensor cost = dres0_->forward(std::move(volume));
+  Keep(trace, "dres0", cost);
+  std::vector<Layers> pairs = pairs_;
+  pairs.insert(pairs.begin(), dres1_);
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    torch::Tensor residual = pairs[i]->forward(cost);
+    Keep(trace, "dres" + std::to_string(i + 1), residual);
+    cost = residual.add_(cost);
+  }
+  const torch::Tensor score = heads_[0]->forward(std::move(cost));
+  Keep(trace, "classify", score);
+  return {score.squeeze(1)};
 }
 
-torch::Tensor PsmNetImpl::forward(const torch::Tensor& left, const torch::Tensor& right) {
-  // Both images as one batch: half as many, larger convolutions.
-  const torch::Tensor features = Features(torch::cat({left, right}, 0));
-  const auto halves = features.chunk(2, 0);
-  torch::Tensor cost = Convolve(dres0_, CostVolume(halves[0], halves[1]));
-  cost = cost + Convolve(dres1_, cost);
-  // The hourglass.
-  const torch::Tensor half = Convolve(conv2_, Convolve(conv1_, cost));
-  const torch::Tensor quarter = Convolve(conv4_, Convolve(conv3_, half));
-  const torch::Tensor back = torch::relu(Double(Convolve(conv5_, quarter), half) + half);
-  cost = cost + Double(Convolve(conv6_, back), cost);
-  cost = Convolve(classif_, cost).squeeze(1);  // [B, D, H/4, W/4]
+std::vector<torch::Tensor> PsmNetImpl::Scores(torch::Tensor volume, PsmNetTrace* trace) {
+  torch::Tensor base = dres0_->forward(std::move(volume));
+  Keep(trace, "dres0", base);
+  torch::Tensor residual = dres1_->forward(base);
+  Keep(trace, "dres1", residual);
+  base = residual.add_(base);
 
-  // Soft argmin at half the resolution; full resolution would be a third of the step's time.
-  cost = ResizeTo(cost, left.size(2) / 2, left.size(3) / 2);
-  const torch::Tensor probability = torch::softmax(cost, 1);
-  const torch::Tensor disparities =
-      torch::arange(cost.size(1), cost.options()).mul(4.0).view({1, -1, 1, 1});
-  const torch::Tensor expected = (probability * disparities).sum(1, /*keepdim=*/true);
-  return ResizeTo(expected, left.size(2), left.size(3)).squeeze(1);
+  std::vector<torch::Tensor> scores;
+  torch::Tensor out = base, first_pre, post, total;
+  for (size_t i = 0; i < hourglasses_.size(); ++i) {
+    const std::string number = std::to_string(i + 1), name = "dres" + std::to_string(i + 2);
+    HourglassImpl::Result result = hourglasses_[i]->forward(out, first_pre, post);
+    Keep(trace, name + ".out", result.out);
+    Keep(trace, name + ".pre", result.pre);
+    Keep(trace, name + ".post", result.post);
+    // The authors' third hourglass gets the first one's `pre`, not the second's.
+    if (i == 0) first_pre = result.pre;
+    post = result.post;
+    out = result.out.add_(base);
+    torch::Tensor score = heads_[i]->forward(out);
+    Keep(trace, "classif" + number, score);
+    total = total.defined() ? score.add_(total) : score;
+    Keep(trace, "cost" + number, total);
+    scores.push_back(total.squeeze(1));
+  }
+  return scores;
+}
+
+std::vector<torch::Tensor> PsmNetImpl::forward(const torch::Tensor& left,
+                                               const torch::Tensor& right, PsmNetTrace* trace) {
+  for (const int64_t dimension : {2, 3}) {
+    TORCH_CHECK(left.size(dimension) % options_.multiple() == 0,
+                "image sides must be multiples of ", options_.multiple(), ": got ", left.sizes());
+  }
+  torch::Tensor left_features, right_features;
+  // In evaluation one batch gives the same as two, sooner.
+  if (options_.joint_batch || (!is_training() && trace == nullptr)) {
+    const auto halves =
+        feature_extraction_->forward(torch::cat({left, right}, 0), "both", trace).chunk(2, 0);
+    left_features = halves[0];
+    right_features = halves[1];
+  } else {
+    left_features = feature_extraction_->forward(left, "left", trace);
+    right_features = feature_extraction_->forward(right, "right", trace);
+  }
+  torch::Tensor volume =
+      CostVolume(left_features, right_features, options_.planes(), options_.volume);
+  Keep(trace, "cost_volume", volume);
+  std::vector<torch::Tensor> scores = hourglasses_.empty() ? BasicScores(std::move(volume), trace)
+                                                           : Scores(std::move(volume), trace);
+  if (!is_training()) scores = {scores.back()};
+  std::vector<torch::Tensor> disparities;
+  for (const torch::Tensor& score : scores) {
+    disparities.push_back(SoftArgmin(score, options_.max_disparity, left.size(2), left.size(3),
+                                     options_.align_corners));
+  }
+  if (trace != nullptr && !is_training()) {
+    Keep(trace, "cost_up",
+         UpsampleScores(scores.back(), options_.max_disparity, left.size(2), left.size(3),
+                        options_.align_corners)
+             .unsqueeze(1));
+    Keep(trace, "pred", disparities.back().unsqueeze(1));
+  }
+  return disparities;
 }
 
 torch::Tensor Normalise(const torch::Tensor& images) {
-  const torch::Tensor mean = torch::tensor({0.485f, 0.456f, 0.406f}).view({1, 3, 1, 1});
-  const torch::Tensor deviation = torch::tensor({0.229f, 0.224f, 0.225f}).view({1, 3, 1, 1});
-  const torch::Tensor values = images.permute({0, 3, 1, 2}).to(torch::kFloat32) / 255.0;
-  return ((values - mean) / deviation).contiguous();
+  const auto options = torch::TensorOptions().device(images.device());
+  const torch::Tensor scale =
+      torch::tensor({1 / (255 * 0.229f), 1 / (255 * 0.224f), 1 / (255 * 0.225f)}, options);
+  const torch::Tensor shift =
+      torch::tensor({-0.485f / 0.229f, -0.456f / 0.224f, -0.406f / 0.225f}, options);
+  return images.permute({0, 3, 1, 2})
+      .to(torch::kFloat32)
+      .contiguous()
+      .mul_(scale.view({1, 3, 1, 1}))
+      .add_(shift.view({1, 3, 1, 1}));
+}
+
+std::vector<double> OutputWeights(size_t outputs) {
+  static const std::vector<double> kPublished = {0.5, 0.7, 1.0};
+  if (outputs <= kPublished.size()) {
+    return {kPublished.end() - static_cast<std::ptrdiff_t>(outputs), kPublished.end()};
+  }
+  std::vector<double> weights(outputs - kPublished.size(), kPublished.front());
+  weights.insert(weights.end(), kPublished.begin(), kPublished.end());
+  return weights;
 }
 
 }  // namespace backfire::disparity

@@ -1,21 +1,25 @@
-#include <torch/torch.h>
+#include <spdlog/spdlog.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
 
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "services/base/mutex.h"
 #include "services/base/status.h"
+#include "services/disparity/crossover_depth.h"
 #include "services/disparity/disparity_loss.h"
 #include "services/disparity/psmnet.h"
+#include "services/disparity/psmnet_parameters.h"
 #include "services/disparity/recipe_family.h"
 #include "services/disparity/stereo_batch.h"
+#include "services/learning/autocast.h"
 #include "services/learning/device.h"
+#include "services/learning/memory.h"
 #include "services/learning/torch_tensor.h"
 #include "services/learning/training_loop.h"
 #include "services/learning/weights.h"
-#include "services/runtime/recipe.h"
 
 namespace backfire::disparity {
 namespace {
@@ -23,73 +27,18 @@ namespace {
 using runtime::Tensor;
 using runtime::TensorMap;
 
-constexpr char kDepthRecipe[] = "psmnet-depth-mae";
-constexpr char kDisparityRecipe[] = "psmnet-disparity-mae";
-// The network halves its input five times on the way.
-constexpr int64_t kMultiple = 32;
-
-struct Parameters {
-  PsmNetOptions network;
-  LossKind loss = LossKind::kDisparity;
-  learning::TrainingSchedule schedule;
-  CropOptions crop;
-  double max_depth_m = 80;
-  int64_t threads = 1;
-};
-
-absl::StatusOr<Parameters> ReadParameters(const v1::Recipe& recipe) {
-  runtime::ParameterReader reader(recipe);
-  Parameters p;
-  p.loss = recipe.name() == kDepthRecipe ? LossKind::kDepth : LossKind::kDisparity;
-  p.network.max_disparity = reader.Integer("max_disparity", 16, 384);
-  p.network.channels = reader.Integer("channels", 4, 128);
-  p.schedule.steps = reader.Integer("steps", 1, 10'000'000);
-  p.schedule.learning_rate = reader.Number("learning_rate", 1e-7, 1);
-  p.schedule.warmup_steps = reader.Integer("warmup_steps", 0, 1'000'000);
-  p.schedule.gradient_norm = reader.Number("gradient_norm", 1e-6, 1e12);
-  p.crop.batch = reader.Integer("batch", 2, 256);
-  p.crop.height = reader.Integer("crop_height", kMultiple, 4096);
-  p.crop.width = reader.Integer("crop_width", kMultiple, 8192);
-  p.max_depth_m = reader.Number("max_depth_m", 1, 10'000);
-  p.threads = reader.Integer("threads", 1, 1024);
-  BACKFIRE_RETURN_IF_ERROR(reader.status());
-  if (p.network.max_disparity % 16 != 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "recipe.parameters.max_disparity must be a multiple of 16: got ", p.network.max_disparity));
-  }
-  for (const auto& [name, value] :
-       {std::pair("crop_height", p.crop.height), std::pair("crop_width", p.crop.width)}) {
-    if (value % kMultiple == 0) continue;
-    return absl::InvalidArgumentError(absl::StrCat(
-        "recipe.parameters.", name, " must be a multiple of ", kMultiple, ": got ", value));
-  }
-  if (p.network.channels % 2 != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("recipe.parameters.channels must be even: got ", p.network.channels));
-  }
-  return p;
-}
-
-PsmNet MakeNetwork(const PsmNetOptions& options, int64_t seed) {
-  // Initialisation draws from LibTorch's one global generator; jobs of one process take turns.
-  static Mutex mutex;
-  MutexLock lock(mutex);
-  torch::manual_seed(static_cast<uint64_t>(seed));
-  return PsmNet(options);
-}
-
-// Pads at the top and on the right, as PSMNet's authors do, to multiples of kMultiple.
-torch::Tensor Pad(const torch::Tensor& images) {
+// Pads at the top and on the right, as PSMNet's authors do, after normalising.
+torch::Tensor Pad(const torch::Tensor& images, int64_t multiple) {
   const int64_t height = images.size(2), width = images.size(3);
-  const int64_t top = (kMultiple - height % kMultiple) % kMultiple;
-  const int64_t right = (kMultiple - width % kMultiple) % kMultiple;
-  return torch::constant_pad_nd(images, {0, right, top, 0});
+  const int64_t top = (multiple - height % multiple) % multiple;
+  const int64_t right = (multiple - width % multiple) % multiple;
+  return top + right == 0 ? images : torch::constant_pad_nd(images, {0, right, top, 0});
 }
 
 class DisparityPredictor final : public runtime::Predictor {
  public:
-  DisparityPredictor(PsmNet network, torch::Device device)
-      : network_(std::move(network)), device_(device) {}
+  DisparityPredictor(PsmNet network, torch::Device device, bool bfloat16, int threads)
+      : network_(std::move(network)), device_(device), bfloat16_(bfloat16), threads_(threads) {}
 
   absl::StatusOr<TensorMap> Predict(const TensorMap& inputs,
                                     const std::function<bool()>& cancelled) const override {
@@ -100,20 +49,23 @@ class DisparityPredictor final : public runtime::Predictor {
           absl::StrCat("inputs \"left\" and \"right\" must have one size: got ", left->shape[0],
                        " x ", left->shape[1], " and ", right->shape[0], " x ", right->shape[1]));
     }
-    if (left->shape[0] < kMultiple || left->shape[1] < kMultiple) {
-      return absl::InvalidArgumentError(absl::StrCat("input \"left\" must have at least ",
-                                                     kMultiple, " x ", kMultiple, " pixels: got ",
-                                                     left->shape[0], " x ", left->shape[1]));
+    const int64_t least = 2 * network_->options().multiple();
+    if (left->shape[0] < least || left->shape[1] < least) {
+      return absl::InvalidArgumentError(absl::StrCat("input \"left\" must have at least ", least,
+                                                     " x ", least, " pixels: got ", left->shape[0],
+                                                     " x ", left->shape[1]));
     }
     if (cancelled()) return absl::CancelledError("cancelled before the prediction");
-    learning::UseThreads(1);
-    const torch::InferenceMode no_gradient;
+    learning::UseThreads(threads_);
+    const c10::InferenceMode no_gradient;
+    const learning::Autocast autocast(device_, bfloat16_);
     const auto prepare = [&](const Tensor& image) {
-      return Pad(Normalise(learning::ViewOf(image).unsqueeze(0))).to(device_);
+      return Pad(Normalise(learning::ToDevice(learning::ViewOf(image).unsqueeze(0), device_)),
+                 network_->options().multiple());
     };
     // Inference changes nothing in an evaluated network: requests share it.
     torch::Tensor disparity =
-        const_cast<PsmNetImpl&>(*network_).forward(prepare(*left), prepare(*right))[0];
+        const_cast<PsmNetImpl&>(*network_).forward(prepare(*left), prepare(*right)).back()[0];
     disparity = disparity.slice(0, disparity.size(0) - left->shape[0]).slice(1, 0, left->shape[1]);
     TensorMap outputs;
     outputs["disparity"] = learning::ToFp32(disparity);
@@ -123,51 +75,71 @@ class DisparityPredictor final : public runtime::Predictor {
  private:
   const PsmNet network_;
   const torch::Device device_;
+  const bool bfloat16_;
+  const int threads_;
 };
+
+void UseChannelsLast(torch::nn::Module& network) {
+  for (torch::Tensor parameter : network.parameters()) {
+    if (parameter.dim() < 4) continue;
+    parameter.set_data(parameter.detach().contiguous(parameter.dim() == 4
+                                                         ? torch::MemoryFormat::ChannelsLast
+                                                         : torch::MemoryFormat::ChannelsLast3d));
+  }
+}
+
+// What the choice of the loss should mean on this split.
+void LogCrossover(const runtime::TrainingTask& task, const StereoTraining& data,
+                  double max_depth_m) {
+  CrossoverDepth crossover(max_depth_m);
+  for (size_t i = 0; i < data.truth.size(); ++i) {
+    crossover.Add(data.truth[i].data_ptr<float>(), data.truth[i].numel(),
+                  data.focal_times_baseline[i]);
+  }
+  spdlog::info("training recipe={} seed={} crossover_depth_m={:.1f}", task.recipe.name(), task.seed,
+               crossover.value_m());
+}
 
 class PsmNetRecipes final : public RecipeFamily {
  public:
   explicit PsmNetRecipes(const learning::DeviceOptions& options) : options_(options) {}
 
-  std::vector<v1::Recipe> Recipes() const override {
-    std::vector<v1::Recipe> recipes;
-    for (const char* name : {kDepthRecipe, kDisparityRecipe}) {
-      v1::Recipe& recipe = recipes.emplace_back();
-      recipe.set_name(name);
-      runtime::SetParameter(recipe, "max_disparity", 48);
-      runtime::SetParameter(recipe, "channels", 16);
-      runtime::SetParameter(recipe, "steps", 650);
-      runtime::SetParameter(recipe, "batch", 2);
-      runtime::SetParameter(recipe, "crop_height", 96);
-      runtime::SetParameter(recipe, "crop_width", 256);
-      runtime::SetParameter(recipe, "learning_rate", 2e-3);
-      runtime::SetParameter(recipe, "warmup_steps", 50);
-      runtime::SetParameter(recipe, "gradient_norm", 100);
-      runtime::SetParameter(recipe, "max_depth_m", 80);
-      runtime::SetParameter(recipe, "threads", 1);
-    }
-    return recipes;
-  }
+  std::vector<v1::Recipe> Recipes() const override { return PsmNetRecipeDefaults(); }
 
   absl::Status Check(const v1::Recipe& recipe) const override {
-    return ReadParameters(recipe).status();
+    return ReadPsmNetParameters(recipe).status();
   }
 
   absl::StatusOr<std::string> Train(const runtime::TrainingTask& task,
                                     const datasets::StereoDataset& dataset,
                                     runtime::JobContext& job) const override {
-    BACKFIRE_ASSIGN_OR_RETURN(const Parameters p, ReadParameters(task.recipe));
+    BACKFIRE_ASSIGN_OR_RETURN(const PsmNetParameters p, ReadPsmNetParameters(task.recipe));
     BACKFIRE_ASSIGN_OR_RETURN(const torch::Device device, learning::ChooseDevice(options_));
     BACKFIRE_ASSIGN_OR_RETURN(const StereoTraining data, ReadStereoTraining(dataset, p.crop, job));
+    LogCrossover(task, data, p.max_depth_m);
     learning::UseThreads(static_cast<int>(p.threads));
-    PsmNet network = MakeNetwork(p.network, task.seed);
+    PsmNet network(p.network, task.seed);
+    if (task.initial_weights != nullptr) {
+      const absl::Status loaded = learning::LoadWeights(*task.initial_weights, *network);
+      if (!loaded.ok()) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "recipe.parameters.initialize_from must name a version of the same network: ",
+            loaded.message()));
+      }
+    }
     network->to(device);
+    if (p.channels_last) UseChannelsLast(*network);
+    const auto format =
+        p.channels_last ? torch::MemoryFormat::ChannelsLast : torch::MemoryFormat::Contiguous;
+    const learning::Autocast autocast(device, p.bfloat16);
     const auto loss_of_step = [&](int64_t step) -> absl::StatusOr<torch::Tensor> {
       const StereoBatch batch = MakeStereoBatch(data, p.crop, task.seed, step);
-      const torch::Tensor predicted =
-          network->forward(batch.left.to(device), batch.right.to(device));
-      return DisparityLoss(p.loss, predicted, batch.truth.to(device),
-                           batch.focal_times_baseline.to(device), p.max_depth_m);
+      const auto predicted =
+          network->forward(learning::ToDevice(batch.left, device).contiguous(format),
+                           learning::ToDevice(batch.right, device).contiguous(format));
+      return WeightedDisparityLoss(p.loss, predicted, learning::ToDevice(batch.truth, device),
+                                   learning::ToDevice(batch.focal_times_baseline, device),
+                                   p.max_depth_m, static_cast<double>(p.network.max_disparity));
     };
     BACKFIRE_RETURN_IF_ERROR(
         learning::RunTraining(p.schedule, task.checkpoint_path, loss_of_step, *network, job));
@@ -176,13 +148,21 @@ class PsmNetRecipes final : public RecipeFamily {
 
   absl::StatusOr<std::unique_ptr<runtime::Predictor>> Load(
       const v1::Recipe& recipe, const std::string& weights) const override {
-    BACKFIRE_ASSIGN_OR_RETURN(const Parameters p, ReadParameters(recipe));
+    BACKFIRE_ASSIGN_OR_RETURN(const PsmNetParameters p, ReadPsmNetParameters(recipe));
     BACKFIRE_ASSIGN_OR_RETURN(const torch::Device device, learning::ChooseDevice(options_));
-    PsmNet network = MakeNetwork(p.network, 0);
+    learning::KeepFreedMemory();
+    PsmNet network(p.network, /*seed=*/0);
     BACKFIRE_RETURN_IF_ERROR(learning::LoadWeights(weights, *network));
     network->to(device);
+    if (p.channels_last) UseChannelsLast(*network);
     network->eval();
-    return std::make_unique<DisparityPredictor>(std::move(network), device);
+    return std::make_unique<DisparityPredictor>(std::move(network), device, p.bfloat16,
+                                                options_.serving_threads);
+  }
+
+  absl::StatusOr<std::string> UntrainedWeights(const v1::Recipe& recipe) const override {
+    BACKFIRE_ASSIGN_OR_RETURN(const PsmNetParameters p, ReadPsmNetParameters(recipe));
+    return learning::SaveWeights(*PsmNet(p.network, /*seed=*/0));
   }
 
  private:

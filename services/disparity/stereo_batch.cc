@@ -1,11 +1,11 @@
 #include "services/disparity/stereo_batch.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "absl/strings/str_cat.h"
 #include "services/base/random.h"
 #include "services/base/status.h"
-#include "services/disparity/psmnet.h"
+#include "services/disparity/photometric.h"
 #include "services/learning/torch_tensor.h"
 
 namespace backfire::disparity {
@@ -48,22 +48,27 @@ absl::StatusOr<StereoTraining> ReadStereoTraining(const datasets::StereoDataset&
 StereoBatch MakeStereoBatch(const StereoTraining& data, const CropOptions& crop, int64_t seed,
                             int64_t step) {
   Random random(static_cast<uint64_t>(seed), static_cast<uint64_t>(step) + 1);
-  std::vector<torch::Tensor> left, right, truth;
-  std::vector<float> constants;
+  StereoBatch batch;
+  batch.left = torch::empty({crop.batch, 3, crop.height, crop.width});
+  batch.right = torch::empty_like(batch.left);
+  batch.truth = torch::empty({crop.batch, crop.height, crop.width});
+  batch.focal_times_baseline = torch::empty({crop.batch});
   for (int64_t b = 0; b < crop.batch; ++b) {
     const auto i = static_cast<size_t>(random.Below(static_cast<int64_t>(data.left.size())));
     const int64_t top = random.Below(data.left[i].size(0) - crop.height + 1);
     const int64_t side = random.Below(data.left[i].size(1) - crop.width + 1);
-    const auto cut = [&](const torch::Tensor& image) {
-      return image.narrow(0, top, crop.height).narrow(1, side, crop.width);
+    const Photometric photometric(crop.photometric, random);
+    const auto write = [&](const torch::Tensor& image, int which, const torch::Tensor& to) {
+      const int64_t row_bytes = image.stride(0);
+      photometric.Write(image.data_ptr<uint8_t>() + top * row_bytes + 3 * side, row_bytes,
+                        crop.height, crop.width, which, to[b].data_ptr<float>());
     };
-    left.push_back(cut(data.left[i]));
-    right.push_back(cut(data.right[i]));
-    truth.push_back(cut(data.truth[i]));
-    constants.push_back(data.focal_times_baseline[i]);
+    write(data.left[i], 0, batch.left);
+    write(data.right[i], 1, batch.right);
+    batch.truth[b].copy_(data.truth[i].narrow(0, top, crop.height).narrow(1, side, crop.width));
+    batch.focal_times_baseline[b] = data.focal_times_baseline[i];
   }
-  return {Normalise(torch::stack(left)), Normalise(torch::stack(right)), torch::stack(truth),
-          torch::tensor(constants)};
+  return batch;
 }
 
 }  // namespace backfire::disparity

@@ -7,15 +7,10 @@
 
 #include "absl/status/statusor.h"
 #include "services/datasets/stereo_dataset.h"
+#include "services/disparity/stereo_crop.h"
 #include "services/runtime/model.h"
 
 namespace backfire::disparity {
-
-/// What a training cuts out of its images.
-struct CropOptions {
-  int64_t batch = 2;
-  int64_t height = 96, width = 256;  ///< Pixels.
-};
 
 /// A training split in memory.
 struct StereoTraining {

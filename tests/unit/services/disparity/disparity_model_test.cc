@@ -128,7 +128,7 @@ TEST_F(DisparityModelTest, RefusesRecipesByTheParametersName) {
   };
   EXPECT_THAT(fault("steps", 0), HasSubstr("recipe.parameters.steps"));
   EXPECT_THAT(fault("max_disparity", 50), HasSubstr("multiple of 16"));
-  EXPECT_THAT(fault("crop_width", 100), HasSubstr("crop_width must be a multiple of 32"));
+  EXPECT_THAT(fault("crop_width", 100), HasSubstr("crop_width must be a multiple of 16"));
   EXPECT_THAT(fault("batch", 1), HasSubstr("recipe.parameters.batch"));
 }
 

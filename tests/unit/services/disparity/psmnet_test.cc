@@ -4,9 +4,13 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
-#include <limits>
+#include <algorithm>
+#include <cmath>
+#include <vector>
 
+#include "services/disparity/crossover_depth.h"
 #include "services/disparity/disparity_loss.h"
+#include "services/disparity/photometric.h"
 #include "services/learning/training_loop.h"
 #include "services/learning/weights.h"
 #include "tests/support/model_test_kit.h"
@@ -15,30 +19,140 @@
 namespace backfire::disparity {
 namespace {
 
+// Small enough for a test.
+PsmNetOptions Tiny() {
+  PsmNetOptions options = SmallPsmNet(4);
+  options.max_disparity = 32;
+  return options;
+}
+
 TEST(PsmNetTest, GivesADisparityPerPixelWithinItsRange) {
-  torch::manual_seed(1);
-  PsmNet network(PsmNetOptions{32, 4});
-  network->eval();
-  const torch::InferenceMode no_gradient;
-  for (const auto& [height, width] : {std::pair(64, 96), std::pair(32, 64)}) {
-    const torch::Tensor left = torch::randn({1, 3, height, width});
-    const torch::Tensor disparity = network->forward(left, left);
-    EXPECT_EQ(disparity.sizes(), torch::IntArrayRef({1, height, width}));
-    EXPECT_GE(disparity.min().item<float>(), 0);
-    EXPECT_LT(disparity.max().item<float>(), 32);
+  for (const int64_t hourglasses : {0, 1, 3}) {
+    for (const int64_t volume_scale : {4, 8}) {
+      PsmNetOptions options = Tiny();
+      options.hourglasses = hourglasses;
+      options.volume_scale = volume_scale;
+      PsmNet network(options, 1);
+      torch::manual_seed(1);
+      const torch::Tensor left = torch::randn({2, 3, 64, 96});
+      EXPECT_EQ(network->forward(left, left).size(),
+                static_cast<size_t>(std::max<int64_t>(hourglasses, 1)));
+      network->eval();
+      const torch::InferenceMode no_gradient;
+      const auto disparity = network->forward(left, left);
+      ASSERT_EQ(disparity.size(), 1U);
+      EXPECT_EQ(disparity[0].sizes(), torch::IntArrayRef({2, 64, 96}));
+      EXPECT_GE(disparity[0].min().item<float>(), 0);
+      EXPECT_LE(disparity[0].max().item<float>(), 31);
+    }
   }
 }
 
-// The doubled batch of small convolutions must not show in the result.
-TEST(PsmNetTest, ABatchOfOneGivesWhatABatchOfTwoGives) {
+TEST(PsmNetTest, HasTheParametersOfThePublishedNetworks) {
+  const auto count = [](const PsmNetOptions& options) {
+    int64_t sum = 0;
+    for (const torch::Tensor& parameter : PsmNet(options, 1)->parameters())
+      sum += parameter.numel();
+    return sum;
+  };
+  EXPECT_EQ(count(PsmNetOptions()), 5'224'768);  // Chang and Chen, table 4: 5.2 M.
+  EXPECT_EQ(count(BasicPsmNet()), 3'672'896);
+}
+
+TEST(PsmNetTest, EveryParameterGetsAFiniteGradientThatIsNotZero) {
+  PsmNetOptions options = Tiny();
+  options.hourglasses = 2;
+  PsmNet network(options, 1);
   torch::manual_seed(1);
-  PsmNet network(PsmNetOptions{32, 4});
+  const auto disparity =
+      network->forward(torch::randn({2, 3, 64, 96}), torch::randn({2, 3, 64, 96}));
+  WeightedDisparityLoss(LossKind::kDisparity, disparity, torch::full({2, 64, 96}, 9.f),
+                        torch::full({2}, 100.f), 80, 32)
+      .backward();
+  for (const auto& parameter : network->named_parameters()) {
+    ASSERT_TRUE(parameter.value().grad().defined()) << parameter.key();
+    EXPECT_TRUE(torch::isfinite(parameter.value().grad()).all().item<bool>()) << parameter.key();
+    EXPECT_GT(parameter.value().grad().abs().max().item<float>(), 0) << parameter.key();
+  }
+}
+
+TEST(PsmNetTest, OverfitsOnePair) {
+  PsmNet network(Tiny(), 1);
+  torch::manual_seed(1);
+  // A texture and itself moved by 6 px.
+  const torch::Tensor texture = torch::randn({2, 3, 32, 102});
+  const torch::Tensor left = texture.narrow(3, 0, 96), right = texture.narrow(3, 6, 96);
+  torch::Tensor truth = torch::full({2, 32, 96}, 6.f);
+  truth.narrow(2, 0, 6).zero_();
+  backfire::testing::TemporaryDirectory directory;
+  backfire::testing::RecordingJob job;
+  learning::TrainingSchedule schedule;
+  schedule.steps = 100;
+  schedule.learning_rate = 1e-2;
+  const auto status = learning::RunTraining(
+      schedule, directory / "checkpoint",
+      [&](int64_t) -> absl::StatusOr<torch::Tensor> {
+        return WeightedDisparityLoss(LossKind::kDisparity, network->forward(left, right), truth,
+                                     torch::full({2}, 100.f), 80, 32);
+      },
+      *network, job);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_LT(job.last().loss(), 0.5);
+}
+
+TEST(PsmNetTest, ABatchOfOneGivesWhatABatchOfTwoGives) {
+  PsmNet network(Tiny(), 1);
   network->eval();
   const torch::InferenceMode no_gradient;
+  torch::manual_seed(1);
   const torch::Tensor left = torch::randn({2, 3, 64, 96}), right = torch::randn({2, 3, 64, 96});
-  const torch::Tensor both = network->forward(left, right);
-  const torch::Tensor one = network->forward(left.narrow(0, 1, 1), right.narrow(0, 1, 1));
+  const torch::Tensor both = network->forward(left, right)[0];
+  const torch::Tensor one = network->forward(left.narrow(0, 1, 1), right.narrow(0, 1, 1))[0];
   EXPECT_TRUE(torch::allclose(both[1], one[0], 1e-4, 1e-4));
+}
+
+TEST(PsmNetTest, SeedsDecideTheWeights) {
+  const auto bytes = [](int64_t seed) { return learning::SaveWeights(*PsmNet(Tiny(), seed)); };
+  EXPECT_EQ(bytes(1), bytes(1));
+  EXPECT_NE(bytes(1), bytes(2));
+}
+
+TEST(OutputWeightsTest, AreThePublishedOnes) {
+  EXPECT_EQ(OutputWeights(3), (std::vector<double>{0.5, 0.7, 1.0}));
+  EXPECT_EQ(OutputWeights(1), (std::vector<double>{1.0}));
+  EXPECT_EQ(OutputWeights(4), (std::vector<double>{0.5, 0.5, 0.7, 1.0}));
+}
+
+TEST(PhotometricTest, WithoutStrengthItNormalises) {
+  torch::manual_seed(1);
+  const torch::Tensor image = torch::randint(256, {6, 8, 3}, torch::kUInt8);
+  Random random(1);
+  const Photometric photometric(0, random);
+  torch::Tensor out = torch::empty({3, 4, 5});
+  photometric.Write(image.data_ptr<uint8_t>() + 3 * (8 + 2), 3 * 8, 4, 5, 1, out.data_ptr<float>());
+  const torch::Tensor expected = Normalise(image.unsqueeze(0))[0].narrow(1, 1, 4).narrow(2, 2, 5);
+  EXPECT_TRUE(torch::allclose(out, expected, 1e-5, 1e-5));
+}
+
+TEST(PhotometricTest, ChangesBothSidesNearlyAlikeAndKeepsGeometry) {
+  // A step edge stays where it is, for every draw.
+  std::vector<uint8_t> image(3 * 8);
+  for (size_t i = 12; i < 24; ++i) image[i] = 200;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    Random random(seed), again(seed);
+    const Photometric photometric(1, random), same(1, again);
+    for (const int side : {0, 1}) {
+      float out[24], repeated[24];
+      photometric.Write(image.data(), 24, 1, 8, side, out);
+      same.Write(image.data(), 24, 1, 8, side, repeated);
+      EXPECT_TRUE(std::equal(out, out + 24, repeated)) << seed;
+      for (size_t c = 0; c < 3; ++c) {
+        const float* row = out + 8 * c;
+        EXPECT_GT(*std::min_element(row + 4, row + 8), *std::max_element(row, row + 4) + 0.5)
+            << seed;
+      }
+    }
+  }
 }
 
 TEST(DisparityLossTest, DisparityIsSmoothL1OfTheValidPixels) {
@@ -68,11 +182,29 @@ TEST(DisparityLossTest, DepthLossStaysFiniteWhereDisparityVanishes) {
   EXPECT_LT(predicted.grad().max().item<float>(), 0);
 }
 
+TEST(DisparityLossTest, BeyondTheNetworksRangeNothingIsSupervised) {
+  const torch::Tensor predicted = torch::tensor({{{10.f, 20.f}}});
+  const torch::Tensor truth = torch::tensor({{{12.f, 33.f}}});
+  EXPECT_NEAR(DisparityLoss(LossKind::kDisparity, predicted, truth, torch::tensor({100.f}), 80, 32)
+                  .item<double>(),
+              1.5, 1e-6);
+  EXPECT_EQ(DisparityLoss(LossKind::kDepth, predicted, truth, torch::tensor({100.f}), 80, 10)
+                .item<double>(),
+            0);
+}
+
+TEST(CrossoverDepthTest, IsTheRootMeanSquareOfSupervisedDepths) {
+  CrossoverDepth crossover(80);
+  const float disparity[] = {10, 5, 1, 0};  // 10, 20, 100 m, unknown.
+  crossover.Add(disparity, 4, 100);
+  EXPECT_NEAR(crossover.value_m(), std::sqrt((100 + 400) / 2.0), 1e-6);
+}
+
 TEST(WeightsTest, TruncatedOrForeignBytesAreDataLoss) {
-  PsmNet network(PsmNetOptions{32, 4});
+  PsmNet network(Tiny(), 1);
   const std::string bytes = learning::SaveWeights(*network);
   EXPECT_EQ(learning::SaveWeights(*network), bytes);
-  PsmNet other(PsmNetOptions{32, 4});
+  PsmNet other(Tiny(), 2);
   ASSERT_TRUE(learning::LoadWeights(bytes, *other).ok());
   EXPECT_EQ(learning::SaveWeights(*other), bytes);
   for (const size_t length :
@@ -80,43 +212,8 @@ TEST(WeightsTest, TruncatedOrForeignBytesAreDataLoss) {
     EXPECT_TRUE(absl::IsDataLoss(learning::LoadWeights(bytes.substr(0, length), *other))) << length;
   }
   EXPECT_TRUE(absl::IsDataLoss(learning::LoadWeights(bytes + "x", *other)));
-  PsmNet wider(PsmNetOptions{32, 6});
+  PsmNet wider(SmallPsmNet(6), 1);
   EXPECT_TRUE(absl::IsDataLoss(learning::LoadWeights(bytes, *wider)));
-}
-
-class Line : public torch::nn::Module {
- public:
-  Line() { slope = register_parameter("slope", torch::zeros({1})); }
-  torch::Tensor slope;
-};
-
-TEST(TrainingLoopTest, ALossThatIsNoNumberStopsItAndNamesTheStep) {
-  backfire::testing::TemporaryDirectory directory;
-  Line line;
-  backfire::testing::RecordingJob job;
-  learning::TrainingSchedule schedule;
-  schedule.steps = 10;
-  const absl::Status status = learning::RunTraining(
-      schedule, directory / "checkpoint",
-      [&](int64_t step) -> absl::StatusOr<torch::Tensor> {
-        const double factor = step == 3 ? std::numeric_limits<double>::quiet_NaN() : 1.0;
-        return (line.slope * factor).sum();
-      },
-      line, job);
-  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
-  EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("at step 3"));
-}
-
-TEST(TrainingLoopTest, TheRateWarmsUpHoldsAndFalls) {
-  learning::TrainingSchedule schedule;
-  schedule.steps = 100;
-  schedule.learning_rate = 1;
-  schedule.warmup_steps = 10;
-  schedule.decay_fraction = 0.4;
-  EXPECT_DOUBLE_EQ(learning::LearningRate(schedule, 0), 0.1);
-  EXPECT_DOUBLE_EQ(learning::LearningRate(schedule, 10), 1);
-  EXPECT_DOUBLE_EQ(learning::LearningRate(schedule, 59), 1);
-  EXPECT_NEAR(learning::LearningRate(schedule, 80), 1 - 0.99 * 0.5, 1e-12);
 }
 
 }  // namespace

@@ -1,0 +1,11 @@
+#pragma once
+
+namespace backfire::disparity {
+
+/// Which error a training minimises (paper, section 4.1).
+enum class LossKind {
+  kDepth,      ///< Mean of |C/d - C/y| over the valid pixels: metres. The paper's u.
+  kDisparity,  ///< Mean of smooth-L1(d - y): pixels. The paper's u'.
+};
+
+}  // namespace backfire::disparity

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "backfire/v1/model_service.pb.h"
+#include "services/disparity/disparity_loss_kind.h"
+#include "services/disparity/psmnet_options.h"
+#include "services/disparity/stereo_crop.h"
+#include "services/learning/training_schedule.h"
+
+namespace backfire::disparity {
+
+/// What a recipe of a PSMNet says.
+struct PsmNetParameters {
+  PsmNetOptions network;
+  LossKind loss = LossKind::kDisparity;
+  learning::TrainingSchedule schedule;
+  CropOptions crop;
+  double max_depth_m = 80;  ///< Supervised up to this depth, as LiDAR would see.
+  int64_t threads = 1;      ///< Of a training.
+  bool channels_last = false;
+  bool bfloat16 = false;  ///< Convolutions under autocast.
+};
+
+/// `psmnet-{depth,disparity}-mae`, small, for the rendered world, and
+/// `psmnet-full-{depth,disparity}-mae`, as published, for KITTI; every parameter at its default.
+std::vector<v1::Recipe> PsmNetRecipeDefaults();
+
+/// Reads a complete recipe. INVALID_ARGUMENT names the parameter.
+absl::StatusOr<PsmNetParameters> ReadPsmNetParameters(const v1::Recipe& recipe);
+
+}  // namespace backfire::disparity
