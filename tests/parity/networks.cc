@@ -7,6 +7,8 @@ std::vector<NetworkParity> AllNetworks() {
       {"frustum_pointnet_v1", RunFrustumPointNetParity},
       {"pointrcnn_rpn", RunPointRcnnParity},
       {"pointrcnn_stage2", RunPointRcnnParity},
+      {"psmnet_basic", RunPsmNetParity},
+      {"psmnet_stackhourglass", RunPsmNetParity},
   };
 }
 

@@ -29,4 +29,7 @@ absl::Status RunFrustumPointNetParity(const VectorCase& vector_case, ParityRepor
 /// (pointrcnn_parity.cc).
 absl::Status RunPointRcnnParity(const VectorCase& vector_case, ParityReport& report);
 
+/// PSMNet, `stackhourglass` and `basic` (psmnet_parity.cc).
+absl::Status RunPsmNetParity(const VectorCase& vector_case, ParityReport& report);
+
 }  // namespace backfire::parity

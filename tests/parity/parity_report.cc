@@ -1,6 +1,6 @@
 #include "tests/parity/parity_report.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,7 @@
 #include "tests/parity/state_dict_table.h"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
 
 #include <cmath>
 
@@ -90,7 +91,7 @@ absl::StatusOr<std::vector<StateDictRow>> ReadStateDictTable(const std::filesyst
 
 absl::Status FillByFormula(const std::vector<StateDictRow>& rows, const std::string& prefix,
                            torch::nn::Module& network) {
-  const torch::NoGradGuard no_gradient;
+  const at::NoGradGuard no_gradient;
   const auto tensors = learning::StateDict(network);
   for (size_t i = 0; i < std::min(rows.size(), tensors.size()); ++i) {
     const auto& [name, tensor] = tensors[i];
