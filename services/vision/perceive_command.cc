@@ -10,9 +10,11 @@
 #include "services/base/status.h"
 #include "services/datasets/image_file.h"
 #include "services/datasets/kitti_objects.h"
+#include "services/datasets/lidar.h"
 #include "services/pointcloud/lidar.h"
 #include "services/runtime/channel.h"
 #include "services/vision/commands.h"
+#include "services/vision/lidar_report.h"
 #include "services/vision/perceive.h"
 
 namespace backfire::vision {
@@ -21,7 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct PerceiveArguments {
-  std::string left, right, calibration, labels, out, detections;
+  std::string left, right, calibration, labels, lidar_truth, out, detections;
   std::string gateway = "localhost:7000", model = "stereo", format = "text";
   std::string velodyne, car = "localhost:7004", pedestrian = "localhost:7005";
   std::vector<int64_t> releases;
@@ -33,6 +35,7 @@ struct Inputs {
   StereoInput stereo;
   std::optional<std::vector<metrics::Object>> labels;
   std::vector<float> lidar;  // [count, 4]; where asked for.
+  std::optional<cv::Mat> lidar_disparity;
 };
 
 absl::StatusOr<Inputs> ReadInputs(const PerceiveArguments& arguments) {
@@ -58,6 +61,14 @@ absl::StatusOr<Inputs> ReadInputs(const PerceiveArguments& arguments) {
                               pointcloud::ReadLidar(arguments.velodyne, arguments.calibration));
     // What the recipe pseudo-lidar leaves out by default.
     inputs.lidar = pointcloud::ApplyLimits(sweep, inputs.stereo.calibration, {});
+  }
+  if (!arguments.lidar_truth.empty()) {
+    BACKFIRE_ASSIGN_OR_RETURN(const auto scan, datasets::ReadLidar(arguments.lidar_truth));
+    BACKFIRE_ASSIGN_OR_RETURN(const auto calibration,
+                              datasets::ReadKittiCalibration(arguments.calibration));
+    BACKFIRE_ASSIGN_OR_RETURN(
+        inputs.lidar_disparity,
+        datasets::DisparityFromLidar(scan, calibration, inputs.stereo.left.size()));
   }
   return inputs;
 }
@@ -104,6 +115,8 @@ int RunPerceive(const PerceiveArguments& arguments) {
   auto views = PerceiveWithReleases(*stub, inputs->stereo, {arguments.width, arguments.height},
                                     arguments.releases, call);
   if (!views.ok()) return ReportPeerError(views.status(), arguments.gateway);
+  std::vector<LidarError> lidar_errors;
+  if (inputs->lidar_disparity) lidar_errors = CompareWithLidar(*views, *inputs->lidar_disparity);
   if (!arguments.velodyne.empty()) {
     const absl::Status status = AddLidar(arguments, *inputs, *views);
     if (!status.ok()) {
@@ -118,9 +131,11 @@ int RunPerceive(const PerceiveArguments& arguments) {
   if (!written.ok()) return ReportError(written);
   if (arguments.format == "json") {
     std::printf("%s", FormatDetectionJson(DetectionsOf(*views)).c_str());
+    if (inputs->lidar_disparity) std::printf("%s", FormatLidarJson(lidar_errors).c_str());
   } else {
-    std::printf("%s%s\n", FormatDetectionTable(DetectionsOf(*views), arguments.min_score).c_str(),
-                arguments.out.c_str());
+    std::printf("%s", FormatDetectionTable(DetectionsOf(*views), arguments.min_score).c_str());
+    if (inputs->lidar_disparity) std::printf("%s", FormatLidarTable(lidar_errors).c_str());
+    std::printf("%s\n", arguments.out.c_str());
   }
   return kDone;
 }
@@ -145,6 +160,8 @@ void AddPerceiveCommand(CLI::App& app, CommandContext& context) {
       ->add_option("--pedestrian", arguments->pedestrian,
                    "With --velodyne: the pedestrian service's address")
       ->capture_default_str();
+  perceive->add_option("--lidar-truth", arguments->lidar_truth,
+                       "KITTI LiDAR sweep: report how far every release's disparity is from it");
   perceive->add_option("--detections", arguments->detections,
                        "Directory for KITTI result files, in original image coordinates");
   perceive->add_option("--gateway", arguments->gateway, "HOST:PORT or unix:PATH")
