@@ -128,7 +128,8 @@ absl::StatusOr<bool> Run(const Settings& settings, const std::filesystem::path& 
                 scenario.recipe.name().c_str());
     std::fflush(stdout);
     const auto start = std::chrono::steady_clock::now();
-    MeshRun run({settings.binaries, root / "calm", system, {}, root / "seed/data"});
+    MeshRun run(
+        {settings.binaries, root / "calm", system, {}, root / "seed/data", settings.system_file});
     BACKFIRE_ASSIGN_OR_RETURN(calm, RunScenario(run, scenario));
     calm_seconds = SecondsSince(start);
     BACKFIRE_ASSIGN_OR_RETURN(Places passed, run.passed());
@@ -155,7 +156,8 @@ absl::StatusOr<bool> Run(const Settings& settings, const std::filesystem::path& 
   std::fflush(stdout);
 
   const auto start = std::chrono::steady_clock::now();
-  MeshRun run({settings.binaries, root / "wild", system, plan, root / "seed/data"});
+  MeshRun run(
+      {settings.binaries, root / "wild", system, plan, root / "seed/data", settings.system_file});
   scenario.kill_idle = true;
   BACKFIRE_ASSIGN_OR_RETURN(wild, RunScenario(run, scenario));
   int killed = 0;
@@ -237,6 +239,9 @@ int main(int argc, char** argv) {
     root = made;
   }
   settings.binaries = std::filesystem::absolute(settings.binaries);
+  if (!settings.system_file.empty()) {
+    settings.system_file = std::filesystem::absolute(settings.system_file).string();
+  }
   if (!settings.toy_service.empty()) {
     settings.toy_service = std::filesystem::absolute(settings.toy_service);
   }

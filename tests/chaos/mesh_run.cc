@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "services/base/file.h"
 #include "services/base/mutex.h"
@@ -108,8 +109,9 @@ MeshRun::MeshRun(Options options) : options_(std::move(options)) {
     std::vector<std::string> command = {
         program, "--listen=" + Target(name),
         "--data-dir=" + (options_.directory / (name + ".d")).string(), "--jobs=1"};
-    command.insert(command.end(), vertex.process().arguments().begin(),
-                   vertex.process().arguments().end());
+    for (const std::string& argument : vertex.process().arguments()) {
+      command.push_back(absl::StrReplaceAll(argument, {{"{system_file}", options_.system_file}}));
+    }
     Add(name, command);
   }
   // One step after another, so that the order of places is the same in each run.

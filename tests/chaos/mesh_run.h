@@ -25,6 +25,8 @@ class MeshRun {
     /// An orchestrator's data directory to begin with, so that jobs are called the same in each
     /// run.
     std::filesystem::path seed_data;
+    /// What `{system_file}` in a process's arguments stands for.
+    std::string system_file;
   };
   explicit MeshRun(Options options);
   ~MeshRun();
