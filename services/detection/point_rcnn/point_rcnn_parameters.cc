@@ -16,9 +16,9 @@ v1::Recipe DefaultPointRcnnRecipe(bool small) {
   set("refinement_steps", 16240, 5000);
   set("batch", 16, 4);
   set("proposal_learning_rate", 2e-3, 4e-3);
-  set("refinement_learning_rate", 2e-3, 2e-3);
+  set("refinement_learning_rate", 2e-3, 4e-3);
   set("weight_decay", 1e-3, 1e-3);
-  set("size_weight", 3, 30);
+  set("size_weight", 3, 3);
   set("points", 16384, 2048);
   runtime::SetParameter(recipe, "sampling", std::string("random"));
   set("max_depth_m", 70.4, 45);
