@@ -16,6 +16,7 @@ find_package(SQLite3 REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_package(Boost 1.74 REQUIRED)
 find_package(nanoflann CONFIG REQUIRED)
+find_package(Eigen3 3.3 REQUIRED NO_MODULE)
 find_package(OpenCV REQUIRED COMPONENTS core imgproc imgcodecs calib3d)
 find_package(Torch REQUIRED)
 # Debian's CMake files of libzip ask for its tools as well.

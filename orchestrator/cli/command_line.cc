@@ -14,7 +14,8 @@ namespace {
 
 constexpr char kFooter[] =
     "`backfire NAME ...` runs the program backfire-NAME beside it for any other NAME: `demo`, "
-    "`vision`.\n\nExit codes: 0 done; 1 --gate refuses; 2 wrong usage or input; 3 a peer is "
+    "`planar`, `study`, `vision`.\n\nExit codes: 0 done; 1 --gate refuses; 2 wrong usage or input; "
+    "3 a peer is "
     "unavailable; 4 right request, wrong state; 5 failed; 6 --gate can't decide; 130 interrupted.\n"
     "Example: backfire up deploy/systems/stereo.yaml && backfire update watch baseline";
 

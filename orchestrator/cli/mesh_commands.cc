@@ -41,10 +41,11 @@ absl::StatusOr<ExitCode> Up(const Session& session, const UpOptions& options) {
 
   const std::filesystem::path data_directory = std::filesystem::absolute(session.data_directory);
   MeshOptions mesh_options{data_directory, session.program_directory, session.orchestrator,
-                           options.gateway};
+                           options.gateway,
+                           std::filesystem::absolute(options.system_file).string()};
   absl::StatusOr<Mesh> plan = PlanMesh(system, mesh_options);
   if (!plan.ok()) return Annotate(plan.status(), options.system_file);
-  plan->set_system_file(std::filesystem::absolute(options.system_file).string());
+  plan->set_system_file(mesh_options.system_file);
   std::set<std::string> others;  // Services that run already.
   for (const v1::Vertex& vertex : system.vertices()) {
     if (!vertex.has_process()) others.insert(vertex.endpoint());

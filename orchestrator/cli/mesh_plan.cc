@@ -16,6 +16,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
 
@@ -109,7 +110,10 @@ absl::StatusOr<Mesh> PlanMesh(const v1::System& system, const MeshOptions& optio
     MeshProcess& process = *mesh.add_processes();
     process = MakeProcess(options, vertex.name(), vertex.process().program(), vertex.endpoint());
     AddDataDirectory(process, options, fs::path("services") / vertex.name());
-    process.mutable_arguments()->MergeFrom(vertex.process().arguments());
+    for (const std::string& argument : vertex.process().arguments()) {
+      process.add_arguments(
+          absl::StrReplaceAll(argument, {{"{system_file}", options.system_file}}));
+    }
     process.add_vertices(vertex.name());
     process.set_log(LogPath(options, fs::path("services") / vertex.name()));
   }

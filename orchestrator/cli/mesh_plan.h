@@ -17,6 +17,8 @@ struct MeshOptions {
   std::filesystem::path program_directory;
   std::string orchestrator = "localhost:7010";
   std::string gateway = "localhost:7000";
+  /// What `{system_file}` in a process's arguments stands for.
+  std::string system_file;
 };
 
 /// Which processes make a system's mesh: one per endpoint of the vertices that have a `process`,

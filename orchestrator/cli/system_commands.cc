@@ -3,6 +3,7 @@
 #include <ostream>
 
 #include "absl/strings/str_cat.h"
+#include "orchestrator/cli/generate.h"
 #include "orchestrator/cli/orchestrator_client.h"
 #include "orchestrator/cli/session.h"
 #include "orchestrator/report/update_report.h"
@@ -95,6 +96,21 @@ void AddSystemCommands(CLI::App& app, Session& session) {
   apply.callback([&session, file, dataset, request_id] {
     session.action = [&session, file, dataset, request_id] {
       return Apply(session, *file, *dataset, *request_id);
+    };
+  });
+
+  const auto generated = std::make_shared<GenerateOptions>();
+  auto& generate = AddCommand(
+      topic, "generate",
+      "Write a system of any size, of tiny models, for tests of load and scale\n\nIt needs "
+      "planar-service alone. `backfire study scale` measures an update of its root.\n"
+      "Example: backfire system generate --shape layered --vertices 100 > layered.yaml");
+  AddGenerateOptions(generate, *generated);
+  generate.callback([&session, generated] {
+    session.action = [&session, generated]() -> absl::StatusOr<ExitCode> {
+      BACKFIRE_ASSIGN_OR_RETURN(const std::string text, GenerateSystem(*generated));
+      *session.out << text;
+      return ExitCode::kOk;
     };
   });
 

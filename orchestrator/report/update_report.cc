@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "orchestrator/report/compute_report.h"
+#include "orchestrator/report/diagnosis_report.h"
 #include "orchestrator/report/numbers.h"
 #include "orchestrator/report/progress_report.h"
 #include "orchestrator/report/sensitivity_report.h"
@@ -127,7 +128,9 @@ std::string UpdateText(const Update& update) {
   if (!update.error_message().empty())
     absl::StrAppend(&text, "Failed: ", update.error_message(), "\n");
   if (update.has_verdict()) {
-    return absl::StrCat(text, "\n", VerdictText(update.verdict()), "\n", ComputeTable(update));
+    const std::string diagnosis = DiagnosisText(update);
+    return absl::StrCat(text, "\n", VerdictText(update.verdict()), diagnosis.empty() ? "" : "\n",
+                        diagnosis, "\n", ComputeTable(update));
   }
   if (update.baseline()) {
     const std::string table = EvaluationTable(update);

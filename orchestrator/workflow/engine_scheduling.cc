@@ -11,6 +11,7 @@
 #include "orchestrator/workflow/engine_state.h"
 #include "orchestrator/workflow/plan.h"
 #include "orchestrator/workflow/records.h"
+#include "orchestrator/workflow/references.h"
 #include "services/base/crash_point.h"
 #include "services/base/status.h"
 
@@ -390,6 +391,8 @@ absl::Status Engine::Advance(const store::UpdateRecord& update, Change& change) 
     BACKFIRE_ASSIGN_OR_RETURN(const verdict::Evidence evidence,
                               BuildEvidence(contents_, graph, update));
     *changed.mutable_verdict() = verdict::Decide(evidence);
+    BACKFIRE_ASSIGN_OR_RETURN(const auto diagnoses, BuildDiagnoses(contents_, graph, update));
+    changed.mutable_diagnoses()->Assign(diagnoses.begin(), diagnoses.end());
     changed.set_state(v1::Update::DECIDED);
     // Of looks that need not be taken.
     for (size_t i = 0; i < update.steps.size(); ++i) {

@@ -1,9 +1,11 @@
 #include "orchestrator/workflow/plan.h"
 
 #include <map>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "orchestrator/workflow/references.h"
 
 namespace backfire::workflow {
 namespace {
@@ -35,6 +37,11 @@ std::vector<v1::Step> PlanBaseline(const graph::SystemGraph& graph, int replicat
       for (const std::string& vertex : graph.order()) steps.push_back(MakeStep(kind, vertex, k));
     }
   }
+  for (int k = 0; k < replicates; ++k) {
+    for (const std::string& vertex : graph.order()) {
+      AppendReferenceSteps(graph.node(vertex).vertex, k, steps);
+    }
+  }
   for (const std::string& vertex : graph.order()) {
     steps.push_back(MakeStep(v1::Step::LOAD, vertex, 0));
   }
@@ -60,6 +67,7 @@ std::vector<v1::Step> PlanUpdate(const graph::SystemGraph& graph, const std::str
         steps.push_back(MakeStep(v1::Step::EVALUATE_SWAPPED, name, k));
       }
       steps.push_back(MakeStep(v1::Step::EVALUATE, name, k));
+      AppendReferenceSteps(graph.node(name).vertex, k, steps);
     }
   }
   if (!servable) return steps;
@@ -71,10 +79,13 @@ std::vector<v1::Step> PlanUpdate(const graph::SystemGraph& graph, const std::str
 std::vector<std::vector<size_t>> Dependencies(const graph::SystemGraph& graph,
                                               const std::vector<v1::Step>& steps) {
   std::map<std::pair<std::string, int>, size_t> trainings;  // By vertex and replicate.
+  std::map<std::tuple<std::string, int, std::string>, size_t> references;  // Their trainings.
   std::vector<size_t> evaluations;
   for (size_t i = 0; i < steps.size(); ++i) {
     if (steps[i].kind() == v1::Step::TRAIN) {
       trainings[{steps[i].vertex(), steps[i].replicate()}] = i;
+    } else if (steps[i].kind() == v1::Step::TRAIN_REFERENCE) {
+      references[{steps[i].vertex(), steps[i].replicate(), steps[i].reference()}] = i;
     } else if (steps[i].kind() != v1::Step::LOAD) {
       evaluations.push_back(i);
     }
@@ -87,8 +98,14 @@ std::vector<std::vector<size_t>> Dependencies(const graph::SystemGraph& graph,
       dependencies[i] = evaluations;
       continue;
     }
+    if (step.kind() == v1::Step::EVALUATE_REFERENCE) {
+      dependencies[i] = {references.at({step.vertex(), step.replicate(), step.reference()})};
+      continue;
+    }
     std::set<std::string> needed = graph.node(step.vertex()).parents;
-    if (step.kind() == v1::Step::EVALUATE) needed = {step.vertex()};
+    if (step.kind() == v1::Step::EVALUATE || step.kind() == v1::Step::EVALUATE_TRUE) {
+      needed = {step.vertex()};
+    }
     for (const std::string& vertex : needed) {
       const auto training = trainings.find({vertex, step.replicate()});
       if (training != trainings.end()) dependencies[i].push_back(training->second);
@@ -120,6 +137,9 @@ v1::Update::State PhaseOf(const v1::Update& update, const v1::Step& step) {
       return is_candidate ? v1::Update::TRAINING_CANDIDATE : v1::Update::RETRAINING;
     case v1::Step::EVALUATE:
     case v1::Step::EVALUATE_SWAPPED:
+    case v1::Step::EVALUATE_TRUE:
+    case v1::Step::TRAIN_REFERENCE:
+    case v1::Step::EVALUATE_REFERENCE:
       return is_candidate ? v1::Update::EVALUATING_CANDIDATE : v1::Update::EVALUATING;
     default:
       return v1::Update::EVALUATING;

@@ -9,42 +9,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "orchestrator/workflow/plan.h"
+#include "orchestrator/workflow/references.h"
 #include "services/base/status.h"
 
 namespace backfire::workflow {
 namespace {
 
 constexpr char kTestSplit[] = "test";
-
-// The update whose versions this one is compared with.
-absl::StatusOr<int64_t> BaselineOf(const store::Contents& contents,
-                                   const store::UpdateRecord& update) {
-  BACKFIRE_ASSIGN_OR_RETURN(const int64_t release,
-                            ParseNumber(update.update.baseline_release(), "releases"));
-  const auto found = contents.releases.find(release);
-  if (found == contents.releases.end()) {
-    return absl::InternalError(absl::StrCat(update.update.baseline_release(), " is not known"));
-  }
-  return ParseNumber(found->second.update(), "updates");
-}
-
-// The step of that id that an update has or inherits from its baselines.
-absl::StatusOr<const store::StepRecord*> FindStep(const store::Contents& contents, int64_t number,
-                                                  const std::string& id) {
-  while (true) {
-    const auto update = contents.updates.find(number);
-    if (update == contents.updates.end()) {
-      return absl::InternalError(absl::StrCat("updates/", number, " is not known"));
-    }
-    for (const store::StepRecord& record : update->second.steps) {
-      if (record.step.id() == id) return &record;
-    }
-    if (update->second.update.baseline()) {
-      return absl::InternalError(absl::StrCat("no update has a step ", id));
-    }
-    BACKFIRE_ASSIGN_OR_RETURN(number, BaselineOf(contents, update->second));
-  }
-}
+constexpr char kPopulationSplit[] = "population";
 
 // Endpoints of all ancestors of a vertex, whose outputs its service pulls.
 v1::Endpoints AncestorEndpoints(const graph::SystemGraph& graph, const std::string& vertex) {
@@ -144,6 +116,34 @@ absl::StatusOr<int64_t> ParseNumber(const std::string& name, const std::string& 
   return number;
 }
 
+absl::StatusOr<int64_t> BaselineOf(const store::Contents& contents,
+                                   const store::UpdateRecord& update) {
+  BACKFIRE_ASSIGN_OR_RETURN(const int64_t release,
+                            ParseNumber(update.update.baseline_release(), "releases"));
+  const auto found = contents.releases.find(release);
+  if (found == contents.releases.end()) {
+    return absl::InternalError(absl::StrCat(update.update.baseline_release(), " is not known"));
+  }
+  return ParseNumber(found->second.update(), "updates");
+}
+
+absl::StatusOr<const store::StepRecord*> FindStep(const store::Contents& contents, int64_t number,
+                                                  const std::string& id) {
+  while (true) {
+    const auto update = contents.updates.find(number);
+    if (update == contents.updates.end()) {
+      return absl::InternalError(absl::StrCat("updates/", number, " is not known"));
+    }
+    for (const store::StepRecord& record : update->second.steps) {
+      if (record.step.id() == id) return &record;
+    }
+    if (update->second.update.baseline()) {
+      return absl::InternalError(absl::StrCat("no update has a step ", id));
+    }
+    BACKFIRE_ASSIGN_OR_RETURN(number, BaselineOf(contents, update->second));
+  }
+}
+
 absl::StatusOr<v1::Version> VersionAsOf(const store::Contents& contents, int64_t update,
                                         const std::string& vertex, int replicate) {
   const std::string id = StepId(v1::Step::TRAIN, vertex, replicate);
@@ -188,11 +188,15 @@ absl::StatusOr<JobRequest> BuildJobRequest(const store::Contents& contents,
   BACKFIRE_ASSIGN_OR_RETURN(
       const std::vector<v1::Parent> lineage,
       LineageAsOf(contents, graph, update.number, step.vertex(), step.replicate()));
-  if (step.kind() == v1::Step::TRAIN) {
+  if (step.kind() == v1::Step::TRAIN || step.kind() == v1::Step::TRAIN_REFERENCE) {
     v1::TrainRequest request;
     request.set_request_id(request_id);
     request.set_model(graph.node(step.vertex()).model_name);
-    if (update.update.baseline()) {
+    if (step.kind() == v1::Step::TRAIN_REFERENCE) {
+      for (const auto& [name, recipe] : ReferencesOf(graph.node(step.vertex()).vertex)) {
+        if (name == step.reference()) *request.mutable_recipe() = recipe;
+      }
+    } else if (update.update.baseline()) {
       *request.mutable_recipe() = graph.node(step.vertex()).vertex.recipe();
     } else if (step.vertex() == update.update.vertex()) {
       *request.mutable_recipe() = update.update.recipe();
@@ -205,6 +209,8 @@ absl::StatusOr<JobRequest> BuildJobRequest(const store::Contents& contents,
     for (const v1::Parent& parent : lineage) *request.add_lineage() = parent;
     request.mutable_dataset()->set_uri(system.dataset());
     request.set_seed(system.seed() + step.replicate());
+    // What is solved on a known distribution has no seed: on equal parents it is the same version.
+    if (step.kind() == v1::Step::TRAIN_REFERENCE) request.set_seed(system.seed());
     *request.mutable_endpoints() = AncestorEndpoints(graph, step.vertex());
     return request;
   }
@@ -215,12 +221,24 @@ absl::StatusOr<JobRequest> BuildJobRequest(const store::Contents& contents,
     BACKFIRE_ASSIGN_OR_RETURN(evaluated, BaselineOf(contents, update));
     for (const v1::Parent& parent : lineage) *request.add_swapped_parents() = parent;
   }
-  BACKFIRE_ASSIGN_OR_RETURN(const v1::Version version,
-                            VersionAsOf(contents, evaluated, step.vertex(), step.replicate()));
-  request.set_version(version.name());
+  std::string trained = StepId(v1::Step::TRAIN, step.vertex(), step.replicate());
+  if (step.kind() == v1::Step::EVALUATE_REFERENCE) {
+    trained = ReferenceStepId(v1::Step::TRAIN_REFERENCE, step.vertex(), step.replicate(),
+                              step.reference());
+  }
+  BACKFIRE_ASSIGN_OR_RETURN(const store::StepRecord* training,
+                            FindStep(contents, evaluated, trained));
+  if (training->step.state() != v1::Step::SUCCEEDED) {
+    return absl::InternalError(absl::StrCat("step ", trained, " has not succeeded"));
+  }
+  request.set_version(training->step.version().name());
   request.mutable_dataset()->set_uri(system.dataset());
-  request.set_split(kTestSplit);
-  *request.mutable_bootstrap() = system.bootstrap();
+  if (step.kind() == v1::Step::EVALUATE_TRUE || step.kind() == v1::Step::EVALUATE_REFERENCE) {
+    request.set_split(kPopulationSplit);  // No sample: nothing to resample.
+  } else {
+    request.set_split(kTestSplit);
+    *request.mutable_bootstrap() = system.bootstrap();
+  }
   *request.mutable_endpoints() = AncestorEndpoints(graph, step.vertex());
   return request;
 }

@@ -16,6 +16,14 @@ namespace backfire::workflow {
 /// The number in a resource name such as `updates/3`. INVALID_ARGUMENT: malformed.
 absl::StatusOr<int64_t> ParseNumber(const std::string& name, const std::string& collection);
 
+/// Number of the update whose versions this one is compared with. INTERNAL: its release is unknown.
+absl::StatusOr<int64_t> BaselineOf(const store::Contents& contents,
+                                   const store::UpdateRecord& update);
+
+/// The step of that id that an update has or inherits from its baselines. INTERNAL: none has it.
+absl::StatusOr<const store::StepRecord*> FindStep(const store::Contents& contents, int64_t update,
+                                                  const std::string& id);
+
 /// The version of a vertex in replicate k as of an update: what it trained, else its baseline's.
 /// INTERNAL: there is none, although the update's steps should have made one.
 absl::StatusOr<v1::Version> VersionAsOf(const store::Contents& contents, int64_t update,
@@ -31,7 +39,7 @@ absl::StatusOr<v1::Evaluation> EvaluationAsOf(const store::Contents& contents, i
                                               const std::string& vertex, int replicate);
 
 /// What a step asks of its vertex's service; the same for the same step, whenever it is asked.
-/// @param step  TRAIN, EVALUATE or EVALUATE_SWAPPED, its dependencies done.
+/// @param step  Any but LOAD, its dependencies done.
 absl::StatusOr<JobRequest> BuildJobRequest(const store::Contents& contents,
                                            const graph::SystemGraph& graph,
                                            const store::UpdateRecord& update,

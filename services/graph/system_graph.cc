@@ -299,6 +299,20 @@ absl::Status CheckModels(const SystemGraph& graph, const std::map<std::string, v
       faults.Add(path, ".recipe.name: \"", node.vertex.recipe().name(),
                  "\" can be evaluated, not served, and release 1 is to serve; propose it instead");
     }
+    const v1::References& references = node.vertex.references();
+    const std::pair<const char*, const v1::Recipe*> named[] = {
+        {"bayes", references.has_bayes() ? &references.bayes() : nullptr},
+        {"optimal", references.has_optimal() ? &references.optimal() : nullptr},
+        {"optimal_in_class",
+         references.has_optimal_in_class() ? &references.optimal_in_class() : nullptr},
+        {"optimal_partner",
+         references.has_optimal_partner() ? &references.optimal_partner() : nullptr}};
+    for (const auto& [field, recipe] : named) {
+      if (recipe == nullptr) continue;
+      if (const absl::Status status = CheckRecipe(model, *recipe); !status.ok()) {
+        faults.Add(path, ".references.", field, ".", std::string(status.message()));
+      }
+    }
     for (const auto& [loss, margin] : node.vertex.margins()) {
       const bool known = std::any_of(model.losses().begin(), model.losses().end(),
                                      [&](const auto& judged) { return judged.name() == loss; });

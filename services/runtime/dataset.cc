@@ -11,17 +11,19 @@ std::string_view SplitName(Split split) {
     case Split::kValidation:
       return "validation";
     case Split::kTest:
+      return "test";
+    case Split::kPopulation:
       break;
   }
-  return "test";
+  return "population";
 }
 
 absl::StatusOr<Split> ParseSplit(std::string_view name) {
-  for (const Split split : {Split::kTrain, Split::kValidation, Split::kTest}) {
+  for (const Split split : {Split::kTrain, Split::kValidation, Split::kTest, Split::kPopulation}) {
     if (SplitName(split) == name) return split;
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("split must be train, validation or test: got \"", std::string(name), "\""));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "split must be train, validation, test or population: got \"", std::string(name), "\""));
 }
 
 }  // namespace backfire::runtime

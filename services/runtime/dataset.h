@@ -10,21 +10,26 @@
 
 namespace backfire::runtime {
 
-enum class Split { kTrain, kValidation, kTest };
+/// `kPopulation` is the whole distribution that the other splits are drawn from, as points with
+/// weights: losses on it are true ones. Only datasets whose truth is known have it.
+enum class Split { kTrain, kValidation, kTest, kPopulation };
 
-/// `train`, `validation` or `test`.
+/// `train`, `validation`, `test` or `population`.
 std::string_view SplitName(Split split);
-/// INVALID_ARGUMENT: none of the three.
+/// INVALID_ARGUMENT: none of these.
 absl::StatusOr<Split> ParseSplit(std::string_view name);
 
-/// A fixed, digested collection of examples with three splits. What its examples hold beyond what a
-/// request carries (labels, ground truth) is between it and the models that open it. Thread-safe.
+/// A fixed, digested collection of examples with three splits, and a fourth where truth is known.
+/// What its examples hold beyond what a request carries (labels, ground truth) is between it and
+/// the models that open it. Thread-safe.
 class Dataset {
  public:
   virtual ~Dataset() = default;
   virtual const std::string& uri() const = 0;
   /// SHA-256 over all content that is used; equal digests mean equal examples.
   virtual const std::string& digest() const = 0;
+  /// Whether it has this split. Don't ask it for any other.
+  virtual bool Has(Split split) const { return split != Split::kPopulation; }
   virtual int64_t size(Split split) const = 0;
   /// The dataset's own name for an example: `000042`.
   virtual std::string ExampleId(Split split, int64_t example) const = 0;

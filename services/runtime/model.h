@@ -37,6 +37,9 @@ struct TrainingTask {
   /// `recipe.parameters.initialize_from` names a version; null otherwise.
   const std::string* initial_weights = nullptr;
   v1::Recipe initial_recipe;
+  /// The same of the split `population`, for recipes that are solved on it; empty where the dataset
+  /// has none.
+  const Examples* population_inputs = nullptr;
   /// A file of its own, where a training may keep a checkpoint (write it atomically). If it exists,
   /// the training goes on from it, to the same bits as if it had never stopped.
   std::string checkpoint_path;

@@ -82,6 +82,12 @@ void WarmUp(const Predictor& predictor, const v1::Model& description) {
   }
 }
 
+absl::Status CheckHas(const Dataset& dataset, Split split) {
+  if (dataset.Has(split)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("split: dataset ", dataset.uri(), " has no split ",
+                                                 std::string(SplitName(split))));
+}
+
 std::vector<v1::Parent> ToVector(const google::protobuf::RepeatedPtrField<v1::Parent>& parents) {
   return {parents.begin(), parents.end()};
 }
@@ -306,18 +312,20 @@ absl::Status ModelHost::Train(const v1::TrainRequest& request,
   OutputTally tally;
   const std::vector<v1::Parent> lineage = ToVector(version.lineage());
   const auto gather = [&](Split split) {
-    return LazyExamples(dataset->size(split), [&, split] {
+    return LazyExamples(dataset->Has(split) ? dataset->size(split) : 0, [&, split] {
       return GatherInputs(fed_by_parents, lineage, dataset, split, request.endpoints(), job, tally);
     });
   };
   const LazyExamples train_inputs = gather(Split::kTrain);
   const LazyExamples validation_inputs = gather(Split::kValidation);
+  const LazyExamples population_inputs = gather(Split::kPopulation);
   TrainingTask task;
   task.recipe = version.recipe();
   task.seed = version.seed();
   task.dataset = dataset.get();
   task.train_inputs = &train_inputs;
   task.validation_inputs = &validation_inputs;
+  task.population_inputs = &population_inputs;
   task.checkpoint_path = directory / "checkpoint";
   std::string initial_weights;
   if (initial.has_value()) {
@@ -395,6 +403,7 @@ absl::Status ModelHost::Evaluate(const v1::EvaluateRequest& request, JobContext&
   BACKFIRE_ASSIGN_OR_RETURN(const Split split, ParseSplit(request.split()));
   job.Report(Stage("opening the dataset"));
   BACKFIRE_ASSIGN_OR_RETURN(const auto dataset, model_->OpenDataset(request.dataset().uri()));
+  BACKFIRE_RETURN_IF_ERROR(CheckHas(*dataset, split));
   OutputTally tally;
   BACKFIRE_ASSIGN_OR_RETURN(const auto outputs,
                             ComputeOutputs(version, ToVector(request.swapped_parents()), dataset,
@@ -421,6 +430,7 @@ absl::StatusOr<ModelHost::Outputs> ModelHost::Materialize(const v1::MaterializeR
   Outputs outputs;
   BACKFIRE_ASSIGN_OR_RETURN(outputs.split, ParseSplit(request.split()));
   BACKFIRE_ASSIGN_OR_RETURN(outputs.dataset, model_->OpenDataset(request.dataset().uri()));
+  BACKFIRE_RETURN_IF_ERROR(CheckHas(*outputs.dataset, outputs.split));
   const int64_t size = outputs.dataset->size(outputs.split);
   for (const int64_t example : request.examples()) {
     if (example < 0 || example >= size) {

@@ -84,7 +84,8 @@ int ServiceMain(int argc, char** argv, const ServiceDescription& description,
   CLI::App app(
       absl::StrCat(description.summary, "\n\nServes backfire.v1.ModelService and the Open ",
                    "Inference Protocol.\nExample: ", description.name,
-                   " --listen=localhost:7001 --data-dir=/var/lib/backfire/", description.name),
+                   " --listen=localhost:7001 --data-dir=/var/lib/backfire/", description.name,
+                   description.example.empty() ? "" : " ", description.example),
       description.name);
   settings.server.AddTo(app);
   app.add_option("--data-dir", settings.service.data_directory,
@@ -105,6 +106,7 @@ int ServiceMain(int argc, char** argv, const ServiceDescription& description,
   app.add_option("--jobs", settings.jobs, "Trainings and evaluations that run at once")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
+  if (description.add_flags) description.add_flags(app);
   if (const std::optional<int> code = ParseCommandLine(app, argc, argv)) return *code;
   const absl::Status status = Run(settings, description, make_models);
   if (status.ok()) return 0;

@@ -9,12 +9,18 @@
 #include "absl/status/statusor.h"
 #include "services/runtime/model.h"
 
+namespace CLI {
+class App;
+}
+
 namespace backfire::runtime {
 
 /// What a model service's program says of itself.
 struct ServiceDescription {
-  std::string name;     ///< `disparity-service`; in --help and logs.
-  std::string summary;  ///< One sentence for --help.
+  std::string name;                          ///< `disparity-service`; in --help and logs.
+  std::string summary;                       ///< One sentence for --help.
+  std::string example;                       ///< Flags of its own for the example of --help.
+  std::function<void(CLI::App&)> add_flags;  ///< Adds flags of its own; may be null.
 };
 
 /// What a program's user chose, as far as models are concerned.

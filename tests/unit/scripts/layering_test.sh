@@ -19,9 +19,9 @@ none 'no vertex by name in the generic code' "$names" services/base services/gra
 found="$(grep -rnE --include='*.h' --include='*.cc' "$names" services/runtime | grep -vE ':[0-9]+: *//')"
 found="$(grep -vE '///<|// ' <<<"$found" || true)"
 expect_equal 'no vertex by name in the runtime' "$found" ''
-none 'no gRPC in model code' '#include <grpc|grpc\.pb\.h' services/{metrics,datasets,learning,disparity,pointcloud,detection,proposals,car,pedestrian} \
+none 'no gRPC in model code' '#include <grpc|grpc\.pb\.h' services/{metrics,datasets,learning,disparity,pointcloud,detection,proposals,car,pedestrian,planar} \
   services/runtime/{model,dataset,tensor,recipe}.h
-none 'no LibTorch outside the models' '#include <(torch|ATen)/' services/{base,graph,runtime,gateway,metrics,datasets,vision} orchestrator
-none 'the orchestrator knows no vision' '#include "services/(metrics|datasets|learning|disparity|pointcloud|detection|proposals|car|pedestrian|vision|gateway)/' orchestrator
+none 'no LibTorch outside the models' '#include <(torch|ATen)/' services/{base,yaml,graph,runtime,gateway,metrics,datasets,planar,vision} orchestrator
+none 'the orchestrator knows no vision' '#include "services/(metrics|datasets|learning|disparity|pointcloud|detection|proposals|car|pedestrian|planar|vision|gateway)/' orchestrator
 none 'services do not know the orchestrator' '#include "orchestrator/' services
 finish

@@ -1,0 +1,220 @@
+// backfire-study: `backfire study figures` runs the planar systems, `backfire study scale` a large
+// one.
+#include <stdlib.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "orchestrator/cli/exit_code.h"
+#include "orchestrator/cli/generate.h"
+#include "orchestrator/report/json_report.h"
+#include "orchestrator/study/study.h"
+#include "orchestrator/system/system_file.h"
+#include "services/base/file.h"
+#include "services/base/status.h"
+#include "services/runtime/rpc_server.h"
+
+namespace backfire::study {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+  fs::path program_directory;
+  std::string folder;
+  std::vector<std::string> systems;
+  int seeds = 0;
+  int parallel = 2;
+  std::string format = "table";
+  std::string keep;
+  cli::GenerateOptions generate;
+};
+
+// A directory that goes away with it, unless the user named it.
+class Workplace {
+ public:
+  static absl::StatusOr<Workplace> Make(const std::string& keep) {
+    if (!keep.empty()) return Workplace(fs::absolute(keep), false);
+    std::string name = (fs::temp_directory_path() / "backfire-study-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) return ErrnoToStatus(errno, name);
+    return Workplace(name, true);
+  }
+  Workplace(Workplace&& other) noexcept
+      : path_(other.path_), temporary_(std::exchange(other.temporary_, false)) {}
+  ~Workplace() {
+    std::error_code error;
+    if (temporary_) fs::remove_all(path_, error);
+  }
+  const fs::path& path() const { return path_; }
+
+ private:
+  Workplace(fs::path path, bool temporary) : path_(std::move(path)), temporary_(temporary) {}
+  fs::path path_;
+  bool temporary_;
+};
+
+absl::StatusOr<std::vector<std::string>> FindSystems(const Options& options) {
+  const fs::path folder = options.folder.empty()
+                              ? options.program_directory / "../share/backfire/systems/planar"
+                              : fs::path(options.folder);
+  std::vector<std::string> files;
+  for (const std::string& name : options.systems) {
+    const fs::path file = folder / absl::StrCat(name, ".yaml");
+    if (!fs::exists(file)) {
+      return absl::NotFoundError(absl::StrCat("--system: there is no ", file.string()));
+    }
+    files.push_back(file.string());
+  }
+  if (!options.systems.empty()) return files;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (entry.path().extension() == ".yaml") files.push_back(entry.path().string());
+  }
+  std::sort(files.begin(), files.end());
+  if (!files.empty()) return files;
+  return absl::NotFoundError(absl::StrCat("there is no system file in ", folder.string()));
+}
+
+absl::StatusOr<cli::ExitCode> Figures(const Options& options) {
+  BACKFIRE_ASSIGN_OR_RETURN(const auto files, FindSystems(options));
+  BACKFIRE_ASSIGN_OR_RETURN(const Workplace workplace, Workplace::Make(options.keep));
+  std::vector<absl::StatusOr<SystemResult>> results(files.size(), absl::UnknownError("not run"));
+  std::mutex mutex;
+  size_t next = 0;
+  const auto work = [&] {
+    while (true) {
+      size_t i = 0;
+      {
+        const std::lock_guard<std::mutex> lock(mutex);
+        if (next == files.size()) return;
+        i = next++;
+      }
+      const StudyPlace place{options.program_directory, workplace.path() / absl::StrCat(i)};
+      absl::StatusOr<SystemResult> result = RunSystem(place, files[i], options.seeds);
+      const std::lock_guard<std::mutex> lock(mutex);
+      std::cerr << fs::path(files[i]).stem().string() << ": "
+                << (result.ok() ? result->verdict() : std::string(result.status().message()))
+                << std::endl;
+      results[i] = std::move(result);
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < options.parallel; ++i) threads.emplace_back(work);
+  for (std::thread& thread : threads) thread.join();
+
+  bool as_expected = true;
+  std::vector<SystemResult> found;
+  for (const auto& result : results) {
+    BACKFIRE_RETURN_IF_ERROR(result.status());
+    found.push_back(*result);
+    as_expected = as_expected && result->as_expected();
+  }
+  if (options.format == "json") {
+    std::string json;
+    for (const SystemResult& result : found) {
+      BACKFIRE_ASSIGN_OR_RETURN(const std::string one, report::ToJson(result));
+      absl::StrAppend(&json, json.empty() ? "[" : ",", one);
+    }
+    std::cout << json << "]\n";
+  } else {
+    std::cout << ResultsText(found);
+  }
+  return as_expected ? cli::ExitCode::kOk : cli::ExitCode::kRefused;
+}
+
+absl::StatusOr<cli::ExitCode> Scale(const Options& options) {
+  using Clock = std::chrono::steady_clock;
+  BACKFIRE_ASSIGN_OR_RETURN(const Workplace workplace, Workplace::Make(options.keep));
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string text, cli::GenerateSystem(options.generate));
+  const std::string file = (workplace.path() / "system.yaml").string();
+  BACKFIRE_RETURN_IF_ERROR(WriteFileAtomically(file, text));
+  BACKFIRE_ASSIGN_OR_RETURN(v1::System system, system::LoadSystemFile(file));
+  if (options.seeds > 0) system.set_replicates(options.seeds);
+  const v1::Proposal proposal = system.proposals(0);
+  const auto start = Clock::now();
+  BACKFIRE_ASSIGN_OR_RETURN(
+      const auto mesh,
+      StudyMesh::Start({options.program_directory, workplace.path() / "mesh"}, system, file));
+  const auto middle = Clock::now();
+  const double cpu_baseline = mesh->OrchestratorSeconds();
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update, mesh->Propose(proposal));
+  const double cpu = mesh->OrchestratorSeconds() - cpu_baseline;
+  const auto print = [&](const char* what, const v1::Update& one, double cpu_seconds,
+                         Clock::duration took) {
+    double compute = 0;
+    std::set<std::string> touched;
+    for (const v1::Step& step : one.steps()) {
+      compute += step.compute_seconds();
+      touched.insert(step.vertex());
+    }
+    const auto vertices = static_cast<double>(touched.size());
+    const double wall = std::chrono::duration<double>(took).count();
+    std::cout << absl::StrFormat(
+        "%s: %d vertices, %d steps, %.1f s; orchestrator's own time %.2f s, %.2f ms per vertex; "
+        "in services %.1f s, %.2f ms per vertex\n",
+        what, touched.size(), one.steps_size(), wall, cpu_seconds, 1000 * cpu_seconds / vertices,
+        compute, 1000 * compute / vertices);
+  };
+  print("baseline", mesh->baseline(), cpu_baseline, middle - start);
+  print("update", update, cpu, Clock::now() - middle);
+  std::cout << "verdict: " << v1::Verdict::Outcome_Name(update.verdict().outcome()) << "\n";
+  return cli::ExitCode::kOk;
+}
+
+int Main(int argc, char** argv) {
+  runtime::BlockShutdownSignals();
+  Options options;
+  std::error_code error;
+  options.program_directory = fs::read_symlink("/proc/self/exe", error).parent_path();
+  CLI::App app("Runs systems whose verdict is known, each on a mesh of its own", "backfire study");
+  app.require_subcommand(1);
+  CLI::App* figures = app.add_subcommand(
+      "figures", "Run the paper's figures as planar systems, and check their verdicts");
+  figures->footer(
+      "Exits 0 if every verdict and its cause are as expected, 1 if not.\n"
+      "Example: backfire study figures --system figure2 --format json");
+  figures->add_option("--system", options.systems, "Only this system; may be given again");
+  figures->add_option("--systems", options.folder, "Folder of the system files");
+  figures->add_option("--seeds", options.seeds, "Replicates K; default: as each file says")
+      ->check(CLI::Range(1, 100));
+  figures->add_option("--parallel", options.parallel, "Systems that run at once")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  figures->add_option("--format", options.format, "table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
+  figures->add_option("--keep", options.keep, "Folder for the meshes' data, which is kept");
+  CLI::App* scale = app.add_subcommand(
+      "scale", "Update the root of a large system, and print the orchestrator's own time");
+  scale->footer("Example: backfire study scale --shape chain --vertices 1000");
+  cli::AddGenerateOptions(*scale, options.generate);
+  scale->add_option("--keep", options.keep, "Folder for the mesh's data, which is kept");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& fault) {
+    // CLI11 has exit codes of its own; ours are documented.
+    return app.exit(fault) == 0 ? 0 : static_cast<int>(cli::ExitCode::kBadInput);
+  }
+  const absl::StatusOr<cli::ExitCode> result =
+      figures->parsed() ? Figures(options) : Scale(options);
+  if (result.ok()) return static_cast<int>(*result);
+  std::cerr << "backfire study: " << result.status().message() << "\n";
+  return static_cast<int>(cli::ExitCodeOf(result.status()));
+}
+
+}  // namespace
+}  // namespace backfire::study
+
+int main(int argc, char** argv) { return backfire::study::Main(argc, argv); }
