@@ -48,7 +48,7 @@ absl::StatusOr<std::unique_ptr<OutputStore>> OutputStore::Open(
     }
   }
   std::unique_ptr<OutputStore> store(new OutputStore(directory, max_bytes));
-  store->EvictUnused({});  // The bound may be lower than it was.
+  store->EvictUnused();  // The bound may be lower than it was.
   return store;
 }
 
@@ -101,12 +101,7 @@ absl::StatusOr<std::shared_ptr<const Examples>> OutputStore::Get(
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
     // Only a figure in a report: it may be lost.
     WriteFileAtomically(SecondsPath(path), absl::StrCat(elapsed.count())).IgnoreError();
-    std::set<std::string> keep;
-    {
-      MutexLock lock(mutex_);
-      keep = in_production_;  // This one, and what others have finished and not opened yet.
-    }
-    EvictUnused(keep);
+    EvictUnused();
     BACKFIRE_ASSIGN_OR_RETURN(file, ExampleFile::Open(path));
     return std::shared_ptr<const Examples>(*file);
   };
@@ -118,7 +113,7 @@ absl::StatusOr<std::shared_ptr<const Examples>> OutputStore::Get(
   return outputs;
 }
 
-void OutputStore::EvictUnused(const std::set<std::string>& keep) {
+void OutputStore::EvictUnused() {
   struct File {
     std::filesystem::file_time_type used;
     std::filesystem::path path;
@@ -131,7 +126,6 @@ void OutputStore::EvictUnused(const std::set<std::string>& keep) {
     if (!absl::EndsWith(entry.path().string(), kSuffix)) continue;
     const auto bytes = static_cast<int64_t>(entry.file_size(error));
     total += bytes;
-    if (keep.count(entry.path().filename().string()) > 0) continue;
     files.push_back({entry.last_write_time(error), entry.path(), bytes});
   }
   std::sort(files.begin(), files.end(), [](const File& a, const File& b) {
@@ -139,6 +133,10 @@ void OutputStore::EvictUnused(const std::set<std::string>& keep) {
   });
   for (const File& file : files) {
     if (total <= max_bytes_) break;
+    // Asked file by file, as others go on meanwhile: what is in production may be finished by now,
+    // and is opened before it is out of production.
+    MutexLock lock(mutex_);
+    if (in_production_.count(file.path.filename().string()) > 0) continue;
     // Readers that have it open keep it: the file goes when the last of them closes it.
     std::filesystem::remove(file.path, error);
     std::filesystem::remove(SecondsPath(file.path), error);

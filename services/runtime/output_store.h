@@ -55,8 +55,8 @@ class OutputStore {
 
  private:
   OutputStore(std::filesystem::path directory, int64_t max_bytes);
-  // Deletes what has been unused for longest, but for files of these names.
-  void EvictUnused(const std::set<std::string>& keep);
+  // Deletes what has been unused for longest, but for what is in production.
+  void EvictUnused();
 
   const std::filesystem::path directory_;
   const int64_t max_bytes_;
