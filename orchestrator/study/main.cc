@@ -1,6 +1,8 @@
 // backfire-study: `backfire study figures` runs the planar systems, `backfire study scale` a large
 // one.
+#include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -19,6 +21,7 @@
 #include "absl/strings/str_format.h"
 #include "orchestrator/cli/exit_code.h"
 #include "orchestrator/cli/generate.h"
+#include "orchestrator/cli/mesh.h"
 #include "orchestrator/report/json_report.h"
 #include "orchestrator/study/study.h"
 #include "orchestrator/system/system_file.h"
@@ -58,12 +61,38 @@ class Workplace {
     if (temporary_) fs::remove_all(path_, error);
   }
   const fs::path& path() const { return path_; }
+  bool temporary() const { return temporary_; }
 
  private:
   Workplace(fs::path path, bool temporary) : path_(std::move(path)), temporary_(temporary) {}
   fs::path path_;
   bool temporary_;
 };
+
+// On SIGINT or SIGTERM, which must be blocked: ends the meshes in the workplace, one a folder,
+// removes it if it is temporary, and exits 130. A mesh that only just starts ends with this
+// process.
+void EndOnSignal(const Workplace& workplace) {
+  std::thread([path = workplace.path(), temporary = workplace.temporary()] {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    int signal = 0;
+    while (::sigwait(&signals, &signal) != 0) {
+    }
+    std::cerr << "backfire study: interrupted" << std::endl;
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(path, error)) {
+      if (!entry.is_directory(error)) continue;
+      cli::LocalMesh(entry.path())
+          .BringDown(absl::Seconds(10), [](const std::string&) {})
+          .IgnoreError();  // What it could not end, ends with this process.
+    }
+    if (temporary) fs::remove_all(path, error);
+    ::_exit(static_cast<int>(cli::ExitCode::kInterrupted));
+  }).detach();
+}
 
 absl::StatusOr<std::vector<std::string>> FindSystems(const Options& options) {
   const fs::path folder = options.folder.empty()
@@ -90,6 +119,7 @@ absl::StatusOr<std::vector<std::string>> FindSystems(const Options& options) {
 absl::StatusOr<cli::ExitCode> Figures(const Options& options) {
   BACKFIRE_ASSIGN_OR_RETURN(const auto files, FindSystems(options));
   BACKFIRE_ASSIGN_OR_RETURN(const Workplace workplace, Workplace::Make(options.keep));
+  EndOnSignal(workplace);
   std::vector<absl::StatusOr<SystemResult>> results(files.size(), absl::UnknownError("not run"));
   std::mutex mutex;
   size_t next = 0;
@@ -137,6 +167,7 @@ absl::StatusOr<cli::ExitCode> Figures(const Options& options) {
 absl::StatusOr<cli::ExitCode> Scale(const Options& options) {
   using Clock = std::chrono::steady_clock;
   BACKFIRE_ASSIGN_OR_RETURN(const Workplace workplace, Workplace::Make(options.keep));
+  EndOnSignal(workplace);
   BACKFIRE_ASSIGN_OR_RETURN(const std::string text, cli::GenerateSystem(options.generate));
   const std::string file = (workplace.path() / "system.yaml").string();
   BACKFIRE_RETURN_IF_ERROR(WriteFileAtomically(file, text));

@@ -24,4 +24,13 @@ expect_equal 'an unknown system is a wrong usage' "$?" 2
 "$backfire" study scale --shape layered --vertices 20 >"$directory/scale" 2>&1
 expect_equal 'a generated system is updated' "$?" 0
 expect_equal 'all of it' "$(grep -c '^update: 20 vertices' "$directory/scale")" 1
+
+# Interrupted, it takes its mesh with it.
+"$backfire" study scale --shape chain --vertices 200 --keep "$directory/kept" >/dev/null 2>&1 &
+study=$!
+until [[ $(find "$directory/kept" -path '*/versions/1' -print -quit 2>/dev/null) ]] || ! kill -0 "$study" 2>/dev/null; do :; done
+kill -TERM "$study"
+wait "$study"
+expect_equal 'interrupted' "$?" 130
+expect_equal 'processes left' "$(pgrep -f -c "$directory/kept")" 0
 finish
