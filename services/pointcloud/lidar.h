@@ -14,7 +14,7 @@ namespace backfire::pointcloud {
 ///   p_camera = R0_rect * Tr_velo_to_cam * p_velodyne
 /// @param calibration  KITTI's calibration file, with these two matrices.
 /// NOT_FOUND: no such file. DATA_LOSS, naming the file (and line): not whole points, a number that
-/// is not finite, a matrix that is missing or malformed.
+/// is not finite, a malformed matrix. FAILED_PRECONDITION: a matrix is missing.
 absl::StatusOr<std::vector<float>> ReadLidar(const std::filesystem::path& sweep,
                                              const std::filesystem::path& calibration);
 

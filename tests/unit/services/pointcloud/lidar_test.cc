@@ -24,6 +24,7 @@ using ::testing::HasSubstr;
 // x forward, y left, z up becomes x right, y down, z forward; 0.1 m lower.
 constexpr char kCalibration[] =
     "P2: 1 0 0 0 0 1 0 0 0 0 1 0\n"
+    "P3: 1 0 0 -0.5 0 1 0 0 0 0 1 0\n"
     "R0_rect: 1 0 0 0 1 0 0 0 1\n"
     "Tr_velo_to_cam: 0 -1 0 0 0 0 -1 0.1 1 0 0 0\n";
 
@@ -56,11 +57,14 @@ TEST_F(LidarTest, WhatIsNoSweepIsRefusedByName) {
     EXPECT_TRUE(absl::IsDataLoss(points.status())) << points.status();
     return std::string(points.status().message());
   };
-  EXPECT_THAT(message(Read({1, 2, 3})), HasSubstr("sweep.bin: must be points of 16 bytes"));
-  EXPECT_THAT(message(Read({1, 2, 3, 0, 1, NAN, 3, 0})), HasSubstr("point 1 is not of finite"));
-  EXPECT_THAT(message(Read({1, 2, 3, 0}, "P2: 1\n")), HasSubstr("there is no R0_rect"));
+  EXPECT_THAT(message(Read({1, 2, 3})), HasSubstr("sweep.bin: a scan has 16 bytes a point"));
+  EXPECT_THAT(message(Read({1, 2, 3, 0, 1, NAN, 3, 0})), HasSubstr("sweep.bin: point 1 "));
   EXPECT_THAT(message(Read({1, 2, 3, 0}, "R0_rect: 1 2\n")),
-              HasSubstr("calib.txt:1: R0_rect must be 9 finite numbers"));
+              HasSubstr("calib.txt:1: R0_rect must have 9 numbers: got 2"));
+  const std::string cameras_alone(kCalibration, std::string(kCalibration).find("R0_rect"));
+  const auto missing = Read({1, 2, 3, 0}, cameras_alone);
+  EXPECT_EQ(missing.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(missing.status().message()), HasSubstr("calib.txt"));
 }
 
 TEST_F(LidarTest, LimitsAreThoseOfPseudoLidar) {
