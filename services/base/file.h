@@ -24,7 +24,8 @@ absl::Status MakeDirectories(const std::filesystem::path& path);
 absl::Status SyncDirectory(const std::filesystem::path& path);
 
 /// Turns an `errno` value into a status: ENOENT NOT_FOUND, EACCES PERMISSION_DENIED, ENOSPC
-/// and the like RESOURCE_EXHAUSTED, else INTERNAL; the message is `what`, ": ", and the system's text.
+/// and the like RESOURCE_EXHAUSTED, else INTERNAL; the message is `what`, ": ", and the system's
+/// text.
 absl::Status ErrnoToStatus(int error_number, std::string_view what);
 
 }  // namespace backfire
