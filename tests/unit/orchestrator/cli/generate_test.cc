@@ -33,7 +33,8 @@ TEST(GenerateTest, ShapesAreWhatTheirNamesSay) {
   EXPECT_EQ(Generate({"chain", 9, 1, 1}).node("v8").parents, std::set<std::string>{"v7"});
   EXPECT_EQ(Generate({"fan", 9, 1, 1}).node("v8").parents, std::set<std::string>{"v0"});
   // Nine vertices: v0, then layers of three.
-  for (const std::string& parent : Generate({"layered", 9, 1, 1}).node("v8").parents) {
+  const graph::SystemGraph layered = Generate({"layered", 9, 1, 1});
+  for (const std::string& parent : layered.node("v8").parents) {
     EXPECT_TRUE(parent == "v4" || parent == "v5" || parent == "v6") << parent;
   }
 }
