@@ -20,11 +20,14 @@ namespace backfire::api {
 namespace {
 
 using google::protobuf::util::MessageDifferencer;
+using std::chrono::steady_clock;
 
 constexpr int kDefaultPageSize = 100;
 constexpr int kMaxPageSize = 1000;
-// An update of many vertices is large, and changes with every progress of every step.
+// An update of many vertices is large, and changes with every progress of every step: a watcher
+// sees it this often at most, and showing it takes a tenth of the time at most.
 constexpr std::chrono::milliseconds kWatchPace(20);
+constexpr int kWatchRest = 9;
 // How long a stream that has nothing to say goes without asking whether its client is still there.
 constexpr absl::Duration kStreamCheck = absl::Milliseconds(500);
 
@@ -105,6 +108,7 @@ grpc::Status OrchestratorService::WatchUpdate(grpc::ServerContext* context,
   v1::Update last;
   while (!context->IsCancelled()) {
     const int64_t seen = engine_.changes();
+    const auto start = steady_clock::now();
     const absl::StatusOr<v1::Update> update = engine_.GetUpdate(request->name());
     if (!update.ok()) return runtime::ToGrpcStatus(update.status());
     // Other updates change as well.
@@ -113,7 +117,10 @@ grpc::Status OrchestratorService::WatchUpdate(grpc::ServerContext* context,
       if (!writer->Write(last)) break;
     }
     if (NothingLeftToDo(*update)) return grpc::Status::OK;
-    runtime::WaitUnlessCancelled(kWatchPace, [&] { return context->IsCancelled(); });
+    const auto took =
+        std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - start);
+    runtime::WaitUnlessCancelled(std::max(kWatchPace, kWatchRest * took),
+                                 [&] { return context->IsCancelled(); });
     if (!engine_.WaitForChange(seen, kStreamCheck)) {
       return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the orchestrator is shutting down");
     }

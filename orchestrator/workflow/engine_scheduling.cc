@@ -345,17 +345,22 @@ void Engine::CountMetrics(const v1::Step& step, const std::string& update,
 
 absl::Status Engine::Advance(const store::UpdateRecord& update, Change& change) {
   const graph::SystemGraph& graph = GraphOf(update.update.system_revision());
-  v1::Update& changed = change.updates[update.number] = update.update;
   bool all_done = true;
   bool only_loads_left = true;
   bool has_loads = false;
   for (const store::StepRecord& record : update.steps) {
     has_loads = has_loads || record.step.kind() == v1::Step::LOAD;
-    if (record.step.state() == v1::Step::SUCCEEDED || !IsDue(changed, record.step)) continue;
+    if (record.step.state() == v1::Step::SUCCEEDED || !IsDue(update.update, record.step)) continue;
     all_done = false;
     only_loads_left = only_loads_left && record.step.kind() == v1::Step::LOAD;
   }
-  changed.set_state(PhaseOf(update));
+  const v1::Update::State phase = PhaseOf(update);
+  const bool is_prepared = !has_loads || !update.update.release().empty();
+  if (!all_done && phase == update.update.state() && !(only_loads_left && !is_prepared)) {
+    return absl::OkStatus();  // Nothing to write but the step.
+  }
+  v1::Update& changed = change.updates[update.number] = update.update;
+  changed.set_state(phase);
   if (only_loads_left && changed.look() < changed.planned_looks()) {
     BACKFIRE_ASSIGN_OR_RETURN(const verdict::Evidence evidence,
                               BuildEvidence(contents_, graph, update));

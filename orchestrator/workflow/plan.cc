@@ -1,5 +1,6 @@
 #include "orchestrator/workflow/plan.h"
 
+#include <algorithm>
 #include <map>
 #include <tuple>
 #include <utility>
@@ -81,6 +82,7 @@ std::vector<std::vector<size_t>> Dependencies(const graph::SystemGraph& graph,
   std::map<std::pair<std::string, int>, size_t> trainings;  // By vertex and replicate.
   std::map<std::tuple<std::string, int, std::string>, size_t> references;  // Their trainings.
   std::vector<size_t> evaluations;
+  size_t first_load = steps.size();
   for (size_t i = 0; i < steps.size(); ++i) {
     if (steps[i].kind() == v1::Step::TRAIN) {
       trainings[{steps[i].vertex(), steps[i].replicate()}] = i;
@@ -88,6 +90,8 @@ std::vector<std::vector<size_t>> Dependencies(const graph::SystemGraph& graph,
       references[{steps[i].vertex(), steps[i].replicate(), steps[i].reference()}] = i;
     } else if (steps[i].kind() != v1::Step::LOAD) {
       evaluations.push_back(i);
+    } else {
+      first_load = std::min(first_load, i);
     }
   }
   std::vector<std::vector<size_t>> dependencies(steps.size());
@@ -95,7 +99,9 @@ std::vector<std::vector<size_t>> Dependencies(const graph::SystemGraph& graph,
     const v1::Step& step = steps[i];
     if (step.kind() == v1::Step::LOAD) {
       // A release is prepared once everything about it is known; what is evaluated was trained.
-      dependencies[i] = evaluations;
+      // Only the first one waits for all of that, or a thousand loads would wait for thousands
+      // each.
+      dependencies[i] = i == first_load ? evaluations : std::vector<size_t>{first_load};
       continue;
     }
     if (step.kind() == v1::Step::EVALUATE_REFERENCE) {

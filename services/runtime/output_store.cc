@@ -101,8 +101,16 @@ absl::StatusOr<std::shared_ptr<const Examples>> OutputStore::Get(
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
     // Only a figure in a report: it may be lost.
     WriteFileAtomically(SecondsPath(path), absl::StrCat(elapsed.count())).IgnoreError();
-    EvictUnused();
     BACKFIRE_ASSIGN_OR_RETURN(file, ExampleFile::Open(path));
+    std::error_code error;
+    const auto bytes = static_cast<int64_t>(std::filesystem::file_size(path, error));
+    bool too_much = false;
+    {
+      MutexLock lock(mutex_);
+      if (!error) total_bytes_ += bytes;
+      too_much = total_bytes_ > max_bytes_;
+    }
+    if (too_much) EvictUnused();
     return std::shared_ptr<const Examples>(*file);
   };
   absl::StatusOr<std::shared_ptr<const Examples>> outputs = open_or_produce();
@@ -121,6 +129,11 @@ void OutputStore::EvictUnused() {
   };
   std::vector<File> files;
   int64_t total = 0;
+  int64_t before = 0;
+  {
+    MutexLock lock(mutex_);
+    before = total_bytes_;
+  }
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) {
     if (!absl::EndsWith(entry.path().string(), kSuffix)) continue;
@@ -144,6 +157,8 @@ void OutputStore::EvictUnused() {
     spdlog::info("outputs state=EVICTED file={} bytes={}", file.path.filename().string(),
                  file.bytes);
   }
+  MutexLock lock(mutex_);
+  total_bytes_ += total - before;  // Others may have added files meanwhile.
 }
 
 }  // namespace backfire::runtime

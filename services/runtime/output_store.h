@@ -55,13 +55,15 @@ class OutputStore {
 
  private:
   OutputStore(std::filesystem::path directory, int64_t max_bytes);
-  // Deletes what has been unused for longest, but for what is in production.
+  // Deletes what has been unused for longest, but for what is in production. Looks at every file.
   void EvictUnused();
 
   const std::filesystem::path directory_;
   const int64_t max_bytes_;
   Mutex mutex_;
   CondVar changed_;
+  // Of all files, or more: what replaced a file counts twice until they are looked at.
+  int64_t total_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   std::set<std::string> in_production_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::weak_ptr<const Examples>> open_ ABSL_GUARDED_BY(mutex_);
 };

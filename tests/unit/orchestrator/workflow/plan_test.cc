@@ -78,6 +78,7 @@ TEST(PlanTest, DependenciesFollowTheGraphWithinOneReplicate) {
   EXPECT_THAT(needs("evaluate-swapped/b/0"), ElementsAre("train/t/0"));
   // Every evaluation, of which there are two of a, two of t, and four of b.
   EXPECT_EQ(needs("load/a/0").size(), 8u);
+  EXPECT_THAT(needs("load/b/0"), ElementsAre("load/a/0"));
 }
 
 TEST(PlanTest, UpdatesTouchTheirVertexAndWhatNeedsIt) {
