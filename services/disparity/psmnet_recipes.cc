@@ -16,7 +16,6 @@
 #include "services/disparity/stereo_batch.h"
 #include "services/learning/autocast.h"
 #include "services/learning/device.h"
-#include "services/learning/memory.h"
 #include "services/learning/torch_tensor.h"
 #include "services/learning/training_loop.h"
 #include "services/learning/weights.h"
@@ -150,7 +149,6 @@ class PsmNetRecipes final : public RecipeFamily {
       const v1::Recipe& recipe, const std::string& weights) const override {
     BACKFIRE_ASSIGN_OR_RETURN(const PsmNetParameters p, ReadPsmNetParameters(recipe));
     BACKFIRE_ASSIGN_OR_RETURN(const torch::Device device, learning::ChooseDevice(options_));
-    learning::KeepFreedMemory();
     PsmNet network(p.network, /*seed=*/0);
     BACKFIRE_RETURN_IF_ERROR(learning::LoadWeights(weights, *network));
     network->to(device);

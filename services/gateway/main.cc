@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "services/base/command_line.h"
+#include "services/base/memory.h"
 #include "services/base/status.h"
 #include "services/gateway/gateway_backend.h"
 #include "services/gateway/release_watcher.h"
@@ -108,6 +109,7 @@ absl::Status Run(const Settings& settings) {
 }  // namespace backfire::gateway
 
 int main(int argc, char** argv) {
+  backfire::KeepFreedMemory();
   backfire::runtime::BlockShutdownSignals();
   backfire::gateway::Settings settings;
   settings.server.name = "gateway";

@@ -1,6 +1,7 @@
 #include "services/learning/training_loop.h"
 
-#include <torch/torch.h>
+#include <torch/serialize.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <chrono>
@@ -13,7 +14,6 @@
 #include "services/base/file.h"
 #include "services/base/status.h"
 #include "services/learning/adam.h"
-#include "services/learning/memory.h"
 #include "services/learning/weights.h"
 
 namespace backfire::learning {
@@ -183,7 +183,6 @@ double LearningRate(const TrainingSchedule& schedule, int64_t step) {
 absl::Status RunTraining(const TrainingSchedule& schedule, const std::string& checkpoint_path,
                          const LossOfStep& loss_of_step, torch::nn::Module& network,
                          runtime::JobContext& job) {
-  KeepFreedMemory();
   Adam adam(network);
   State state;
   int64_t checkpoint_step = 0;

@@ -14,6 +14,7 @@
 #include "services/base/command_line.h"
 #include "services/base/digest.h"
 #include "services/base/file.h"
+#include "services/base/memory.h"
 #include "services/base/status.h"
 #include "services/runtime/channel.h"
 #include "services/runtime/data_directory.h"
@@ -77,6 +78,7 @@ absl::Status Run(const Settings& settings, const ServiceDescription& description
 
 int ServiceMain(int argc, char** argv, const ServiceDescription& description,
                 const MakeModels& make_models) {
+  KeepFreedMemory();
   BlockShutdownSignals();
   Settings settings;
   settings.server.name = description.name;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "services/base/command_line.h"
+#include "services/base/memory.h"
 #include "services/base/random.h"
 #include "services/detection/point_rcnn/box_kernels.h"
 #include "services/detection/point_rcnn/proposal_layer.h"
@@ -280,6 +281,7 @@ bool RunOperators(const Options& options) {
 }
 
 int Main(int argc, char** argv) {
+  KeepFreedMemory();
   Options options;
   CLI::App app{
       "Times the detectors' operators against a straightforward loop and LibTorch's own, checks "

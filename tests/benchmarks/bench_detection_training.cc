@@ -21,6 +21,7 @@
 #include "services/base/command_line.h"
 #include "services/base/digest.h"
 #include "services/base/file.h"
+#include "services/base/memory.h"
 #include "services/base/status.h"
 #include "services/car/car_model.h"
 #include "services/datasets/rendered_dataset.h"
@@ -357,6 +358,7 @@ absl::Status Run(Options options) {
 }  // namespace backfire::benchmarks
 
 int main(int argc, char** argv) {
+  backfire::KeepFreedMemory();
   using namespace backfire::benchmarks;
   Options options;
   CLI::App app(

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "services/base/command_line.h"
+#include "services/base/memory.h"
 #include "services/base/random.h"
 #include "services/datasets/calibration.h"
 #include "services/runtime/rpc_server.h"
@@ -71,6 +72,7 @@ bool CompareFrames(const std::string& binaries, int repetitions) {
 }  // namespace backfire::benchmarks
 
 int main(int argc, char** argv) {
+  backfire::KeepFreedMemory();
   using namespace backfire::benchmarks;
   int repetitions = 7;
   std::string echo;

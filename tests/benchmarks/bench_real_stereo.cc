@@ -19,6 +19,7 @@
 #include "absl/strings/str_split.h"
 #include "services/base/command_line.h"
 #include "services/base/file.h"
+#include "services/base/memory.h"
 #include "services/base/status.h"
 #include "services/datasets/image_file.h"
 #include "services/datasets/stereo_dataset.h"
@@ -190,6 +191,7 @@ absl::Status Run(const Options& options) {
 }  // namespace backfire::benchmarks
 
 int main(int argc, char** argv) {
+  backfire::KeepFreedMemory();
   CLI::App app(
       "Trains disparity recipes on a dataset, and measures them on real stereo pairs with LiDAR.",
       "bench-real-stereo");

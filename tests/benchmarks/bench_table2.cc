@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "services/base/command_line.h"
+#include "services/base/memory.h"
 #include "services/base/mutex.h"
 #include "services/base/parallel.h"
 #include "services/base/status.h"
@@ -199,6 +200,7 @@ absl::Status Run(const Options& options) {
 }  // namespace backfire::benchmarks
 
 int main(int argc, char** argv) {
+  backfire::KeepFreedMemory();
   CLI::App app(
       "The paper's Table 2 on the rendered world: trains both disparity recipes with some seeds, "
       "and "

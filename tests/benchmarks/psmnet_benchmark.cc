@@ -11,6 +11,7 @@
 #include <string>
 
 #include "services/base/file.h"
+#include "services/base/memory.h"
 #include "services/base/status.h"
 #include "services/disparity/cost_volume.h"
 #include "services/disparity/disparity_loss.h"
@@ -18,7 +19,6 @@
 #include "services/disparity/soft_argmin.h"
 #include "services/learning/adam.h"
 #include "services/learning/device.h"
-#include "services/learning/memory.h"
 #include "services/learning/weights.h"
 #include "tests/benchmarks/measure.h"
 #include "tests/parity/formula.h"
@@ -85,7 +85,7 @@ absl::Status WritePsmNetWeights(const PsmNetCase& psmnet_case, const std::string
 
 absl::StatusOr<PsmNetRun> RunPsmNet(const PsmNetCase& c) {
   learning::UseThreads(c.threads);
-  learning::KeepFreedMemory();
+  KeepFreedMemory();
   PsmNet network(OptionsOf(c), /*seed=*/1);
   BACKFIRE_ASSIGN_OR_RETURN(const std::string weights, ReadFile(c.weights));
   BACKFIRE_RETURN_IF_ERROR(learning::LoadWeights(weights, *network));
