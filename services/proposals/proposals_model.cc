@@ -1,6 +1,7 @@
 #include "services/proposals/proposals_model.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <utility>

@@ -1,6 +1,7 @@
 // Frustum PointNet v1: layers, masks, boxes and losses in evaluation, of the port and of the
 // original; losses, gradients and batch normalisation in training.
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <cmath>
 #include <string>

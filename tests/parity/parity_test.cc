@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/serialize.h>
+#include <torch/types.h>
 
 #include <cstdlib>
 #include <string>

@@ -1,6 +1,7 @@
 // PointRCNN: the first stage in evaluation; box decoding, proposals, RoI pooling, the second stage
 // on given RoIs, and both losses.
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <cmath>

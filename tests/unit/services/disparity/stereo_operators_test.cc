@@ -1,6 +1,7 @@
 // The operators that are ours, against LibTorch's own.
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <cmath>
 
