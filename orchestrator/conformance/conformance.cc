@@ -1,6 +1,7 @@
 #include "orchestrator/conformance/conformance.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <memory>
 #include <set>
@@ -21,6 +22,7 @@ namespace {
 
 using Stub = v1::ModelService::Stub;
 
+constexpr std::chrono::seconds kConnectPatience(5);
 constexpr absl::Duration kCallTimeout = absl::Seconds(60);
 constexpr absl::Duration kJobTimeout = absl::Minutes(30);
 constexpr absl::Duration kPollInterval = absl::Milliseconds(200);
@@ -41,9 +43,12 @@ class Trial {
   Trial(const Options& options, const std::function<void(const Finding&)>& on_finding)
       : options_(options),
         on_finding_(on_finding),
-        stub_(v1::ModelService::NewStub(runtime::MakeChannel(options.endpoint))) {}
+        channel_(runtime::MakeChannel(options.endpoint)),
+        stub_(v1::ModelService::NewStub(channel_)) {}
 
   absl::StatusOr<std::vector<Finding>> Run() {
+    // It may have been started a moment ago. If it stays away, the first call says so.
+    channel_->WaitForConnected(std::chrono::system_clock::now() + kConnectPatience);
     v1::GetModelRequest get;
     get.set_name(options_.model);
     BACKFIRE_ASSIGN_OR_RETURN(model_, Call(&Stub::GetModel, get));
@@ -474,6 +479,7 @@ class Trial {
 
   const Options& options_;
   const std::function<void(const Finding&)>& on_finding_;
+  const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<Stub> stub_;
   std::unique_ptr<StandInParent> parent_;
   v1::Model model_;

@@ -29,8 +29,8 @@ struct Finding {
 };
 
 /// Tries a service; `on_finding` is called as things are found. Makes a version and evaluates it.
-/// Returns all findings. UNAVAILABLE: it does not answer at all. INVALID_ARGUMENT: options that do
-/// not fit the model.
+/// Returns all findings. UNAVAILABLE: it does not answer within five seconds. INVALID_ARGUMENT:
+/// options that do not fit the model.
 absl::StatusOr<std::vector<Finding>> TryService(
     const Options& options, const std::function<void(const Finding&)>& on_finding);
 

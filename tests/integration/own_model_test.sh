@@ -11,31 +11,8 @@ directory="$(mktemp -d)"
 export BACKFIRE_DATA_DIR="$directory/data" BACKFIRE_ORCHESTRATOR="unix:$directory/o"
 trap '"$backfire" down >/dev/null 2>&1; rm -rf "$directory"' EXIT
 
-cat >"$directory/own.yaml" <<YAML
-name: own
-request:
-- {name: x, datatype: FP64, shape: [1]}
-outputs: {y: nearest.y}
-dataset: toy:50
-seed: 1
-replicates: 2
-vertices:
-- name: first
-  endpoint: unix:$directory/toy
-  inputs: {x: request.x}
-  recipe: {name: least-squares}
-  process: {program: $2}
-- name: second
-  endpoint: unix:$directory/toy
-  inputs: {y: first.y}
-  recipe: {name: least-squares}
-  process: {program: $2}
-- name: nearest
-  endpoint: unix:$directory/nearest
-  inputs: {feature: first.y, teacher: second.y}
-  recipe: {name: nearest, parameters: {k: 1}}
-  process: {program: nearest-neighbour-service}
-YAML
+sed "s|localhost:7101|unix:$directory/planar|; s|localhost:7102|unix:$directory/nearest|" \
+  "$1/../share/backfire/systems/nearest-neighbour.yaml" >"$directory/own.yaml"
 
 # check WHAT EXPECTED_CODE COMMAND...: runs it, keeps standard output in $output, errors in $errors.
 check() {
@@ -53,12 +30,15 @@ expect_contains 'the Python vertex is judged' "$output" 'disagreement'
 
 check 'conformance of the Python service' 0 conformance "unix:$directory/nearest" --feed-all
 expect_contains 'nothing is broken' "$output" ' hold, 0 broken'
+"$2" --listen "unix:$directory/toy" --data-dir "$directory/toy-data" 2>/dev/null &
+toy=$!
 check 'conformance of a service in C++' 0 conformance "unix:$directory/toy" --model first --dataset toy:20
+kill "$toy"
 expect_contains 'nothing is broken' "$output" ' hold, 0 broken, 0 not tried'
 check 'conformance of nobody' 3 conformance "unix:$directory/nobody"
 check 'an unknown input' 2 conformance "unix:$directory/nearest" --feed magic
 
-check 'an update above it' 6 update propose --vertex first --recipe least-squares --set offset=0.5 --gate
+check 'an update above it' 6 update propose --vertex label --recipe linear --set training_size=20 --gate
 expect_contains 'it was retrained and judged' "$output" 'nearest'
 check 'an update of it' 6 update propose --vertex nearest --recipe nearest --set k=5 --gate
 expect_contains 'it was judged' "$output" 'DECIDED'
