@@ -41,6 +41,44 @@ class DisparityPredictor final : public runtime::Predictor {
 
   absl::StatusOr<TensorMap> Predict(const TensorMap& inputs,
                                     const std::function<bool()>& cancelled) const override {
+    BACKFIRE_ASSIGN_OR_RETURN(std::vector<TensorMap> outputs, PredictBatch({&inputs}, cancelled));
+    return std::move(outputs[0]);
+  }
+
+  bool HasBatches() const override { return true; }
+
+  absl::StatusOr<std::vector<TensorMap>> PredictBatch(
+      const std::vector<const TensorMap*>& inputs,
+      const std::function<bool()>& cancelled) const override {
+    std::vector<torch::Tensor> lefts, rights;
+    for (const TensorMap* pair : inputs) {
+      BACKFIRE_RETURN_IF_ERROR(Add(*pair, lefts, rights));
+    }
+    if (cancelled()) return absl::CancelledError("cancelled before the prediction");
+    learning::UseThreads(threads_);
+    const c10::InferenceMode no_gradient;
+    const learning::Autocast autocast(device_, bfloat16_);
+    const auto prepare = [&](const std::vector<torch::Tensor>& images) {
+      return Pad(Normalise(learning::ToDevice(torch::stack(images), device_)),
+                 network_->options().multiple());
+    };
+    // Inference changes nothing in an evaluated network: requests share it.
+    torch::Tensor disparities =
+        const_cast<PsmNetImpl&>(*network_).forward(prepare(lefts), prepare(rights)).back();
+    const int64_t height = lefts[0].size(0), width = lefts[0].size(1);
+    disparities =
+        disparities.slice(1, disparities.size(1) - height).slice(2, 0, width).to(torch::kCPU);
+    std::vector<TensorMap> outputs(inputs.size());
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      outputs[i]["disparity"] = learning::ToFp32(disparities[static_cast<int64_t>(i)]);
+    }
+    return outputs;
+  }
+
+ private:
+  // Checks a pair, and adds its images, UINT8 [H, W, 3], borrowed.
+  absl::Status Add(const TensorMap& inputs, std::vector<torch::Tensor>& lefts,
+                   std::vector<torch::Tensor>& rights) const {
     BACKFIRE_ASSIGN_OR_RETURN(const Tensor* left, runtime::FindTensor(inputs, "left"));
     BACKFIRE_ASSIGN_OR_RETURN(const Tensor* right, runtime::FindTensor(inputs, "right"));
     if (left->shape != right->shape) {
@@ -54,24 +92,11 @@ class DisparityPredictor final : public runtime::Predictor {
                                                      " x ", least, " pixels: got ", left->shape[0],
                                                      " x ", left->shape[1]));
     }
-    if (cancelled()) return absl::CancelledError("cancelled before the prediction");
-    learning::UseThreads(threads_);
-    const c10::InferenceMode no_gradient;
-    const learning::Autocast autocast(device_, bfloat16_);
-    const auto prepare = [&](const Tensor& image) {
-      return Pad(Normalise(learning::ToDevice(learning::ViewOf(image).unsqueeze(0), device_)),
-                 network_->options().multiple());
-    };
-    // Inference changes nothing in an evaluated network: requests share it.
-    torch::Tensor disparity =
-        const_cast<PsmNetImpl&>(*network_).forward(prepare(*left), prepare(*right)).back()[0];
-    disparity = disparity.slice(0, disparity.size(0) - left->shape[0]).slice(1, 0, left->shape[1]);
-    TensorMap outputs;
-    outputs["disparity"] = learning::ToFp32(disparity);
-    return outputs;
+    lefts.push_back(learning::ViewOf(*left));
+    rights.push_back(learning::ViewOf(*right));
+    return absl::OkStatus();
   }
 
- private:
   const PsmNet network_;
   const torch::Device device_;
   const bool bfloat16_;

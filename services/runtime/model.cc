@@ -5,6 +5,15 @@
 
 namespace backfire::runtime {
 
+absl::StatusOr<std::vector<TensorMap>> Predictor::PredictBatch(
+    const std::vector<const TensorMap*>& inputs, const std::function<bool()>& cancelled) const {
+  std::vector<TensorMap> outputs;
+  for (const TensorMap* input : inputs) {
+    BACKFIRE_ASSIGN_OR_RETURN(outputs.emplace_back(), Predict(*input, cancelled));
+  }
+  return outputs;
+}
+
 absl::StatusOr<std::string> Model::ImportWeights(const v1::Recipe& recipe,
                                                  const std::string& file) const {
   const absl::Status status = Load(recipe, file).status();

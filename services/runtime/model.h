@@ -54,6 +54,14 @@ class Predictor {
   /// `cancelled` is asked now and then by work that takes long; CANCELLED when it says so.
   virtual absl::StatusOr<TensorMap> Predict(const TensorMap& inputs,
                                             const std::function<bool()>& cancelled) const = 0;
+
+  /// Whether PredictBatch is sooner than one Predict per example.
+  virtual bool HasBatches() const { return false; }
+  /// As Predict, for examples whose inputs have equal shapes; fails if one of them does. Only
+  /// requests are batched, never what is evaluated or learnt from: the last bits of a result may
+  /// depend on what it shares its batch with.
+  virtual absl::StatusOr<std::vector<TensorMap>> PredictBatch(
+      const std::vector<const TensorMap*>& inputs, const std::function<bool()>& cancelled) const;
 };
 
 /// One kind of model, as a vertex can use it: everything about learning and metrics, nothing about

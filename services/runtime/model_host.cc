@@ -461,6 +461,9 @@ absl::Status ModelHost::Load(int64_t number) {
   if (loaded.count(number) > 0) return absl::OkStatus();
   BACKFIRE_ASSIGN_OR_RETURN(loaded[number], MakePredictor(version));
   WarmUp(*loaded[number], description_);
+  if (options_.batch.size > 1 && loaded[number]->HasBatches()) {
+    loaded[number] = std::make_shared<const BatchingPredictor>(loaded[number], options_.batch);
+  }
   CrashPoint("version-load", version.name());
   BACKFIRE_RETURN_IF_ERROR(Remember(loaded));
   CrashPoint("version-loaded", version.name());

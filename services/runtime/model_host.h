@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "backfire/v1/model_service.pb.h"
 #include "services/base/mutex.h"
+#include "services/runtime/batching_predictor.h"
 #include "services/runtime/channel.h"
 #include "services/runtime/model.h"
 #include "services/runtime/output_store.h"
@@ -28,6 +29,7 @@ class ModelHost {
     std::filesystem::path directory;  ///< Of this model alone.
     std::string build_fingerprint;    ///< Of this program; the model's own is added.
     int threads = 1;                  ///< Examples that are predicted at once when materialising.
+    BatchOptions batch;               ///< Of requests.
   };
   /// A version that serves.
   struct Loaded {

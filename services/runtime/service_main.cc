@@ -34,6 +34,7 @@ struct Settings {
   int64_t cache_bytes = int64_t{20} << 30;
   int jobs = 2;
   int queue = 64;
+  BatchOptions batch;
 };
 
 absl::Status Run(const Settings& settings, const ServiceDescription& description,
@@ -53,7 +54,7 @@ absl::Status Run(const Settings& settings, const ServiceDescription& description
   for (std::unique_ptr<Model>& model : models) {
     const std::string name(absl::StripPrefix(model->description().name(), "models/"));
     const ModelHost::Options options{root / "models" / name, build_fingerprint,
-                                     settings.service.threads};
+                                     settings.service.threads, settings.batch};
     BACKFIRE_ASSIGN_OR_RETURN(hosts[name],
                               ModelHost::Open(options, std::move(model), *outputs, channels));
   }
@@ -64,7 +65,8 @@ absl::Status Run(const Settings& settings, const ServiceDescription& description
   const ModelBackend backend(hosts);
   InferenceService::Options inference;
   inference.server_name = description.name;
-  inference.running = settings.service.threads;
+  // A request that waits for others to fill its batch computes nothing.
+  inference.running = settings.service.threads * settings.batch.size;
   inference.waiting = settings.queue;
   InferenceService inference_service(inference, backend);
   BACKFIRE_ASSIGN_OR_RETURN(
@@ -83,6 +85,7 @@ int ServiceMain(int argc, char** argv, const ServiceDescription& description,
   Settings settings;
   settings.server.name = description.name;
   settings.service.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  int64_t batch_wait_ms = settings.batch.wait.count();
   CLI::App app(
       absl::StrCat(description.summary, "\n\nServes backfire.v1.ModelService and the Open ",
                    "Inference Protocol.\nExample: ", description.name,
@@ -101,6 +104,15 @@ int ServiceMain(int argc, char** argv, const ServiceDescription& description,
   app.add_option("--queue", settings.queue, "Requests that may wait; more are refused")
       ->capture_default_str()
       ->check(CLI::Range(0, 100000));
+  app.add_option(
+         "--batch", settings.batch.size,
+         "Requests of equal shapes that are predicted at once, where the model can; 1: none")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--batch-wait-ms", batch_wait_ms,
+                 "That the first of a batch waits for others, at most")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 60'000));
   app.add_option("--cache-bytes", settings.cache_bytes,
                  "Disk that outputs of versions may take; those unused for longest go first")
       ->capture_default_str()
@@ -110,6 +122,7 @@ int ServiceMain(int argc, char** argv, const ServiceDescription& description,
       ->check(CLI::Range(1, 1024));
   if (description.add_flags) description.add_flags(app);
   if (const std::optional<int> code = ParseCommandLine(app, argc, argv)) return *code;
+  settings.batch.wait = std::chrono::milliseconds(batch_wait_ms);
   const absl::Status status = Run(settings, description, make_models);
   if (status.ok()) return 0;
   std::cerr << description.name << ": " << status.message() << "\n";

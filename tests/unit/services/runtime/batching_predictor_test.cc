@@ -1,0 +1,113 @@
+#include "services/runtime/batching_predictor.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+#include <thread>
+
+#include "services/base/status.h"
+
+namespace backfire::runtime {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::UnorderedElementsAre;
+
+bool Never() { return false; }
+
+TensorMap Input(double value, int64_t size = 1) {
+  TensorMap inputs;
+  inputs["x"] = MakeTensor(Datatype::kFp64, {size});
+  inputs["x"].MutableAs<double>()[0] = value;
+  return inputs;
+}
+
+double Value(const TensorMap& tensors) { return tensors.at("x").As<double>()[0]; }
+
+// Doubles what it gets. Negative numbers are bad; above 1000 it throws.
+class Doubler final : public Predictor {
+ public:
+  absl::StatusOr<TensorMap> Predict(const TensorMap& inputs,
+                                    const std::function<bool()>&) const override {
+    if (Value(inputs) < 0) return absl::InvalidArgumentError("x must be >= 0");
+    if (Value(inputs) > 1000) throw std::runtime_error("too much");
+    return Input(2 * Value(inputs));
+  }
+  bool HasBatches() const override { return true; }
+  absl::StatusOr<std::vector<TensorMap>> PredictBatch(
+      const std::vector<const TensorMap*>& inputs,
+      const std::function<bool()>& cancelled) const override {
+    {
+      MutexLock lock(mutex_);
+      sizes_.push_back(inputs.size());
+    }
+    return Predictor::PredictBatch(inputs, cancelled);
+  }
+  std::vector<size_t> sizes() const {
+    MutexLock lock(mutex_);
+    return sizes_;
+  }
+
+ private:
+  mutable Mutex mutex_;
+  mutable std::vector<size_t> sizes_ ABSL_GUARDED_BY(mutex_);
+};
+
+// What a predictor answers to inputs that come from a thread each.
+std::vector<absl::StatusOr<TensorMap>> AskAtOnce(const Predictor& predictor,
+                                                 const std::vector<TensorMap>& inputs) {
+  std::vector<absl::StatusOr<TensorMap>> outputs(inputs.size(), absl::UnknownError("not asked"));
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    threads.emplace_back([&, i] { outputs[i] = predictor.Predict(inputs[i], Never); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return outputs;
+}
+
+// Batches of so many, however long it takes.
+BatchingPredictor Batches(const std::shared_ptr<const Doubler>& doubler, int size) {
+  return BatchingPredictor(doubler, {size, std::chrono::hours(1)});
+}
+
+TEST(BatchingPredictorTest, ThreadsShareABatchAndGetTheirOwn) {
+  const auto doubler = std::make_shared<const Doubler>();
+  const BatchingPredictor predictor = Batches(doubler, 3);
+  const auto outputs =
+      AskAtOnce(predictor, {Input(1), Input(2), Input(3), Input(4), Input(5), Input(6)});
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    ASSERT_TRUE(outputs[i].ok()) << outputs[i].status();
+    EXPECT_EQ(Value(*outputs[i]), 2.0 * static_cast<double>(i + 1));
+  }
+  EXPECT_THAT(doubler->sizes(), ElementsAre(3u, 3u));
+}
+
+TEST(BatchingPredictorTest, OneThatStaysAloneWaitsNoLongerThanItMust) {
+  const auto doubler = std::make_shared<const Doubler>();
+  const BatchingPredictor predictor(doubler, {3, std::chrono::milliseconds(1)});
+  const auto output = predictor.Predict(Input(4), Never);
+  ASSERT_TRUE(output.ok()) << output.status();
+  EXPECT_EQ(Value(*output), 8);
+  EXPECT_THAT(doubler->sizes(), ElementsAre());
+}
+
+TEST(BatchingPredictorTest, OtherShapesAreOtherBatches) {
+  const auto doubler = std::make_shared<const Doubler>();
+  const BatchingPredictor predictor = Batches(doubler, 2);
+  const auto outputs = AskAtOnce(predictor, {Input(1, 1), Input(2, 5), Input(3, 5), Input(4, 1)});
+  for (const auto& output : outputs) EXPECT_TRUE(output.ok()) << output.status();
+  EXPECT_THAT(doubler->sizes(), UnorderedElementsAre(2u, 2u));
+}
+
+TEST(BatchingPredictorTest, WhoIsAtFaultFailsAlone) {
+  const auto doubler = std::make_shared<const Doubler>();
+  const auto outputs = AskAtOnce(Batches(doubler, 3), {Input(1), Input(-1), Input(2000)});
+  ASSERT_TRUE(outputs[0].ok()) << outputs[0].status();
+  EXPECT_EQ(Value(*outputs[0]), 2);
+  EXPECT_EQ(outputs[1].status(), absl::InvalidArgumentError("x must be >= 0"));
+  EXPECT_EQ(outputs[2].status(), absl::InternalError("the model threw: too much"));
+}
+
+}  // namespace
+}  // namespace backfire::runtime
