@@ -12,8 +12,8 @@ v1::Recipe DefaultPointRcnnRecipe(bool small) {
   const auto set = [&](const char* name, double published, double if_small) {
     runtime::SetParameter(recipe, name, small ? if_small : published);
   };
-  set("proposal_steps", 46400, 1500);
-  set("refinement_steps", 16240, 5000);
+  set("proposal_steps", 46400, 3000);
+  set("refinement_steps", 16240, 8000);
   set("batch", 16, 4);
   set("proposal_learning_rate", 2e-3, 4e-3);
   set("refinement_learning_rate", 2e-3, 4e-3);
