@@ -12,8 +12,9 @@ void KeepFreedMemory() {
 #ifdef M_ARENA_MAX  // glibc's.
   // With an arena per thread, what one request's thread has freed the next one's can't take.
   mallopt(M_ARENA_MAX, 1);
-  // Above 32 MiB, glibc maps each block on its own, whatever the threshold; so it may not at all.
-  mallopt(M_MMAP_MAX, 0);
+  // The most that glibc takes. Larger blocks are mapped each on its own: as parts of the heap they
+  // would leave gaps, and a network on whole images would need a third more.
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
   mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
 #endif
 }
