@@ -46,7 +46,7 @@ class CondVar {
   bool WaitUntil(Mutex& mutex, std::chrono::steady_clock::time_point deadline)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
-#if defined(__SANITIZE_THREAD__)
+#if defined(BACKFIRE_THREAD_SANITIZER)
     // ThreadSanitizer of GCC 12 does not know pthread_cond_clockwait, and reports races at it.
     const auto left = deadline - std::chrono::steady_clock::now();
     const auto until = std::chrono::system_clock::now() +

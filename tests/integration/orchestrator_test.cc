@@ -314,7 +314,7 @@ TEST_F(OrchestratorTest, AFullDiskFailsTheUpdateWhichGoesOnOnceThereIsRoom) {
 class ClockTest : public OrchestratorTest {
  protected:
   void SetUp() override {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(BACKFIRE_THREAD_SANITIZER)
     GTEST_SKIP() << "a sanitizer must be the first library of a process";
 #endif
     SetClock(0);
