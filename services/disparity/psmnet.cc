@@ -132,16 +132,20 @@ std::vector<torch::Tensor> PsmNetImpl::forward(const torch::Tensor& left,
     TORCH_CHECK(left.size(dimension) % options_.multiple() == 0,
                 "image sides must be multiples of ", options_.multiple(), ": got ", left.sizes());
   }
+  const auto features = [&](const torch::Tensor& images, const char* prefix) {
+    return feature_extraction_->forward(
+        options_.contrast_window == 0 ? images : LocalContrast(images, options_.contrast_window),
+        prefix, trace);
+  };
   torch::Tensor left_features, right_features;
   // In evaluation one batch gives the same as two, sooner.
   if (options_.joint_batch || (!is_training() && trace == nullptr)) {
-    const auto halves =
-        feature_extraction_->forward(torch::cat({left, right}, 0), "both", trace).chunk(2, 0);
+    const auto halves = features(torch::cat({left, right}, 0), "both").chunk(2, 0);
     left_features = halves[0];
     right_features = halves[1];
   } else {
-    left_features = feature_extraction_->forward(left, "left", trace);
-    right_features = feature_extraction_->forward(right, "right", trace);
+    left_features = features(left, "left");
+    right_features = features(right, "right");
   }
   torch::Tensor volume =
       CostVolume(left_features, right_features, options_.planes(), options_.volume);
@@ -175,6 +179,22 @@ torch::Tensor Normalise(const torch::Tensor& images) {
       .contiguous()
       .mul_(scale.view({1, 3, 1, 1}))
       .add_(shift.view({1, 3, 1, 1}));
+}
+
+torch::Tensor LocalContrast(const torch::Tensor& images, int64_t window) {
+  // About three of 255 levels: below, contrast is noise.
+  constexpr double kLeastDeviation = 0.05;
+  const auto mean = [&](const torch::Tensor& x) {
+    // Rows, then columns: the mean over a square is the mean of means.
+    const auto along = [&](const torch::Tensor& y, int64_t height, int64_t width) {
+      return at::avg_pool2d(y, {height, width}, {1, 1}, {height / 2, width / 2},
+                            /*ceil_mode=*/false, /*count_include_pad=*/false);
+    };
+    return along(along(x, 1, window), window, 1);
+  };
+  const torch::Tensor centred = images - mean(images);
+  const torch::Tensor variance = mean((centred * centred).mean(1, /*keepdim=*/true));
+  return centred / (variance + kLeastDeviation * kLeastDeviation).sqrt();
 }
 
 std::vector<double> OutputWeights(size_t outputs) {

@@ -65,6 +65,12 @@ TORCH_MODULE(PsmNet);
 /// authors normalise.
 torch::Tensor Normalise(const torch::Tensor& images);
 
+/// Each pixel less the mean of the window around it, by the window's deviation over all channels:
+/// what a camera's exposure and a world's palette change is gone, texture stays.
+/// @param images  [B, C, H, W].
+/// @param window  Side of the window, pixels, odd; at a border its part inside.
+torch::Tensor LocalContrast(const torch::Tensor& images, int64_t window);
+
 /// The weights of the outputs' losses in training: 0.5, 0.7 and 1 for three hourglasses; fewer
 /// have the last of these.
 std::vector<double> OutputWeights(size_t outputs);

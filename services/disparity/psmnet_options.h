@@ -12,6 +12,10 @@ namespace backfire::disparity {
 struct PsmNetOptions {
   int64_t max_disparity = 192;  ///< Pixels; a multiple of 4 * volume_scale.
 
+  /// Side, in pixels, of the window whose mean and deviation each pixel of an image is measured by
+  /// before the network sees it; odd. 0: as published, images are seen as they are.
+  int64_t contrast_window = 0;
+
   // Features of an image, at a quarter of its resolution.
   int64_t channels = 32;        ///< Of firstconv and layer1; layer2 has twice as many.
   int64_t deep_channels = 128;  ///< Of layer3, layer4 and the fusion behind them.

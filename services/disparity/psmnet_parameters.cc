@@ -110,6 +110,7 @@ std::vector<v1::Recipe> PsmNetRecipeDefaults() {
       FullRecipe("psmnet-full-depth-mae"), FullRecipe("psmnet-full-disparity-mae")};
   for (v1::Recipe& recipe : recipes) {
     SetParameter(recipe, runtime::kInitializeFrom, "");
+    SetParameter(recipe, "contrast_window", 0);
     SetParameter(recipe, "weight_decay", 0);
     SetParameter(recipe, "max_depth_m", 80);
     SetParameter(recipe, "threads", 1);
@@ -129,6 +130,7 @@ absl::StatusOr<PsmNetParameters> ReadPsmNetParameters(const v1::Recipe& recipe) 
     BACKFIRE_RETURN_IF_ERROR(ReadSmallNetwork(reader, p.network));
   }
   p.network.max_disparity = reader.Integer("max_disparity", 16, 384);
+  p.network.contrast_window = reader.Integer("contrast_window", 0, 255);
   p.schedule.steps = reader.Integer("steps", 1, 10'000'000);
   p.schedule.learning_rate = reader.Number("learning_rate", 1e-7, 1);
   p.schedule.warmup_steps = reader.Integer("warmup_steps", 0, 1'000'000);
@@ -152,6 +154,10 @@ absl::StatusOr<PsmNetParameters> ReadPsmNetParameters(const v1::Recipe& recipe) 
                                             : learning::RateDecay::kStep;
   p.channels_last = layout == "channels-last";
   p.bfloat16 = precision == "bfloat16";
+  if (p.network.contrast_window > 0 && p.network.contrast_window % 2 == 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "recipe.parameters.contrast_window must be odd, or 0: got ", p.network.contrast_window));
+  }
   const int64_t multiple = p.network.multiple();
   BACKFIRE_RETURN_IF_ERROR(MustBeMultiple("max_disparity", p.network.max_disparity, multiple));
   BACKFIRE_RETURN_IF_ERROR(MustBeMultiple("crop_height", p.crop.height, multiple));

@@ -119,6 +119,23 @@ TEST_F(DisparityModelTest, AnySizeIsPaddedAndCutBack) {
   EXPECT_THAT(std::string(refused.status().message()), HasSubstr("must have one size"));
 }
 
+TEST_F(DisparityModelTest, ABatchGivesWhatEachPairGives) {
+  const auto predictor = *model_->Load(Recipe(2), Weights(2, 1));
+  ASSERT_TRUE(predictor->HasBatches());
+  const runtime::TensorMap pairs[] = {frames_.Request(Split::kTest, 0),
+                                      frames_.Request(Split::kTest, 1)};
+  const auto together = predictor->PredictBatch({&pairs[0], &pairs[1]}, Never);
+  ASSERT_TRUE(together.ok()) << together.status();
+  for (size_t i = 0; i < 2; ++i) {
+    const runtime::Tensor alone = predictor->Predict(pairs[i], Never)->at("disparity");
+    const runtime::Tensor& shared = (*together)[i].at("disparity");
+    ASSERT_EQ(shared.shape, alone.shape);
+    for (int64_t k = 0; k < alone.ElementCount(); ++k) {
+      ASSERT_NEAR(shared.As<float>()[k], alone.As<float>()[k], 1e-3);
+    }
+  }
+}
+
 TEST_F(DisparityModelTest, RefusesRecipesByTheParametersName) {
   const auto fault = [&](const char* name, double value) {
     v1::Recipe recipe;
@@ -128,6 +145,7 @@ TEST_F(DisparityModelTest, RefusesRecipesByTheParametersName) {
   };
   EXPECT_THAT(fault("steps", 0), HasSubstr("recipe.parameters.steps"));
   EXPECT_THAT(fault("max_disparity", 50), HasSubstr("multiple of 16"));
+  EXPECT_THAT(fault("contrast_window", 4), HasSubstr("contrast_window must be odd"));
   EXPECT_THAT(fault("crop_width", 100), HasSubstr("crop_width must be a multiple of 16"));
   EXPECT_THAT(fault("batch", 1), HasSubstr("recipe.parameters.batch"));
 }

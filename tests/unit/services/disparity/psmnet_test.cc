@@ -217,5 +217,39 @@ TEST(WeightsTest, TruncatedOrForeignBytesAreDataLoss) {
   EXPECT_TRUE(absl::IsDataLoss(learning::LoadWeights(bytes, *wider)));
 }
 
+TEST(LocalContrastTest, IsTheDistanceFromTheWindowsMeanInItsDeviations) {
+  torch::manual_seed(1);
+  const torch::Tensor image = torch::randn({1, 2, 9, 11}, torch::kFloat64);
+  const torch::Tensor contrast = LocalContrast(image, 5);
+  // Inside, where both windows are whole, and in a corner, where they are not.
+  for (const auto& [row, column] : {std::pair(4, 5), {0, 10}}) {
+    const auto window = [](const torch::Tensor& x, int64_t y, int64_t c) {
+      const int64_t top = std::max<int64_t>(y - 2, 0), side = std::max<int64_t>(c - 2, 0);
+      return x.slice(2, top, std::min<int64_t>(y + 3, 9))
+          .slice(3, side, std::min<int64_t>(c + 3, 11));
+    };
+    torch::Tensor centred = torch::zeros_like(image);
+    for (int64_t y = 0; y < 9; ++y) {
+      for (int64_t c = 0; c < 11; ++c) {
+        centred.select(3, c).select(2, y).copy_(image.select(3, c).select(2, y) -
+                                                window(image, y, c).mean({2, 3}));
+      }
+    }
+    const torch::Tensor deviation =
+        (window(centred * centred, row, column).mean() + 0.05 * 0.05).sqrt();
+    const torch::Tensor expected = centred.select(3, column).select(2, row) / deviation;
+    EXPECT_TRUE(torch::allclose(contrast.select(3, column).select(2, row), expected));
+  }
+}
+
+TEST(LocalContrastTest, DoesNotSeeExposure) {
+  torch::manual_seed(2);
+  const torch::Tensor image = torch::randn({1, 3, 32, 32});
+  EXPECT_TRUE(torch::allclose(LocalContrast(image, 15), LocalContrast(image * 2 + 1, 15),
+                              /*rtol=*/0.01, /*atol=*/0.01));
+  EXPECT_TRUE(
+      torch::equal(LocalContrast(torch::ones({1, 3, 32, 32}), 15), torch::zeros({1, 3, 32, 32})));
+}
+
 }  // namespace
 }  // namespace backfire::disparity
