@@ -35,7 +35,12 @@ ChildProcess::ChildProcess(const std::vector<std::string>& command, const std::s
 ChildProcess::~ChildProcess() { Kill(); }
 
 void ChildProcess::Signal(int signal) {
-  if (pid_ > 0) ::kill(pid_, signal);
+  if (pid_ <= 0 || ::kill(pid_, signal) != 0 || signal != SIGSTOP) return;
+  // Its threads go on for a moment; only then does it hang.
+  siginfo_t info{};
+  while (::waitid(P_PID, static_cast<id_t>(pid_), &info, WSTOPPED | WEXITED | WNOWAIT) < 0 &&
+         errno == EINTR) {
+  }
 }
 
 void ChildProcess::AwaitEnd() const {
