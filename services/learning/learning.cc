@@ -16,10 +16,12 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "services/base/status.h"
 #include "services/learning/autocast.h"
 #include "services/learning/device.h"
 #include "services/learning/state_dict.h"
 #include "services/learning/torch_tensor.h"
+#include "services/learning/weight_tensors.h"
 #include "services/learning/weights.h"
 
 // Absent where LibTorch was built with another BLAS.
@@ -28,7 +30,20 @@ extern "C" void openblas_set_num_threads(int threads) __attribute__((weak));
 namespace backfire::learning {
 namespace {
 
-constexpr std::string_view kMagic = "backfire-weights-1\n";
+// What weights are kept as; anything else is a network that can't be saved.
+runtime::Datatype DatatypeOf(const torch::Tensor& tensor) {
+  switch (tensor.scalar_type()) {
+    case torch::kUInt8:
+      return runtime::Datatype::kUint8;
+    case torch::kInt64:
+      return runtime::Datatype::kInt64;
+    case torch::kFloat64:
+      return runtime::Datatype::kFp64;
+    default:
+      TORCH_CHECK(tensor.scalar_type() == torch::kFloat32, "weights of type ", tensor.dtype());
+      return runtime::Datatype::kFp32;
+  }
+}
 
 torch::ScalarType ScalarTypeOf(runtime::Datatype datatype) {
   switch (datatype) {
@@ -51,34 +66,6 @@ std::map<std::string, torch::Tensor> NamedTensors(const torch::nn::Module& modul
   for (const auto& buffer : module.named_buffers()) tensors.emplace(buffer.key(), buffer.value());
   return tensors;
 }
-
-void PutNumber(int64_t number, std::string& out) {
-  out.append(reinterpret_cast<const char*>(&number), sizeof(number));
-}
-
-class Reader {
- public:
-  explicit Reader(std::string_view bytes) : rest_(bytes) {}
-  std::string_view Take(int64_t count) {
-    if (count < 0 || count > static_cast<int64_t>(rest_.size())) ok_ = false;
-    if (!ok_) return {};
-    const std::string_view taken = rest_.substr(0, static_cast<size_t>(count));
-    rest_.remove_prefix(static_cast<size_t>(count));
-    return taken;
-  }
-  int64_t Number() {
-    int64_t number = 0;
-    const std::string_view bytes = Take(sizeof(number));
-    if (ok_) std::memcpy(&number, bytes.data(), sizeof(number));
-    return number;
-  }
-  bool ok() const { return ok_; }
-  bool at_end() const { return rest_.empty(); }
-
- private:
-  std::string_view rest_;
-  bool ok_ = true;
-};
 
 template <typename T>
 absl::Status CheckAllFinite(const T* values, int64_t count, const std::string& name) {
@@ -192,61 +179,37 @@ std::vector<std::pair<std::string, torch::Tensor>> StateDict(const torch::nn::Mo
 }
 
 std::string SaveWeights(const torch::nn::Module& module) {
-  const auto tensors = NamedTensors(module);
-  std::string bytes(kMagic);
-  PutNumber(static_cast<int64_t>(tensors.size()), bytes);
-  for (const auto& [name, tensor] : tensors) {
+  WeightTensors weights;
+  for (const auto& [name, tensor] : NamedTensors(module)) {
     const torch::Tensor values = tensor.detach().to(torch::kCPU).contiguous();
-    PutNumber(static_cast<int64_t>(name.size()), bytes);
-    bytes += name;
-    bytes += static_cast<char>(values.scalar_type());
-    PutNumber(values.dim(), bytes);
-    for (const int64_t size : values.sizes()) PutNumber(size, bytes);
-    bytes.append(static_cast<const char*>(values.data_ptr()), values.nbytes());
+    runtime::Tensor& kept = weights[name];
+    kept.datatype = DatatypeOf(values);
+    kept.shape.assign(values.sizes().begin(), values.sizes().end());
+    kept.data.assign(static_cast<const char*>(values.data_ptr()), values.nbytes());
   }
-  return bytes;
+  return FormatWeights(weights);
 }
 
 absl::Status LoadWeights(const std::string& bytes, torch::nn::Module& module) {
-  const absl::Status truncated = absl::DataLossError("the weights are truncated or no weights");
-  Reader reader(bytes);
-  if (reader.Take(static_cast<int64_t>(kMagic.size())) != kMagic) return truncated;
+  BACKFIRE_ASSIGN_OR_RETURN(const WeightTensors weights, ParseWeights(bytes));
   auto expected = NamedTensors(module);
-  const int64_t count = reader.Number();
-  torch::NoGradGuard no_gradient;
-  for (int64_t i = 0; i < count; ++i) {
-    const std::string name(reader.Take(reader.Number()));
-    const std::string_view type = reader.Take(1);
-    const int64_t rank = reader.Number();
-    std::vector<int64_t> shape;
-    for (int64_t d = 0; d < rank && reader.ok(); ++d) shape.push_back(reader.Number());
-    if (!reader.ok()) return truncated;
+  const torch::NoGradGuard no_gradient;
+  for (const auto& [name, kept] : weights) {
     const auto found = expected.find(name);
     if (found == expected.end()) {
-      return absl::DataLossError(absl::StrCat("the weights have a tensor ", name,
-                                              ", which this network lacks or has had already"));
+      return absl::DataLossError(
+          absl::StrCat("the weights have a tensor ", name, ", which this network lacks"));
     }
     torch::Tensor& tensor = found->second;
-    if (tensor.sizes() != torch::IntArrayRef(shape) ||
-        static_cast<char>(tensor.scalar_type()) != type[0]) {
+    if (tensor.sizes() != torch::IntArrayRef(kept.shape) || DatatypeOf(tensor) != kept.datatype) {
       return absl::DataLossError(absl::StrCat("tensor ", name, " of the weights has another shape ",
                                               "or type than this network's"));
     }
-    const std::string_view data = reader.Take(static_cast<int64_t>(tensor.nbytes()));
-    if (!reader.ok()) return truncated;
-    const torch::Tensor values = torch::from_blob(const_cast<char*>(data.data()), shape,
-                                                  torch::TensorOptions().dtype(tensor.dtype()));
-    // The bytes need not be aligned: a byte-wise copy.
-    torch::Tensor aligned = torch::empty(shape, values.options());
-    std::memcpy(aligned.data_ptr(), data.data(), data.size());
-    tensor.copy_(aligned);
+    tensor.copy_(ViewOf(kept));
     expected.erase(found);
   }
-  if (!expected.empty()) {
-    return absl::DataLossError(absl::StrCat("the weights lack tensor ", expected.begin()->first));
-  }
-  if (!reader.at_end()) return absl::DataLossError("the weights have bytes to spare");
-  return absl::OkStatus();
+  if (expected.empty()) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("the weights lack tensor ", expected.begin()->first));
 }
 
 }  // namespace backfire::learning
