@@ -28,6 +28,8 @@ v1::Recipe SmallRecipe(const std::string& name) {
   SetParameter(recipe, "crop_height", 96);
   SetParameter(recipe, "crop_width", 256);
   SetParameter(recipe, "photometric", 0.3);
+  SetParameter(recipe, "geometric", 0);
+  SetParameter(recipe, "occlusion", 0);
   SetParameter(recipe, "learning_rate", 2e-3);
   SetParameter(recipe, "schedule", "linear");
   SetParameter(recipe, "decay_fraction", 0.4);
@@ -49,6 +51,8 @@ v1::Recipe FullRecipe(const std::string& name) {
   SetParameter(recipe, "crop_height", 256);
   SetParameter(recipe, "crop_width", 512);
   SetParameter(recipe, "photometric", 0);
+  SetParameter(recipe, "geometric", 0);
+  SetParameter(recipe, "occlusion", 0);
   SetParameter(recipe, "learning_rate", 1e-3);
   SetParameter(recipe, "schedule", "step");
   SetParameter(recipe, "decay_fraction", 1.0 / 3);
@@ -141,6 +145,8 @@ absl::StatusOr<PsmNetParameters> ReadPsmNetParameters(const v1::Recipe& recipe) 
   p.crop.height = reader.Integer("crop_height", 16, 4096);
   p.crop.width = reader.Integer("crop_width", 16, 8192);
   p.crop.photometric = reader.Number("photometric", 0, 1);
+  p.crop.geometric = reader.Number("geometric", 0, 1);
+  p.crop.occlusion = reader.Number("occlusion", 0, 1);
   p.max_depth_m = reader.Number("max_depth_m", 1, 10'000);
   p.threads = reader.Integer("threads", 1, 1024);
   const std::string schedule = reader.Text("schedule"), layout = reader.Text("layout"),

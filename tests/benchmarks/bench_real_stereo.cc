@@ -126,6 +126,20 @@ absl::StatusOr<cv::Mat> Predict(const runtime::Predictor& predictor, const Frame
   return full / scale;
 }
 
+// By how much a map is off where there is LiDAR, in units of what counts as bad; 0 elsewhere.
+cv::Mat Badness(const cv::Mat& disparity, const cv::Mat& lidar) {
+  cv::Mat badness = cv::Mat::zeros(lidar.size(), CV_32FC1);
+  for (int y = 0; y < lidar.rows; ++y) {
+    for (int x = 0; x < lidar.cols; ++x) {
+      const float truth = lidar.at<float>(y, x);
+      if (truth <= 0) continue;
+      const float error = std::abs(disparity.at<float>(y, x) - truth);
+      badness.at<float>(y, x) = std::max(1e-3f, error / std::max(3.0f, 0.05f * truth));
+    }
+  }
+  return badness;
+}
+
 absl::Status Run(const Options& options) {
   const auto model = disparity::MakeDisparityModel({"cpu", options.threads});
   BACKFIRE_ASSIGN_OR_RETURN(const std::vector<Frame> frames, ReadFrames(options.pairs));
@@ -180,6 +194,9 @@ absl::Status Run(const Options& options) {
       cv::Mat lidar;
       cv::dilate(frame.lidar, lidar, cv::Mat());  // Single pixels are hardly seen.
       cv::vconcat(below, vision::ColourDisparity(lidar, range), page);
+      cv::Mat badness;
+      cv::dilate(Badness(disparity, frame.lidar), badness, cv::Mat());
+      cv::vconcat(page, vision::ColourDisparity(badness, 2), page);
       BACKFIRE_RETURN_IF_ERROR(datasets::WriteRgbImage(
           absl::StrCat(options.out, "-", name, "-", frame.id, ".png"), page));
     }
@@ -211,7 +228,10 @@ int main(int argc, char** argv) {
   app.add_option("--seed", options.seed, "Of the trainings")->capture_default_str();
   app.add_option("--threads", options.threads, "Of a prediction")->capture_default_str();
   app.add_option("--keep", options.keep, "Prefix of files that keep the weights for another run");
-  app.add_option("--out", options.out, "Prefix of pictures: image, disparity, LiDAR");
+  app.add_option(
+      "--out", options.out,
+      "Prefix of pictures: image, disparity, LiDAR, and where it is bad: beyond the middle of "
+      "the colours by 3 px and 5 %");
   app.footer(
       "Example: bench-real-stereo --recipe psmnet-disparity-mae@640 --recipe sgbm --out view");
   if (const auto code = backfire::ParseCommandLine(app, argc, argv)) return *code;
