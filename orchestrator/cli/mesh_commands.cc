@@ -17,6 +17,7 @@
 #include "orchestrator/report/update_report.h"
 #include "orchestrator/system/system_file.h"
 #include "services/base/status.h"
+#include "services/graph/system_graph.h"
 #include "services/runtime/rpc_server.h"
 
 namespace backfire::cli {
@@ -48,7 +49,9 @@ absl::StatusOr<ExitCode> Up(const Session& session, const UpOptions& options) {
   plan->set_system_file(mesh_options.system_file);
   std::set<std::string> others;  // Services that run already.
   for (const v1::Vertex& vertex : system.vertices()) {
-    if (!vertex.has_process()) others.insert(vertex.endpoint());
+    if (vertex.has_process()) continue;
+    const std::vector<std::string> endpoints = graph::ServingEndpoints(vertex);
+    others.insert(endpoints.begin(), endpoints.end());
   }
 
   const Tell tell = [&session](const std::string& line) { *session.err << line << std::endl; };

@@ -19,10 +19,12 @@
 #include "absl/strings/str_replace.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
+#include "services/graph/system_graph.h"
 
 namespace backfire::cli {
 namespace {
 
+using google::protobuf::util::MessageDifferencer;
 namespace fs = std::filesystem;
 
 struct HostPort {
@@ -85,37 +87,45 @@ absl::StatusOr<Mesh> PlanMesh(const v1::System& system, const MeshOptions& optio
   Mesh mesh;
   mesh.set_system(system.name());
   std::vector<std::string> faults;
-  std::map<std::string, std::string> user_of;  // Endpoint -> who listens there.
-  std::map<std::string, int> position_of;      // Endpoint -> in mesh.processes.
-  std::map<std::string, const v1::Process*> process_of;
+  std::map<std::string, int> position_of;             // Endpoint -> in mesh.processes.
+  std::map<std::string, const v1::Vertex*> first_of;  // Endpoint -> the first vertex there.
   for (int i = 0; i < system.vertices_size(); ++i) {
     const v1::Vertex& vertex = system.vertices(i);
     if (!vertex.has_process()) continue;
     const std::string field = absl::StrCat("vertices[", i, "]");
-    const auto [known, is_new] = process_of.emplace(vertex.endpoint(), &vertex.process());
+    const std::vector<std::string> endpoints = graph::ServingEndpoints(vertex);
+    const auto [known, is_new] = first_of.emplace(vertex.endpoint(), &vertex);
     if (!is_new) {
-      if (!google::protobuf::util::MessageDifferencer::Equals(*known->second, vertex.process())) {
-        faults.push_back(absl::StrCat(field, ".process: must equal that of vertex \"",
-                                      user_of[vertex.endpoint()],
-                                      "\", which has the same endpoint ", vertex.endpoint()));
+      const v1::Vertex& first = *known->second;
+      if (!MessageDifferencer::Equals(first.process(), vertex.process()) ||
+          graph::ServingEndpoints(first) != endpoints) {
+        faults.push_back(
+            absl::StrCat(field, ".process and .replicas: must equal those of vertex \"",
+                         first.name(), "\", which has the same endpoint ", vertex.endpoint()));
+        continue;
       }
-      mesh.mutable_processes(position_of[vertex.endpoint()])->add_vertices(vertex.name());
+      for (const std::string& endpoint : endpoints) {
+        mesh.mutable_processes(position_of.at(endpoint))->add_vertices(vertex.name());
+      }
       continue;
     }
     if (vertex.process().program().empty()) {
       faults.push_back(absl::StrCat(field, ".process.program: must not be empty"));
     }
-    user_of[vertex.endpoint()] = vertex.name();
-    position_of[vertex.endpoint()] = mesh.processes_size();
-    MeshProcess& process = *mesh.add_processes();
-    process = MakeProcess(options, vertex.name(), vertex.process().program(), vertex.endpoint());
-    AddDataDirectory(process, options, fs::path("services") / vertex.name());
-    for (const std::string& argument : vertex.process().arguments()) {
-      process.add_arguments(
-          absl::StrReplaceAll(argument, {{"{system_file}", options.system_file}}));
+    for (size_t k = 0; k < endpoints.size(); ++k) {
+      const std::string name = k == 0 ? vertex.name() : absl::StrCat(vertex.name(), "-replica-", k);
+      position_of[endpoints[k]] = mesh.processes_size();
+      MeshProcess& process = *mesh.add_processes();
+      process = MakeProcess(options, name, vertex.process().program(), endpoints[k]);
+      AddDataDirectory(process, options, fs::path("services") / name);
+      if (k > 0) process.add_arguments(absl::StrCat("--replica-of=", vertex.endpoint()));
+      for (const std::string& argument : vertex.process().arguments()) {
+        process.add_arguments(
+            absl::StrReplaceAll(argument, {{"{system_file}", options.system_file}}));
+      }
+      process.add_vertices(vertex.name());
+      process.set_log(LogPath(options, fs::path("services") / name));
     }
-    process.add_vertices(vertex.name());
-    process.set_log(LogPath(options, fs::path("services") / vertex.name()));
   }
   MeshProcess& orchestrator = *mesh.add_processes();
   orchestrator = MakeProcess(options, "orchestrator", "orchestrator", options.orchestrator);

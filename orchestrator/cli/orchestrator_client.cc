@@ -9,9 +9,9 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "orchestrator/report/progress_report.h"
-#include "services/base/digest.h"
 #include "services/base/status.h"
 #include "services/runtime/channel.h"
+#include "services/runtime/file_stream.h"
 #include "services/runtime/rpc_status.h"
 #include "services/runtime/version_name.h"
 
@@ -132,23 +132,13 @@ absl::StatusOr<v1::Version> OrchestratorClient::ExportVersion(
   grpc::ClientContext context;
   SetDeadline(context, kFileTimeout);
   const auto reader = stub_->ExportVersion(&context, request);
-  v1::ExportVersionResponse first, piece;
-  bool started = false;
-  file.clear();
-  while (reader->Read(&piece)) {
-    file += piece.data();
-    piece.clear_data();
-    if (!started) first = piece;
-    started = true;
-  }
+  runtime::ExportedFile exported;
+  v1::ExportVersionResponse piece;
+  while (reader->Read(&piece)) exported.Add(std::move(piece));
   if (const grpc::Status status = reader->Finish(); !status.ok()) return Explain(status);
-  if (first.file_bytes() != static_cast<int64_t>(file.size()) ||
-      first.file_digest() != Sha256Hex(file)) {
-    return absl::DataLossError(absl::StrCat(
-        request.name(), ": ", first.file_bytes(), " bytes with digest ", first.file_digest(),
-        " were announced, ", file.size(), " came with ", Sha256Hex(file)));
-  }
-  return first.version();
+  BACKFIRE_RETURN_IF_ERROR(exported.Finish());
+  file = exported.bytes();
+  return exported.version();
 }
 
 absl::StatusOr<v1::Update> OrchestratorClient::WatchUpdate(

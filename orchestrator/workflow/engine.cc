@@ -70,6 +70,7 @@ Engine::Engine(std::unique_ptr<store::Store> store, store::Contents contents,
   }
   scheduler_ = std::thread([this] { Schedule(); });
   keeper_ = std::thread([this] { KeepReleases(); });
+  replica_keeper_ = std::thread([this] { KeepReplicas(); });
 }
 
 Engine::~Engine() { Stop(); }
@@ -83,6 +84,7 @@ void Engine::Stop() {
   }
   if (scheduler_.joinable()) scheduler_.join();
   if (keeper_.joinable()) keeper_.join();
+  if (replica_keeper_.joinable()) replica_keeper_.join();
 }
 
 void Engine::Changed() {

@@ -156,6 +156,14 @@ class Engine {
   // The same for a rollback; the live one's own number if there is nothing to do.
   absl::StatusOr<int64_t> CheckRollback(const v1::RollbackReleaseRequest& request) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Has a version loaded wherever its vertex is served. Without the mutex.
+  absl::Status LoadEverywhere(const v1::Vertex& vertex, const std::string& version,
+                              const Patience& patience, const std::function<bool()>& interrupted)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // A thread that has what is live loaded on replicas that came, or came back empty, since then.
+  void KeepReplicas();
+  // One attempt for each; `away` are those that it failed on, before and after.
+  void LoadOnReplicas(int64_t release, std::set<std::string>& away) ABSL_LOCKS_EXCLUDED(mutex_);
   // Has every version of a release loaded, and keeps them so until Unwant. Without the mutex.
   absl::Status LoadRelease(int64_t number) ABSL_LOCKS_EXCLUDED(mutex_);
   // Ends LoadRelease: what it loaded goes again if the release did not become live.
@@ -224,6 +232,7 @@ class Engine {
   std::atomic<bool> stopping_{false};
   std::thread scheduler_;
   std::thread keeper_;
+  std::thread replica_keeper_;
 };
 
 }  // namespace backfire::workflow

@@ -21,11 +21,26 @@ using std::chrono::steady_clock;
 constexpr absl::Duration kLoadPatience = absl::Seconds(20);
 // Unloading is retried this often, and leases looked at.
 constexpr std::chrono::milliseconds kKeeperInterval(200);
+// Replicas are made to have what is live this often.
+constexpr std::chrono::seconds kReplicaInterval(5);
 
 }  // namespace
 
+absl::Status Engine::LoadEverywhere(const v1::Vertex& vertex, const std::string& version,
+                                    const Patience& patience,
+                                    const std::function<bool()>& interrupted) {
+  for (const std::string& endpoint : graph::ServingEndpoints(vertex)) {
+    {
+      MutexLock lock(mutex_);
+      if (!WaitUntilKept(endpoint, version)) return absl::CancelledError("interrupted");
+    }
+    BACKFIRE_RETURN_IF_ERROR(client_.LoadVersion(endpoint, version, patience, interrupted));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Engine::LoadRelease(int64_t number) {
-  std::vector<std::pair<std::string, std::string>> wanted;  // Endpoint and version.
+  std::vector<std::pair<v1::Vertex, std::string>> wanted;  // With their versions.
   Patience patience;
   {
     MutexLock lock(mutex_);
@@ -34,16 +49,13 @@ absl::Status Engine::LoadRelease(int64_t number) {
     patience = PatienceOf(graph.system(), release.name());
     patience.timeout = std::min(patience.timeout, kLoadPatience);
     for (const std::string& vertex : graph.order()) {
-      wanted.emplace_back(graph.node(vertex).vertex.endpoint(), release.versions().at(vertex));
+      wanted.emplace_back(graph.node(vertex).vertex, release.versions().at(vertex));
     }
   }
-  for (const auto& [endpoint, version] : wanted) {
-    {
-      MutexLock lock(mutex_);
-      if (!WaitUntilKept(endpoint, version)) return absl::UnavailableError("shutting down");
-    }
+  for (const auto& [vertex, version] : wanted) {
     const absl::Status loaded =
-        client_.LoadVersion(endpoint, version, patience, [this] { return stopping_.load(); });
+        LoadEverywhere(vertex, version, patience, [this] { return stopping_.load(); });
+    if (stopping_) return absl::UnavailableError("shutting down");
     if (!loaded.ok()) {
       return Annotate(loaded, absl::StrCat(ReleaseName(number), " can't be made live: loading ",
                                            version, " failed"));
@@ -91,7 +103,9 @@ std::set<std::pair<std::string, std::string>> Engine::OnlyIn(int64_t number) con
     const graph::SystemGraph& graph = GraphOf(revision);
     for (const auto& [vertex, version] : release.versions()) {
       if (!graph.Has(vertex)) continue;
-      (other == number ? only : needed).emplace(graph.node(vertex).vertex.endpoint(), version);
+      for (const std::string& endpoint : graph::ServingEndpoints(graph.node(vertex).vertex)) {
+        (other == number ? only : needed).emplace(endpoint, version);
+      }
     }
   }
   std::set<std::pair<std::string, std::string>> unneeded;
@@ -109,6 +123,52 @@ int64_t Engine::NextToRetire() const {
     }
   }
   return 0;
+}
+
+void Engine::LoadOnReplicas(int64_t release, std::set<std::string>& away) {
+  std::vector<std::pair<std::string, std::string>> wanted;  // Replica and version.
+  {
+    MutexLock lock(mutex_);
+    const v1::Release& live = contents_.releases.at(release);
+    const graph::SystemGraph& graph = GraphOf(RevisionOf(live));
+    for (const std::string& vertex : graph.order()) {
+      for (const std::string& replica : graph.node(vertex).vertex.replicas()) {
+        wanted.emplace_back(replica, live.versions().at(vertex));
+      }
+    }
+  }
+  const std::set<std::string> were_away = std::exchange(away, {});
+  for (const auto& [replica, version] : wanted) {
+    if (stopping_) return;
+    if (away.count(replica) > 0) continue;
+    const Patience once{absl::ZeroDuration(), replica};
+    const absl::Status loaded =
+        client_.LoadVersion(replica, version, once, [this] { return stopping_.load(); });
+    if (loaded.ok() || stopping_) continue;
+    away.insert(replica);
+    if (were_away.count(replica) > 0) continue;
+    spdlog::warn("replica state=AWAY endpoint={} version={} error=\"{}\"", replica, version,
+                 std::string(loaded.message()));
+  }
+  for (const std::string& replica : were_away) {
+    if (away.count(replica) == 0) spdlog::info("replica state=BACK endpoint={}", replica);
+  }
+}
+
+void Engine::KeepReplicas() {
+  std::set<std::string> away;
+  MutexLock lock(mutex_);
+  while (!stopping_) {
+    if (const int64_t live = LiveRelease(); live != 0) {
+      wanted_.insert(live);  // Nothing of it is unloaded meanwhile.
+      mutex_.Unlock();
+      LoadOnReplicas(live, away);
+      mutex_.Lock();
+      Unwant(live);
+    }
+    const auto next = steady_clock::now() + kReplicaInterval;
+    while (!stopping_ && steady_clock::now() < next) changed_.WaitUntil(mutex_, next);
+  }
 }
 
 void Engine::KeepReleases() {

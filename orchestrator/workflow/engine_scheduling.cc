@@ -191,7 +191,7 @@ void Engine::RunStep(StepKey key, bool cancel) {
 }
 
 absl::StatusOr<v1::Job> Engine::ExecuteStep(StepKey key, RunningStep& running) {
-  std::string endpoint;
+  v1::Vertex vertex;
   std::string loaded;
   bool can_watch = false;
   JobRequest request;
@@ -203,7 +203,7 @@ absl::StatusOr<v1::Job> Engine::ExecuteStep(StepKey key, RunningStep& running) {
     const int64_t revision = update.update.system_revision();
     const graph::SystemGraph& graph = GraphOf(revision);
     const v1::Model& model = contents_.systems.at(revision).models.at(record.step.vertex());
-    endpoint = graph.node(record.step.vertex()).vertex.endpoint();
+    vertex = graph.node(record.step.vertex()).vertex;
     patience = PatienceOf(graph.system(), absl::StrCat(update.update.name(), record.step.id()));
     can_watch =
         std::count(model.capabilities().begin(), model.capabilities().end(), v1::WATCH_JOB) > 0;
@@ -221,18 +221,14 @@ absl::StatusOr<v1::Job> Engine::ExecuteStep(StepKey key, RunningStep& running) {
     return running.cancel ? Interrupt::kCancel : Interrupt::kNone;
   };
   if (!loaded.empty()) {
-    {
-      MutexLock lock(mutex_);
-      if (!WaitUntilKept(endpoint, loaded)) return absl::CancelledError("interrupted");
-    }
-    BACKFIRE_RETURN_IF_ERROR(client_.LoadVersion(endpoint, loaded, patience,
-                                                 [&] { return interrupt() != Interrupt::kNone; }));
+    BACKFIRE_RETURN_IF_ERROR(
+        LoadEverywhere(vertex, loaded, patience, [&] { return interrupt() != Interrupt::kNone; }));
     v1::Job job;
     job.set_state(v1::Job::SUCCEEDED);
     job.mutable_version()->set_name(loaded);
     return job;
   }
-  return client_.Run(endpoint, request, can_watch, patience, interrupt,
+  return client_.Run(vertex.endpoint(), request, can_watch, patience, interrupt,
                      [&](const v1::Progress& progress) {
                        MutexLock lock(mutex_);
                        v1::Step& step = contents_.updates.at(key.first).steps[key.second].step;

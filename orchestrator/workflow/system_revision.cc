@@ -18,6 +18,22 @@ constexpr double kDefaultAlpha = 0.05;
 constexpr int kDefaultResamples = 1000;
 constexpr int64_t kDefaultServiceTimeoutSeconds = 300;
 
+// A replica must take and give what its primary does.
+absl::Status CheckReplica(const v1::Model& primary, const absl::StatusOr<v1::Model>& replica) {
+  BACKFIRE_RETURN_IF_ERROR(replica.status());
+  const auto tensors = [](const v1::Model& model) {
+    v1::Model signature;
+    *signature.mutable_inputs() = model.inputs();
+    *signature.mutable_outputs() = model.outputs();
+    return signature;
+  };
+  if (google::protobuf::util::MessageDifferencer::Equals(tensors(primary), tensors(*replica))) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("its inputs or outputs are not those of ", primary.name(), " at the endpoint"));
+}
+
 v1::System Experiment(v1::System system) {
   system.clear_outputs();
   system.clear_alpha();
@@ -26,6 +42,7 @@ v1::System Experiment(v1::System system) {
   system.clear_proposals();
   for (v1::Vertex& vertex : *system.mutable_vertices()) {
     vertex.clear_endpoint();
+    vertex.clear_replicas();
     vertex.clear_process();
     vertex.clear_margins();
     vertex.clear_required_slices();
@@ -92,13 +109,21 @@ absl::StatusOr<std::map<std::string, v1::Model>> FetchModels(
   bool unavailable = false;
   for (const std::string& vertex : graph.order()) {
     const auto& node = graph.node(vertex);
+    const auto note = [&](const std::string& path, const absl::Status& status) {
+      unavailable = unavailable || !(absl::IsNotFound(status) || absl::IsInvalidArgument(status));
+      faults.push_back(absl::StrCat("vertices[", vertex, "]", path, ": ", status.message()));
+    };
     absl::StatusOr<v1::Model> model = get_model(node.vertex.endpoint(), node.model_name);
-    if (model.ok()) {
-      models[vertex] = *std::move(model);
+    if (!model.ok()) {
+      note("", model.status());
       continue;
     }
-    unavailable = unavailable || !absl::IsNotFound(model.status());
-    faults.push_back(absl::StrCat("vertices[", vertex, "]: ", model.status().message()));
+    for (int i = 0; i < node.vertex.replicas_size(); ++i) {
+      const absl::Status fits =
+          CheckReplica(*model, get_model(node.vertex.replicas(i), node.model_name));
+      if (!fits.ok()) note(absl::StrCat(".replicas[", i, "]"), fits);
+    }
+    models[vertex] = *std::move(model);
   }
   if (!faults.empty()) {
     const std::string message = absl::StrJoin(faults, "\n");

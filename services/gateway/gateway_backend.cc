@@ -100,9 +100,9 @@ class ReleaseTarget final : public runtime::InferenceTarget {
                                     runtime::InferenceCall& call) const {
     std::map<std::string, Source> wanted;
     for (const std::string& name : outputs) wanted[name] = sources_.at(name);
-    BACKFIRE_ASSIGN_OR_RETURN(TensorMap tensors,
-                              RunGraph(*held_.view, release_, wanted, std::move(inputs), call,
-                                       backend_.channels_, backend_.timer_));
+    BACKFIRE_ASSIGN_OR_RETURN(
+        TensorMap tensors,
+        RunGraph(*held_.view, release_, wanted, std::move(inputs), call, backend_.services_));
     call.response_parameters.clear();
     call.response_parameters["release"].set_int64_param(release_);
     for (const std::string& vertex : vertices_) {

@@ -10,7 +10,6 @@
 #include "services/gateway/graph_runner.h"
 #include "services/gateway/release_view.h"
 #include "services/gateway/release_watcher.h"
-#include "services/runtime/channel.h"
 #include "services/runtime/inference_service.h"
 
 namespace backfire::gateway {
@@ -21,14 +20,11 @@ namespace backfire::gateway {
 /// whole, on the one that is live by then.
 class GatewayBackend final : public runtime::InferenceBackend {
  public:
-  /// @param watcher, channels  Borrowed.
+  /// @param watcher, services  Borrowed.
   /// @param rerun              Called when a request is run again.
-  GatewayBackend(const ReleaseWatcher& watcher, runtime::ChannelPool& channels, VertexTimer timer,
+  GatewayBackend(const ReleaseWatcher& watcher, VertexServices& services,
                  std::function<void()> rerun)
-      : watcher_(watcher),
-        channels_(channels),
-        timer_(std::move(timer)),
-        rerun_(std::move(rerun)) {}
+      : watcher_(watcher), services_(services), rerun_(std::move(rerun)) {}
 
   /// Whether there is a live release.
   bool Ready() const override;
@@ -41,8 +37,7 @@ class GatewayBackend final : public runtime::InferenceBackend {
   absl::StatusOr<HeldView> ViewOf(const std::string& model) const;
 
   const ReleaseWatcher& watcher_;
-  runtime::ChannelPool& channels_;
-  const VertexTimer timer_;
+  VertexServices& services_;
   const std::function<void()> rerun_;
 };
 

@@ -1,6 +1,7 @@
 #include "services/gateway/graph_runner.h"
 
 #include <grpcpp/client_context.h>
+#include <spdlog/spdlog.h>
 
 #include <chrono>
 #include <set>
@@ -21,28 +22,34 @@ using runtime::Tensor;
 using runtime::TensorMap;
 using std::chrono::steady_clock;
 
-// A call to one vertex's service.
+// A request for a vertex, and where it was sent last.
 struct VertexCall {
-  std::unique_ptr<inference::GRPCInferenceService::Stub> stub;
-  grpc::ClientContext context;
   inference::ModelInferRequest request;
+  std::vector<std::string> endpoints;
+  std::set<std::string> tried;
+  std::string endpoint;
+  std::unique_ptr<inference::GRPCInferenceService::Stub> stub;
+  std::unique_ptr<grpc::ClientContext> context;
   inference::ModelInferResponse response;
   grpc::Status status;
   steady_clock::time_point start;
   steady_clock::time_point end;
 };
 
+// Whether another replica may serve what this one could not: it is away, or lacks the version.
+bool MayBeServedElsewhere(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsNotFound(status);
+}
+
 class Run {
  public:
   Run(const ReleaseView& view, int64_t release, const std::map<std::string, Source>& outputs,
-      TensorMap request, const runtime::InferenceCall& call, runtime::ChannelPool& channels,
-      const VertexTimer& timer)
+      TensorMap request, const runtime::InferenceCall& call, VertexServices& services)
       : view_(view),
         versions_(view.releases.at(release)),
         outputs_(outputs),
         call_(call),
-        channels_(channels),
-        timer_(timer) {
+        services_(services) {
     tensors_[""] = std::move(request);
     std::set<std::string> vertices;
     for (const auto& [name, source] : outputs) {
@@ -62,7 +69,7 @@ class Run {
     while (!calls_.empty()) {
       const std::string vertex = WaitForOne();
       // Once one has failed the others' results are of no use, but their calls must end.
-      const absl::Status finished = Finish(vertex);
+      const absl::Status finished = Finish(vertex, /*retry=*/status.ok());
       if (status.ok()) status = finished;
       if (status.ok()) status = StartReady();
       if (!status.ok()) CancelAll();
@@ -119,21 +126,33 @@ class Run {
     for (const auto& [used, count] : uses_) {
       if (used.first == vertex) call->request.add_outputs()->set_name(used.second);
     }
-    runtime::SetDeadline(call->context, absl::FromChrono(call_.deadline - steady_clock::now()));
-    call->stub = inference::GRPCInferenceService::NewStub(channels_.Get(node.vertex.endpoint()));
+    call->endpoints = graph::ServingEndpoints(node.vertex);
     CrashPoint("vertex-call", call_.id, " ", vertex);
-    call->start = steady_clock::now();
-    VertexCall* raw = call.get();
+    Send(vertex, *call);
     calls_[vertex] = std::move(call);
-    raw->stub->async()->ModelInfer(&raw->context, &raw->request, &raw->response,
-                                   [this, vertex, raw](grpc::Status status) {
+    return absl::OkStatus();
+  }
+
+  // Sends a call to an endpoint that it was not sent to yet. False: there is none.
+  bool Send(const std::string& vertex, VertexCall& call) {
+    call.start = steady_clock::now();
+    const std::string endpoint = services_.balancer.Begin(call.endpoints, call.tried, call.start);
+    if (endpoint.empty()) return false;
+    call.endpoint = endpoint;
+    call.tried.insert(endpoint);
+    call.context = std::make_unique<grpc::ClientContext>();
+    runtime::SetDeadline(*call.context, absl::FromChrono(call_.deadline - call.start));
+    call.stub = inference::GRPCInferenceService::NewStub(services_.channels.Get(endpoint));
+    call.response.Clear();
+    call.stub->async()->ModelInfer(call.context.get(), &call.request, &call.response,
+                                   [this, vertex, raw = &call](grpc::Status status) {
                                      raw->end = steady_clock::now();
                                      raw->status = std::move(status);
                                      MutexLock lock(mutex_);
                                      ended_.insert(vertex);
                                      changed_.NotifyAll();
                                    });
-    return absl::OkStatus();
+    return true;
   }
 
   std::string WaitForOne() {
@@ -146,17 +165,27 @@ class Run {
     return *ended_.begin();
   }
 
-  absl::Status Finish(const std::string& vertex) {
+  // Takes what a call gave, or, with `retry`, sends it to another endpoint.
+  absl::Status Finish(const std::string& vertex, bool retry) {
     {
       MutexLock lock(mutex_);
       ended_.erase(vertex);
     }
-    const std::unique_ptr<VertexCall> call = std::move(calls_.at(vertex));
+    std::unique_ptr<VertexCall> call = std::move(calls_.at(vertex));
     calls_.erase(vertex);
-    timer_(vertex, std::chrono::duration<double>(call->end - call->start).count());
-    const std::string where =
-        absl::StrCat("vertex ", vertex, " at ", view_.graph.node(vertex).vertex.endpoint());
+    services_.took(vertex, std::chrono::duration<double>(call->end - call->start).count());
+    const std::string where = absl::StrCat("vertex ", vertex, " at ", call->endpoint);
     absl::Status status = runtime::FromGrpcStatus(call->status);
+    const bool elsewhere = MayBeServedElsewhere(status);
+    services_.balancer.End(call->endpoint, !elsewhere && !absl::IsDeadlineExceeded(status),
+                           call->end);
+    if (elsewhere && retry && !call_.cancelled() && Send(vertex, *call)) {
+      spdlog::info("vertex state=SENT_AGAIN id={} vertex={} to={} error=\"{}\"", call_.id, vertex,
+                   call->endpoint, std::string(Annotate(status, where).message()));
+      services_.sent_again(vertex);
+      calls_[vertex] = std::move(call);
+      return absl::OkStatus();
+    }
     if (absl::IsNotFound(status)) {
       // The caller named a release, not this version: to it the release can't be served.
       status = absl::UnavailableError(status.message());
@@ -170,15 +199,14 @@ class Run {
   }
 
   void CancelAll() {
-    for (const auto& [vertex, call] : calls_) call->context.TryCancel();
+    for (const auto& [vertex, call] : calls_) call->context->TryCancel();
   }
 
   const ReleaseView& view_;
   const std::map<std::string, int64_t>& versions_;
   const std::map<std::string, Source>& outputs_;
   const runtime::InferenceCall& call_;
-  runtime::ChannelPool& channels_;
-  const VertexTimer& timer_;
+  VertexServices& services_;
   // Owned by the request's thread.
   std::map<std::string, TensorMap> tensors_;  // By vertex; "": the request's.
   std::map<std::pair<std::string, std::string>, int> uses_;
@@ -195,9 +223,8 @@ class Run {
 
 absl::StatusOr<TensorMap> RunGraph(const ReleaseView& view, int64_t release,
                                    const std::map<std::string, Source>& outputs, TensorMap request,
-                                   const runtime::InferenceCall& call,
-                                   runtime::ChannelPool& channels, const VertexTimer& timer) {
-  return Run(view, release, outputs, std::move(request), call, channels, timer).Execute();
+                                   const runtime::InferenceCall& call, VertexServices& services) {
+  return Run(view, release, outputs, std::move(request), call, services).Execute();
 }
 
 }  // namespace backfire::gateway

@@ -56,6 +56,11 @@ absl::Status Run(const Settings& settings) {
                      .Register(*registry)
                      .Add({});
 
+  auto& sent_again = prometheus::BuildCounter()
+                         .Name("backfire_gateway_vertex_retries_total")
+                         .Help("Requests of a vertex that were sent to another replica.")
+                         .Register(*registry);
+
   // Declared before the watcher, whose thread uses them; the server, once it is there.
   Mutex mutex;
   std::unique_ptr<runtime::RpcServer> server;
@@ -81,14 +86,15 @@ absl::Status Run(const Settings& settings) {
     }
     show_health();
   };
-  runtime::ChannelPool channels;
+  VertexServices services;
+  services.took = [&](const std::string& vertex, double seconds) {
+    vertex_seconds.Add({{"vertex", vertex}}, buckets).Observe(seconds);
+  };
+  services.sent_again = [&](const std::string& vertex) {
+    sent_again.Add({{"vertex", vertex}}).Increment();
+  };
   ReleaseWatcher watcher(settings.orchestrator, settings.name, take_view);
-  const GatewayBackend backend(
-      watcher, channels,
-      [&](const std::string& vertex, double seconds) {
-        vertex_seconds.Add({{"vertex", vertex}}, buckets).Observe(seconds);
-      },
-      [&] { reruns.Increment(); });
+  const GatewayBackend backend(watcher, services, [&] { reruns.Increment(); });
   runtime::InferenceService::Options inference;
   inference.server_name = settings.server.name;
   inference.running = settings.running;

@@ -100,6 +100,12 @@ absl::StatusOr<Source> ParseSource(const std::string& reference) {
   return source;
 }
 
+std::vector<std::string> ServingEndpoints(const v1::Vertex& vertex) {
+  std::vector<std::string> endpoints = {vertex.endpoint()};
+  endpoints.insert(endpoints.end(), vertex.replicas().begin(), vertex.replicas().end());
+  return endpoints;
+}
+
 absl::StatusOr<SystemGraph> SystemGraph::Build(const v1::System& system) {
   SystemGraph graph;
   graph.system_ = system;
@@ -123,6 +129,16 @@ absl::StatusOr<SystemGraph> SystemGraph::Build(const v1::System& system) {
                  "name: got \"", vertex.name(), "\"");
     }
     if (vertex.endpoint().empty()) faults.Add(path, ".endpoint must not be empty");
+    std::set<std::string> served = {vertex.endpoint()};
+    for (int i = 0; i < vertex.replicas_size(); ++i) {
+      const std::string& replica = vertex.replicas(i);
+      if (replica.empty()) {
+        faults.Add(path, ".replicas[", i, "] must not be empty");
+      } else if (!served.insert(replica).second) {
+        faults.Add(path, ".replicas[", i, "]: \"", replica,
+                   "\" is the endpoint, or another of its replicas");
+      }
+    }
     Node node;
     node.vertex = vertex;
     node.model_name =

@@ -21,6 +21,9 @@ struct Source {
 /// Reads `request.{name}` or `{vertex}.{output}`. INVALID_ARGUMENT: neither.
 absl::StatusOr<Source> ParseSource(const std::string& reference);
 
+/// Where a vertex is served: its endpoint, then its replicas.
+std::vector<std::string> ServingEndpoints(const v1::Vertex& vertex);
+
 /// A checked system as a directed acyclic graph of vertices. Immutable; copies are cheap enough.
 class SystemGraph {
  public:

@@ -47,6 +47,25 @@ absl::StatusOr<std::string> ImportedFile::Finish() {
   return std::move(bytes_);
 }
 
+void ExportedFile::Add(v1::ExportVersionResponse message) {
+  bytes_ += message.data();
+  if (started_) return;
+  started_ = true;
+  message.clear_data();
+  first_ = std::move(message);
+}
+
+absl::Status ExportedFile::Finish() const {
+  const std::string digest = Sha256Hex(bytes_);
+  if (started_ && first_.file_bytes() == static_cast<int64_t>(bytes_.size()) &&
+      first_.file_digest() == digest) {
+    return absl::OkStatus();
+  }
+  return absl::DataLossError(absl::StrCat(
+      "export of ", first_.version().name(), ": ", first_.file_bytes(), " bytes with digest ",
+      first_.file_digest(), " were announced, ", bytes_.size(), " came with ", digest));
+}
+
 bool SendExportedFile(const v1::Version& version, const std::string& file,
                       const std::function<bool(const v1::ExportVersionResponse&)>& write) {
   size_t sent = 0;

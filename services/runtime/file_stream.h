@@ -38,6 +38,24 @@ class ImportedFile {
   std::string bytes_;
 };
 
+/// Puts the messages of an export back together. One thread.
+class ExportedFile {
+ public:
+  /// Takes the next message.
+  void Add(v1::ExportVersionResponse message);
+  /// Checks what came, once the stream has ended well. DATA_LOSS: it is not what the first message
+  /// announced.
+  absl::Status Finish() const;
+  /// What was exported.
+  const v1::Version& version() const { return first_.version(); }
+  const std::string& bytes() const { return bytes_; }
+
+ private:
+  bool started_ = false;
+  v1::ExportVersionResponse first_;  // Without its data.
+  std::string bytes_;
+};
+
 /// Cuts an exported file into messages, in order; an empty file is one message without data.
 /// Returns false as soon as `write` does.
 bool SendExportedFile(const v1::Version& version, const std::string& file,

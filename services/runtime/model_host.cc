@@ -19,6 +19,7 @@
 #include "services/base/file.h"
 #include "services/base/status.h"
 #include "services/runtime/joined_examples.h"
+#include "services/runtime/limited_predictor.h"
 #include "services/runtime/parent_outputs.h"
 #include "services/runtime/predict_in_order.h"
 #include "services/runtime/recipe.h"
@@ -445,24 +446,40 @@ absl::StatusOr<ModelHost::Outputs> ModelHost::Materialize(const v1::MaterializeR
   return outputs;
 }
 
+absl::Status ModelHost::FetchUnlessKept(int64_t number) {
+  if (options_.fetch == nullptr || versions_->ReadWeights(number).ok()) return absl::OkStatus();
+  BACKFIRE_ASSIGN_OR_RETURN(const StoredVersion stored,
+                            options_.fetch(VersionName(description_.name(), number)));
+  BACKFIRE_RETURN_IF_ERROR(versions_->AddCopy(stored.version, stored.bytes));
+  spdlog::info("version state=COPIED version={} digest={}", stored.version.name(),
+               stored.version.digest());
+  return absl::OkStatus();
+}
+
 absl::Status ModelHost::Load(int64_t number) {
   MutexLock loading(loading_);
-  BACKFIRE_ASSIGN_OR_RETURN(const v1::Version version, versions_->Get(number));
-  if (IsUnservable(version.recipe())) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        version.name(), " can't be served: recipe \"", version.recipe().name(), "\" needs what no ",
-        "request carries; it can be evaluated, and other models can be trained on its outputs"));
-  }
   std::map<int64_t, std::shared_ptr<const Predictor>> loaded;
   {
     MutexLock lock(mutex_);
     loaded = loaded_;
   }
   if (loaded.count(number) > 0) return absl::OkStatus();
+  BACKFIRE_RETURN_IF_ERROR(FetchUnlessKept(number));
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Version version, versions_->Get(number));
+  if (IsUnservable(version.recipe())) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        version.name(), " can't be served: recipe \"", version.recipe().name(), "\" needs what no ",
+        "request carries; it can be evaluated, and other models can be trained on its outputs"));
+  }
   BACKFIRE_ASSIGN_OR_RETURN(loaded[number], MakePredictor(version));
   WarmUp(*loaded[number], description_);
-  if (options_.batch.size > 1 && loaded[number]->HasBatches()) {
-    loaded[number] = std::make_shared<const BatchingPredictor>(loaded[number], options_.batch);
+  if (options_.batch.size > 1) {
+    std::shared_ptr<const Predictor>& predictor = loaded[number];
+    if (predictor->HasBatches()) {
+      predictor = std::make_shared<const BatchingPredictor>(predictor, options_.batch);
+    } else {
+      predictor = std::make_shared<const LimitedPredictor>(predictor, options_.threads);
+    }
   }
   CrashPoint("version-load", version.name());
   BACKFIRE_RETURN_IF_ERROR(Remember(loaded));
@@ -480,12 +497,14 @@ absl::Status ModelHost::Unload(int64_t number) {
     MutexLock lock(mutex_);
     loaded = loaded_;
   }
-  if (loaded.erase(number) == 0) return absl::OkStatus();
-  BACKFIRE_RETURN_IF_ERROR(Remember(loaded));
-  MutexLock lock(mutex_);
-  loaded_ = std::move(loaded);
-  spdlog::info("version state=UNLOADED version={}", VersionName(description_.name(), number));
-  return absl::OkStatus();
+  if (loaded.erase(number) > 0) {
+    BACKFIRE_RETURN_IF_ERROR(Remember(loaded));
+    MutexLock lock(mutex_);
+    loaded_ = std::move(loaded);
+    spdlog::info("version state=UNLOADED version={}", VersionName(description_.name(), number));
+  }
+  // A replica can get it again; kept copies would fill its disk.
+  return options_.fetch == nullptr ? absl::OkStatus() : versions_->Delete(number);
 }
 
 absl::StatusOr<ModelHost::Loaded> ModelHost::Find(std::optional<int64_t> number) const {

@@ -17,6 +17,7 @@
 #include "services/runtime/channel.h"
 #include "services/runtime/model.h"
 #include "services/runtime/output_store.h"
+#include "services/runtime/primary.h"
 #include "services/runtime/version_store.h"
 
 namespace backfire::runtime {
@@ -30,6 +31,9 @@ class ModelHost {
     std::string build_fingerprint;    ///< Of this program; the model's own is added.
     int threads = 1;                  ///< Examples that are predicted at once when materialising.
     BatchOptions batch;               ///< Of requests.
+    /// Gets a version that is to be loaded and isn't here from the service that this one is a
+    /// replica of; null: it is none. What a replica unloads it deletes.
+    std::function<absl::StatusOr<StoredVersion>(const std::string& version)> fetch;
   };
   /// A version that serves.
   struct Loaded {
@@ -69,6 +73,8 @@ class ModelHost {
                                      const std::string& file);
   /// A version's weights as a file for others.
   absl::StatusOr<std::string> Export(int64_t number) const;
+  /// The bytes that are kept, for a replica.
+  absl::StatusOr<std::string> ExportAsStored(int64_t number) const;
 
   /// Outputs of a version for all examples of a split, computed unless they are kept already.
   struct Outputs {
@@ -100,6 +106,7 @@ class ModelHost {
             ChannelPool& channels);
   absl::Status LoadRemembered();
   absl::Status Remember(const std::map<int64_t, std::shared_ptr<const Predictor>>& loaded) const;
+  absl::Status FetchUnlessKept(int64_t number);
   absl::StatusOr<std::shared_ptr<const Predictor>> MakePredictor(const v1::Version& version) const;
   bool IsUnservable(const v1::Recipe& recipe) const;
   /// The version that a recipe's training starts from; nothing if it starts from scratch.

@@ -60,4 +60,8 @@ absl::StatusOr<std::string> ModelHost::Export(int64_t number) const {
   return file;
 }
 
+absl::StatusOr<std::string> ModelHost::ExportAsStored(int64_t number) const {
+  return versions_->ReadWeights(number);
+}
+
 }  // namespace backfire::runtime

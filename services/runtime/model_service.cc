@@ -114,6 +114,12 @@ JobRunner::Execute ExecuteOn(const ModelHosts& hosts) {
   };
 }
 
+absl::Status ModelServiceImpl::CheckIsPrimary() const {
+  if (primary_.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("this process is a replica and only serves requests: ask ", primary_));
+}
+
 grpc::Status ModelServiceImpl::GetModel(grpc::ServerContext*, const v1::GetModelRequest* request,
                                         v1::Model* response) {
   if (request->name().empty() && hosts_.size() == 1) {
@@ -134,6 +140,7 @@ grpc::Status ModelServiceImpl::ListModels(grpc::ServerContext*, const v1::ListMo
 grpc::Status ModelServiceImpl::Train(grpc::ServerContext*, const v1::TrainRequest* request,
                                      v1::Job* response) {
   const auto start = [&]() -> absl::Status {
+    BACKFIRE_RETURN_IF_ERROR(CheckIsPrimary());
     BACKFIRE_ASSIGN_OR_RETURN(const ModelHost* host, FindHost(hosts_, request->model()));
     BACKFIRE_RETURN_IF_ERROR(host->Check(*request));
     BACKFIRE_ASSIGN_OR_RETURN(*response, jobs_.Start(*request));
@@ -145,6 +152,7 @@ grpc::Status ModelServiceImpl::Train(grpc::ServerContext*, const v1::TrainReques
 grpc::Status ModelServiceImpl::Evaluate(grpc::ServerContext*, const v1::EvaluateRequest* request,
                                         v1::Job* response) {
   const auto start = [&]() -> absl::Status {
+    BACKFIRE_RETURN_IF_ERROR(CheckIsPrimary());
     BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(hosts_, request->version()));
     BACKFIRE_RETURN_IF_ERROR(named.host->Check(*request));
     BACKFIRE_ASSIGN_OR_RETURN(*response, jobs_.Start(*request));
@@ -179,6 +187,7 @@ grpc::Status ModelServiceImpl::Materialize(grpc::ServerContext* context,
                                            const v1::MaterializeRequest* request,
                                            grpc::ServerWriter<v1::MaterializeResponse>* writer) {
   const auto materialize = [&]() -> absl::Status {
+    BACKFIRE_RETURN_IF_ERROR(CheckIsPrimary());
     BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(hosts_, request->version()));
     CallContext call(*context);
     BACKFIRE_ASSIGN_OR_RETURN(const ModelHost::Outputs outputs,
@@ -246,14 +255,19 @@ grpc::Status ModelServiceImpl::GetVersion(grpc::ServerContext*,
 grpc::Status ModelServiceImpl::DeleteVersion(grpc::ServerContext*,
                                              const v1::DeleteVersionRequest* request,
                                              v1::DeleteVersionResponse*) {
-  const auto named = FindVersion(hosts_, request->name());
-  return ToGrpcStatus(named.ok() ? named->host->Delete(named->number) : named.status());
+  const auto remove = [&]() -> absl::Status {
+    BACKFIRE_RETURN_IF_ERROR(CheckIsPrimary());
+    BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(hosts_, request->name()));
+    return named.host->Delete(named.number);
+  };
+  return ToGrpcStatus(remove());
 }
 
 grpc::Status ModelServiceImpl::ImportVersion(grpc::ServerContext* context,
                                              grpc::ServerReader<v1::ImportVersionRequest>* reader,
                                              v1::Version* response) {
   const auto import = [&]() -> absl::Status {
+    BACKFIRE_RETURN_IF_ERROR(CheckIsPrimary());
     ImportedFile imported;
     ModelHost* host = nullptr;
     v1::ImportVersionRequest message;
@@ -277,7 +291,9 @@ grpc::Status ModelServiceImpl::ExportVersion(
   const auto send = [&]() -> absl::Status {
     BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(hosts_, request->name()));
     BACKFIRE_ASSIGN_OR_RETURN(const v1::Version version, named.host->Get(named.number));
-    BACKFIRE_ASSIGN_OR_RETURN(const std::string file, named.host->Export(named.number));
+    BACKFIRE_ASSIGN_OR_RETURN(const std::string file, request->as_stored()
+                                                          ? named.host->ExportAsStored(named.number)
+                                                          : named.host->Export(named.number));
     const auto write = [&](const v1::ExportVersionResponse& piece) { return writer->Write(piece); };
     return SendExportedFile(version, file, write) ? absl::OkStatus()
                                                   : absl::CancelledError("the caller has gone");

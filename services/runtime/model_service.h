@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -22,7 +23,10 @@ JobRunner::Execute ExecuteOn(const ModelHosts& hosts);
 /// `backfire.v1.ModelService` over hosts and their jobs; both are borrowed.
 class ModelServiceImpl final : public v1::ModelService::Service {
  public:
-  ModelServiceImpl(const ModelHosts& hosts, JobRunner& jobs) : hosts_(hosts), jobs_(jobs) {}
+  /// @param primary  gRPC target of the service that this one is a replica of; empty: it is none.
+  ///                 A replica serves requests; FAILED_PRECONDITION for what only its primary does.
+  ModelServiceImpl(const ModelHosts& hosts, JobRunner& jobs, std::string primary = "")
+      : hosts_(hosts), jobs_(jobs), primary_(std::move(primary)) {}
 
   grpc::Status GetModel(grpc::ServerContext* context, const v1::GetModelRequest* request,
                         v1::Model* response) override;
@@ -57,8 +61,11 @@ class ModelServiceImpl final : public v1::ModelService::Service {
                              v1::UnloadVersionResponse* response) override;
 
  private:
+  absl::Status CheckIsPrimary() const;
+
   const ModelHosts& hosts_;
   JobRunner& jobs_;
+  const std::string primary_;
 };
 
 /// Serves the loaded versions of hosts, which are borrowed.

@@ -23,6 +23,7 @@
 #include "services/runtime/model_host.h"
 #include "services/runtime/model_service.h"
 #include "services/runtime/output_store.h"
+#include "services/runtime/primary.h"
 #include "services/runtime/rpc_server.h"
 
 namespace backfire::runtime {
@@ -35,6 +36,7 @@ struct Settings {
   int jobs = 2;
   int queue = 64;
   BatchOptions batch;
+  std::string primary;  // Of which this is a replica; empty: of none.
 };
 
 absl::Status Run(const Settings& settings, const ServiceDescription& description,
@@ -54,14 +56,15 @@ absl::Status Run(const Settings& settings, const ServiceDescription& description
   for (std::unique_ptr<Model>& model : models) {
     const std::string name(absl::StripPrefix(model->description().name(), "models/"));
     const ModelHost::Options options{root / "models" / name, build_fingerprint,
-                                     settings.service.threads, settings.batch};
+                                     settings.service.threads, settings.batch,
+                                     FetchFrom(settings.primary, channels)};
     BACKFIRE_ASSIGN_OR_RETURN(hosts[name],
                               ModelHost::Open(options, std::move(model), *outputs, channels));
   }
   BACKFIRE_ASSIGN_OR_RETURN(const auto jobs,
                             JobRunner::Open({root / "jobs", settings.jobs}, ExecuteOn(hosts)));
 
-  ModelServiceImpl model_service(hosts, *jobs);
+  ModelServiceImpl model_service(hosts, *jobs, settings.primary);
   const ModelBackend backend(hosts);
   InferenceService::Options inference;
   inference.server_name = description.name;
@@ -113,6 +116,9 @@ int ServiceMain(int argc, char** argv, const ServiceDescription& description,
                  "That the first of a batch waits for others, at most")
       ->capture_default_str()
       ->check(CLI::Range(0, 60'000));
+  app.add_option("--replica-of", settings.primary,
+                 "gRPC target of a service with the same models: serve requests on versions that "
+                 "are copied from it when they are loaded, and train nothing");
   app.add_option("--cache-bytes", settings.cache_bytes,
                  "Disk that outputs of versions may take; those unused for longest go first")
       ->capture_default_str()

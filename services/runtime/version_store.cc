@@ -149,6 +149,33 @@ absl::StatusOr<v1::Version> VersionStore::Add(v1::Version version, const std::st
   version.set_weights_bytes(static_cast<int64_t>(weights.size()));
   std::sort(version.mutable_lineage()->begin(), version.mutable_lineage()->end(),
             [](const auto& a, const auto& b) { return a.input() < b.input(); });
+  BACKFIRE_RETURN_IF_ERROR(Write(number, version, weights));
+  CrashPoint("version-added", version.name());
+  last_number_ = number;
+  versions_.emplace(number, version);
+  return version;
+}
+
+absl::Status VersionStore::AddCopy(const v1::Version& version, const std::string& weights) {
+  BACKFIRE_ASSIGN_OR_RETURN(const VersionId id, ParseVersionName(version.name()));
+  if (id.model_name != model_name_) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(version.name(), " is no version of ", model_name_));
+  }
+  if (ComputeDigest(version.input_key(), weights) != version.digest()) {
+    return absl::DataLossError(absl::StrCat("the bytes of ", version.name(),
+                                            " do not match its digest ", version.digest()));
+  }
+  MutexLock lock(mutex_);
+  BACKFIRE_RETURN_IF_ERROR(Erase(id.number));
+  BACKFIRE_RETURN_IF_ERROR(Write(id.number, version, weights));
+  last_number_ = std::max(last_number_, id.number);
+  versions_.emplace(id.number, version);
+  return absl::OkStatus();
+}
+
+absl::Status VersionStore::Write(int64_t number, const v1::Version& version,
+                                 const std::string& weights) {
   std::string json;
   google::protobuf::util::JsonPrintOptions options;
   options.add_whitespace = true;
@@ -170,10 +197,7 @@ absl::StatusOr<v1::Version> VersionStore::Add(v1::Version version, const std::st
     std::filesystem::remove_all(temporary, error);
     return status;
   }
-  CrashPoint("version-added", version.name());
-  last_number_ = number;
-  versions_.emplace(number, version);
-  return version;
+  return absl::OkStatus();
 }
 
 std::optional<v1::Version> VersionStore::FindByInputKey(const std::string& input_key) const {
@@ -221,6 +245,10 @@ absl::StatusOr<std::string> VersionStore::ReadWeights(int64_t number) const {
 
 absl::Status VersionStore::Delete(int64_t number) {
   MutexLock lock(mutex_);
+  return Erase(number);
+}
+
+absl::Status VersionStore::Erase(int64_t number) {
   if (versions_.erase(number) == 0) return absl::OkStatus();
   const std::filesystem::path folder = directory_ / absl::StrCat(number);
   std::error_code error;

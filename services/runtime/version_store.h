@@ -38,6 +38,10 @@ class VersionStore {
   /// input key. RESOURCE_EXHAUSTED: the disk is full.
   absl::StatusOr<v1::Version> Add(v1::Version version, const std::string& weights);
 
+  /// Keeps another store's version under the number that it has there; one of that number that is
+  /// kept already goes. DATA_LOSS: the weights do not match its digest.
+  absl::Status AddCopy(const v1::Version& version, const std::string& weights);
+
   std::optional<v1::Version> FindByInputKey(const std::string& input_key) const;
   /// NOT_FOUND: no such number. DATA_LOSS: damaged.
   absl::StatusOr<v1::Version> Get(int64_t number) const;
@@ -51,6 +55,9 @@ class VersionStore {
  private:
   VersionStore(std::filesystem::path directory, std::string model_name);
   absl::Status Scan();
+  absl::Status Write(int64_t number, const v1::Version& version, const std::string& weights)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Erase(int64_t number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::filesystem::path directory_;
   const std::string model_name_;

@@ -71,6 +71,27 @@ TEST_F(PlanMeshTest, StartsAProcessPerEndpointThenOrchestratorThenGateway) {
                           "--orchestrator=localhost:7010"));
 }
 
+TEST_F(PlanMeshTest, StartsReplicasThatCopyFromTheirPrimary) {
+  v1::System system;
+  system.set_name("pair");
+  for (const char* name : {"first", "second"}) {
+    v1::Vertex& vertex = AddVertex(system, name, "localhost:7001", "one-service");
+    vertex.mutable_process()->add_arguments("-v");
+    vertex.add_replicas("localhost:7011");
+    vertex.add_replicas("localhost:7021");
+  }
+  const auto mesh = PlanMesh(system, options_);
+  ASSERT_TRUE(mesh.ok()) << mesh.status();
+  ASSERT_EQ(mesh->processes_size(), 5);
+  EXPECT_EQ(mesh->processes(0).name(), "first");
+  EXPECT_EQ(mesh->processes(2).name(), "first-replica-2");
+  EXPECT_THAT(mesh->processes(2).vertices(), ElementsAre("first", "second"));
+  EXPECT_THAT(mesh->processes(2).arguments(),
+              ElementsAre("--listen=localhost:7021", "--metrics-listen=localhost:8021",
+                          "--data-dir=/data/services/first-replica-2",
+                          "--replica-of=localhost:7001", "-v"));
+}
+
 TEST_F(PlanMeshTest, ReportsEveryFault) {
   v1::System system;
   AddVertex(system, "a", "localhost:7001", "one-service");
@@ -81,7 +102,8 @@ TEST_F(PlanMeshTest, ReportsEveryFault) {
   const auto mesh = PlanMesh(system, options_);
   ASSERT_TRUE(absl::IsInvalidArgument(mesh.status())) << mesh.status();
   const std::string message(mesh.status().message());
-  EXPECT_THAT(message, HasSubstr("vertices[1].process: must equal that of vertex \"a\""));
+  EXPECT_THAT(message,
+              HasSubstr("vertices[1].process and .replicas: must equal those of vertex \"a\""));
   EXPECT_THAT(message, HasSubstr("orchestrator: localhost:7010 is also used by c"));
   EXPECT_THAT(message,
               HasSubstr("d: an endpoint must be HOST:PORT or unix:PATH: got \"localhost\""));

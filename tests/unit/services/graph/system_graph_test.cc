@@ -104,6 +104,19 @@ TEST(SystemGraphTest, SpellsOutASelfLoopAndNotItsChildren) {
   EXPECT_THAT(FaultOf(system), HasSubstr("a -> a"));
 }
 
+TEST(SystemGraphTest, AVertexIsServedOnceAtEachPlace) {
+  v1::System system = Diamond();
+  v1::Vertex& vertex = *system.mutable_vertices(3);
+  vertex.add_replicas("localhost:2");
+  EXPECT_THAT(ServingEndpoints(vertex), ElementsAre("localhost:1", "localhost:2"));
+  EXPECT_TRUE(SystemGraph::Build(system).ok());
+  vertex.add_replicas("localhost:1");
+  vertex.add_replicas("");
+  EXPECT_THAT(FaultOf(system),
+              AllOf(HasSubstr("vertices[a].replicas[1]: \"localhost:1\" is the endpoint"),
+                    HasSubstr("vertices[a].replicas[2] must not be empty")));
+}
+
 TEST(SystemGraphTest, NamesVertexAndInputOfAnUnknownSource) {
   v1::System system = Diamond();
   (*system.mutable_vertices(0)->mutable_inputs())["x"] = "bb.y";

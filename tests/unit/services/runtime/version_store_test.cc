@@ -50,6 +50,29 @@ TEST_F(VersionStoreTest, TheSameInputsAreTheSameVersion) {
   EXPECT_EQ(store->List().size(), 1u);
 }
 
+TEST_F(VersionStoreTest, ACopyKeepsItsNumberAndIsWhatItWasCopiedFrom) {
+  const auto store = Open();
+  ASSERT_TRUE(store->Add(MakeVersion(1), "one").ok());
+  const auto second = store->Add(MakeVersion(2), "two");
+  ASSERT_TRUE(second.ok()) << second.status();
+
+  const backfire::testing::TemporaryDirectory elsewhere;
+  auto copies = VersionStore::Open(elsewhere.path(), "models/m");
+  ASSERT_TRUE(copies.ok()) << copies.status();
+  EXPECT_TRUE(absl::IsDataLoss((*copies)->AddCopy(*second, "tow")));
+  EXPECT_TRUE((*copies)->List().empty());
+  ASSERT_TRUE((*copies)->AddCopy(*second, "two").ok());
+  EXPECT_EQ((*copies)->Get(2)->digest(), second->digest());
+  EXPECT_EQ(*(*copies)->ReadWeights(2), "two");
+  // It goes, and can come again: also over one that is damaged.
+  ASSERT_TRUE((*copies)->Delete(2).ok());
+  ASSERT_TRUE((*copies)->AddCopy(*second, "two").ok());
+  std::ofstream(elsewhere.path() / "2" / "weights.bin") << "t";
+  ASSERT_TRUE((*copies)->AddCopy(*second, "two").ok());
+  copies = VersionStore::Open(elsewhere.path(), "models/m");
+  EXPECT_EQ(*(*copies)->ReadWeights(2), "two");
+}
+
 TEST(InputKeyTest, OfAnImportIsWhatItIsMadeOfAndWhoItIsFedBy) {
   v1::Version version;
   version.mutable_recipe()->set_name("r");

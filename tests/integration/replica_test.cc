@@ -1,0 +1,168 @@
+// Replicas of a model service: loaded before a release is live, called in turn, left out when they
+// are away, and filled again when they come back.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <filesystem>
+#include <set>
+#include <thread>
+
+#include "tests/support/orchestrator_fixture.h"
+#include "tests/support/toy_client.h"
+
+namespace backfire {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using testing::ToyClient;
+using ::testing::UnorderedElementsAre;
+
+class ReplicaTest : public testing::OrchestratorFixture {
+ protected:
+  ReplicaTest() : OrchestratorFixture(BACKFIRE_TOY_SERVICE, BACKFIRE_ORCHESTRATOR) {}
+  void SetUp() override {
+    StartService("a");
+    StartService("b");
+    StartReplica("r");
+    StartOrchestrator({"--lease-seconds=2"});
+    system_ = System();
+    system_.mutable_service_timeout()->set_seconds(1);
+    for (v1::Vertex& vertex : *system_.mutable_vertices()) {
+      if (vertex.endpoint() == Target("a")) vertex.add_replicas(Target("r"));
+    }
+    Apply(system_);
+    Start("g", {BACKFIRE_GATEWAY, "--listen=" + Target("g"), "--orchestrator=" + Target("o")});
+    ASSERT_TRUE(testing::WaitUntilReady(Target("g"), *processes_.at("g")));
+  }
+  void StartReplica(const std::string& name) {
+    Start(name, {toy_service_, "--listen=" + Target(name), "--replica-of=" + Target("a"),
+                 "--data-dir=" + (directory_ / (name + ".d")).string()});
+    ASSERT_TRUE(testing::WaitUntilReady(Target(name), *processes_.at(name)))
+        << processes_.at(name)->Log();
+  }
+  // Versions that a replica has, loaded or not.
+  static std::set<std::string> Versions(ToyClient client) {
+    v1::ListVersionsRequest request;
+    request.set_model("models/first");
+    const auto versions = client.Call(&v1::ModelService::Stub::ListVersions, request);
+    EXPECT_TRUE(versions.ok()) << versions.status();
+    std::set<std::string> names;
+    for (int i = 0; versions.ok() && i < versions->versions_size(); ++i) {
+      names.insert(versions->versions(i).name() + (versions->versions(i).loaded() ? "" : " away"));
+    }
+    return names;
+  }
+  // Asks until `done`, for at most half a minute: what is awaited is another process's own pace.
+  static bool Eventually(const std::function<bool()>& done) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (std::chrono::steady_clock::now() < deadline) {
+      if (done()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    return false;
+  }
+  absl::Status Promote(const std::string& update) {
+    v1::PromoteUpdateRequest request;
+    request.set_name(update);
+    request.set_override(true);
+    request.set_reason("a test");
+    return Call(&Stub::PromoteUpdate, request).status();
+  }
+  // What the vertices' service answered of so many requests through the gateway.
+  void Infer(int count) {
+    ToyClient gateway(Target("g"));
+    for (int i = 0; i < count; ++i) {
+      const auto response = gateway.Infer("toy", "", "x", i);
+      ASSERT_TRUE(response.ok()) << response.status();
+    }
+  }
+  v1::System system_;
+};
+
+TEST_F(ReplicaTest, HasWhatItsPrimaryHasOfALiveRelease) {
+  const std::string first = "models/first/versions/1", second = "models/first/versions/2";
+  EXPECT_THAT(Versions(ToyClient(Target("r"))), ElementsAre(first));
+  const auto own = ToyClient(Target("a")).Infer("first", "1", "x", 3);
+  const auto copied = ToyClient(Target("r")).Infer("first", "1", "x", 3);
+  ASSERT_TRUE(own.ok() && copied.ok()) << own.status() << copied.status();
+  EXPECT_EQ(own->raw_output_contents(0), copied->raw_output_contents(0));
+
+  const std::string update = Propose("right", "right", 0.5);
+  ASSERT_EQ(WaitForEnd(update).state(), v1::Update::DECIDED);
+  EXPECT_THAT(Versions(ToyClient(Target("r"))), UnorderedElementsAre(first, second));
+  ASSERT_TRUE(Promote(update).ok());
+  Infer(1);
+
+  // Without its primary it serves on, also after a restart.
+  Kill("a");
+  Infer(6);
+  StartReplica("r");
+  Infer(6);
+}
+
+TEST_F(ReplicaTest, WhatAReplicaUnloadsItDeletes) {
+  const std::string update = Propose("left", "left", 0.5);
+  ASSERT_EQ(WaitForEnd(update).state(), v1::Update::DECIDED);
+  ASSERT_TRUE(ToyClient(Target("r")).Unload("models/first/versions/2").ok());
+  EXPECT_THAT(Versions(ToyClient(Target("r"))), ElementsAre("models/first/versions/1"));
+  // A promotion has it there again.
+  ASSERT_TRUE(Promote(update).ok());
+  EXPECT_THAT(Versions(ToyClient(Target("r"))),
+              UnorderedElementsAre("models/first/versions/1", "models/first/versions/2"));
+}
+
+TEST_F(ReplicaTest, OneThatIsAwayIsLeftOutAndFilledWhenItComesBackEmpty) {
+  Kill("r");
+  Infer(10);
+  std::filesystem::remove_all(directory_ / "r.d");
+  StartReplica("r");
+  // Empty, and in the mesh: its requests go to the primary.
+  Infer(10);
+  EXPECT_TRUE(Eventually([&] {
+    return Versions(ToyClient(Target("r"))) == std::set<std::string>{"models/first/versions/1"};
+  }));
+}
+
+TEST_F(ReplicaTest, NothingBecomesLiveThatAReplicaLacks) {
+  const std::string update = Propose("left", "left", 0.5);
+  ASSERT_EQ(WaitForEnd(update).state(), v1::Update::DECIDED);
+  ASSERT_TRUE(ToyClient(Target("r")).Unload("models/first/versions/2").ok());
+  Kill("r");
+  const absl::Status refused = Promote(update);
+  EXPECT_TRUE(absl::IsUnavailable(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()), HasSubstr(Target("r")));
+  Infer(3);
+  StartReplica("r");
+  EXPECT_TRUE(Promote(update).ok());
+}
+
+TEST_F(ReplicaTest, OnlyServes) {
+  ToyClient replica(Target("r"));
+  const auto job = replica.Train(ToyClient::TrainRequest("t", "first"));
+  EXPECT_TRUE(absl::IsFailedPrecondition(job.status())) << job.status();
+  EXPECT_THAT(std::string(job.status().message()), HasSubstr(Target("a")));
+  const auto evaluation =
+      replica.Evaluate(ToyClient::EvaluateRequest("e", "models/first/versions/1"));
+  EXPECT_TRUE(absl::IsFailedPrecondition(evaluation.status())) << evaluation.status();
+  v1::DeleteVersionRequest remove;
+  remove.set_name("models/first/versions/1");
+  EXPECT_TRUE(absl::IsFailedPrecondition(
+      replica.Call(&v1::ModelService::Stub::DeleteVersion, remove).status()));
+  EXPECT_TRUE(absl::IsNotFound(replica.Load("models/first/versions/9")));
+}
+
+TEST_F(ReplicaTest, MustBeOfTheSameModel) {
+  v1::ApplySystemRequest request;
+  *request.mutable_system() = system_;
+  for (v1::Vertex& vertex : *request.mutable_system()->mutable_vertices()) {
+    if (vertex.name() == "sum") vertex.add_replicas(Target("nowhere"));
+  }
+  const auto refused = Call(&Stub::ApplySystem, request);
+  EXPECT_TRUE(absl::IsUnavailable(refused.status())) << refused.status();
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("vertices[sum].replicas[0]"));
+}
+
+}  // namespace
+}  // namespace backfire
