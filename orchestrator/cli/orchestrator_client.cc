@@ -37,7 +37,7 @@ void OrchestratorClient::SetDeadline(grpc::ClientContext& context, absl::Duratio
 }
 
 absl::Status OrchestratorClient::Explain(const grpc::Status& status) const {
-  const absl::Status cause = runtime::FromGrpcStatus(status);
+  absl::Status cause = runtime::FromGrpcStatus(status);
   if (!absl::IsUnavailable(cause)) return cause;
   return absl::UnavailableError(
       absl::StrCat("orchestrator at ", target_, ": ", std::string(cause.message()),
@@ -134,7 +134,7 @@ absl::StatusOr<v1::Version> OrchestratorClient::ExportVersion(
   const auto reader = stub_->ExportVersion(&context, request);
   runtime::ExportedFile exported;
   v1::ExportVersionResponse piece;
-  while (reader->Read(&piece)) exported.Add(std::move(piece));
+  while (reader->Read(&piece)) exported.Add(piece);
   if (const grpc::Status status = reader->Finish(); !status.ok()) return Explain(status);
   BACKFIRE_RETURN_IF_ERROR(exported.Finish());
   file = exported.bytes();

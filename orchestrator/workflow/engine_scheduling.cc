@@ -67,7 +67,9 @@ void Engine::CancelInterrupted() {
 }
 
 void Engine::StartReadySteps() {
-  for (auto& [number, update] : contents_.updates) {
+  for (auto& entry : contents_.updates) {
+    const int64_t number = entry.first;
+    store::UpdateRecord& update = entry.second;
     if (!IsOpen(update.update) || WaitsFor(update) != 0) continue;
     if (HasNotBegun(update) && !Rebase(update)) continue;
     const graph::SystemGraph& graph = GraphOf(update.update.system_revision());

@@ -186,7 +186,7 @@ absl::StatusOr<SystemGraph> SystemGraph::Build(const v1::System& system) {
     faults.Add("parallel_jobs must be >= 0: got ", system.parallel_jobs());
   }
   if (system.has_service_timeout() &&
-      (system.service_timeout().seconds() < 1 || system.service_timeout().seconds() > 7 * 86400)) {
+      (system.service_timeout().seconds() < 1 || system.service_timeout().seconds() > int64_t{7} * 86400)) {
     faults.Add("service_timeout must be in [1s, 604800s]: got ", system.service_timeout().seconds(),
                "s");
   }
@@ -329,7 +329,9 @@ absl::Status CheckModels(const SystemGraph& graph, const std::map<std::string, v
         faults.Add(path, ".references.", field, ".", std::string(status.message()));
       }
     }
-    for (const auto& [loss, margin] : node.vertex.margins()) {
+    for (const auto& entry : node.vertex.margins()) {
+      const std::string& loss = entry.first;
+      const double margin = entry.second;
       const bool known = std::any_of(model.losses().begin(), model.losses().end(),
                                      [&](const auto& judged) { return judged.name() == loss; });
       if (!known) {

@@ -47,12 +47,12 @@ absl::StatusOr<std::string> ImportedFile::Finish() {
   return std::move(bytes_);
 }
 
-void ExportedFile::Add(v1::ExportVersionResponse message) {
+void ExportedFile::Add(const v1::ExportVersionResponse& message) {
   bytes_ += message.data();
   if (started_) return;
   started_ = true;
-  message.clear_data();
-  first_ = std::move(message);
+  first_ = message;
+  first_.clear_data();
 }
 
 absl::Status ExportedFile::Finish() const {

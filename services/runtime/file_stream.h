@@ -42,7 +42,7 @@ class ImportedFile {
 class ExportedFile {
  public:
   /// Takes the next message.
-  void Add(v1::ExportVersionResponse message);
+  void Add(const v1::ExportVersionResponse& message);
   /// Checks what came, once the stream has ended well. DATA_LOSS: it is not what the first message
   /// announced.
   absl::Status Finish() const;

@@ -360,7 +360,7 @@ absl::StatusOr<std::shared_ptr<const Examples>> ModelHost::ComputeOutputs(
   const auto produce = [&](ExampleFileWriter& writer) -> absl::Status {
     const std::string stage = absl::StrCat("predicting ", std::string(SplitName(split)));
     const int64_t size = dataset->size(split);
-    const auto take = [&](int64_t example, TensorMap outputs) {
+    const auto take = [&](int64_t example, const TensorMap& outputs) {
       job.Report(Stage(stage, example + 1, size));
       return writer.Append(outputs);
     };

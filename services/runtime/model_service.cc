@@ -164,8 +164,9 @@ grpc::Status ModelServiceImpl::Evaluate(grpc::ServerContext*, const v1::Evaluate
 grpc::Status ModelServiceImpl::GetJob(grpc::ServerContext*, const v1::GetJobRequest* request,
                                       v1::Job* response) {
   absl::StatusOr<v1::Job> job = jobs_.Get(request->name());
-  if (job.ok()) *response = *std::move(job);
-  return ToGrpcStatus(job.status());
+  if (!job.ok()) return ToGrpcStatus(job.status());
+  *response = *std::move(job);
+  return grpc::Status::OK;
 }
 
 grpc::Status ModelServiceImpl::WatchJob(grpc::ServerContext* context,
@@ -179,8 +180,9 @@ grpc::Status ModelServiceImpl::WatchJob(grpc::ServerContext* context,
 grpc::Status ModelServiceImpl::CancelJob(grpc::ServerContext*, const v1::CancelJobRequest* request,
                                          v1::Job* response) {
   absl::StatusOr<v1::Job> job = jobs_.Cancel(request->name());
-  if (job.ok()) *response = *std::move(job);
-  return ToGrpcStatus(job.status());
+  if (!job.ok()) return ToGrpcStatus(job.status());
+  *response = *std::move(job);
+  return grpc::Status::OK;
 }
 
 grpc::Status ModelServiceImpl::Materialize(grpc::ServerContext* context,
@@ -270,8 +272,9 @@ grpc::Status ModelServiceImpl::ImportVersion(grpc::ServerContext* context,
     BACKFIRE_RETURN_IF_ERROR(CheckIsPrimary());
     ImportedFile imported;
     ModelHost* host = nullptr;
-    v1::ImportVersionRequest message;
-    while (reader->Read(&message)) {
+    while (true) {
+      v1::ImportVersionRequest message;
+      if (!reader->Read(&message)) break;
       BACKFIRE_RETURN_IF_ERROR(imported.Add(std::move(message)));
       if (host != nullptr) continue;
       BACKFIRE_ASSIGN_OR_RETURN(host, FindHost(hosts_, imported.description().model()));

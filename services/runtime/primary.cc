@@ -1,7 +1,5 @@
 #include "services/runtime/primary.h"
 
-#include <utility>
-
 #include "backfire/v1/model_service.grpc.pb.h"
 #include "services/base/status.h"
 #include "services/runtime/file_stream.h"
@@ -28,7 +26,7 @@ std::function<absl::StatusOr<StoredVersion>(const std::string& version)> FetchFr
     const auto reader = stub->ExportVersion(&context, request);
     ExportedFile exported;
     v1::ExportVersionResponse piece;
-    while (reader->Read(&piece)) exported.Add(std::move(piece));
+    while (reader->Read(&piece)) exported.Add(piece);
     BACKFIRE_RETURN_IF_ERROR(Annotate(FromGrpcStatus(reader->Finish()), primary));
     BACKFIRE_RETURN_IF_ERROR(Annotate(exported.Finish(), primary));
     StoredVersion stored{exported.version(), exported.bytes()};
