@@ -23,6 +23,7 @@ v1::Recipe SmallRecipe(const std::string& name) {
   SetParameter(recipe, "pyramid_levels", 3);
   SetParameter(recipe, "hourglasses", 1);
   SetParameter(recipe, "volume_scale", 4);
+  SetParameter(recipe, "contrast_window", 0);
   SetParameter(recipe, "steps", 1000);
   SetParameter(recipe, "batch", 2);
   SetParameter(recipe, "crop_height", 96);
@@ -38,6 +39,21 @@ v1::Recipe SmallRecipe(const std::string& name) {
   return recipe;
 }
 
+// The small network for cameras that it has not learnt from: disparities as KITTI's at half its
+// resolution, and changes of light, geometry and sight strong enough that a rendered world will do.
+v1::Recipe TransferRecipe(const std::string& name) {
+  v1::Recipe recipe = SmallRecipe(name);
+  SetParameter(recipe, "contrast_window", 15);
+  SetParameter(recipe, "max_disparity", 96);
+  SetParameter(recipe, "steps", 4000);
+  SetParameter(recipe, "crop_height", 128);
+  SetParameter(recipe, "crop_width", 320);
+  SetParameter(recipe, "photometric", 0.5);
+  SetParameter(recipe, "geometric", 0.6);
+  SetParameter(recipe, "occlusion", 0.5);
+  return recipe;
+}
+
 // As published for KITTI 2015: 300 epochs of 160 pairs in batches of 12; the rate falls to a tenth
 // after epoch 200.
 v1::Recipe FullRecipe(const std::string& name) {
@@ -45,6 +61,7 @@ v1::Recipe FullRecipe(const std::string& name) {
   recipe.set_name(name);
   SetParameter(recipe, "network", "stackhourglass");
   SetParameter(recipe, "align_corners", 0);
+  SetParameter(recipe, "contrast_window", 0);
   SetParameter(recipe, "max_disparity", 192);
   SetParameter(recipe, "steps", 4000);
   SetParameter(recipe, "batch", 12);
@@ -111,10 +128,10 @@ absl::Status ReadFullNetwork(runtime::ParameterReader& reader, PsmNetOptions& ne
 std::vector<v1::Recipe> PsmNetRecipeDefaults() {
   std::vector<v1::Recipe> recipes = {
       SmallRecipe("psmnet-depth-mae"), SmallRecipe("psmnet-disparity-mae"),
+      TransferRecipe("psmnet-transfer-depth-mae"), TransferRecipe("psmnet-transfer-disparity-mae"),
       FullRecipe("psmnet-full-depth-mae"), FullRecipe("psmnet-full-disparity-mae")};
   for (v1::Recipe& recipe : recipes) {
     SetParameter(recipe, runtime::kInitializeFrom, "");
-    SetParameter(recipe, "contrast_window", 0);
     SetParameter(recipe, "weight_decay", 0);
     SetParameter(recipe, "max_depth_m", 80);
     SetParameter(recipe, "threads", 1);

@@ -24,8 +24,9 @@ struct PsmNetParameters {
   bool bfloat16 = false;  ///< Convolutions under autocast.
 };
 
-/// `psmnet-{depth,disparity}-mae`, small, for the rendered world, and
-/// `psmnet-full-{depth,disparity}-mae`, as published, for KITTI; every parameter at its default.
+/// `psmnet-{depth,disparity}-mae`, small, for the rendered world; `psmnet-transfer-...`, the same
+/// network, trained there to be used on real cameras; `psmnet-full-...`, as published, for KITTI.
+/// Every parameter at its default.
 std::vector<v1::Recipe> PsmNetRecipeDefaults();
 
 /// Reads a complete recipe. INVALID_ARGUMENT names the parameter.
