@@ -102,13 +102,8 @@ void AddReleaseCommands(CLI::App& app, Session& session) {
   const auto options = std::make_shared<ReleaseOptions>();
   // Declares a command that runs `run` on the session and the options.
   const auto add = [&](const std::string& name, const std::string& help, auto run) -> CLI::App& {
-    auto& command = AddCommand(topic, name, help);
-    AddOrchestrator(command, session);
-    AddFormat(command, session);
-    command.callback([&session, options, run] {
-      session.action = [&session, options, run] { return run(session, *options); };
-    });
-    return command;
+    return AddAction(topic, session, name, help,
+                     [&session, options, run] { return run(session, *options); });
   };
   const auto add_name = [&](CLI::App& command) {
     command.add_option("release", options->name, "NUMBER or releases/NUMBER")->required();

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <ostream>
+#include <utility>
 
 #include "orchestrator/report/json_report.h"
 #include "services/base/status.h"
@@ -23,6 +24,15 @@ CLI::App& AddCommand(CLI::App& parent, const std::string& name, const std::strin
   const size_t blank = help.find("\n\n");
   CLI::App& command = *parent.add_subcommand(name, help.substr(0, blank));
   command.footer(blank == std::string::npos ? "" : help.substr(blank + 2));
+  return command;
+}
+
+CLI::App& AddAction(CLI::App& topic, Session& session, const std::string& name,
+                    const std::string& help, std::function<absl::StatusOr<ExitCode>()> run) {
+  CLI::App& command = AddCommand(topic, name, help);
+  AddOrchestrator(command, session);
+  AddFormat(command, session);
+  command.callback([&session, run = std::move(run)] { session.action = run; });
   return command;
 }
 

@@ -37,6 +37,10 @@ struct Session {
 /// shown below the options and only in the command's own help.
 CLI::App& AddCommand(CLI::App& parent, const std::string& name, const std::string& help);
 
+/// Adds a command that talks to the orchestrator, with --orchestrator and --format, and does `run`.
+CLI::App& AddAction(CLI::App& topic, Session& session, const std::string& name,
+                    const std::string& help, std::function<absl::StatusOr<ExitCode>()> run);
+
 /// Add --data-dir, --orchestrator and --format to a command.
 void AddDataDirectory(CLI::App& command, Session& session);
 void AddOrchestrator(CLI::App& command, Session& session);

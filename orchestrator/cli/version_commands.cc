@@ -146,13 +146,8 @@ void AddVersionCommands(CLI::App& app, Session& session) {
   topic.require_subcommand(1);
   const auto options = std::make_shared<VersionOptions>();
   const auto add = [&](const std::string& name, const std::string& help, auto run) -> CLI::App& {
-    auto& command = AddCommand(topic, name, help);
-    AddOrchestrator(command, session);
-    AddFormat(command, session);
-    command.callback([&session, options, run] {
-      session.action = [&session, options, run] { return run(session, *options); };
-    });
-    return command;
+    return AddAction(topic, session, name, help,
+                     [&session, options, run] { return run(session, *options); });
   };
   const auto add_name = [&](CLI::App& command) {
     command

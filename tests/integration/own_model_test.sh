@@ -2,27 +2,12 @@
 # A model service in Python: it conforms, and is a vertex like any other. Skipped without Debian's
 # python3-grpcio, python3-protobuf and python3-numpy.
 # Arguments: the folder of backfire's binaries, the toy service, the folder of expect.sh.
-set -uo pipefail
-source "$3/expect.sh"
-backfire="$1/backfire"
+source "$(dirname "$0")/../support/mesh.sh"
 /usr/bin/python3 -c 'import grpc, google.protobuf, numpy' 2>/dev/null || exit 77
 [[ -x "$1/nearest-neighbour-service" ]] || exit 77
-directory="$(mktemp -d)"
-export BACKFIRE_DATA_DIR="$directory/data" BACKFIRE_ORCHESTRATOR="unix:$directory/o"
-trap '"$backfire" down >/dev/null 2>&1; rm -rf "$directory"' EXIT
 
 sed "s|localhost:7101|unix:$directory/planar|; s|localhost:7102|unix:$directory/nearest|" \
   "$1/../share/backfire/systems/nearest-neighbour.yaml" >"$directory/own.yaml"
-
-# check WHAT EXPECTED_CODE COMMAND...: runs it, keeps standard output in $output, errors in $errors.
-check() {
-  local what="$1" code="$2" got=0
-  shift 2
-  output="$("$backfire" "$@" 2>"$directory/errors")" || got=$?
-  errors="$(<"$directory/errors")"
-  expect_equal "exit code of $what" "$got" "$code"
-  ((got == code)) || printf '%s\n%s\n' "$output" "$errors"
-}
 
 check 'up' 0 up "$directory/own.yaml" --gateway "unix:$directory/g"
 check 'the baseline' 0 update watch baseline

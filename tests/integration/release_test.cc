@@ -33,14 +33,6 @@ class ReleaseTest : public testing::OrchestratorFixture {
                  "--name=" + name});
     ASSERT_TRUE(testing::WaitUntilReady(Target(name), *processes_.at(name)));
   }
-  absl::StatusOr<v1::Release> Promote(const std::string& update) {
-    v1::PromoteUpdateRequest request;
-    request.set_name(update);
-    request.set_override(true);
-    request.set_reason("a test");
-    request.set_actor("ada");
-    return Call(&Stub::PromoteUpdate, request);
-  }
   absl::StatusOr<v1::Release> Rollback(const std::string& release) {
     v1::RollbackReleaseRequest request;
     request.set_name(release);

@@ -63,13 +63,6 @@ class ReplicaTest : public testing::OrchestratorFixture {
     }
     return false;
   }
-  absl::Status Promote(const std::string& update) {
-    v1::PromoteUpdateRequest request;
-    request.set_name(update);
-    request.set_override(true);
-    request.set_reason("a test");
-    return Call(&Stub::PromoteUpdate, request).status();
-  }
   // What the vertices' service answered of so many requests through the gateway.
   void Infer(int count) {
     ToyClient gateway(Target("g"));
@@ -130,7 +123,7 @@ TEST_F(ReplicaTest, NothingBecomesLiveThatAReplicaLacks) {
   ASSERT_EQ(WaitForEnd(update).state(), v1::Update::DECIDED);
   ASSERT_TRUE(ToyClient(Target("r")).Unload("models/first/versions/2").ok());
   Kill("r");
-  const absl::Status refused = Promote(update);
+  const absl::Status refused = Promote(update).status();
   EXPECT_TRUE(absl::IsUnavailable(refused)) << refused;
   EXPECT_THAT(std::string(refused.message()), HasSubstr(Target("r")));
   Infer(3);

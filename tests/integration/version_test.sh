@@ -1,43 +1,8 @@
 #!/usr/bin/env bash
 # Versions from the command line, on a mesh of real processes: from a file to a verdict, and to their end.
 # Arguments: the folder of backfire's binaries, the toy service, the folder of expect.sh.
-set -uo pipefail
-source "$3/expect.sh"
-backfire="$1/backfire"
-directory="$(mktemp -d)"
-export BACKFIRE_DATA_DIR="$directory/data" BACKFIRE_ORCHESTRATOR="unix:$directory/o"
-trap '"$backfire" down >/dev/null 2>&1; rm -rf "$directory"' EXIT
-
-cat >"$directory/toy.yaml" <<YAML
-name: toy
-request:
-- {name: x, datatype: FP64, shape: [1]}
-outputs: {y: second.y}
-dataset: toy:50
-seed: 1
-replicates: 2
-vertices:
-- name: first
-  endpoint: unix:$directory/first
-  inputs: {x: request.x}
-  recipe: {name: least-squares}
-  process: {program: $2}
-- name: second
-  endpoint: unix:$directory/second
-  inputs: {y: first.y}
-  recipe: {name: least-squares}
-  process: {program: $2}
-YAML
-
-# check WHAT EXPECTED_CODE COMMAND...: runs it, keeps standard output in $output, errors in $errors.
-check() {
-  local what="$1" code="$2" got=0
-  shift 2
-  output="$("$backfire" "$@" 2>"$directory/errors")" || got=$?
-  errors="$(<"$directory/errors")"
-  expect_equal "exit code of $what" "$got" "$code"
-  ((got == code)) || printf '%s\n%s\n' "$output" "$errors"
-}
+source "$(dirname "$0")/../support/mesh.sh"
+write_toy_system 2
 
 check 'up' 0 up "$directory/toy.yaml" --gateway "unix:$directory/g"
 check 'the baseline' 0 update watch baseline

@@ -123,6 +123,15 @@ class OrchestratorFixture : public ::testing::Test {
     EXPECT_TRUE(update.ok()) << update.status();
     return update.ok() ? update->name() : "";
   }
+  /// Whatever the verdict.
+  absl::StatusOr<v1::Release> Promote(const std::string& update) {
+    v1::PromoteUpdateRequest request;
+    request.set_name(update);
+    request.set_override(true);
+    request.set_reason("a test");
+    request.set_actor("ada");
+    return Call(&Stub::PromoteUpdate, request);
+  }
   v1::Update Get(const std::string& name) {
     v1::GetUpdateRequest request;
     request.set_name(name);
