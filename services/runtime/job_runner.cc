@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <set>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -109,6 +110,7 @@ absl::Status JobRunner::Recover() {
   MutexLock lock(mutex_);
   // Sorted, so that jobs are taken up in the same order on every start.
   std::map<std::string, std::shared_ptr<Entry>> waiting;
+  std::set<std::pair<std::filesystem::file_time_type, std::string>> ended;
   std::error_code error;
   for (const auto& folder : std::filesystem::directory_iterator(options_.directory, error)) {
     const absl::StatusOr<std::string> request = ReadFile(folder.path() / kRequestFile);
@@ -138,9 +140,15 @@ absl::Status JobRunner::Recover() {
                                               " is damaged; remove it to run the job again"));
     }
     if (!job.ok() && !absl::IsNotFound(job.status())) return job.status();
-    if (!Ended(entry->job)) waiting[entry->job.name()] = entry;
-    jobs_[entry->job.name()] = entry;
+    const std::string& name = entry->job.name();
+    if (Ended(entry->job)) {
+      ended.emplace(std::filesystem::last_write_time(folder.path() / kJobFile, error), name);
+    } else {
+      waiting[name] = entry;
+    }
+    jobs_[name] = entry;
   }
+  for (const auto& [time, name] : ended) Retire(name);
   for (const auto& [name, entry] : waiting) {
     spdlog::info("job state=RESUMED job={}", name);
     queue_.push_back(entry);
@@ -151,6 +159,22 @@ absl::Status JobRunner::Recover() {
 absl::Status JobRunner::Save(const Entry& entry) const {
   return WriteFileAtomically(DirectoryOf(RequestId(entry.request)) / kJobFile,
                              entry.job.SerializeAsString());
+}
+
+void JobRunner::Retire(const std::string& name) {
+  ended_.push_back(name);
+  while (static_cast<int>(ended_.size()) > options_.max_ended) {
+    const auto oldest = jobs_.find(ended_.front());
+    const std::filesystem::path directory = DirectoryOf(RequestId(oldest->second->request));
+    std::error_code error;
+    // The request goes first: what is left of a folder without one is no job.
+    if (!std::filesystem::remove(directory / kRequestFile, error) && error) {
+      spdlog::warn("job state=NOT_FORGOTTEN job={} error=\"{}\"", oldest->first, error.message());
+    }
+    std::filesystem::remove_all(directory, error);
+    jobs_.erase(oldest);
+    ended_.pop_front();
+  }
 }
 
 absl::StatusOr<v1::Job> JobRunner::Start(const JobRequest& request) {
@@ -240,6 +264,7 @@ void JobRunner::Work() {
     std::filesystem::remove_all(directory / kScratch, error);
     ++entry->changes;
     changed_.NotifyAll();
+    Retire(job.name());
   }
 }
 
@@ -296,7 +321,9 @@ absl::StatusOr<v1::Job> JobRunner::Cancel(const std::string& name) {
     BACKFIRE_RETURN_IF_ERROR(Save(entry));
     ++entry.changes;
     changed_.NotifyAll();
-    break;
+    const v1::Job cancelled = entry.job;
+    Retire(name);
+    return cancelled;
   }
   spdlog::info("job state=CANCELLING job={}", name);
   return entry.job;

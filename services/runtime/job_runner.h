@@ -31,6 +31,9 @@ class JobRunner {
     std::filesystem::path directory;
     int workers = 2;         ///< Jobs that run at once.
     int max_waiting = 1000;  ///< Jobs that may wait for a worker.
+    /// Jobs that have ended and are remembered, at most: the oldest go. One that is asked for again
+    /// runs again, to the same result, as versions and outputs are kept elsewhere.
+    int max_ended = 10'000;
   };
   /// Does the work of one job, and sets `version` or `evaluation` of `result`. `directory` is the
   /// job's own, for checkpoints; it is removed when the job has ended.
@@ -67,6 +70,8 @@ class JobRunner {
   absl::Status Recover();
   void Work();
   absl::Status Save(const Entry& entry) const;
+  /// Notes that a job has ended, and forgets the oldest of those that have.
+  void Retire(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::filesystem::path DirectoryOf(const std::string& request_id) const;
 
   const Options options_;
@@ -76,6 +81,7 @@ class JobRunner {
   CondVar changed_;
   std::map<std::string, std::shared_ptr<Entry>> jobs_ ABSL_GUARDED_BY(mutex_);  // By job name.
   std::deque<std::shared_ptr<Entry>> queue_ ABSL_GUARDED_BY(mutex_);
+  std::deque<std::string> ended_ ABSL_GUARDED_BY(mutex_);  // Names, oldest first.
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> workers_;
 };

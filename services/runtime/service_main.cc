@@ -34,6 +34,7 @@ struct Settings {
   ServiceOptions service;
   int64_t cache_bytes = int64_t{20} << 30;
   int jobs = 2;
+  int kept_jobs = JobRunner::Options().max_ended;
   int queue = 64;
   BatchOptions batch;
   std::string primary;  // Of which this is a replica; empty: of none.
@@ -61,8 +62,11 @@ absl::Status Run(const Settings& settings, const ServiceDescription& description
     BACKFIRE_ASSIGN_OR_RETURN(hosts[name],
                               ModelHost::Open(options, std::move(model), *outputs, channels));
   }
-  BACKFIRE_ASSIGN_OR_RETURN(const auto jobs,
-                            JobRunner::Open({root / "jobs", settings.jobs}, ExecuteOn(hosts)));
+  JobRunner::Options job_options;
+  job_options.directory = root / "jobs";
+  job_options.workers = settings.jobs;
+  job_options.max_ended = settings.kept_jobs;
+  BACKFIRE_ASSIGN_OR_RETURN(const auto jobs, JobRunner::Open(job_options, ExecuteOn(hosts)));
 
   ModelServiceImpl model_service(hosts, *jobs, settings.primary);
   const ModelBackend backend(hosts);
@@ -126,6 +130,11 @@ int ServiceMain(int argc, char** argv, const ServiceDescription& description,
   app.add_option("--jobs", settings.jobs, "Trainings and evaluations that run at once")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
+  app.add_option("--keep-jobs", settings.kept_jobs,
+                 "Jobs that have ended and are remembered; an older one that is asked for again "
+                 "runs again, to the same result")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 10'000'000));
   if (description.add_flags) description.add_flags(app);
   if (const std::optional<int> code = ParseCommandLine(app, argc, argv)) return *code;
   settings.batch.wait = std::chrono::milliseconds(batch_wait_ms);

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <filesystem>
 #include <future>
+#include <iterator>
 
 #include "services/base/file.h"
 #include "tests/support/temporary_directory.h"
@@ -43,8 +45,9 @@ class Work {
 
 class JobRunnerTest : public ::testing::Test {
  protected:
-  std::unique_ptr<JobRunner> Open(const JobRunner::Execute& execute, int max_waiting = 100) {
-    auto runner = JobRunner::Open({directory_.path(), 1, max_waiting}, execute);
+  std::unique_ptr<JobRunner> Open(const JobRunner::Execute& execute, int max_waiting = 100,
+                                  int max_ended = 100) {
+    auto runner = JobRunner::Open({directory_.path(), 1, max_waiting, max_ended}, execute);
     EXPECT_TRUE(runner.ok()) << runner.status();
     return *std::move(runner);
   }
@@ -95,6 +98,32 @@ TEST_F(JobRunnerTest, AJobThatRanWhenTheProcessEndedRunsAgain) {
   second.Finish();
   const auto runner = Open(second.execute());
   EXPECT_EQ(WaitForEnd(*runner, "jobs/a").version().digest(), "done");
+}
+
+TEST_F(JobRunnerTest, OfEndedJobsTheLastAreRemembered) {
+  Work work;
+  work.Finish();
+  const auto folders = [&] {
+    return std::distance(std::filesystem::directory_iterator(directory_.path()), {});
+  };
+  {
+    const auto runner = Open(work.execute(), 100, 2);
+    for (const char* id : {"a", "b", "c", "d"}) {
+      ASSERT_TRUE(runner->Start(Request(id)).ok());
+      EXPECT_EQ(WaitForEnd(*runner, std::string("jobs/") + id).state(), v1::Job::SUCCEEDED);
+    }
+    EXPECT_TRUE(absl::IsNotFound(runner->Get("jobs/a").status()));
+    EXPECT_TRUE(runner->Get("jobs/c").ok());
+    // What is forgotten is a new job.
+    ASSERT_TRUE(runner->Start(Request("a", 7)).ok());
+    EXPECT_EQ(WaitForEnd(*runner, "jobs/a").version().digest(), "done");
+    EXPECT_EQ(work.started(), 5);
+  }
+  EXPECT_EQ(folders(), 2);
+  const auto runner = Open(work.execute(), 100, 1);
+  EXPECT_EQ(folders(), 1);
+  EXPECT_TRUE(runner->Get("jobs/a").ok());
+  EXPECT_TRUE(absl::IsNotFound(runner->Get("jobs/d").status()));
 }
 
 TEST_F(JobRunnerTest, AnEndedJobIsRememberedAndNotRunAgain) {
