@@ -54,12 +54,12 @@ class ReplicaTest : public testing::OrchestratorFixture {
     }
     return names;
   }
-  // Asks until `done`, for at most half a minute: what is awaited is another process's own pace.
+  // Asks another process until `done`, for at most half a minute.
   static bool Eventually(const std::function<bool()>& done) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
     while (std::chrono::steady_clock::now() < deadline) {
       if (done()) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      std::this_thread::yield();
     }
     return false;
   }
