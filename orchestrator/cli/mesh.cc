@@ -156,7 +156,7 @@ absl::StatusOr<int> LocalMesh::BringUp(Mesh plan, const std::vector<std::string>
   tell(missing == 0 ? std::string("all processes run already")
                     : absl::StrCat("starting ", missing, " processes; logs are in ",
                                    (data_directory_ / "logs").string()));
-  const absl::Time deadline = absl::Now() + options.timeout;
+  const auto start = std::chrono::steady_clock::now();
   std::vector<MeshProcess> started;
   // Services first, as those that use them would take one that is not up yet for one that is away.
   absl::Status status;
@@ -175,7 +175,8 @@ absl::StatusOr<int> LocalMesh::BringUp(Mesh plan, const std::vector<std::string>
     if (services) {
       for (const std::string& target : others) awaited.push_back({target, target, {}, true});
     }
-    status = AwaitServers(awaited, deadline - absl::Now(), [&](const AwaitedServer& server) {
+    const auto taken = absl::FromChrono(std::chrono::steady_clock::now() - start);
+    status = AwaitServers(awaited, options.timeout - taken, [&](const AwaitedServer& server) {
       tell(absl::StrCat("  ", server.name, " is up at ", server.endpoint));
     });
   }

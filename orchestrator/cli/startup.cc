@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <list>
 #include <memory>
 #include <optional>
@@ -25,6 +26,8 @@
 
 namespace backfire::cli {
 namespace {
+
+using std::chrono::steady_clock;
 
 /// A server just started refuses connections for a second or two: gRPC's own pauses between
 /// attempts would grow far beyond that.
@@ -142,7 +145,7 @@ absl::Status AwaitServers(const std::vector<AwaitedServer>& servers, absl::Durat
     pending.push_back(std::move(entry));
   }
 
-  const absl::Time deadline = absl::Now() + timeout;
+  const auto deadline = steady_clock::now() + absl::ToChronoMilliseconds(timeout);
   while (!pending.empty()) {
     std::vector<pollfd> polled = {{signal.get(), POLLIN, 0}, {event.get(), POLLIN, 0}};
     std::vector<const AwaitedServer*> polled_servers;
@@ -151,8 +154,10 @@ absl::Status AwaitServers(const std::vector<AwaitedServer>& servers, absl::Durat
       polled.push_back({entry.process->descriptor(), POLLIN, 0});
       polled_servers.push_back(entry.server);
     }
-    const int64_t left = std::max<int64_t>(absl::ToInt64Milliseconds(deadline - absl::Now()), 0);
-    const int ready = ::poll(polled.data(), polled.size(), static_cast<int>(left));
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - steady_clock::now());
+    const int ready =
+        ::poll(polled.data(), polled.size(), static_cast<int>(std::max<int64_t>(left.count(), 0)));
     if (ready < 0 && errno != EINTR) return ErrnoToStatus(errno, "poll");
     if (ready == 0) {
       const auto name = [](std::string* out, const Pending& entry) {

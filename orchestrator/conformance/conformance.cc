@@ -20,6 +20,7 @@
 namespace backfire::conformance {
 namespace {
 
+using std::chrono::steady_clock;
 using Stub = v1::ModelService::Stub;
 
 constexpr std::chrono::seconds kConnectPatience(5);
@@ -154,13 +155,13 @@ class Trial {
                                                               v1::Job*),
                                  const Request& request) {
     BACKFIRE_ASSIGN_OR_RETURN(v1::Job job, Call(method, request));
-    const absl::Time give_up = absl::Now() + kJobTimeout;
+    const auto give_up = steady_clock::now() + absl::ToChronoMilliseconds(kJobTimeout);
     v1::GetJobRequest get;
     get.set_name(absl::StrCat("jobs/", request.request_id()));
     if (job.name() != get.name()) {
       return Broken(absl::StrCat("the job must be called ", get.name(), ": got ", job.name()));
     }
-    while (job.state() == v1::Job::RUNNING && absl::Now() < give_up) {
+    while (job.state() == v1::Job::RUNNING && steady_clock::now() < give_up) {
       absl::SleepFor(kPollInterval);
       BACKFIRE_ASSIGN_OR_RETURN(job, Call(&Stub::GetJob, get));
     }
