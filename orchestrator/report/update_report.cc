@@ -16,6 +16,7 @@
 #include "orchestrator/report/sensitivity_report.h"
 #include "orchestrator/report/text_table.h"
 #include "orchestrator/report/verdict_report.h"
+#include "services/graph/system_graph.h"
 
 namespace backfire::report {
 namespace {
@@ -163,10 +164,10 @@ std::string SystemText(const v1::System& system) {
   std::string text = absl::StrCat("system ", system.name(), "\n  dataset     ", system.dataset(),
                                   "\n  replicates  ", system.replicates(), "\n  outputs     ",
                                   Joined(system.outputs(), ": "), "\n\n");
-  TextTable table({{"vertex"}, {"endpoint"}, {"recipe"}, {"inputs"}});
+  TextTable table({{"vertex"}, {"served at"}, {"recipe"}, {"inputs"}});
   for (const v1::Vertex& vertex : system.vertices()) {
-    table.AddRow({vertex.name(), vertex.endpoint(), RecipeText(vertex.recipe()),
-                  Joined(vertex.inputs(), ": ")});
+    table.AddRow({vertex.name(), absl::StrJoin(graph::ServingEndpoints(vertex), ", "),
+                  RecipeText(vertex.recipe()), Joined(vertex.inputs(), ": ")});
   }
   return absl::StrCat(text, table.ToString(2));
 }
