@@ -39,17 +39,18 @@ v1::Recipe SmallRecipe(const std::string& name) {
   return recipe;
 }
 
-// The small network for cameras that it has not learnt from: disparities as KITTI's at half its
-// resolution, and changes of light, geometry and sight strong enough that a rendered world will do.
+// The small network for cameras that it has not learnt from: disparities as KITTI's at up to three
+// quarters of its resolution, and changes of light, geometry and sight strong enough that a
+// rendered world will do.
 v1::Recipe TransferRecipe(const std::string& name) {
   v1::Recipe recipe = SmallRecipe(name);
   SetParameter(recipe, "contrast_window", 15);
-  SetParameter(recipe, "max_disparity", 96);
+  SetParameter(recipe, "max_disparity", 144);
   SetParameter(recipe, "steps", 4000);
   SetParameter(recipe, "crop_height", 128);
   SetParameter(recipe, "crop_width", 320);
   SetParameter(recipe, "photometric", 0.5);
-  SetParameter(recipe, "geometric", 0.6);
+  SetParameter(recipe, "geometric", 1);
   SetParameter(recipe, "occlusion", 0.5);
   return recipe;
 }
@@ -126,10 +127,12 @@ absl::Status ReadFullNetwork(runtime::ParameterReader& reader, PsmNetOptions& ne
 }  // namespace
 
 std::vector<v1::Recipe> PsmNetRecipeDefaults() {
-  std::vector<v1::Recipe> recipes = {
-      SmallRecipe("psmnet-depth-mae"), SmallRecipe("psmnet-disparity-mae"),
-      TransferRecipe("psmnet-transfer-depth-mae"), TransferRecipe("psmnet-transfer-disparity-mae"),
-      FullRecipe("psmnet-full-depth-mae"), FullRecipe("psmnet-full-disparity-mae")};
+  std::vector<v1::Recipe> recipes = {SmallRecipe("psmnet-depth-mae"),
+                                     SmallRecipe("psmnet-disparity-mae"),
+                                     TransferRecipe("psmnet-transfer-depth-mae"),
+                                     TransferRecipe("psmnet-transfer-disparity-mae"),
+                                     FullRecipe("psmnet-full-depth-mae"),
+                                     FullRecipe("psmnet-full-disparity-mae")};
   for (v1::Recipe& recipe : recipes) {
     SetParameter(recipe, runtime::kInitializeFrom, "");
     SetParameter(recipe, "weight_decay", 0);

@@ -34,8 +34,10 @@ namespace {
 using runtime::Split;
 
 struct Options {
-  std::string pairs, dataset = "rendered:half?frames=600&validation=0&test=0", out, keep;
-  std::vector<std::string> recipes = {"psmnet-transfer-disparity-mae@621", "sgbm"}, parameters;
+  std::string pairs,
+      dataset = "rendered:half?frames=600&validation=0&test=0&near_m=2&parked=0.7&cars=9", out,
+      keep;
+  std::vector<std::string> recipes = {"psmnet-transfer-disparity-mae@900", "sgbm"}, parameters;
   int seed = 1, threads = 1;
 };
 
@@ -233,7 +235,8 @@ int main(int argc, char** argv) {
       "Prefix of pictures: image, disparity, LiDAR, and where it is bad: beyond the middle of "
       "the colours by 3 px and 5 %");
   app.footer(
-      "Example: bench-real-stereo --recipe psmnet-transfer-disparity-mae@621 --recipe sgbm --out view\n"
+      "Example: bench-real-stereo --recipe psmnet-transfer-disparity-mae@900 --recipe sgbm --out "
+      "view\n"
       "The default training takes about twenty minutes of one core.");
   if (const auto code = backfire::ParseCommandLine(app, argc, argv)) return *code;
   const absl::Status status = options.pairs.empty()
