@@ -185,8 +185,8 @@ absl::StatusOr<SystemGraph> SystemGraph::Build(const v1::System& system) {
   if (system.parallel_jobs() < 0) {
     faults.Add("parallel_jobs must be >= 0: got ", system.parallel_jobs());
   }
-  if (system.has_service_timeout() &&
-      (system.service_timeout().seconds() < 1 || system.service_timeout().seconds() > int64_t{7} * 86400)) {
+  if (system.has_service_timeout() && (system.service_timeout().seconds() < 1 ||
+                                       system.service_timeout().seconds() > int64_t{7} * 86400)) {
     faults.Add("service_timeout must be in [1s, 604800s]: got ", system.service_timeout().seconds(),
                "s");
   }
