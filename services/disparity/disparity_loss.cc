@@ -15,12 +15,19 @@ torch::Tensor DisparityLoss(LossKind kind, const torch::Tensor& predicted,
   const torch::Tensor weight = valid.to(torch::kFloat32);
   const torch::Tensor y = torch::where(valid, truth, torch::ones_like(truth));
   torch::Tensor error;
-  if (kind == LossKind::kDisparity) {
-    error = torch::smooth_l1_loss(predicted, y, at::Reduction::None);
-  } else {
-    const torch::Tensor bound = c / (2 * max_depth_m);
-    const torch::Tensor held = torch::maximum(predicted, bound);
-    error = (c / held - c / y).abs() + torch::relu(bound - predicted);
+  switch (kind) {
+    case LossKind::kDisparity:
+      error = (predicted - y).abs();
+      break;
+    case LossKind::kSmoothDisparity:
+      error = torch::smooth_l1_loss(predicted, y, at::Reduction::None);
+      break;
+    case LossKind::kDepth: {
+      const torch::Tensor bound = c / (2 * max_depth_m);
+      const torch::Tensor held = torch::maximum(predicted, bound);
+      error = (c / held - c / y).abs() + torch::relu(bound - predicted);
+      break;
+    }
   }
   return (error * weight).sum() / weight.sum().clamp_min(1);
 }

@@ -120,9 +120,10 @@ absl::StatusOr<PsmNetRun> RunPsmNet(const PsmNetCase& c) {
   const torch::Tensor focal_times_baseline = torch::full({c.batch}, 1e-3f);
   measure([&] {
     adam.ZeroGradients();
-    const torch::Tensor loss = disparity::WeightedDisparityLoss(
-        disparity::LossKind::kDisparity, network->forward(left, right), truth, focal_times_baseline,
-        /*max_depth_m=*/80, range);
+    const torch::Tensor loss =
+        disparity::WeightedDisparityLoss(disparity::LossKind::kSmoothDisparity,
+                                         network->forward(left, right), truth, focal_times_baseline,
+                                         /*max_depth_m=*/80, range);
     loss.backward();
     adam.Step({1e-3, 100});
     return loss.item<double>();

@@ -67,7 +67,7 @@ TEST(PsmNetTest, EveryParameterGetsAFiniteGradientThatIsNotZero) {
   torch::manual_seed(1);
   const auto disparity =
       network->forward(torch::randn({2, 3, 64, 96}), torch::randn({2, 3, 64, 96}));
-  WeightedDisparityLoss(LossKind::kDisparity, disparity, torch::full({2, 64, 96}, 9.f),
+  WeightedDisparityLoss(LossKind::kSmoothDisparity, disparity, torch::full({2, 64, 96}, 9.f),
                         torch::full({2}, 100.f), 80, 32)
       .backward();
   for (const auto& parameter : network->named_parameters()) {
@@ -93,8 +93,8 @@ TEST(PsmNetTest, OverfitsOnePair) {
   const auto status = learning::RunTraining(
       schedule, directory / "checkpoint",
       [&](int64_t) -> absl::StatusOr<torch::Tensor> {
-        return WeightedDisparityLoss(LossKind::kDisparity, network->forward(left, right), truth,
-                                     torch::full({2}, 100.f), 80, 32);
+        return WeightedDisparityLoss(LossKind::kSmoothDisparity, network->forward(left, right),
+                                     truth, torch::full({2}, 100.f), 80, 32);
       },
       *network, job);
   ASSERT_TRUE(status.ok()) << status;
@@ -156,13 +156,15 @@ TEST(PhotometricTest, ChangesBothSidesNearlyAlikeAndKeepsGeometry) {
   }
 }
 
-TEST(DisparityLossTest, DisparityIsSmoothL1OfTheValidPixels) {
+TEST(DisparityLossTest, DisparityIsL1OrSmoothL1OfTheValidPixels) {
   const torch::Tensor predicted = torch::tensor({{{10.f, 20.f, 5.f}}});
   const torch::Tensor truth = torch::tensor({{{12.f, 20.5f, 0.f}}});
   const torch::Tensor c = torch::tensor({100.f});
   // |2| - 0.5 and 0.5^2 / 2; the third has no truth.
-  EXPECT_NEAR(DisparityLoss(LossKind::kDisparity, predicted, truth, c, 80).item<double>(),
+  EXPECT_NEAR(DisparityLoss(LossKind::kSmoothDisparity, predicted, truth, c, 80).item<double>(),
               (1.5 + 0.125) / 2, 1e-6);
+  EXPECT_NEAR(DisparityLoss(LossKind::kDisparity, predicted, truth, c, 80).item<double>(),
+              (2 + 0.5) / 2, 1e-6);
 }
 
 TEST(DisparityLossTest, DepthIsTheErrorInMetresUpToTheDepthThatIsSupervised) {
@@ -186,9 +188,10 @@ TEST(DisparityLossTest, DepthLossStaysFiniteWhereDisparityVanishes) {
 TEST(DisparityLossTest, BeyondTheNetworksRangeNothingIsSupervised) {
   const torch::Tensor predicted = torch::tensor({{{10.f, 20.f}}});
   const torch::Tensor truth = torch::tensor({{{12.f, 33.f}}});
-  EXPECT_NEAR(DisparityLoss(LossKind::kDisparity, predicted, truth, torch::tensor({100.f}), 80, 32)
-                  .item<double>(),
-              1.5, 1e-6);
+  EXPECT_NEAR(
+      DisparityLoss(LossKind::kSmoothDisparity, predicted, truth, torch::tensor({100.f}), 80, 32)
+          .item<double>(),
+      1.5, 1e-6);
   EXPECT_EQ(DisparityLoss(LossKind::kDepth, predicted, truth, torch::tensor({100.f}), 80, 10)
                 .item<double>(),
             0);
