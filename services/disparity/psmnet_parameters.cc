@@ -46,7 +46,7 @@ v1::Recipe TransferRecipe(const std::string& name) {
   v1::Recipe recipe = SmallRecipe(name);
   SetParameter(recipe, "contrast_window", 15);
   SetParameter(recipe, "max_disparity", 144);
-  SetParameter(recipe, "steps", 4000);
+  SetParameter(recipe, "steps", 3600);
   SetParameter(recipe, "crop_height", 128);
   SetParameter(recipe, "crop_width", 320);
   SetParameter(recipe, "photometric", 0.5);
@@ -141,7 +141,7 @@ std::vector<v1::Recipe> PsmNetRecipeDefaults() {
     SetParameter(recipe, "layout", "plain");
     SetParameter(recipe, "precision", "float32");
     if (absl::EndsWith(recipe.name(), kDepth)) continue;
-    SetParameter(recipe, "loss", absl::StartsWith(recipe.name(), kFull) ? "smooth-l1" : "l1");
+    SetParameter(recipe, "loss", recipe.name() == "psmnet-disparity-mae" ? "l1" : "smooth-l1");
   }
   return recipes;
 }
