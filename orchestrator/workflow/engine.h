@@ -162,8 +162,8 @@ class Engine {
       ABSL_LOCKS_EXCLUDED(mutex_);
   // A thread that has what is live loaded on replicas that came, or came back empty, since then.
   void KeepReplicas();
-  // One attempt for each; `away` are those that it failed on, before and after.
-  void LoadOnReplicas(int64_t release, std::set<std::string>& away) ABSL_LOCKS_EXCLUDED(mutex_);
+  // One attempt for each; `lacking` are those that it failed on, the last time and this time.
+  void LoadOnReplicas(int64_t release, std::set<std::string>& lacking) ABSL_LOCKS_EXCLUDED(mutex_);
   // Has every version of a release loaded, and keeps them so until Unwant. Without the mutex.
   absl::Status LoadRelease(int64_t number) ABSL_LOCKS_EXCLUDED(mutex_);
   // Ends LoadRelease: what it loaded goes again if the release did not become live.

@@ -125,7 +125,7 @@ int64_t Engine::NextToRetire() const {
   return 0;
 }
 
-void Engine::LoadOnReplicas(int64_t release, std::set<std::string>& away) {
+void Engine::LoadOnReplicas(int64_t release, std::set<std::string>& lacking) {
   std::vector<std::pair<std::string, std::string>> wanted;  // Replica and version.
   {
     MutexLock lock(mutex_);
@@ -137,32 +137,32 @@ void Engine::LoadOnReplicas(int64_t release, std::set<std::string>& away) {
       }
     }
   }
-  const std::set<std::string> were_away = std::exchange(away, {});
+  const std::set<std::string> were_lacking = std::exchange(lacking, {});
   for (const auto& [replica, version] : wanted) {
     if (stopping_) return;
-    if (away.count(replica) > 0) continue;
+    if (lacking.count(replica) > 0) continue;
     const Patience once{absl::ZeroDuration(), replica};
     const absl::Status loaded =
         client_.LoadVersion(replica, version, once, [this] { return stopping_.load(); });
     if (loaded.ok() || stopping_) continue;
-    away.insert(replica);
-    if (were_away.count(replica) > 0) continue;
-    spdlog::warn("replica state=AWAY endpoint={} version={} error=\"{}\"", replica, version,
+    lacking.insert(replica);
+    if (were_lacking.count(replica) > 0) continue;
+    spdlog::warn("replica state=NOT_LOADED endpoint={} version={} error=\"{}\"", replica, version,
                  std::string(loaded.message()));
   }
-  for (const std::string& replica : were_away) {
-    if (away.count(replica) == 0) spdlog::info("replica state=BACK endpoint={}", replica);
+  for (const std::string& replica : were_lacking) {
+    if (lacking.count(replica) == 0) spdlog::info("replica state=LOADED endpoint={}", replica);
   }
 }
 
 void Engine::KeepReplicas() {
-  std::set<std::string> away;
+  std::set<std::string> lacking;  // Replicas without what is live.
   MutexLock lock(mutex_);
   while (!stopping_) {
     if (const int64_t live = LiveRelease(); live != 0) {
       wanted_.insert(live);  // Nothing of it is unloaded meanwhile.
       mutex_.Unlock();
-      LoadOnReplicas(live, away);
+      LoadOnReplicas(live, lacking);
       mutex_.Lock();
       Unwant(live);
     }

@@ -80,6 +80,8 @@ class Model {
 
   /// Returns the recipe with every parameter at its effective value. INVALID_ARGUMENT: unknown
   /// recipe or parameter, or a value out of range: `recipe.parameters.steps must be > 0: got 0`.
+  /// Versions that were trained before a recipe had a parameter are loaded by its default: for them
+  /// it must change nothing.
   virtual absl::StatusOr<v1::Recipe> ResolveRecipe(const v1::Recipe& recipe) const = 0;
 
   /// Which of the model's inputs a training of this recipe reads (a subset of the signature).

@@ -343,11 +343,18 @@ absl::Status ModelHost::Train(const v1::TrainRequest& request,
   return absl::OkStatus();
 }
 
+absl::StatusOr<v1::Recipe> ModelHost::CompleteRecipe(const v1::Version& version) const {
+  absl::StatusOr<v1::Recipe> recipe = model_->ResolveRecipe(version.recipe());
+  if (!recipe.ok()) return Annotate(recipe.status(), version.name());
+  return recipe;
+}
+
 absl::StatusOr<std::shared_ptr<const Predictor>> ModelHost::MakePredictor(
     const v1::Version& version) const {
   BACKFIRE_ASSIGN_OR_RETURN(const VersionId id, ParseVersionName(version.name()));
   BACKFIRE_ASSIGN_OR_RETURN(const std::string weights, versions_->ReadWeights(id.number));
-  absl::StatusOr<std::unique_ptr<Predictor>> predictor = model_->Load(version.recipe(), weights);
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Recipe recipe, CompleteRecipe(version));
+  absl::StatusOr<std::unique_ptr<Predictor>> predictor = model_->Load(recipe, weights);
   if (!predictor.ok()) return Annotate(predictor.status(), version.name());
   return std::shared_ptr<const Predictor>(*std::move(predictor));
 }
@@ -367,11 +374,12 @@ absl::StatusOr<std::shared_ptr<const Examples>> ModelHost::ComputeOutputs(
     if (IsUnservable(version.recipe())) {
       BACKFIRE_ASSIGN_OR_RETURN(const VersionId id, ParseVersionName(version.name()));
       BACKFIRE_ASSIGN_OR_RETURN(const std::string weights, versions_->ReadWeights(id.number));
+      BACKFIRE_ASSIGN_OR_RETURN(const v1::Recipe recipe, CompleteRecipe(version));
       job.Report(Stage(stage, 0, size));
       return PredictInOrder(
           size, options_.threads, cancelled,
           [&](int64_t example) {
-            return model_->PredictFromDataset(version.recipe(), weights, *dataset, split, example);
+            return model_->PredictFromDataset(recipe, weights, *dataset, split, example);
           },
           take);
     }

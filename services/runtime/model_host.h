@@ -107,6 +107,9 @@ class ModelHost {
   absl::Status LoadRemembered();
   absl::Status Remember(const std::map<int64_t, std::shared_ptr<const Predictor>>& loaded) const;
   absl::Status FetchUnlessKept(int64_t number);
+  /// A kept version's recipe, with the parameters that the recipe has got since at their defaults:
+  /// one that an older program trained must go on working.
+  absl::StatusOr<v1::Recipe> CompleteRecipe(const v1::Version& version) const;
   absl::StatusOr<std::shared_ptr<const Predictor>> MakePredictor(const v1::Version& version) const;
   bool IsUnservable(const v1::Recipe& recipe) const;
   /// The version that a recipe's training starts from; nothing if it starts from scratch.

@@ -55,7 +55,8 @@ absl::StatusOr<std::string> ModelHost::Export(int64_t number) const {
                      "\" has no weights"));
   }
   BACKFIRE_ASSIGN_OR_RETURN(const std::string weights, versions_->ReadWeights(number));
-  absl::StatusOr<std::string> file = model_->ExportWeights(version.recipe(), weights);
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Recipe recipe, CompleteRecipe(version));
+  absl::StatusOr<std::string> file = model_->ExportWeights(recipe, weights);
   if (!file.ok()) return Annotate(file.status(), version.name());
   return file;
 }

@@ -1,5 +1,6 @@
 // A model service as a process of its own: what it promises over RPC, over restarts and kills.
 #include <gmock/gmock.h>
+#include <google/protobuf/util/json_util.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -7,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "services/base/file.h"
 #include "tests/support/child_process.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/toy_client.h"
@@ -175,6 +177,31 @@ TEST_F(ModelServiceTest, LoadedVersionsServeAlsoAfterARestart) {
   EXPECT_TRUE(client.Unload(name).ok());
   EXPECT_TRUE(client.Unload(name).ok());
   EXPECT_TRUE(absl::IsUnavailable(client.Infer("first", "1", "x", 3).status()));
+}
+
+TEST_F(ModelServiceTest, AVersionThatKnowsNothingOfANewParameterIsLoadedByItsDefault) {
+  auto service = Start("a");
+  ToyClient client(Target("a"));
+  ASSERT_EQ(client.Train(ToyClient::TrainRequest("one", "first"))->state(), v1::Job::SUCCEEDED);
+  ASSERT_TRUE(client.Load("models/first/versions/1").ok());
+  service.reset();
+  // As if a program had trained it whose recipe had no such parameter yet.
+  const std::filesystem::path path =
+      std::filesystem::path(DataDirectory("a")) / "models/first/versions/1/version.json";
+  v1::Version version;
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(*ReadFile(path), &version).ok());
+  ASSERT_EQ(version.mutable_recipe()->mutable_parameters()->mutable_fields()->erase("offset"), 1u);
+  std::string json;
+  ASSERT_TRUE(google::protobuf::util::MessageToJsonString(version, &json).ok());
+  ASSERT_TRUE(WriteFileAtomically(path, json).ok());
+
+  service = Start("a");
+  const auto response = ToyClient(Target("a")).Infer("first", "1", "x", 2);
+  EXPECT_TRUE(response.ok()) << response.status() << service->Log();
+  const auto evaluation =
+      ToyClient(Target("a")).Evaluate(ToyClient::EvaluateRequest("e", "models/first/versions/1"));
+  ASSERT_TRUE(evaluation.ok()) << evaluation.status();
+  EXPECT_EQ(evaluation->state(), v1::Job::SUCCEEDED) << evaluation->error_message();
 }
 
 TEST_F(ModelServiceTest, TruncatedWeightsAreRefusedAndNameTheFile) {

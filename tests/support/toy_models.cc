@@ -171,7 +171,11 @@ class ToyModel : public runtime::Model {
   }
 
   absl::StatusOr<std::unique_ptr<runtime::Predictor>> Load(
-      const v1::Recipe&, const std::string& weights) const override {
+      const v1::Recipe& recipe, const std::string& weights) const override {
+    // As models do whose networks are built by their recipes.
+    runtime::ParameterReader parameters(recipe);
+    if (recipe.name() == "least-squares") parameters.Number("offset", -1e6, 1e6);
+    BACKFIRE_RETURN_IF_ERROR(parameters.status());
     double slope = 0;
     if (!absl::SimpleAtod(weights, &slope)) {
       return absl::DataLossError("weights are not a number");
