@@ -40,11 +40,32 @@ struct Settings {
   std::string primary;  // Of which this is a replica; empty: of none.
 };
 
+// A replica deletes what it unloads, so it must not be given what was trained in a data directory;
+// nor may anything be trained among copies, whose numbers are another's.
+absl::Status ClaimFor(const std::string& primary, const std::filesystem::path& root) {
+  const std::filesystem::path mark = root / "replica";
+  std::error_code error;
+  const bool is_replica = std::filesystem::exists(mark, error);
+  if (primary.empty()) {
+    if (!is_replica) return absl::OkStatus();
+    return absl::FailedPreconditionError(absl::StrCat(
+        "--data-dir: ", root.string(), " is a replica's: give --replica-of, or another directory"));
+  }
+  if (is_replica) return absl::OkStatus();
+  if (std::filesystem::exists(root / "models", error)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("--data-dir: ", root.string(),
+                     " holds versions that were trained there: a replica needs one of its own"));
+  }
+  return WriteFileAtomically(mark, "");
+}
+
 absl::Status Run(const Settings& settings, const ServiceDescription& description,
                  const MakeModels& make_models) {
   BACKFIRE_RETURN_IF_ERROR(InitLogging(settings.server.log, description.name));
   const std::filesystem::path& root = settings.service.data_directory;
   BACKFIRE_ASSIGN_OR_RETURN(const auto data_directory, DataDirectory::Open(root));
+  BACKFIRE_RETURN_IF_ERROR(ClaimFor(settings.primary, root));
   BACKFIRE_ASSIGN_OR_RETURN(const auto outputs,
                             OutputStore::Open(root / "outputs", settings.cache_bytes));
   // Equal programs give equal numbers; any other may not.

@@ -146,6 +146,20 @@ TEST_F(ReplicaTest, OnlyServes) {
   EXPECT_TRUE(absl::IsNotFound(replica.Load("models/first/versions/9")));
 }
 
+TEST_F(ReplicaTest, NeedsADataDirectoryOfItsOwn) {
+  const auto fault = [&](const std::string& name, const std::vector<std::string>& flags) {
+    std::vector<std::string> command = {toy_service_, "--listen=" + Target("x"),
+                                        "--data-dir=" + (directory_ / (name + ".d")).string()};
+    command.insert(command.end(), flags.begin(), flags.end());
+    Kill(name);
+    Start("x", command);
+    EXPECT_EQ(processes_.at("x")->Wait(), 1);
+    return processes_.at("x")->Log();
+  };
+  EXPECT_THAT(fault("b", {"--replica-of=" + Target("a")}), HasSubstr("holds versions"));
+  EXPECT_THAT(fault("r", {}), HasSubstr("is a replica's"));
+}
+
 TEST_F(ReplicaTest, MustBeOfTheSameModel) {
   v1::ApplySystemRequest request;
   *request.mutable_system() = system_;
