@@ -5,7 +5,6 @@
 
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "orchestrator/workflow/engine_state.h"
 #include "orchestrator/workflow/plan.h"
@@ -141,17 +140,6 @@ absl::StatusOr<const store::UpdateRecord*> Engine::FindUpdate(const std::string&
   const auto found = contents_.updates.find(number);
   if (found != contents_.updates.end()) return &found->second;
   return absl::NotFoundError(absl::StrCat("there is no ", name));
-}
-
-absl::Status CheckRequestId(const std::string& request_id) {
-  bool valid = !request_id.empty() && request_id.size() <= 128;
-  for (const char c : request_id) {
-    valid = valid && (absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' ||
-                      c == '/' || c == '-');
-  }
-  if (valid) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "request_id must have 1 to 128 characters of [A-Za-z0-9._/-]: got \"", request_id, "\""));
 }
 
 absl::Status Engine::Commit(Change change) {

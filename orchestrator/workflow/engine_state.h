@@ -20,6 +20,7 @@
 #include "orchestrator/workflow/plan.h"
 #include "services/base/digest.h"
 #include "services/base/status.h"
+#include "services/runtime/request_id.h"
 
 // What the parts of the engine share, and nobody else sees.
 namespace backfire::workflow {
@@ -97,13 +98,10 @@ std::string RequestFingerprint(const Request& request) {
   return Sha256().UpdateField(request.GetTypeName()).UpdateField(bytes).Finish();
 }
 
-/// INVALID_ARGUMENT: not 1 to 128 characters of [A-Za-z0-9._/-].
-absl::Status CheckRequestId(const std::string& request_id);
-
 template <typename Request>
 absl::StatusOr<std::string> Engine::FindRequest(const Request& request) const {
   if (request.request_id().empty()) return std::string();
-  BACKFIRE_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
+  BACKFIRE_RETURN_IF_ERROR(runtime::CheckRequestId(request.request_id()));
   const auto found = contents_.requests.find(request.request_id());
   if (found == contents_.requests.end()) return std::string();
   if (found->second.fingerprint == RequestFingerprint(request)) return found->second.resource;

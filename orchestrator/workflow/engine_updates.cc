@@ -53,7 +53,7 @@ v1::Update Engine::Show(const store::UpdateRecord& update, bool with_steps) cons
 }
 
 absl::StatusOr<v1::Update> Engine::ProposeUpdate(const v1::ProposeUpdateRequest& request) {
-  BACKFIRE_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
+  BACKFIRE_RETURN_IF_ERROR(runtime::CheckRequestId(request.request_id()));
   const int looks = request.looks() == 0 ? 1 : request.looks();
   if (looks < 1 || looks > kMostLooks) {
     return absl::InvalidArgumentError(

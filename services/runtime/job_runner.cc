@@ -9,12 +9,12 @@
 #include <set>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "services/base/crash_point.h"
 #include "services/base/digest.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
+#include "services/runtime/request_id.h"
 
 namespace backfire::runtime {
 namespace {
@@ -28,17 +28,6 @@ const std::string& RequestId(const JobRequest& request) {
 }
 
 std::string JobName(const std::string& request_id) { return absl::StrCat("jobs/", request_id); }
-
-absl::Status CheckRequestId(const std::string& request_id) {
-  bool valid = !request_id.empty() && request_id.size() <= 128;
-  for (const char c : request_id) {
-    valid = valid && (absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' ||
-                      c == '/' || c == '-');
-  }
-  if (valid) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "request_id must have 1 to 128 characters of [A-Za-z0-9._/-]: got \"", request_id, "\""));
-}
 
 // Where services are reached may change between calls; everything else is the job's identity.
 bool SameRequest(JobRequest a, JobRequest b) {
