@@ -25,6 +25,7 @@
 #include "tests/support/child_process.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/toy_client.h"
+#include "tests/support/toy_system.h"
 
 namespace backfire::benchmarks {
 namespace {
@@ -68,28 +69,8 @@ class Mesh {
     }
     stub_ = v1::Orchestrator::NewStub(runtime::MakeChannel(Target("o")));
     v1::ApplySystemRequest apply;
-    v1::System& system = *apply.mutable_system();
-    system.set_name("toy");
-    system.set_dataset("toy:50");
-    system.set_replicates(1);
-    auto* x = system.add_request();
-    x->set_name("x");
-    x->set_datatype("FP64");
-    x->add_shape(1);
-    const auto add = [&](const char* name, const char* service, const char* model,
-                         const char* input, const char* source) {
-      v1::Vertex* vertex = system.add_vertices();
-      vertex->set_name(name);
-      vertex->set_endpoint(Target(service));
-      vertex->set_model(model);
-      (*vertex->mutable_inputs())[input] = source;
-      vertex->mutable_recipe()->set_name("least-squares");
-    };
-    add("left", "a", "first", "x", "request.x");
-    add("right", "a", "first", "x", "request.x");
-    add("sum", "b", "second", "y", "left.y");
-    (*system.mutable_outputs())["sum"] = "sum.y";
-    (*system.mutable_outputs())["right"] = "right.y";
+    *apply.mutable_system() =
+        testing::ToySystem([this](const std::string& name) { return Target(name); });
     WaitForEnd(Must(Call(&Stub::ApplySystem, apply)).update());
     v1::ProposeUpdateRequest propose;
     propose.set_request_id("swap");

@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <cstdio>
-#include <cstring>
 #include <ctime>
 #include <memory>
 #include <string>
@@ -20,6 +19,7 @@
 #include "services/detection/point_rcnn/proposal_layer.h"
 #include "services/learning/device.h"
 #include "tests/benchmarks/measure.h"
+#include "tests/support/detection_test_kit.h"
 #include "tests/support/model_test_kit.h"
 
 namespace backfire::benchmarks {
@@ -29,43 +29,6 @@ using at::Tensor;
 using runtime::Split;
 using runtime::TensorMap;
 using Clock = std::chrono::steady_clock;
-
-// What a detector is fed with for a rendered frame: a point a pixel, the labels' 2D boxes.
-TensorMap FrameInputs(const datasets::StereoDataset& dataset, int64_t example) {
-  const auto calibration = *dataset.Calibration(Split::kTrain, example);
-  const cv::Mat disparity = *dataset.Disparity(Split::kTrain, example);
-  std::vector<float> points, boxes;
-  for (int v = 0; v < disparity.rows; ++v) {
-    for (int u = 0; u < disparity.cols; ++u) {
-      const float d = disparity.at<float>(v, u);
-      if (!(d > 0)) continue;
-      const double z = calibration.focal_length_px() * calibration.baseline_m() / d;
-      for (const double value : {(u - calibration.centre_x_px()) * z / calibration.left[0],
-                                 (v - calibration.centre_y_px()) * z / calibration.left[5], z}) {
-        points.push_back(static_cast<float>(value));
-      }
-    }
-  }
-  const std::vector<metrics::Object> labels = *dataset.Labels(Split::kTrain, example);
-  for (const metrics::Object& label : labels) {
-    if (label.type != "Car") continue;
-    for (const double value :
-         {label.box_2d.left, label.box_2d.top, label.box_2d.right, label.box_2d.bottom, 1.0, 0.0}) {
-      boxes.push_back(static_cast<float>(value));
-    }
-  }
-  const auto to_tensor = [](const std::vector<float>& values, int64_t columns) {
-    runtime::Tensor tensor = runtime::MakeTensor(
-        runtime::Datatype::kFp32, {static_cast<int64_t>(values.size()) / columns, columns});
-    if (!values.empty()) std::memcpy(tensor.data.data(), values.data(), tensor.data.size());
-    return tensor;
-  };
-  TensorMap inputs;
-  inputs["points"] = to_tensor(points, 3);
-  inputs["boxes_2d"] = to_tensor(boxes, 6);
-  inputs["calibration"] = datasets::ToTensor(calibration);
-  return inputs;
-}
 
 // Keeps when each step was over, by the CPU that was used.
 class TimingJob final : public runtime::JobContext {
@@ -248,7 +211,10 @@ void RunStages(const testing::RenderedFrames& frames, const TensorMap& frame, in
 bool RunDetectionModels(int64_t points, int64_t repeats) {
   const testing::RenderedFrames frames(4, 0);
   std::vector<TensorMap> examples;
-  for (int64_t i = 0; i < 4; ++i) examples.push_back(FrameInputs(frames.dataset(), i));
+  for (int64_t i = 0; i < 4; ++i) {
+    examples.push_back(testing::TrueDetectorInputs(frames.dataset(), Split::kTrain, i,
+                                                   /*stride=*/1, /*far_m=*/1000));
+  }
   const testing::FixedExamples inputs(examples);
   RunStages(frames, examples[0], points, repeats);
 

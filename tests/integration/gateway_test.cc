@@ -10,6 +10,7 @@
 #include "tests/support/fake_orchestrator.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/toy_client.h"
+#include "tests/support/toy_system.h"
 
 namespace backfire {
 namespace {
@@ -75,26 +76,11 @@ class GatewayTest : public ::testing::Test {
   v1::ReleaseSnapshot Snapshot(int64_t live) {
     v1::ReleaseSnapshot snapshot;
     v1::System& system = *snapshot.mutable_system();
-    system.set_name("toy");
-    system.set_dataset("toy:50");
-    auto* x = system.add_request();
-    x->set_name("x");
-    x->set_datatype("FP64");
-    x->add_shape(1);
-    const auto add = [&](const char* name, const char* service, const char* model,
-                         const char* input, const char* source) {
-      v1::Vertex* vertex = system.add_vertices();
-      vertex->set_name(name);
-      vertex->set_endpoint(Target(service));
-      vertex->set_model(model);
-      (*vertex->mutable_inputs())[input] = source;
-      (*snapshot.mutable_models())[name] = models_[model];
-    };
-    add("left", "a", "first", "x", "request.x");
-    add("right", "b", "first", "x", "request.x");
-    add("sum", "b", "second", "y", "left.y");
-    (*system.mutable_outputs())["sum"] = "sum.y";
-    (*system.mutable_outputs())["right"] = "right.y";
+    system = testing::ToySystem([this](const std::string& name) { return Target(name); });
+    for (v1::Vertex& vertex : *system.mutable_vertices()) {
+      if (vertex.name() == "right") vertex.set_endpoint(Target("b"));
+      (*snapshot.mutable_models())[vertex.name()] = models_[vertex.model()];
+    }
     for (const int number : {1, 2}) {
       v1::Release* release = snapshot.add_releases();
       release->set_name("releases/" + std::to_string(number));

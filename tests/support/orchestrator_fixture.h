@@ -14,12 +14,12 @@
 #include "services/runtime/rpc_status.h"
 #include "tests/support/child_process.h"
 #include "tests/support/temporary_directory.h"
+#include "tests/support/toy_system.h"
 
 namespace backfire::testing {
 
-/// A system of toy models (toy_models.h) on real processes: `left` and `right` multiply x, `sum`
-/// multiplies left's product. `a` serves left and right, `b` serves sum. Tests that need more
-/// processes start them; each call waits at most a minute.
+/// The toy system (toy_system.h) on real processes. Tests that need more start them; each call
+/// waits at most a minute.
 class OrchestratorFixture : public ::testing::Test {
  protected:
   using Stub = v1::Orchestrator::Stub;
@@ -58,30 +58,9 @@ class OrchestratorFixture : public ::testing::Test {
   void Kill(const std::string& name) { processes_.at(name)->Kill(); }
 
   v1::System System() const {
-    v1::System system;
-    system.set_name("toy");
-    system.set_dataset("toy:50");
-    system.set_replicates(1);
+    v1::System system = ToySystem([this](const std::string& name) { return Target(name); });
     system.set_parallel_jobs(4);
     system.mutable_bootstrap()->set_resample_count(50);
-    auto* x = system.add_request();
-    x->set_name("x");
-    x->set_datatype("FP64");
-    x->add_shape(1);
-    const auto add = [&](const char* name, const char* service, const char* model,
-                         const char* input, const char* source) {
-      v1::Vertex* vertex = system.add_vertices();
-      vertex->set_name(name);
-      vertex->set_endpoint(Target(service));
-      vertex->set_model(model);
-      (*vertex->mutable_inputs())[input] = source;
-      vertex->mutable_recipe()->set_name("least-squares");
-    };
-    add("left", "a", "first", "x", "request.x");
-    add("right", "a", "first", "x", "request.x");
-    add("sum", "b", "second", "y", "left.y");
-    (*system.mutable_outputs())["sum"] = "sum.y";
-    (*system.mutable_outputs())["right"] = "right.y";
     return system;
   }
 

@@ -9,6 +9,7 @@
 
 #include "services/datasets/calibration.h"
 #include "services/detection/detections_tensor.h"
+#include "tests/support/detection_test_kit.h"
 #include "tests/support/model_test_kit.h"
 
 namespace backfire::detection {
@@ -21,61 +22,12 @@ using testing::RecordingJob;
 
 bool Never() { return false; }
 
-// The truth as parents would give it: points from the true disparity, boxes from the labels.
-TensorMap TrueInputs(const datasets::StereoDataset& dataset, Split split, int64_t example) {
-  const auto calibration = *dataset.Calibration(split, example);
-  const cv::Mat disparity = *dataset.Disparity(split, example);
-  std::vector<float> points;
-  for (int v = 0; v < disparity.rows; ++v) {
-    for (int u = 0; u < disparity.cols; ++u) {
-      const double z =
-          calibration.focal_length_px() * calibration.baseline_m() / disparity.at<float>(v, u);
-      if (!(z < 60)) continue;
-      points.push_back(
-          static_cast<float>((u - calibration.centre_x_px()) * z / calibration.left[0] +
-                             calibration.left_offset_x_m()));
-      points.push_back(
-          static_cast<float>((v - calibration.centre_y_px()) * z / calibration.left[5] +
-                             calibration.left_offset_y_m()));
-      points.push_back(static_cast<float>(z));
-    }
-  }
-  std::vector<float> boxes;
-  const std::vector<metrics::Object> labels = *dataset.Labels(split, example);
-  for (const metrics::Object& label : labels) {
-    if (label.type != "Car") continue;
-    for (const double value :
-         {label.box_2d.left, label.box_2d.top, label.box_2d.right, label.box_2d.bottom, 0.9, 0.0}) {
-      boxes.push_back(static_cast<float>(value));
-    }
-  }
-  const auto to_tensor = [](const std::vector<float>& values, int64_t columns) {
-    runtime::Tensor tensor = runtime::MakeTensor(
-        runtime::Datatype::kFp32, {static_cast<int64_t>(values.size()) / columns, columns});
-    if (!values.empty()) std::memcpy(tensor.data.data(), values.data(), tensor.data.size());
-    return tensor;
-  };
-  TensorMap inputs;
-  inputs["points"] = to_tensor(points, 3);
-  inputs["boxes_2d"] = to_tensor(boxes, 6);
-  inputs["calibration"] = datasets::ToTensor(calibration);
-  return inputs;
-}
-
-DetectorConfig CarConfig() {
-  DetectorConfig config;
-  config.model = "car";
-  config.type = "Car";
-  config.mean_size = {1.53f, 1.63f, 3.88f};
-  return config;
-}
-
 class DetectorModelTest : public ::testing::Test {
  protected:
   DetectorModelTest() {
     std::vector<TensorMap> inputs;
     for (int64_t i = 0; i < 6; ++i) {
-      inputs.push_back(TrueInputs(frames_.dataset(), Split::kTrain, i));
+      inputs.push_back(testing::TrueDetectorInputs(frames_.dataset(), Split::kTrain, i));
     }
     train_inputs_ = std::make_unique<testing::FixedExamples>(inputs);
   }
@@ -111,7 +63,7 @@ class DetectorModelTest : public ::testing::Test {
     return weights.value_or("");
   }
 
-  const std::unique_ptr<runtime::Model> model_ = MakeDetectorModel(CarConfig(), {"cpu"});
+  const std::unique_ptr<runtime::Model> model_ = MakeDetectorModel(testing::CarConfig(), {"cpu"});
   const testing::RenderedFrames& frames_ = SharedFrames();
   std::unique_ptr<testing::FixedExamples> train_inputs_;
   double last_loss_ = 0;

@@ -2,13 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 #include <limits>
 
 #include "services/detection/detections_tensor.h"
 #include "services/detection/detector_model.h"
 #include "services/detection/detector_recipe.h"
+#include "tests/support/detection_test_kit.h"
 #include "tests/support/model_test_kit.h"
 
 namespace backfire::detection {
@@ -21,48 +21,13 @@ using testing::RecordingJob;
 
 const auto Never = [] { return false; };
 
-// Points of every second pixel, from the true disparity.
-TensorMap TrueInputs(const datasets::StereoDataset& dataset, Split split, int64_t example) {
-  const datasets::StereoCalibration calibration = *dataset.Calibration(split, example);
-  const cv::Mat disparity = *dataset.Disparity(split, example);
-  std::vector<float> points;
-  for (int v = 0; v < disparity.rows; v += 2) {
-    for (int u = 0; u < disparity.cols; u += 2) {
-      const float d = disparity.at<float>(v, u);
-      if (!(d > 0)) continue;
-      const double z = calibration.focal_length_px() * calibration.baseline_m() / d;
-      points.push_back(
-          static_cast<float>((u - calibration.centre_x_px()) * z / calibration.left[0] +
-                             calibration.left_offset_x_m()));
-      points.push_back(
-          static_cast<float>((v - calibration.centre_y_px()) * z / calibration.left[5] +
-                             calibration.left_offset_y_m()));
-      points.push_back(static_cast<float>(z));
-    }
-  }
-  TensorMap inputs;
-  inputs["points"] =
-      runtime::MakeTensor(runtime::Datatype::kFp32, {static_cast<int64_t>(points.size()) / 3, 3});
-  std::memcpy(inputs["points"].data.data(), points.data(), inputs["points"].data.size());
-  inputs["boxes_2d"] = runtime::MakeTensor(runtime::Datatype::kFp32, {0, kProposalColumns});
-  inputs["calibration"] = datasets::ToTensor(calibration);
-  return inputs;
-}
-
-DetectorConfig CarConfig() {
-  DetectorConfig config;
-  config.model = "car";
-  config.type = "Car";
-  config.mean_size = {1.53f, 1.63f, 3.88f};
-  return config;
-}
-
 class PointRcnnRecipeTest : public ::testing::Test {
  protected:
   PointRcnnRecipeTest() {
     std::vector<TensorMap> inputs;
     for (int64_t i = 0; i < 3; ++i)
-      inputs.push_back(TrueInputs(frames_.dataset(), Split::kTrain, i));
+      inputs.push_back(
+          testing::TrueDetectorInputs(frames_.dataset(), Split::kTrain, i, /*stride=*/2));
     train_inputs_ = std::make_unique<testing::FixedExamples>(inputs);
   }
   v1::Recipe Recipe(double first_steps, double second_steps) const {
@@ -101,7 +66,7 @@ class PointRcnnRecipeTest : public ::testing::Test {
     }
   }
 
-  const std::unique_ptr<runtime::Model> model_ = MakeDetectorModel(CarConfig(), {"cpu"});
+  const std::unique_ptr<runtime::Model> model_ = MakeDetectorModel(testing::CarConfig(), {"cpu"});
   const testing::RenderedFrames frames_{3, 1};
   std::unique_ptr<testing::FixedExamples> train_inputs_;
   v1::Progress last_;
