@@ -40,6 +40,9 @@ const std::vector<Field>& Fields() {
       {{"parked", "probability of a parked row on a side", 0, 1}, nullptr, &P::parked},
       {{"clutter", "poles, trees, bins ..., times the usual number", 0, 4}, nullptr, &P::clutter},
       {{"contrast", "of textures, times the usual one", 0, 3}, nullptr, &P::contrast},
+      {{"reflection", "in cars' paint and windows, times the usual one", 0, 4},
+       nullptr,
+       &P::reflection},
       {{"sun", "probability of sunshine", 0, 1}, nullptr, &P::sun},
       {{"noise", "spread of the sensor's noise, grey levels", 0, 40}, nullptr, &P::noise},
       {{"gain", "spread between the cameras' exposures, relative", 0, 0.5}, nullptr, &P::gain},
@@ -71,8 +74,21 @@ absl::StatusOr<RenderProfile> FindRenderProfile(const std::string& name) {
     profile.centre_y_px = (profile.centre_y_px + 0.5) / 2 - 0.5;
     return profile;
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("the rendered world's profile must be tiny, half or kitti: got \"", name, "\""));
+  if (name == "transfer") {
+    profile.width = 900;
+    profile.height = 272;
+    profile.focal_length_px = 522.9;
+    profile.baseline_m = 0.54;
+    profile.centre_x_px = 441.6;
+    profile.centre_y_px = 125.1;
+    profile.near_m = 2;
+    profile.parked = 0.7;
+    profile.cars = 9;
+    profile.reflection = 2;
+    return profile;
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "the rendered world's profile must be tiny, half, kitti or transfer: got \"", name, "\""));
 }
 
 absl::Status SetParameter(RenderProfile& profile, std::string_view parameter,

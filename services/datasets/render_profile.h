@@ -34,6 +34,7 @@ struct RenderProfile {
 
   // How well it can be seen.
   double contrast = 1;      ///< Of all textures: 0 has none.
+  double reflection = 0;    ///< In cars' paint and windows: times the usual; 0 mirrors nothing.
   double sun = 0.6;         ///< Probability of sunshine with its shadows.
   double noise = 2.2;       ///< Spread of a pixel's noise, grey levels of 255.
   double gain = 0.06;       ///< Spread between the cameras' exposures, relative.
@@ -42,7 +43,9 @@ struct RenderProfile {
 };
 
 /// A profile by its name: `tiny` (384x128; no disparity above 64 px), `half` (621x188, KITTI's
-/// camera at half its resolution), `kitti` (1242x375, KITTI's camera). INVALID_ARGUMENT: no such.
+/// camera at half its resolution), `kitti` (1242x375, KITTI's camera), `transfer` (900x272, KITTI's
+/// camera at 72 % of its resolution, for models that are to see real cameras: cars come nearer, are
+/// more, and mirror). INVALID_ARGUMENT: no such.
 absl::StatusOr<RenderProfile> FindRenderProfile(const std::string& name);
 
 /// Sets the parameter of that name. INVALID_ARGUMENT: no such parameter, no number, or out of its

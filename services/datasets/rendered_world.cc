@@ -75,8 +75,9 @@ StereoFrame RenderScene(const RenderProfile& profile, const Scene& scene, Random
   Camera right_camera = left_camera;
   right_camera.offset_m += profile.baseline_m;
   const auto contrast = static_cast<float>(profile.contrast);
-  View left = PaintView(scene, left_camera, contrast, /*with_image=*/true);
-  View right = PaintView(scene, right_camera, contrast, /*with_image=*/true);
+  const auto reflection = static_cast<float>(profile.reflection);
+  View left = PaintView(scene, left_camera, contrast, reflection, /*with_image=*/true);
+  View right = PaintView(scene, right_camera, contrast, reflection, /*with_image=*/true);
 
   StereoFrame frame;
   // Both cameras' exposure follows the scene, as a camera's does.

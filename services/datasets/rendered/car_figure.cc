@@ -77,16 +77,19 @@ SceneObject AddCar(Mesh& mesh, const Vector3& origin, double rotation_y, const E
   MeshBuilder builder(mesh);
   builder.Place(origin, rotation_y);
   const auto texture = static_cast<uint32_t>(random.Bits());
-  const auto add_surface = [&](const Rgb& colour, std::array<float, 3> contrast) {
+  const auto add_surface = [&](const Rgb& colour, std::array<float, 3> contrast,
+                               float reflectance = 0) {
     Surface surface;
+    surface.reflectance = reflectance;
     surface.colour = colour;
     surface.contrast = contrast;
     surface.texture = texture + static_cast<uint32_t>(mesh.surfaces.size());
     return builder.AddSurface(surface);
   };
   const Rgb colour = Paint(random);
-  const uint32_t paint = add_surface(colour, {0.05f, 0.09f, 0.12f});
-  const uint32_t glass = add_surface(Linear(46, 54, 62), {0.06f, 0.35f, 0.35f});
+  const uint32_t paint = add_surface(colour, {0.05f, 0.09f, 0.12f}, /*reflectance=*/0.05f);
+  const uint32_t glass =
+      add_surface(Linear(46, 54, 62), {0.06f, 0.35f, 0.35f}, /*reflectance=*/0.08f);
   const uint32_t trim = add_surface(Linear(40, 41, 43), {0.12f, 0.15f, 0.1f});
   const uint32_t lamp = add_surface(Linear(225, 228, 225), {0.2f, 0.2f, 0.0f});
   const uint32_t tail = add_surface(Linear(150, 22, 20), {0.2f, 0.2f, 0.0f});

@@ -75,7 +75,7 @@ std::vector<metrics::Object> RenderLabels(const RenderProfile& profile, uint64_t
   Random random = StreamOf(seed, split, index).Scene();
   const Scene scene = MakeScene(profile, random);
   const Camera camera = LeftCamera(profile);
-  View view = PaintView(scene, camera, /*contrast=*/1, /*with_image=*/false);
+  View view = PaintView(scene, camera, /*contrast=*/1, /*reflection=*/0, /*with_image=*/false);
   return MakeLabels(scene, camera, view);
 }
 

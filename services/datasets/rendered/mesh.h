@@ -36,6 +36,8 @@ struct Surface {
   std::array<float, 4> shape{};
   uint32_t texture = 0;  ///< Different numbers give unrelated noise.
   bool ground = false;   ///< Takes shadows.
+  /// Share of light that is mirrored straight back; more is at a flat angle. Glass 0.04 a side.
+  float reflectance = 0;
 };
 
 /// A flat convex polygon, seen from the side that its normal points to.

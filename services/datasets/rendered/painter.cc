@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "services/datasets/rendered/noise_tile.h"
 #include "services/datasets/rendered/patterns.h"
+#include "services/datasets/rendered/reflection.h"
 
 namespace backfire::datasets {
 namespace {
@@ -21,14 +23,16 @@ struct Shader {
   float shift_a = 0, shift_b = 0;
   Rgb lit{};  // The surface's colour times its light.
   const Surface* surface = nullptr;
+  std::optional<Reflection> reflection;
 };
 
 class Painter {
  public:
-  Painter(const Scene& scene, const Camera& camera, float contrast)
+  Painter(const Scene& scene, const Camera& camera, float contrast, float reflection)
       : scene_(scene),
         camera_(camera),
         contrast_(contrast),
+        reflection_(reflection),
         noise_(NoiseTile::Get()),
         grid_(2 * camera.width, 2 * camera.height, -0.25, 0.5),
         shade_(static_cast<size_t>(4) * camera.width * camera.height, 1.0f) {}
@@ -70,6 +74,9 @@ class Painter {
       for (size_t c = 0; c < 3; ++c) {
         shader.lit[c] = shader.surface->colour[c] * (backdrop ? 1.0f : strength);
       }
+      if (reflection_ > 0 && shader.surface->reflectance > 0) {
+        shader.reflection.emplace(face, *shader.surface, light, reflection_);
+      }
     }
   }
 
@@ -79,6 +86,12 @@ class Painter {
     return {
         static_cast<float>(axis.x / f), static_cast<float>(axis.y / f),
         static_cast<float>(axis.z - (axis.x * camera_.centre_x + axis.y * camera_.centre_y) / f)};
+  }
+
+  // To what a pixel sees, at depth 1.
+  Vector3 Ray(float u, float v) const {
+    return {(u - camera_.centre_x) / camera_.focal_px, (v - camera_.centre_y) / camera_.focal_px,
+            1};
   }
 
   void CastShadows() {
@@ -157,6 +170,9 @@ class Painter {
     if (surface.ground) {
       for (float& channel : colour) channel *= shade;
     }
+    if (shader.reflection.has_value()) {
+      shader.reflection->Mix(Ray(u, v), point.a, point.b, noise_, colour);
+    }
     const float haze = z / (z + 900);
     for (size_t c = 0; c < 3; ++c) colour[c] += haze * (scene_.light.haze[c] - colour[c]);
     return colour;
@@ -164,7 +180,7 @@ class Painter {
 
   const Scene& scene_;
   const Camera& camera_;
-  const float contrast_;
+  const float contrast_, reflection_;
   const NoiseTile& noise_;
   SampleGrid grid_;
   std::vector<Shader> shaders_;  // By face.
@@ -173,7 +189,8 @@ class Painter {
 
 }  // namespace
 
-View PaintView(const Scene& scene, const Camera& camera, float contrast, bool with_image) {
+View PaintView(const Scene& scene, const Camera& camera, float contrast, float reflection,
+               bool with_image) {
   View view{SampleGrid(camera.width, camera.height, 0, 1), {}, {}};
   const Mesh& mesh = scene.mesh;
   view.polygons.resize(mesh.faces.size());
@@ -189,7 +206,7 @@ View PaintView(const Scene& scene, const Camera& camera, float contrast, bool wi
   for (const ScreenPolygon& polygon : view.polygons) {
     if (polygon.count > 0) view.centres.Draw(polygon);
   }
-  if (with_image) Painter(scene, camera, contrast).Paint(view.polygons, view.image);
+  if (with_image) Painter(scene, camera, contrast, reflection).Paint(view.polygons, view.image);
   return view;
 }
 

@@ -18,7 +18,10 @@ struct View {
 };
 
 /// Draws a scene. Four samples per pixel where surfaces meet, so that edges aren't jagged.
+/// @param contrast  Of textures, times the usual one.
+/// @param reflection  Of smooth surfaces, times what is usual; 0: nothing is mirrored.
 /// @param with_image  false: geometry only; `image` stays empty.
-View PaintView(const Scene& scene, const Camera& camera, float contrast, bool with_image);
+View PaintView(const Scene& scene, const Camera& camera, float contrast, float reflection,
+               bool with_image);
 
 }  // namespace backfire::datasets

@@ -59,7 +59,8 @@ TEST(RenderedWorldTest, BytesAreFixed) {
   const std::map<std::string, std::string> expected = {
       {"tiny", "0dd6a8afaf8f48dd59bf998065df7b054e0fac04fea076393e44702e57b54b29"},
       {"half", "84b89d7fef0425a08faa826e3f0c72e2f7a804f84b925d3bd7a29a47cdcdd081"},
-      {"kitti", "0ac31dff243aed60a2006bb2cbbb051b890ef01023d80370ab0426d14b67c440"}};
+      {"kitti", "0ac31dff243aed60a2006bb2cbbb051b890ef01023d80370ab0426d14b67c440"},
+      {"transfer", "fee5193fbd08955af1c98dca9f667201e6028377720030f52075988cf88cdf4c"}};
   EXPECT_EQ(kRenderVersion, 3);
   for (const auto& [name, digest] : expected) {
     const StereoFrame frame = RenderFrame(*FindRenderProfile(name), 1, Split::kTest, 3);
