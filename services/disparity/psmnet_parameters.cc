@@ -41,16 +41,16 @@ v1::Recipe SmallRecipe(const std::string& name) {
 
 // The small network for cameras that it has not learnt from: disparities as KITTI's at up to three
 // quarters of its resolution, and changes of light, geometry and sight strong enough that a
-// rendered world will do.
+// rendered world will do (the profile `transfer`).
 v1::Recipe TransferRecipe(const std::string& name) {
   v1::Recipe recipe = SmallRecipe(name);
   SetParameter(recipe, "contrast_window", 15);
   SetParameter(recipe, "max_disparity", 144);
-  SetParameter(recipe, "steps", 3600);
+  SetParameter(recipe, "steps", 5400);
   SetParameter(recipe, "crop_height", 128);
   SetParameter(recipe, "crop_width", 320);
-  SetParameter(recipe, "photometric", 0.5);
-  SetParameter(recipe, "geometric", 1);
+  SetParameter(recipe, "photometric", 0.8);
+  SetParameter(recipe, "geometric", 0.7);
   SetParameter(recipe, "occlusion", 0.5);
   return recipe;
 }
@@ -141,7 +141,7 @@ std::vector<v1::Recipe> PsmNetRecipeDefaults() {
     SetParameter(recipe, "layout", "plain");
     SetParameter(recipe, "precision", "float32");
     if (absl::EndsWith(recipe.name(), kDepth)) continue;
-    SetParameter(recipe, "loss", recipe.name() == "psmnet-disparity-mae" ? "l1" : "smooth-l1");
+    SetParameter(recipe, "loss", absl::StartsWith(recipe.name(), kFull) ? "smooth-l1" : "l1");
   }
   return recipes;
 }

@@ -34,10 +34,10 @@ namespace {
 using runtime::Split;
 
 struct Options {
-  std::string pairs,
-      dataset = "rendered:half?frames=600&validation=0&test=0&near_m=2&parked=0.7&cars=9", out,
-      keep;
-  std::vector<std::string> recipes = {"psmnet-transfer-disparity-mae@900", "sgbm"}, parameters;
+  std::string pairs, dataset = "rendered:transfer?frames=600&validation=0&test=0", out, keep;
+  std::vector<std::string> recipes = {"psmnet-transfer-disparity-mae@900", "sgbm",
+                                      "sgbm?max_disparity=192&block_size=3"},
+                           parameters;
   int seed = 1, threads = 1;
 };
 
@@ -79,6 +79,33 @@ absl::StatusOr<std::vector<Frame>> ReadFrames(const std::string& uri) {
   }
   if (frames.empty()) return absl::InvalidArgumentError("--pairs: the test split is empty");
   return frames;
+}
+
+// `NAME`, `NAME@WIDTH`, each also with `?PARAMETER=VALUE&...`.
+struct Contender {
+  std::string name;
+  int width = 0;
+  std::string label;  // Without the width, which changes no training.
+  std::vector<std::string> parameters;
+};
+
+absl::StatusOr<Contender> ParseContender(const std::string& text) {
+  const std::vector<std::string> halves = absl::StrSplit(text, absl::MaxSplits('?', 1));
+  const std::vector<std::string> parts = absl::StrSplit(halves[0], '@');
+  Contender contender;
+  contender.name = contender.label = parts[0];
+  if (halves.size() > 1) {
+    absl::StrAppend(&contender.label, "?", halves[1]);
+    contender.parameters = absl::StrSplit(halves[1], '&');
+  }
+  if (parts.size() == 1) return contender;
+  if (parts.size() > 2 || !absl::SimpleAtoi(parts[1], &contender.width) || contender.width < 64 ||
+      contender.width > 4096) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--recipe must be NAME, NAME@WIDTH or NAME?PARAMETER=VALUE, WIDTH in [64, 4096]: got ",
+        text));
+  }
+  return contender;
 }
 
 absl::StatusOr<v1::Recipe> RecipeOf(const runtime::Model& model, const std::string& name,
@@ -155,19 +182,15 @@ absl::Status Run(const Options& options) {
     std::error_code ignored;
     std::filesystem::remove_all(scratch, ignored);
   };
-  std::printf("%-24s %-8s %10s %8s %8s   (all %s)\n", "recipe", "frame", "MAE px", "D1 %", "points",
+  std::printf("%-36s %-8s %10s %8s %8s   (all %s)\n", "recipe", "frame", "MAE px", "D1 %", "points",
               "pixels with LiDAR");
   for (const std::string& text : options.recipes) {
-    const std::vector<std::string> parts = absl::StrSplit(text, '@');
-    const std::string name = parts[0];
-    int width = 0;
-    if (parts.size() > 2 || (parts.size() == 2 &&
-                             (!absl::SimpleAtoi(parts[1], &width) || width < 64 || width > 4096))) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--recipe must be NAME or NAME@WIDTH, WIDTH in [64, 4096]: got ", text));
-    }
-    BACKFIRE_ASSIGN_OR_RETURN(const v1::Recipe recipe, RecipeOf(*model, name, options.parameters));
-    const std::string kept = options.keep.empty() ? "" : absl::StrCat(options.keep, "-", name);
+    BACKFIRE_ASSIGN_OR_RETURN(const Contender contender, ParseContender(text));
+    const auto& [name, width, label, own_parameters] = contender;
+    std::vector<std::string> parameters = options.parameters;
+    parameters.insert(parameters.end(), own_parameters.begin(), own_parameters.end());
+    BACKFIRE_ASSIGN_OR_RETURN(const v1::Recipe recipe, RecipeOf(*model, name, parameters));
+    const std::string kept = options.keep.empty() ? "" : absl::StrCat(options.keep, "-", label);
     absl::StatusOr<std::string> weights = ReadFile(kept);
     if (kept.empty() || !weights.ok()) {
       runtime::TrainingTask task;
@@ -186,7 +209,7 @@ absl::Status Run(const Options& options) {
       const auto sums = metrics::SumDisparityErrors(
           disparity.ptr<float>(), frame.lidar.ptr<float>(),
           static_cast<int64_t>(frame.lidar.total()), frame.focal_times_baseline);
-      std::printf("%-24s %-8s %10.3f %8.2f %8.0f\n", name.c_str(), frame.id.c_str(),
+      std::printf("%-36s %-8s %10.3f %8.2f %8.0f\n", label.c_str(), frame.id.c_str(),
                   sums.absolute_error_px[0] / sums.pixels[0],
                   100 * sums.bad_pixels[0] / sums.pixels[0], sums.pixels[0]);
       if (options.out.empty()) continue;
@@ -200,7 +223,7 @@ absl::Status Run(const Options& options) {
       cv::dilate(Badness(disparity, frame.lidar), badness, cv::Mat());
       cv::vconcat(page, vision::ColourDisparity(badness, 2), page);
       BACKFIRE_RETURN_IF_ERROR(datasets::WriteRgbImage(
-          absl::StrCat(options.out, "-", name, "-", frame.id, ".png"), page));
+          absl::StrCat(options.out, "-", label, "-", frame.id, ".png"), page));
     }
   }
   return absl::OkStatus();
@@ -224,7 +247,8 @@ int main(int argc, char** argv) {
                  "(default: kitti:$BACKFIRE_KITTI_MINI?validation=&disparity=lidar)");
   app.add_option("--dataset", options.dataset, "URI of what is trained on")->capture_default_str();
   app.add_option("--recipe", options.recipes,
-                 "NAME, or NAME@WIDTH: sees the pairs scaled to so many columns; repeat")
+                 "NAME, or NAME@WIDTH: sees the pairs scaled to so many columns; either with "
+                 "?PARAMETER=VALUE&...; repeat")
       ->capture_default_str();
   app.add_option("--set", options.parameters, "A recipe's parameter, NAME=VALUE; repeat");
   app.add_option("--seed", options.seed, "Of the trainings")->capture_default_str();
@@ -237,7 +261,7 @@ int main(int argc, char** argv) {
   app.footer(
       "Example: bench-real-stereo --recipe psmnet-transfer-disparity-mae@900 --recipe sgbm --out "
       "view\n"
-      "The default training takes about twenty minutes of one core.");
+      "The default training takes about half an hour of one core.");
   if (const auto code = backfire::ParseCommandLine(app, argc, argv)) return *code;
   const absl::Status status = options.pairs.empty()
                                   ? absl::InvalidArgumentError("--pairs must name a dataset")
