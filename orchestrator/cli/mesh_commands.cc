@@ -49,10 +49,10 @@ absl::StatusOr<ExitCode> Up(const Session& session, const UpOptions& options) {
   plan->set_system_file(mesh_options.system_file);
   std::set<std::string> others;  // Services that run already.
   for (const v1::Vertex& vertex : system.vertices()) {
-    if (vertex.has_process()) continue;
     const std::vector<std::string> endpoints = graph::ServingEndpoints(vertex);
     others.insert(endpoints.begin(), endpoints.end());
   }
+  for (const MeshProcess& process : plan->processes()) others.erase(process.endpoint());
 
   const Tell tell = [&session](const std::string& line) { *session.err << line << std::endl; };
   LocalMesh mesh(data_directory);

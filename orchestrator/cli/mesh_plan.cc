@@ -10,6 +10,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -47,6 +48,24 @@ absl::StatusOr<HostPort> ParseHostPort(const std::string& endpoint) {
     parsed.host = parsed.host.substr(1, parsed.host.size() - 2);
   }
   return parsed;
+}
+
+/// What an endpoint says of the machine: the text before the port.
+std::string HostOf(const std::string& endpoint) { return endpoint.substr(0, endpoint.rfind(':')); }
+
+/// `car-replica-7014` of a vertex `car`: by the port, so that it stays the same when others go.
+std::string ReplicaName(const std::string& vertex, const std::string& endpoint) {
+  return absl::StrCat(vertex, "-replica-", endpoint.substr(endpoint.find_last_of(":/") + 1));
+}
+
+/// Where a vertex is served on the machine of its endpoint: the endpoint, and its replicas there.
+std::vector<std::string> EndpointsHere(const v1::Vertex& vertex) {
+  std::vector<std::string> here = {vertex.endpoint()};
+  for (const std::string& replica : vertex.replicas()) {
+    const bool is_socket = absl::StartsWith(replica, "unix:");
+    if (is_socket || HostOf(replica) == HostOf(vertex.endpoint())) here.push_back(replica);
+  }
+  return here;
 }
 
 MeshProcess MakeProcess(const MeshOptions& options, const std::string& name,
@@ -93,12 +112,12 @@ absl::StatusOr<Mesh> PlanMesh(const v1::System& system, const MeshOptions& optio
     const v1::Vertex& vertex = system.vertices(i);
     if (!vertex.has_process()) continue;
     const std::string field = absl::StrCat("vertices[", i, "]");
-    const std::vector<std::string> endpoints = graph::ServingEndpoints(vertex);
+    const std::vector<std::string> endpoints = EndpointsHere(vertex);
     const auto [known, is_new] = first_of.emplace(vertex.endpoint(), &vertex);
     if (!is_new) {
       const v1::Vertex& first = *known->second;
       if (!MessageDifferencer::Equals(first.process(), vertex.process()) ||
-          graph::ServingEndpoints(first) != endpoints) {
+          graph::ServingEndpoints(first) != graph::ServingEndpoints(vertex)) {
         faults.push_back(
             absl::StrCat(field, ".process and .replicas: must equal those of vertex \"",
                          first.name(), "\", which has the same endpoint ", vertex.endpoint()));
@@ -113,7 +132,7 @@ absl::StatusOr<Mesh> PlanMesh(const v1::System& system, const MeshOptions& optio
       faults.push_back(absl::StrCat(field, ".process.program: must not be empty"));
     }
     for (size_t k = 0; k < endpoints.size(); ++k) {
-      const std::string name = k == 0 ? vertex.name() : absl::StrCat(vertex.name(), "-replica-", k);
+      const std::string name = k == 0 ? vertex.name() : ReplicaName(vertex.name(), endpoints[k]);
       position_of[endpoints[k]] = mesh.processes_size();
       MeshProcess& process = *mesh.add_processes();
       process = MakeProcess(options, name, vertex.process().program(), endpoints[k]);
@@ -137,7 +156,12 @@ absl::StatusOr<Mesh> PlanMesh(const v1::System& system, const MeshOptions& optio
   gateway.set_log(LogPath(options, "gateway"));
 
   std::map<std::string, std::string> listeners;  // Address -> process.
+  std::set<std::string> names;
   for (const MeshProcess& process : mesh.processes()) {
+    if (!names.insert(process.name()).second) {
+      faults.push_back(absl::StrCat("two processes would be called ", process.name(),
+                                    ", as vertices and their replicas are: rename a vertex"));
+    }
     if (!process.program().empty() && ::access(process.program().c_str(), X_OK) != 0) {
       faults.push_back(absl::StrCat(process.name(), ": cannot run the program ", process.program(),
                                     ": ", std::strerror(errno)));

@@ -21,10 +21,11 @@ struct MeshOptions {
   std::string system_file;
 };
 
-/// Which processes make a system's mesh: one per endpoint and replica of the vertices that have a
-/// `process`, then orchestrator, then gateway. Nothing is started; pids are 0.
-/// INVALID_ARGUMENT: vertices that share an endpoint but name different processes or replicas, an
-/// endpoint used twice, a program that does not exist; every fault, a line each.
+/// Which processes make a system's mesh: one per endpoint of the vertices that have a `process`,
+/// and one per replica at the endpoint's host, then orchestrator, then gateway. Nothing is started;
+/// pids are 0. INVALID_ARGUMENT: vertices that share an endpoint but name different processes or
+/// replicas, an endpoint or a name used twice, a program that does not exist; every fault, a line
+/// each.
 absl::StatusOr<Mesh> PlanMesh(const v1::System& system, const MeshOptions& options);
 
 /// HOST:PORT+1000 of a target HOST:PORT; empty where there is no such port, and for unix sockets.

@@ -28,8 +28,12 @@ Engine::Metrics::Metrics(prometheus::Registry& registry)
                        .Register(registry)),
       updates(prometheus::BuildCounter()
                   .Name("backfire_updates_total")
-                  .Help("Updates that reached a state, and verdicts, since the start.")
+                  .Help("Updates that reached a state, since the start.")
                   .Register(registry)),
+      verdicts(prometheus::BuildCounter()
+                   .Name("backfire_verdicts_total")
+                   .Help("Verdicts, since the start.")
+                   .Register(registry)),
       live_release(prometheus::BuildGauge()
                        .Name("backfire_live_release")
                        .Help("Number of the live release; 0: none.")
@@ -287,6 +291,7 @@ absl::StatusOr<v1::GetSystemResponse> Engine::GetSystem() const {
   *response.mutable_system() = current.system;
   response.set_revision(current.revision);
   response.set_baseline_update(UpdateName(current.baseline_update));
+  for (const auto& [vertex, model] : current.models) (*response.mutable_models())[vertex] = model;
   return response;
 }
 

@@ -93,6 +93,7 @@ class Engine {
  private:
   struct RunningStep;
   struct Change;
+  using ServedVersion = std::pair<std::string, std::string>;  // Endpoint and version.
   using StepKey = std::pair<int64_t, size_t>;  // Number of the update, position of the step.
 
   Engine(std::unique_ptr<store::Store> store, store::Contents contents,
@@ -156,14 +157,22 @@ class Engine {
   // The same for a rollback; the live one's own number if there is nothing to do.
   absl::StatusOr<int64_t> CheckRollback(const v1::RollbackReleaseRequest& request) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Has a version loaded wherever its vertex is served. Without the mutex.
+  // Has a version loaded wherever its vertex is served; replicas that are away are passed over.
+  // Without the mutex.
   absl::Status LoadEverywhere(const v1::Vertex& vertex, const std::string& version,
                               const Patience& patience, const std::function<bool()>& interrupted)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // A thread that has what is live loaded on replicas that came, or came back empty, since then.
+  // One attempt. DATA_LOSS: it has something else than `digest`, if that is known, by that name.
+  absl::Status LoadOnReplica(const std::string& replica, const std::string& version,
+                             const std::string& digest, const std::function<bool()>& interrupted)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // A thread that has replicas have what is live or staged, and nothing else: they come, go, and
+  // come back empty or with what is served no more.
   void KeepReplicas();
-  // One attempt for each; `lacking` are those that it failed on, the last time and this time.
-  void LoadOnReplicas(int64_t release, std::set<std::string>& lacking) ABSL_LOCKS_EXCLUDED(mutex_);
+  std::map<std::string, std::set<std::string>> VersionsOfReplicas()
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status RefillReplica(const std::string& replica, const std::set<std::string>& versions)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // Has every version of a release loaded, and keeps them so until Unwant. Without the mutex.
   absl::Status LoadRelease(int64_t number) ABSL_LOCKS_EXCLUDED(mutex_);
   // Ends LoadRelease: what it loaded goes again if the release did not become live.
@@ -173,10 +182,22 @@ class Engine {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // A thread that unloads what no gateway serves any more.
   void KeepReleases();
-  int64_t NextToRetire() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Its versions that no other release needs, with their services' endpoints.
-  std::set<std::pair<std::string, std::string>> OnlyIn(int64_t number) const
+  // A release that could not be retired.
+  struct Postponed {
+    std::chrono::steady_clock::time_point until;
+    std::chrono::milliseconds pause{0};
+    std::string error;
+  };
+  int64_t NextToRetire(const std::map<int64_t, Postponed>& postponed) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Unloads what only this release needs. Lets go of the mutex meanwhile.
+  absl::Status Retire(int64_t number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // A release's versions, at all endpoints that serve them.
+  std::set<ServedVersion> VersionsOf(int64_t release) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Those of all releases that are served or may be; `without`: not of that one.
+  std::set<ServedVersion> NeededVersions(int64_t without) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::set<std::string> ReplicasOf(int64_t release) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // A release as a change leaves it, to be changed further.
   v1::Release& ChangedRelease(int64_t number, Change& change) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -223,9 +244,8 @@ class Engine {
   std::vector<std::thread> finished_ ABSL_GUARDED_BY(mutex_);
   GatewayTable gateways_ ABSL_GUARDED_BY(mutex_);
   std::multiset<int64_t> wanted_ ABSL_GUARDED_BY(mutex_);  // Releases that are to become live.
-  // What is being unloaded: endpoint and version.
-  std::set<std::pair<std::string, std::string>> unloading_ ABSL_GUARDED_BY(mutex_);
-  int64_t retiring_ ABSL_GUARDED_BY(mutex_) = 0;  // The release that these are of; 0: none.
+  std::set<ServedVersion> unloading_ ABSL_GUARDED_BY(mutex_);
+  int64_t retiring_ ABSL_GUARDED_BY(mutex_) = 0;  // The release that is being retired; 0: none.
   int64_t changes_ ABSL_GUARDED_BY(mutex_) = 1;
   int64_t release_changes_ ABSL_GUARDED_BY(mutex_) = 1;
   bool work_waits_ ABSL_GUARDED_BY(mutex_) = true;

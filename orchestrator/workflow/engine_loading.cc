@@ -10,6 +10,7 @@
 #include "orchestrator/workflow/engine.h"
 #include "orchestrator/workflow/engine_state.h"
 #include "services/base/status.h"
+#include "services/runtime/version_name.h"
 
 namespace backfire::workflow {
 namespace {
@@ -19,22 +20,52 @@ using std::chrono::steady_clock;
 // How long a service that is to load a version for a promotion may stay away, at most: someone
 // waits.
 constexpr absl::Duration kLoadPatience = absl::Seconds(20);
-// Unloading is retried this often, and leases looked at.
-constexpr std::chrono::milliseconds kKeeperInterval(200);
-// Replicas are made to have what is live this often.
+// Leases are looked at this often, and unloading is tried again; less and less often where it
+// fails.
+constexpr std::chrono::milliseconds kKeeperInterval(200), kLongestPause(30'000);
+// Replicas are looked after this often.
 constexpr std::chrono::seconds kReplicaInterval(5);
 
 }  // namespace
 
+absl::Status Engine::LoadOnReplica(const std::string& replica, const std::string& version,
+                                   const std::string& digest,
+                                   const std::function<bool()>& interrupted) {
+  {
+    MutexLock lock(mutex_);
+    if (!WaitUntilKept(replica, version)) return absl::CancelledError("interrupted");
+  }
+  const Patience once{absl::ZeroDuration(), replica};
+  BACKFIRE_RETURN_IF_ERROR(client_.LoadVersion(replica, version, once, interrupted));
+  if (digest.empty()) return absl::OkStatus();
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Version loaded, client_.GetVersion(replica, version));
+  if (loaded.digest() == digest) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(
+      replica, " has other weights by the name ", version, " (digest ", loaded.digest(),
+      ") than the vertex's endpoint (", digest,
+      "): start it with --replica-of and the endpoint, or take it out of the vertex's replicas"));
+}
+
 absl::Status Engine::LoadEverywhere(const v1::Vertex& vertex, const std::string& version,
                                     const Patience& patience,
                                     const std::function<bool()>& interrupted) {
-  for (const std::string& endpoint : graph::ServingEndpoints(vertex)) {
-    {
-      MutexLock lock(mutex_);
-      if (!WaitUntilKept(endpoint, version)) return absl::CancelledError("interrupted");
-    }
-    BACKFIRE_RETURN_IF_ERROR(client_.LoadVersion(endpoint, version, patience, interrupted));
+  {
+    MutexLock lock(mutex_);
+    if (!WaitUntilKept(vertex.endpoint(), version)) return absl::CancelledError("interrupted");
+  }
+  BACKFIRE_RETURN_IF_ERROR(client_.LoadVersion(vertex.endpoint(), version, patience, interrupted));
+  if (vertex.replicas().empty()) return absl::OkStatus();
+  const absl::StatusOr<v1::Version> loaded = client_.GetVersion(vertex.endpoint(), version);
+  if (!loaded.ok() && !absl::IsUnimplemented(loaded.status())) return loaded.status();
+  const std::string digest = loaded.ok() ? loaded->digest() : "";  // Listing is a capability.
+  for (const std::string& replica : vertex.replicas()) {
+    const absl::Status status = LoadOnReplica(replica, version, digest, interrupted);
+    if (interrupted()) return absl::CancelledError("interrupted");
+    if (status.ok()) continue;
+    if (!IsTransient(status)) return status;
+    // Replicas are there to serve more, not less: one that is away gets it when it is back.
+    spdlog::warn("replica state=NOT_LOADED endpoint={} version={} error=\"{}\"", replica, version,
+                 std::string(status.message()));
   }
   return absl::OkStatus();
 }
@@ -91,32 +122,46 @@ bool Engine::WaitUntilKept(const std::string& endpoint, const std::string& versi
   return !stopping_;
 }
 
-std::set<std::pair<std::string, std::string>> Engine::OnlyIn(int64_t number) const {
-  std::set<std::pair<std::string, std::string>> only;
-  std::set<std::pair<std::string, std::string>> needed;
-  for (const auto& [other, release] : contents_.releases) {
-    if (other != number && release.state() == v1::Release::RETIRED && wanted_.count(other) == 0) {
-      continue;
-    }
-    const int64_t revision = RevisionOf(release);
-    if (contents_.systems.count(revision) == 0) continue;
-    const graph::SystemGraph& graph = GraphOf(revision);
-    for (const auto& [vertex, version] : release.versions()) {
-      if (!graph.Has(vertex)) continue;
-      for (const std::string& endpoint : graph::ServingEndpoints(graph.node(vertex).vertex)) {
-        (other == number ? only : needed).emplace(endpoint, version);
-      }
+std::set<Engine::ServedVersion> Engine::VersionsOf(int64_t number) const {
+  std::set<ServedVersion> versions;
+  const v1::Release& release = contents_.releases.at(number);
+  const int64_t revision = RevisionOf(release);
+  if (contents_.systems.count(revision) == 0) return versions;
+  const graph::SystemGraph& graph = GraphOf(revision);
+  for (const auto& [vertex, version] : release.versions()) {
+    if (!graph.Has(vertex)) continue;
+    for (const std::string& endpoint : graph::ServingEndpoints(graph.node(vertex).vertex)) {
+      versions.emplace(endpoint, version);
     }
   }
-  std::set<std::pair<std::string, std::string>> unneeded;
-  std::set_difference(only.begin(), only.end(), needed.begin(), needed.end(),
-                      std::inserter(unneeded, unneeded.end()));
-  return unneeded;
+  return versions;
 }
 
-int64_t Engine::NextToRetire() const {
+std::set<Engine::ServedVersion> Engine::NeededVersions(int64_t without) const {
+  std::set<ServedVersion> needed;
+  for (const auto& [number, release] : contents_.releases) {
+    if (number == without) continue;
+    if (release.state() == v1::Release::RETIRED && wanted_.count(number) == 0) continue;
+    needed.merge(VersionsOf(number));
+  }
+  return needed;
+}
+
+std::set<std::string> Engine::ReplicasOf(int64_t release) const {
+  std::set<std::string> replicas;
+  const int64_t revision = RevisionOf(contents_.releases.at(release));
+  if (contents_.systems.count(revision) == 0) return replicas;
+  for (const v1::Vertex& vertex : GraphOf(revision).system().vertices()) {
+    replicas.insert(vertex.replicas().begin(), vertex.replicas().end());
+  }
+  return replicas;
+}
+
+int64_t Engine::NextToRetire(const std::map<int64_t, Postponed>& postponed) const {
   const auto now = steady_clock::now();
   for (const auto& [number, release] : contents_.releases) {
+    const auto later = postponed.find(number);
+    if (later != postponed.end() && now < later->second.until) continue;
     if (release.state() == v1::Release::DRAINING && wanted_.count(number) == 0 &&
         gateways_.AllBeyond(release.drain_epoch(), now)) {
       return number;
@@ -125,53 +170,107 @@ int64_t Engine::NextToRetire() const {
   return 0;
 }
 
-void Engine::LoadOnReplicas(int64_t release, std::set<std::string>& lacking) {
-  std::vector<std::pair<std::string, std::string>> wanted;  // Replica and version.
-  {
-    MutexLock lock(mutex_);
-    const v1::Release& live = contents_.releases.at(release);
-    const graph::SystemGraph& graph = GraphOf(RevisionOf(live));
-    for (const std::string& vertex : graph.order()) {
-      for (const std::string& replica : graph.node(vertex).vertex.replicas()) {
-        wanted.emplace_back(replica, live.versions().at(vertex));
-      }
+std::map<std::string, std::set<std::string>> Engine::VersionsOfReplicas() {
+  std::map<std::string, std::set<std::string>> wanted;
+  for (const auto& [number, release] : contents_.releases) {
+    if (release.state() != v1::Release::LIVE && release.state() != v1::Release::STAGED) continue;
+    const std::set<std::string> replicas = ReplicasOf(number);
+    for (const auto& [endpoint, version] : VersionsOf(number)) {
+      if (replicas.count(endpoint) > 0) wanted[endpoint].insert(version);
     }
   }
-  const std::set<std::string> were_lacking = std::exchange(lacking, {});
-  for (const auto& [replica, version] : wanted) {
-    if (stopping_) return;
-    if (lacking.count(replica) > 0) continue;
+  return wanted;
+}
+
+absl::Status Engine::RefillReplica(const std::string& replica,
+                                   const std::set<std::string>& versions) {
+  std::set<std::string> models;
+  for (const std::string& version : versions) {
+    BACKFIRE_ASSIGN_OR_RETURN(const runtime::VersionId id, runtime::ParseVersionName(version));
+    models.insert(id.model_name);
+    {
+      MutexLock lock(mutex_);
+      // Time has passed since these were asked for.
+      if (NeededVersions(/*without=*/0).count({replica, version}) == 0) continue;
+      if (!WaitUntilKept(replica, version)) return absl::CancelledError("interrupted");
+    }
     const Patience once{absl::ZeroDuration(), replica};
-    const absl::Status loaded =
-        client_.LoadVersion(replica, version, once, [this] { return stopping_.load(); });
-    if (loaded.ok() || stopping_) continue;
-    lacking.insert(replica);
-    if (were_lacking.count(replica) > 0) continue;
-    spdlog::warn("replica state=NOT_LOADED endpoint={} version={} error=\"{}\"", replica, version,
-                 std::string(loaded.message()));
+    BACKFIRE_RETURN_IF_ERROR(Annotate(
+        client_.LoadVersion(replica, version, once, [this] { return stopping_.load(); }), version));
   }
-  for (const std::string& replica : were_lacking) {
-    if (lacking.count(replica) == 0) spdlog::info("replica state=LOADED endpoint={}", replica);
+  for (const std::string& model : models) {
+    BACKFIRE_ASSIGN_OR_RETURN(const std::vector<std::string> loaded,
+                              client_.LoadedVersions(replica, model));
+    for (const std::string& version : loaded) {
+      const ServedVersion served(replica, version);
+      {
+        MutexLock lock(mutex_);
+        if (NeededVersions(/*without=*/0).count(served) > 0) continue;
+        unloading_.insert(served);
+      }
+      const absl::Status unloaded = client_.UnloadVersion(replica, version);
+      MutexLock lock(mutex_);
+      unloading_.erase(served);
+      changed_.NotifyAll();
+      BACKFIRE_RETURN_IF_ERROR(Annotate(unloaded, version));
+    }
   }
+  return absl::OkStatus();
 }
 
 void Engine::KeepReplicas() {
-  std::set<std::string> lacking;  // Replicas without what is live.
+  std::map<std::string, std::string> errors;  // Of replicas, the last time.
   MutexLock lock(mutex_);
   while (!stopping_) {
-    if (const int64_t live = LiveRelease(); live != 0) {
-      wanted_.insert(live);  // Nothing of it is unloaded meanwhile.
+    for (const auto& [replica, versions] : VersionsOfReplicas()) {
       mutex_.Unlock();
-      LoadOnReplicas(live, lacking);
+      const absl::Status refilled = RefillReplica(replica, versions);
       mutex_.Lock();
-      Unwant(live);
+      if (stopping_) break;
+      std::string& error = errors[replica];
+      const bool was_well = error.empty();
+      error = std::string(refilled.message());
+      if (!refilled.ok() && was_well) {
+        spdlog::warn("replica state=NOT_LOADED endpoint={} error=\"{}\"", replica, error);
+      } else if (refilled.ok() && !was_well) {
+        spdlog::info("replica state=LOADED endpoint={}", replica);
+      }
     }
     const auto next = steady_clock::now() + kReplicaInterval;
     while (!stopping_ && steady_clock::now() < next) changed_.WaitUntil(mutex_, next);
   }
 }
 
+absl::Status Engine::Retire(int64_t number) {
+  const std::set<ServedVersion> needed = NeededVersions(/*without=*/number);
+  const std::set<std::string> replicas = ReplicasOf(number);
+  std::set<ServedVersion> unload;
+  for (const ServedVersion& served : VersionsOf(number)) {
+    if (needed.count(served) == 0) unload.insert(served);
+  }
+  unloading_.insert(unload.begin(), unload.end());
+  mutex_.Unlock();
+  absl::Status status;
+  for (const auto& [endpoint, version] : unload) {
+    const absl::Status unloaded = client_.UnloadVersion(endpoint, version);
+    // What is deleted, or can't be unloaded, is not worth another attempt; a replica that is away
+    // is looked after when it is back.
+    if (absl::IsNotFound(unloaded) || absl::IsUnimplemented(unloaded)) continue;
+    if (replicas.count(endpoint) > 0 && IsTransient(unloaded)) continue;
+    if (status.ok()) status = unloaded;
+  }
+  mutex_.Lock();
+  for (const ServedVersion& served : unload) unloading_.erase(served);
+  BACKFIRE_RETURN_IF_ERROR(status);
+  Change change;
+  v1::Release& release = ChangedRelease(number, change);
+  release.set_state(v1::Release::RETIRED);
+  release.clear_drain_epoch();
+  return Commit(std::move(change));
+}
+
 void Engine::KeepReleases() {
+  std::map<int64_t, Postponed> postponed;  // Releases that could not be retired.
   MutexLock lock(mutex_);
   for (const auto& [number, release] : contents_.releases) {
     // A rollback to it was under way when the process ended.
@@ -184,32 +283,22 @@ void Engine::KeepReleases() {
       ++release_changes_;
       changed_.NotifyAll();
     }
-    retiring_ = NextToRetire();
+    retiring_ = NextToRetire(postponed);
     bool retired = false;
     if (retiring_ != 0) {
-      unloading_ = OnlyIn(retiring_);
-      const auto unload = unloading_;
-      mutex_.Unlock();
-      absl::Status status;
-      for (const auto& [endpoint, version] : unload) {
-        const absl::Status unloaded = client_.UnloadVersion(endpoint, version);
-        // What is deleted, or can't be unloaded, is not worth another attempt.
-        if (absl::IsNotFound(unloaded) || absl::IsUnimplemented(unloaded)) continue;
-        if (status.ok()) status = unloaded;
-      }
-      mutex_.Lock();
-      unloading_.clear();
-      if (status.ok()) {
-        Change change;
-        v1::Release& release = ChangedRelease(retiring_, change);
-        release.set_state(v1::Release::RETIRED);
-        release.clear_drain_epoch();
-        status = Commit(std::move(change));
-      }
+      const absl::Status status = Retire(retiring_);
       retired = status.ok();
-      if (!retired) {
-        spdlog::warn("release state=NOT_UNLOADED release={} error=\"{}\"", ReleaseName(retiring_),
-                     std::string(status.message()));
+      if (retired) {
+        postponed.erase(retiring_);
+      } else {
+        Postponed& later = postponed[retiring_];
+        later.pause = std::clamp(2 * later.pause, kKeeperInterval, kLongestPause);
+        later.until = steady_clock::now() + later.pause;
+        if (later.error != status.message()) {
+          later.error = std::string(status.message());
+          spdlog::warn("release state=NOT_UNLOADED release={} error=\"{}\"", ReleaseName(retiring_),
+                       later.error);
+        }
       }
       retiring_ = 0;
       changed_.NotifyAll();

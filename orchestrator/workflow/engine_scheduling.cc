@@ -404,7 +404,7 @@ absl::Status Engine::Advance(const store::UpdateRecord& update, Change& change) 
       record.step.set_state(v1::Step::CANCELLED);
     }
     if (has_loads) ChangedRelease(number, change).set_state(v1::Release::STAGED);
-    metrics_->updates.Add({{"verdict", v1::Verdict::Outcome_Name(changed.verdict().outcome())}})
+    metrics_->verdicts.Add({{"verdict", v1::Verdict::Outcome_Name(changed.verdict().outcome())}})
         .Increment();
   }
   *changed.mutable_end_time() = TimeUtil::GetCurrentTime();

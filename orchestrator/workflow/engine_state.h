@@ -46,6 +46,7 @@ struct Engine::Metrics {
   prometheus::Family<prometheus::Counter>& steps;
   prometheus::Family<prometheus::Histogram>& step_seconds;
   prometheus::Family<prometheus::Counter>& updates;
+  prometheus::Family<prometheus::Counter>& verdicts;
   prometheus::Gauge& live_release;
   prometheus::Gauge& epoch;
 };

@@ -107,13 +107,15 @@ absl::StatusOr<v1::Update> Engine::ProposeUpdate(const v1::ProposeUpdateRequest&
   if (replicates < 1 || replicates > baseline->update.replicates()) {
     return absl::InvalidArgumentError(
         absl::StrCat("replicates must be in [1, ", baseline->update.replicates(),
-                     "], the baseline's: got ", request.replicates()));
+                     "], or 0 for as many as the baseline has: got ", request.replicates(),
+                     "; for more, apply the system with more `replicates`"));
   }
   const int first_look = ReplicatesOfLook(replicates, looks, 1);
   if (looks > 1 && first_look < verdict::kReplicatesToDecide) {
     return absl::InvalidArgumentError(absl::StrCat(
         "looks: each must add at least ", verdict::kReplicatesToDecide, " replicates, so ", looks,
-        " need ", looks * verdict::kReplicatesToDecide, ": got ", replicates));
+        " need ", looks * verdict::kReplicatesToDecide, ": got ", replicates, "; the baseline has ",
+        baseline->update.replicates(), ", for more apply the system with more `replicates`"));
   }
   std::set<std::string> transforms;
   for (const auto& [vertex, model] : system.models) {

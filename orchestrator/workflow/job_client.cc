@@ -26,12 +26,6 @@ constexpr absl::Duration kWatchTimeout = absl::Hours(1);
 constexpr std::chrono::milliseconds kPollInterval(500);
 constexpr std::chrono::milliseconds kCancelPollInterval(50);
 
-// Whether the same call may succeed later. CANCELLED: by the other side, which ends.
-bool IsTransient(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
-         absl::IsResourceExhausted(status) || absl::IsCancelled(status);
-}
-
 uint64_t SeedOf(const std::string& key) {
   uint64_t seed = 0;
   for (const char c : key) seed = SplitMix64(seed ^ static_cast<unsigned char>(c));
@@ -132,6 +126,12 @@ std::string RequestId(const JobRequest& request) {
 }
 
 }  // namespace
+
+// CANCELLED: by the other side, which ends.
+bool IsTransient(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
+         absl::IsResourceExhausted(status) || absl::IsCancelled(status);
+}
 
 absl::StatusOr<v1::Job> JobClient::Run(const std::string& endpoint, const JobRequest& request,
                                        bool can_watch, const Patience& patience,
@@ -261,6 +261,26 @@ absl::StatusOr<v1::Version> JobClient::GetVersion(const std::string& endpoint,
       runtime::FromGrpcStatus(stub->GetVersion(&context, request, &version));
   if (!status.ok()) return Annotate(status, endpoint);
   return version;
+}
+
+absl::StatusOr<std::vector<std::string>> JobClient::LoadedVersions(const std::string& endpoint,
+                                                                   const std::string& model) {
+  const auto stub = v1::ModelService::NewStub(channels_.Get(endpoint));
+  std::vector<std::string> loaded;
+  v1::ListVersionsRequest request;
+  request.set_model(model);
+  do {
+    grpc::ClientContext context;
+    runtime::SetDeadline(context, absl::Seconds(10));
+    v1::ListVersionsResponse page;
+    BACKFIRE_RETURN_IF_ERROR(
+        Annotate(runtime::FromGrpcStatus(stub->ListVersions(&context, request, &page)), endpoint));
+    for (const v1::Version& version : page.versions()) {
+      if (version.loaded()) loaded.push_back(version.name());
+    }
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  return loaded;
 }
 
 }  // namespace backfire::workflow

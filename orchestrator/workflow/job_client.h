@@ -3,6 +3,7 @@
 #include <functional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -30,6 +31,9 @@ struct Patience {
   std::string key;
 };
 
+/// Whether the same call may succeed later: the service is away, full, or ends.
+bool IsTransient(const absl::Status& status);
+
 /// Calls model services, patiently. Errors name the service; one that stayed away is UNAVAILABLE,
 /// with how long and the last error. Thread-safe.
 class JobClient {
@@ -55,6 +59,9 @@ class JobClient {
   absl::StatusOr<v1::Model> GetModel(const std::string& endpoint, const std::string& name);
   /// Not patient either.
   absl::StatusOr<v1::Version> GetVersion(const std::string& endpoint, const std::string& name);
+  /// Names of a model's versions that are loaded there. Not patient either.
+  absl::StatusOr<std::vector<std::string>> LoadedVersions(const std::string& endpoint,
+                                                          const std::string& model);
 
  private:
   runtime::ChannelPool channels_;

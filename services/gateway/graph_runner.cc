@@ -36,9 +36,12 @@ struct VertexCall {
   steady_clock::time_point end;
 };
 
-// Whether another replica may serve what this one could not: it is away, or lacks the version.
+// Whether another replica may serve what this one could not: it is away or ends, lacks the version,
+// is full, or is broken. Inference changes nothing: it may be done twice.
 bool MayBeServedElsewhere(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsNotFound(status);
+  return absl::IsUnavailable(status) || absl::IsNotFound(status) || absl::IsCancelled(status) ||
+         absl::IsResourceExhausted(status) || absl::IsInternal(status) || absl::IsUnknown(status) ||
+         absl::IsDataLoss(status);
 }
 
 class Run {
@@ -177,9 +180,13 @@ class Run {
     const std::string where = absl::StrCat("vertex ", vertex, " at ", call->endpoint);
     absl::Status status = runtime::FromGrpcStatus(call->status);
     const bool elsewhere = MayBeServedElsewhere(status);
-    services_.balancer.End(call->endpoint, !elsewhere && !absl::IsDeadlineExceeded(status),
+    using Outcome = ReplicaBalancer::Outcome;
+    services_.balancer.End(call->endpoint,
+                           called_off_ && absl::IsCancelled(status)        ? Outcome::kUnknown
+                           : elsewhere || absl::IsDeadlineExceeded(status) ? Outcome::kFailed
+                                                                           : Outcome::kServed,
                            call->end);
-    if (elsewhere && retry && !call_.cancelled() && Send(vertex, *call)) {
+    if (elsewhere && retry && !called_off_ && !call_.cancelled() && Send(vertex, *call)) {
       spdlog::info("vertex state=SENT_AGAIN id={} vertex={} to={} error=\"{}\"", call_.id, vertex,
                    call->endpoint, std::string(Annotate(status, where).message()));
       services_.sent_again(vertex);
@@ -199,6 +206,7 @@ class Run {
   }
 
   void CancelAll() {
+    called_off_ = true;
     for (const auto& [vertex, call] : calls_) call->context->TryCancel();
   }
 
@@ -212,6 +220,7 @@ class Run {
   std::map<std::pair<std::string, std::string>, int> uses_;
   std::set<std::string> waiting_;
   std::set<std::string> done_;
+  bool called_off_ = false;  // Calls were cancelled from here.
   std::map<std::string, std::unique_ptr<VertexCall>> calls_;
   // Shared with gRPC's threads.
   Mutex mutex_;

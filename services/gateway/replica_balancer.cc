@@ -1,5 +1,6 @@
 #include "services/gateway/replica_balancer.h"
 
+#include <algorithm>
 #include <tuple>
 
 namespace backfire::gateway {
@@ -12,7 +13,8 @@ std::string ReplicaBalancer::Begin(const std::vector<std::string>& endpoints,
   for (const std::string& endpoint : endpoints) {
     if (tried.count(endpoint) > 0) continue;
     const Load& load = loads_[endpoint];
-    const std::tuple rank(now < load.avoided_until, load.in_flight, load.last_turn);
+    const bool doubtful = load.failures > 0 && (now < load.avoided_until || load.in_flight > 0);
+    const std::tuple rank(doubtful, load.in_flight, load.last_turn);
     if (best != nullptr && rank >= least) continue;
     best = &endpoint;
     least = rank;
@@ -24,11 +26,24 @@ std::string ReplicaBalancer::Begin(const std::vector<std::string>& endpoints,
   return *best;
 }
 
-void ReplicaBalancer::End(const std::string& endpoint, bool reached, Clock::time_point now) {
+void ReplicaBalancer::End(const std::string& endpoint, Outcome outcome, Clock::time_point now) {
   MutexLock lock(mutex_);
   Load& load = loads_.at(endpoint);
   --load.in_flight;
-  load.avoided_until = reached ? Clock::time_point() : now + kAvoided;
+  switch (outcome) {
+    case Outcome::kServed:
+      load.failures = 0;
+      break;
+    case Outcome::kFailed: {
+      // Calls that were in flight together fail together: that is one failure.
+      if (load.failures > 0 && now < load.avoided_until) break;
+      const int doublings = std::min(load.failures++, 10);
+      load.avoided_until = now + std::min(kAvoided * (1 << doublings), kLongestAvoided);
+      break;
+    }
+    case Outcome::kUnknown:
+      break;
+  }
 }
 
 }  // namespace backfire::gateway

@@ -12,24 +12,32 @@
 namespace backfire::gateway {
 
 /// Chooses where a vertex that is served at several endpoints is called: where fewest calls are in
-/// flight, in turn among equals, and last where a call failed a moment ago. Thread-safe.
+/// flight, in turn among equals, and last where the last call failed: for a while not at all, then
+/// by one call at a time, until one is served. Thread-safe.
 class ReplicaBalancer {
  public:
   using Clock = std::chrono::steady_clock;
-  /// An endpoint that failed is avoided for so long.
-  static constexpr std::chrono::seconds kAvoided{1};
+  /// An endpoint that failed is avoided for so long; for twice as long after each further failure,
+  /// up to kLongestAvoided.
+  static constexpr std::chrono::seconds kAvoided{1}, kLongestAvoided{16};
+  /// What a call said of its endpoint.
+  enum class Outcome {
+    kServed,
+    kFailed,   ///< It could not serve the call; another might.
+    kUnknown,  ///< Nothing: the call was called off.
+  };
 
   /// Takes one of `endpoints` that is not among `tried`, and counts a call to it; empty: all were
   /// tried.
   std::string Begin(const std::vector<std::string>& endpoints, const std::set<std::string>& tried,
                     Clock::time_point now);
-  /// Ends a call. `reached`: whether the endpoint could serve it.
-  void End(const std::string& endpoint, bool reached, Clock::time_point now);
+  void End(const std::string& endpoint, Outcome outcome, Clock::time_point now);
 
  private:
   struct Load {
     int64_t in_flight = 0;
     uint64_t last_turn = 0;
+    int failures = 0;  // Since a call was served.
     Clock::time_point avoided_until;
   };
 

@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "absl/status/status.h"
+
 namespace backfire::learning {
 
 /// Where models run.
@@ -9,5 +11,8 @@ struct DeviceOptions {
   std::string device = "auto";  ///< `auto` (a GPU where there is one), `cpu` or `cuda:N`.
   int serving_threads = 1;      ///< That one prediction may use; trainings have their recipe's.
 };
+
+/// INVALID_ARGUMENT: malformed, or this machine has no such device.
+absl::Status CheckDevice(const std::string& device);
 
 }  // namespace backfire::learning

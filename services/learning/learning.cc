@@ -98,6 +98,8 @@ absl::StatusOr<torch::Device> ChooseDevice(const DeviceOptions& options) {
   return torch::Device(torch::kCUDA, static_cast<torch::DeviceIndex>(index));
 }
 
+absl::Status CheckDevice(const std::string& device) { return ChooseDevice({device}).status(); }
+
 std::string NumericFingerprint() {
   // The configuration names the CPU capability that kernels dispatch on.
   return absl::StrCat("libtorch ", TORCH_VERSION, "\n", at::show_config());

@@ -1,10 +1,13 @@
+#include "services/learning/device_options.h"
 #include "services/proposals/proposals_model.h"
 #include "services/runtime/service_main.h"
 
 int main(int argc, char** argv) {
   using backfire::runtime::Model;
   return backfire::runtime::ServiceMain(
-      argc, argv, {"proposals-service", "Proposes 2D boxes on the left image."},
+      argc, argv,
+      {"proposals-service", "Proposes 2D boxes on the left image.",
+       backfire::learning::CheckDevice},
       [](const backfire::runtime::ServiceOptions& options)
           -> absl::StatusOr<std::vector<std::unique_ptr<Model>>> {
         std::vector<std::unique_ptr<Model>> models;

@@ -126,10 +126,12 @@ absl::Status ModelHost::LoadRemembered() {
   const absl::StatusOr<std::string> text = ReadFile(options_.directory / kLoadedFile);
   if (absl::IsNotFound(text.status())) return absl::OkStatus();
   BACKFIRE_RETURN_IF_ERROR(text.status());
+  MutexLock loading(loading_);
   for (const auto& line : absl::StrSplit(*text, '\n', absl::SkipEmpty())) {
     int64_t number = 0;
     absl::Status status = absl::DataLossError(absl::StrCat("not a number: ", line));
-    if (absl::SimpleAtoi(line, &number)) status = Load(number);
+    // A replica opens with what it has; the orchestrator has it look at its primary's.
+    if (absl::SimpleAtoi(line, &number)) status = LoadKept(number);
     if (!status.ok()) {
       spdlog::error("version state=NOT_LOADED version={} error=\"{}\"",
                     VersionName(description_.name(), number), std::string(status.message()));
@@ -454,25 +456,46 @@ absl::StatusOr<ModelHost::Outputs> ModelHost::Materialize(const v1::MaterializeR
   return outputs;
 }
 
-absl::Status ModelHost::FetchUnlessKept(int64_t number) {
-  if (options_.fetch == nullptr || versions_->ReadWeights(number).ok()) return absl::OkStatus();
-  BACKFIRE_ASSIGN_OR_RETURN(const StoredVersion stored,
-                            options_.fetch(VersionName(description_.name(), number)));
+absl::Status ModelHost::CopyFromPrimary(int64_t number, const std::function<bool()>& cancelled) {
+  const std::string name = VersionName(description_.name(), number);
+  const absl::StatusOr<v1::Version> kept = versions_->Get(number);
+  bool is_loaded = false;
+  {
+    MutexLock lock(mutex_);
+    is_loaded = loaded_.count(number) > 0;
+  }
+  const bool is_whole = is_loaded || versions_->ReadWeights(number).ok();
+  const absl::StatusOr<std::string> digest = options_.primary->Digest(name);
+  const bool is_away =
+      absl::IsUnavailable(digest.status()) || absl::IsDeadlineExceeded(digest.status());
+  if (kept.ok() && is_whole && (is_away || (digest.ok() && *digest == kept->digest()))) {
+    return absl::OkStatus();
+  }
+  BACKFIRE_RETURN_IF_ERROR(digest.status());
+  BACKFIRE_ASSIGN_OR_RETURN(const StoredVersion stored, options_.primary->Fetch(name, cancelled));
+  {
+    // By this number something else would be served.
+    MutexLock lock(mutex_);
+    loaded_.erase(number);
+  }
   BACKFIRE_RETURN_IF_ERROR(versions_->AddCopy(stored.version, stored.bytes));
-  spdlog::info("version state=COPIED version={} digest={}", stored.version.name(),
-               stored.version.digest());
+  spdlog::info("version state=COPIED version={} digest={}", name, stored.version.digest());
   return absl::OkStatus();
 }
 
-absl::Status ModelHost::Load(int64_t number) {
+absl::Status ModelHost::Load(int64_t number, const std::function<bool()>& cancelled) {
   MutexLock loading(loading_);
+  if (options_.primary != nullptr) BACKFIRE_RETURN_IF_ERROR(CopyFromPrimary(number, cancelled));
+  return LoadKept(number);
+}
+
+absl::Status ModelHost::LoadKept(int64_t number) {
   std::map<int64_t, std::shared_ptr<const Predictor>> loaded;
   {
     MutexLock lock(mutex_);
     loaded = loaded_;
   }
   if (loaded.count(number) > 0) return absl::OkStatus();
-  BACKFIRE_RETURN_IF_ERROR(FetchUnlessKept(number));
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Version version, versions_->Get(number));
   if (IsUnservable(version.recipe())) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -512,7 +535,7 @@ absl::Status ModelHost::Unload(int64_t number) {
     spdlog::info("version state=UNLOADED version={}", VersionName(description_.name(), number));
   }
   // A replica can get it again; kept copies would fill its disk.
-  return options_.fetch == nullptr ? absl::OkStatus() : versions_->Delete(number);
+  return options_.primary == nullptr ? absl::OkStatus() : versions_->Delete(number);
 }
 
 absl::StatusOr<ModelHost::Loaded> ModelHost::Find(std::optional<int64_t> number) const {

@@ -31,9 +31,9 @@ class ModelHost {
     std::string build_fingerprint;    ///< Of this program; the model's own is added.
     int threads = 1;                  ///< Examples that are predicted at once when materialising.
     BatchOptions batch;               ///< Of requests.
-    /// Gets a version that is to be loaded and isn't here from the service that this one is a
-    /// replica of; null: it is none. What a replica unloads it deletes.
-    std::function<absl::StatusOr<StoredVersion>(const std::string& version)> fetch;
+    /// The service that this one is a replica of; null: it is none. A replica loads what its
+    /// primary has, and deletes what it unloads. Borrowed.
+    const Primary* primary = nullptr;
   };
   /// A version that serves.
   struct Loaded {
@@ -84,9 +84,12 @@ class ModelHost {
   };
   absl::StatusOr<Outputs> Materialize(const v1::MaterializeRequest& request, JobContext& job);
 
-  /// Loads a version, so that Find gives it; remembered over restarts. FAILED_PRECONDITION: its
-  /// recipe is unservable.
-  absl::Status Load(int64_t number);
+  /// Loads a version, so that Find gives it; remembered over restarts. A replica makes sure first
+  /// that it has what its primary has of that number, unless the primary is away.
+  /// FAILED_PRECONDITION: its recipe is unservable.
+  /// @param cancelled  Asked while a replica copies.
+  absl::Status Load(
+      int64_t number, const std::function<bool()>& cancelled = [] { return false; });
   /// Stops serving a version; who holds it may go on using it.
   absl::Status Unload(int64_t number);
   /// The loaded version of that number, or the highest. NOT_FOUND: no such version, or none is
@@ -106,7 +109,10 @@ class ModelHost {
             ChannelPool& channels);
   absl::Status LoadRemembered();
   absl::Status Remember(const std::map<int64_t, std::shared_ptr<const Predictor>>& loaded) const;
-  absl::Status FetchUnlessKept(int64_t number);
+  absl::Status LoadKept(int64_t number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(loading_);
+  /// Makes a replica have what its primary has of that number; what it had otherwise goes.
+  absl::Status CopyFromPrimary(int64_t number, const std::function<bool()>& cancelled)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(loading_);
   /// A kept version's recipe, with the parameters that the recipe has got since at their defaults:
   /// one that an older program trained must go on working.
   absl::StatusOr<v1::Recipe> CompleteRecipe(const v1::Version& version) const;

@@ -304,11 +304,13 @@ grpc::Status ModelServiceImpl::ExportVersion(
   return ToGrpcStatus(send());
 }
 
-grpc::Status ModelServiceImpl::LoadVersion(grpc::ServerContext*,
+grpc::Status ModelServiceImpl::LoadVersion(grpc::ServerContext* context,
                                            const v1::LoadVersionRequest* request,
                                            v1::LoadVersionResponse*) {
   const auto named = FindVersion(hosts_, request->name());
-  return ToGrpcStatus(named.ok() ? named->host->Load(named->number) : named.status());
+  return ToGrpcStatus(named.ok()
+                          ? named->host->Load(named->number, [&] { return context->IsCancelled(); })
+                          : named.status());
 }
 
 grpc::Status ModelServiceImpl::UnloadVersion(grpc::ServerContext*,

@@ -15,11 +15,22 @@ struct StoredVersion {
   std::string bytes;  ///< Its digest is over these and its input key.
 };
 
-/// How a replica gets a version, by its name, from the service that it is a replica of. Errors are
-/// the primary's own; UNAVAILABLE: it is away; DATA_LOSS: the copy is damaged. Null if `primary` is
-/// empty.
-/// @param channels  Borrowed.
-std::function<absl::StatusOr<StoredVersion>(const std::string& version)> FetchFrom(
-    const std::string& primary, ChannelPool& channels);
+/// The service that a replica copies versions from. Errors are its own; UNAVAILABLE: it is away.
+/// Thread-safe.
+class Primary {
+ public:
+  /// @param channels  Borrowed.
+  Primary(std::string endpoint, ChannelPool& channels);
+
+  /// The digest of its version of this name. Answers within seconds.
+  absl::StatusOr<std::string> Digest(const std::string& version) const;
+  /// Its version of this name. DATA_LOSS: the copy is damaged. CANCELLED: `cancelled` said so.
+  absl::StatusOr<StoredVersion> Fetch(const std::string& version,
+                                      const std::function<bool()>& cancelled) const;
+
+ private:
+  const std::string endpoint_;
+  ChannelPool& channels_;
+};
 
 }  // namespace backfire::runtime

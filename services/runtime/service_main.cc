@@ -63,6 +63,9 @@ absl::Status ClaimFor(const std::string& primary, const std::filesystem::path& r
 absl::Status Run(const Settings& settings, const ServiceDescription& description,
                  const MakeModels& make_models) {
   BACKFIRE_RETURN_IF_ERROR(InitLogging(settings.server.log, description.name));
+  if (description.check_device != nullptr) {
+    BACKFIRE_RETURN_IF_ERROR(description.check_device(settings.service.device));
+  }
   const std::filesystem::path& root = settings.service.data_directory;
   BACKFIRE_ASSIGN_OR_RETURN(const auto data_directory, DataDirectory::Open(root));
   BACKFIRE_RETURN_IF_ERROR(ClaimFor(settings.primary, root));
@@ -73,13 +76,14 @@ absl::Status Run(const Settings& settings, const ServiceDescription& description
   const std::string build_fingerprint = Sha256Hex(program);
 
   ChannelPool channels;
+  const Primary primary(settings.primary, channels);
   ModelHosts hosts;
   BACKFIRE_ASSIGN_OR_RETURN(auto models, make_models(settings.service));
   for (std::unique_ptr<Model>& model : models) {
     const std::string name(absl::StripPrefix(model->description().name(), "models/"));
     const ModelHost::Options options{root / "models" / name, build_fingerprint,
                                      settings.service.threads, settings.batch,
-                                     FetchFrom(settings.primary, channels)};
+                                     settings.primary.empty() ? nullptr : &primary};
     BACKFIRE_ASSIGN_OR_RETURN(hosts[name],
                               ModelHost::Open(options, std::move(model), *outputs, channels));
   }
@@ -124,7 +128,10 @@ int ServiceMain(int argc, char** argv, const ServiceDescription& description,
   app.add_option("--data-dir", settings.service.data_directory,
                  "Where versions, jobs and outputs are kept; one process per directory")
       ->required();
-  app.add_option("--device", settings.service.device, "auto, cpu or cuda:N")->capture_default_str();
+  if (description.check_device != nullptr) {
+    app.add_option("--device", settings.service.device, "auto, cpu or cuda:N")
+        ->capture_default_str();
+  }
   app.add_option("--threads", settings.service.threads,
                  "Predictions that run at once; no result depends on it")
       ->capture_default_str()

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "services/runtime/model.h"
 
@@ -17,8 +18,10 @@ namespace backfire::runtime {
 
 /// What a model service's program says of itself.
 struct ServiceDescription {
-  std::string name;                          ///< `disparity-service`; in --help and logs.
-  std::string summary;                       ///< One sentence for --help.
+  std::string name;     ///< `disparity-service`; in --help and logs.
+  std::string summary;  ///< One sentence for --help.
+  /// Whether this machine has what --device names; null: there is nothing to choose.
+  std::function<absl::Status(const std::string& device)> check_device;
   std::string example;                       ///< Flags of its own for the example of --help.
   std::function<void(CLI::App&)> add_flags;  ///< Adds flags of its own; may be null.
 };

@@ -115,7 +115,11 @@ absl::Status VersionStore::Scan() {
     if (!absl::SimpleAtoi(name, &number) || number < 1) continue;
     last_number_ = std::max(last_number_, number);
     const std::filesystem::path path = entry.path() / kVersionFile;
-    if (!std::filesystem::exists(path)) continue;  // Deleted: an empty folder keeps the number.
+    if (!std::filesystem::exists(path)) {
+      // Deleted: an empty folder keeps the number.
+      std::filesystem::remove(entry.path() / kWeightsFile, error);
+      continue;
+    }
     const absl::StatusOr<std::string> json = ReadFile(path);
     v1::Version version;
     if (!json.ok()) {
@@ -249,11 +253,14 @@ absl::Status VersionStore::Delete(int64_t number) {
 }
 
 absl::Status VersionStore::Erase(int64_t number) {
-  if (versions_.erase(number) == 0) return absl::OkStatus();
+  versions_.erase(number);
   const std::filesystem::path folder = directory_ / absl::StrCat(number);
   std::error_code error;
-  // The description goes first: a folder without one is a deleted version.
+  if (!std::filesystem::exists(folder, error)) return absl::OkStatus();
+  // The description goes first: a folder without one is a deleted version, of which the weights may
+  // be left if the process was killed here.
   std::filesystem::remove(folder / kVersionFile, error);
+  CrashPoint("version-delete", VersionName(model_name_, number));
   if (!error) std::filesystem::remove(folder / kWeightsFile, error);
   if (error) return ErrnoToStatus(error.value(), absl::StrCat("delete ", folder.string()));
   return SyncDirectory(folder);

@@ -71,6 +71,11 @@ class ReplicaTest : public testing::OrchestratorFixture {
       ASSERT_TRUE(response.ok()) << response.status();
     }
   }
+  v1::Release::State ReleaseState(const std::string& name) {
+    v1::GetReleaseRequest request;
+    request.set_name(name);
+    return Call(&Stub::GetRelease, request).value_or(v1::Release()).state();
+  }
   v1::System system_;
 };
 
@@ -118,17 +123,71 @@ TEST_F(ReplicaTest, OneThatIsAwayIsLeftOutAndFilledWhenItComesBackEmpty) {
   }));
 }
 
-TEST_F(ReplicaTest, NothingBecomesLiveThatAReplicaLacks) {
+TEST_F(ReplicaTest, OneThatIsAwayHoldsNothingUp) {
+  const std::string first = "models/first/versions/1", second = "models/first/versions/2";
+  Kill("r");
+  // Neither what is prepared, nor what becomes live, nor what goes.
   const std::string update = Propose("left", "left", 0.5);
   ASSERT_EQ(WaitForEnd(update).state(), v1::Update::DECIDED);
-  ASSERT_TRUE(ToyClient(Target("r")).Unload("models/first/versions/2").ok());
-  Kill("r");
-  const absl::Status refused = Promote(update).status();
-  EXPECT_TRUE(absl::IsUnavailable(refused)) << refused;
-  EXPECT_THAT(std::string(refused.message()), HasSubstr(Target("r")));
+  ASSERT_TRUE(Promote(update).ok());
   Infer(3);
+  v1::RollbackReleaseRequest back;
+  back.set_name("releases/1");
+  back.set_reason("a test");
+  ASSERT_TRUE(Call(&Stub::RollbackRelease, back).ok());
+  EXPECT_TRUE(Eventually([&] { return ReleaseState("releases/2") == v1::Release::RETIRED; }));
+  // Back, it has what is live, and no more.
   StartReplica("r");
-  EXPECT_TRUE(Promote(update).ok());
+  EXPECT_TRUE(
+      Eventually([&] { return Versions(ToyClient(Target("r"))) == std::set<std::string>{first}; }));
+  Infer(3);
+}
+
+TEST_F(ReplicaTest, WhatWentWhileItWasAwayGoesWhenItIsBack) {
+  const std::string first = "models/first/versions/1", second = "models/first/versions/2";
+  const std::string update = Propose("right", "right", 0.5);
+  ASSERT_EQ(WaitForEnd(update).state(), v1::Update::DECIDED);
+  ASSERT_TRUE(Promote(update).ok());
+  EXPECT_THAT(Versions(ToyClient(Target("r"))), UnorderedElementsAre(first, second));
+  Kill("r");
+  v1::RollbackReleaseRequest back;
+  back.set_name("releases/1");
+  back.set_reason("a test");
+  ASSERT_TRUE(Call(&Stub::RollbackRelease, back).ok());
+  EXPECT_TRUE(Eventually([&] { return ReleaseState("releases/2") == v1::Release::RETIRED; }));
+  StartReplica("r");  // With both loaded, as it was.
+  EXPECT_TRUE(
+      Eventually([&] { return Versions(ToyClient(Target("r"))) == std::set<std::string>{first}; }));
+}
+
+// Its data directory may be another primary's.
+TEST_F(ReplicaTest, TakesOverWhatItsPrimaryHas) {
+  StartService("other");
+  ToyClient other(Target("other"));
+  v1::TrainRequest request = ToyClient::TrainRequest("t", "first");
+  runtime::SetParameter(*request.mutable_recipe(), "offset", 7);
+  ASSERT_TRUE(other.Train(request).ok());
+  Start("r", {toy_service_, "--listen=" + Target("r"), "--replica-of=" + Target("other"),
+              "--data-dir=" + (directory_ / "r.d").string()});
+  ASSERT_TRUE(testing::WaitUntilReady(Target("r"), *processes_.at("r")));
+  ToyClient replica(Target("r"));
+  const auto digest = [](ToyClient& client) {
+    v1::GetVersionRequest get;
+    get.set_name("models/first/versions/1");
+    return client.Call(&v1::ModelService::Stub::GetVersion, get).value_or(v1::Version()).digest();
+  };
+  ToyClient primary(Target("a"));
+  ASSERT_NE(digest(other), digest(primary));
+  // The orchestrator has it look, and it serves what it was told to be a replica of.
+  EXPECT_TRUE(Eventually([&] { return digest(replica) == digest(other); }));
+  // Which is not what the system serves: nothing more becomes live by it.
+  const std::string update = Propose("left", "left", 0.5);
+  const v1::Update ended = WaitForEnd(update);
+  EXPECT_EQ(ended.state(), v1::Update::FAILED);
+  EXPECT_THAT(ended.error_message(), HasSubstr(Target("r")));
+  StartReplica("r");
+  EXPECT_TRUE(Eventually([&] { return digest(replica) == digest(primary); }));
+  Infer(6);
 }
 
 TEST_F(ReplicaTest, OnlyServes) {

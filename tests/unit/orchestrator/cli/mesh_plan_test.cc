@@ -79,17 +79,28 @@ TEST_F(PlanMeshTest, StartsReplicasThatCopyFromTheirPrimary) {
     vertex.mutable_process()->add_arguments("-v");
     vertex.add_replicas("localhost:7011");
     vertex.add_replicas("localhost:7021");
+    vertex.add_replicas("elsewhere:7021");  // Not ours to start.
   }
   const auto mesh = PlanMesh(system, options_);
   ASSERT_TRUE(mesh.ok()) << mesh.status();
   ASSERT_EQ(mesh->processes_size(), 5);
   EXPECT_EQ(mesh->processes(0).name(), "first");
-  EXPECT_EQ(mesh->processes(2).name(), "first-replica-2");
+  EXPECT_EQ(mesh->processes(2).name(), "first-replica-7021");
   EXPECT_THAT(mesh->processes(2).vertices(), ElementsAre("first", "second"));
   EXPECT_THAT(mesh->processes(2).arguments(),
               ElementsAre("--listen=localhost:7021", "--metrics-listen=localhost:8021",
-                          "--data-dir=/data/services/first-replica-2",
+                          "--data-dir=/data/services/first-replica-7021",
                           "--replica-of=localhost:7001", "-v"));
+}
+
+TEST_F(PlanMeshTest, AReplicaMayNotBearAVertexsName) {
+  v1::System system;
+  AddVertex(system, "a", "localhost:7001", "one-service");
+  AddVertex(system, "a-replica-7011", "localhost:7002", "one-service");
+  system.mutable_vertices(0)->add_replicas("localhost:7011");
+  const auto mesh = PlanMesh(system, options_);
+  EXPECT_TRUE(absl::IsInvalidArgument(mesh.status())) << mesh.status();
+  EXPECT_THAT(std::string(mesh.status().message()), HasSubstr("called a-replica-7011"));
 }
 
 TEST_F(PlanMeshTest, ReportsEveryFault) {

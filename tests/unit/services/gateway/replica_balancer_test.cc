@@ -6,11 +6,16 @@ namespace backfire::gateway {
 namespace {
 
 using Clock = ReplicaBalancer::Clock;
+using Outcome = ReplicaBalancer::Outcome;
 
 class ReplicaBalancerTest : public ::testing::Test {
  protected:
   std::string Begin(const std::set<std::string>& tried = {}) {
     return balancer_.Begin({"a", "b", "c"}, tried, now_);
+  }
+  // So that `a` has the fewest calls in flight.
+  void LoadOthers() {
+    for (int i = 0; i < 50; ++i) Begin({"a"});
   }
   ReplicaBalancer balancer_;
   Clock::time_point now_ = Clock::time_point() + std::chrono::hours(1);
@@ -20,7 +25,7 @@ TEST_F(ReplicaBalancerTest, TakesTurnsAmongEquals) {
   for (int round = 0; round < 3; ++round) {
     for (const char* expected : {"a", "b", "c"}) {
       EXPECT_EQ(Begin(), expected);
-      balancer_.End(expected, true, now_);
+      balancer_.End(expected, Outcome::kServed, now_);
     }
   }
 }
@@ -29,7 +34,7 @@ TEST_F(ReplicaBalancerTest, TakesWhereFewestAreInFlight) {
   EXPECT_EQ(Begin(), "a");
   EXPECT_EQ(Begin(), "b");
   EXPECT_EQ(Begin(), "c");
-  balancer_.End("b", true, now_);
+  balancer_.End("b", Outcome::kServed, now_);
   EXPECT_EQ(Begin(), "b");
   EXPECT_EQ(Begin(), "a");
 }
@@ -41,12 +46,48 @@ TEST_F(ReplicaBalancerTest, NeverTakesOneTwiceForACall) {
 
 TEST_F(ReplicaBalancerTest, AvoidsWhatFailedForAWhileUnlessAllDid) {
   EXPECT_EQ(Begin(), "a");
-  balancer_.End("a", false, now_);
+  balancer_.End("a", Outcome::kFailed, now_);
   for (int i = 0; i < 4; ++i) EXPECT_NE(Begin(), "a");
   EXPECT_EQ(Begin({"b", "c"}), "a");
-  balancer_.End("a", false, now_);
+  balancer_.End("a", Outcome::kServed, now_);
+  EXPECT_EQ(Begin(), "a");
+}
+
+// A replica that refuses at once has the fewest calls in flight: it must not draw them all.
+TEST_F(ReplicaBalancerTest, TriesWhatFailedByOneCallAtATimeAndLessAndLessOften) {
+  LoadOthers();
+  EXPECT_EQ(Begin(), "a");
+  auto avoided = ReplicaBalancer::kAvoided;
+  for (int i = 0; i < 8; ++i) {
+    balancer_.End("a", Outcome::kFailed, now_);
+    now_ += avoided - std::chrono::milliseconds(1);
+    EXPECT_NE(Begin(), "a");
+    now_ += std::chrono::milliseconds(1);
+    EXPECT_EQ(Begin(), "a");
+    EXPECT_NE(Begin(), "a");  // One is under way.
+    avoided = std::min(2 * avoided, ReplicaBalancer::kLongestAvoided);
+  }
+  balancer_.End("a", Outcome::kServed, now_);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Begin(), "a");
+}
+
+TEST_F(ReplicaBalancerTest, CallsThatFailTogetherAreOneFailure) {
+  LoadOthers();
+  EXPECT_EQ(Begin({"b", "c"}), "a");
+  EXPECT_EQ(Begin({"b", "c"}), "a");
+  balancer_.End("a", Outcome::kFailed, now_);
+  balancer_.End("a", Outcome::kFailed, now_);
   now_ += ReplicaBalancer::kAvoided;
   EXPECT_EQ(Begin(), "a");
+}
+
+TEST_F(ReplicaBalancerTest, ACallThatWasCalledOffSaysNothing) {
+  LoadOthers();
+  EXPECT_EQ(Begin({"b", "c"}), "a");
+  EXPECT_EQ(Begin({"b", "c"}), "a");
+  balancer_.End("a", Outcome::kFailed, now_);
+  balancer_.End("a", Outcome::kUnknown, now_);
+  EXPECT_NE(Begin(), "a");
 }
 
 }  // namespace

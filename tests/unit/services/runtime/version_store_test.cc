@@ -117,6 +117,26 @@ TEST_F(VersionStoreTest, ANumberIsNeverUsedTwice) {
   EXPECT_EQ(store->Add(MakeVersion(2), "b")->name(), "models/m/versions/2");
 }
 
+// The process may be killed between the removal of a version's two files.
+TEST_F(VersionStoreTest, WhatADeletionLeftBehindIsInNobodysWay) {
+  const auto leave = [&] {
+    std::filesystem::create_directories(directory_.path() / "2");
+    std::ofstream(directory_.path() / "2" / "weights.bin") << "left over";
+  };
+  const auto second = Open()->Add(MakeVersion(2), "two");
+  leave();
+  const auto store = Open();
+  EXPECT_FALSE(std::filesystem::exists(directory_.path() / "2" / "weights.bin"));
+  leave();
+  EXPECT_TRUE(store->Delete(2).ok());
+  EXPECT_FALSE(std::filesystem::exists(directory_.path() / "2" / "weights.bin"));
+  leave();
+  v1::Version copy = *second;
+  copy.set_name("models/m/versions/2");
+  EXPECT_TRUE(store->AddCopy(copy, "two").ok());
+  EXPECT_EQ(*store->ReadWeights(2), "two");
+}
+
 TEST_F(VersionStoreTest, TruncatedWeightsAreDataLossAndNameTheFile) {
   const auto store = Open();
   ASSERT_TRUE(store->Add(MakeVersion(1), "weights").ok());
