@@ -5,15 +5,25 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "services/base/digest.h"
+#include "services/base/status.h"
+#include "services/yaml/yaml_message.h"
 
 namespace backfire::cli {
 namespace {
 
-google::protobuf::Value ParseValue(const std::string& text) {
+absl::StatusOr<google::protobuf::Value> ParseValue(const std::string& key,
+                                                   const std::string& text) {
   google::protobuf::Value value;
+  if (!text.empty() && absl::StrContains("[{\"", text[0])) {
+    google::protobuf::Struct parsed;
+    BACKFIRE_RETURN_IF_ERROR(
+        ParseYaml(absl::StrCat("value: ", text), absl::StrCat("--set ", key), parsed));
+    return parsed.fields().at("value");
+  }
   double number = 0;
   // SimpleAtod also takes `inf` and `nan`, which JSON has not.
   if (!text.empty() && (absl::ascii_isdigit(text[0]) || text[0] == '-') &&
@@ -44,7 +54,7 @@ absl::StatusOr<v1::Recipe> MakeRecipe(const std::string& name,
     if (fields.contains(key)) {
       return absl::InvalidArgumentError(absl::StrCat("--set: \"", key, "\" is given twice"));
     }
-    fields[key] = ParseValue(assignment.substr(equals + 1));
+    BACKFIRE_ASSIGN_OR_RETURN(fields[key], ParseValue(key, assignment.substr(equals + 1)));
   }
   return recipe;
 }

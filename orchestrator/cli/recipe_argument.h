@@ -9,7 +9,8 @@
 namespace backfire::cli {
 
 /// A recipe from a name and `key=value` arguments. A value that reads as a JSON number, true or
-/// false is one; anything else is text. INVALID_ARGUMENT: no `=`, no key, or a key twice.
+/// false is one; one that begins with `[`, `{` or `"` is YAML; anything else is text.
+/// INVALID_ARGUMENT: no `=`, no key, a key twice, or no YAML.
 absl::StatusOr<v1::Recipe> MakeRecipe(const std::string& name,
                                       const std::vector<std::string>& assignments);
 

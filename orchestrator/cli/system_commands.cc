@@ -6,6 +6,7 @@
 #include "orchestrator/cli/generate.h"
 #include "orchestrator/cli/orchestrator_client.h"
 #include "orchestrator/cli/session.h"
+#include "orchestrator/report/recipe_report.h"
 #include "orchestrator/report/update_report.h"
 #include "orchestrator/system/system_file.h"
 #include "services/base/status.h"
@@ -46,6 +47,24 @@ absl::StatusOr<ExitCode> Show(const Session& session) {
   return ExitCode::kOk;
 }
 
+absl::StatusOr<ExitCode> Recipes(const Session& session, const std::string& vertex) {
+  OrchestratorClient orchestrator(session.orchestrator);
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::GetSystemResponse response,
+                            orchestrator.Call(&Stub::GetSystem, v1::GetSystemRequest()));
+  const std::string text = report::RecipesText(response, vertex);
+  if (text.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("there is no vertex \"", vertex,
+                                                   "\"; see "
+                                                   "`backfire system show`"));
+  }
+  v1::GetSystemResponse shown;
+  for (const auto& [name, model] : response.models()) {
+    if (vertex.empty() || name == vertex) (*shown.mutable_models())[name] = model;
+  }
+  BACKFIRE_RETURN_IF_ERROR(session.Print(shown, text));
+  return ExitCode::kOk;
+}
+
 absl::StatusOr<ExitCode> Apply(const Session& session, const std::string& file,
                                const std::string& dataset, const std::string& request_id) {
   BACKFIRE_ASSIGN_OR_RETURN(v1::System system, system::LoadSystemFile(file));
@@ -65,7 +84,8 @@ absl::StatusOr<ExitCode> Apply(const Session& session, const std::string& file,
 }  // namespace
 
 void AddSystemCommands(CLI::App& app, Session& session) {
-  auto& topic = AddCommand(app, "system", "Validate, apply or show a system of models");
+  auto& topic = AddCommand(
+      app, "system", "Validate, apply or show a system of models, and what it can be trained by");
   topic.require_subcommand(1);
   const auto file = std::make_shared<std::string>();
   const auto services = std::make_shared<bool>(false);
@@ -112,6 +132,18 @@ void AddSystemCommands(CLI::App& app, Session& session) {
       *session.out << text;
       return ExitCode::kOk;
     };
+  });
+
+  const auto vertex = std::make_shared<std::string>();
+  auto& recipes =
+      AddCommand(topic, "recipes",
+                 "List what vertices can be trained by, with every parameter's default\n\n"
+                 "Example: backfire system recipes disparity");
+  recipes.add_option("vertex", *vertex, "Of this vertex alone");
+  AddOrchestrator(recipes, session);
+  AddFormat(recipes, session);
+  recipes.callback([&session, vertex] {
+    session.action = [&session, vertex] { return Recipes(session, *vertex); };
   });
 
   auto& show = AddCommand(topic, "show",

@@ -131,7 +131,7 @@ absl::StatusOr<ExitCode> Show(const Session& session, const UpdateOptions& optio
   if (!options.field.empty()) {
     BACKFIRE_ASSIGN_OR_RETURN(const std::string text, UpdateField(update, options.field));
     *session.out << text << "\n";
-    return ExitCode::kOk;
+    return options.gate ? ExitCodeOf(update, options.gate) : ExitCode::kOk;
   }
   BACKFIRE_RETURN_IF_ERROR(session.Print(update, report::UpdateText(update)));
   return ExitCodeOf(update, options.gate);
@@ -234,10 +234,16 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
                       Propose);
   propose.add_option("--vertex", options->vertex, "Which vertex is to change")->required();
   auto& recipe = *propose.add_option("--recipe", options->recipe, "What it is to be trained by");
-  auto& version = *propose.add_option("--version", options->version,
-                                      "Instead of --recipe: the number of a version, as imported");
+  auto& version = *propose.add_option(
+      "--version", options->version,
+      "Instead of --recipe: a version that exists, as imported: NUMBER, VERTEX/NUMBER or "
+      "models/MODEL/versions/NUMBER");
   auto& parameters =
-      *propose.add_option("--set", options->parameters, "NAME=VALUE: a parameter of the recipe")
+      *propose
+           .add_option(
+               "--set", options->parameters,
+               "NAME=VALUE: a parameter of the recipe, as `backfire system recipes` lists them; "
+               "a list or map as in YAML: NAME=[1, {a: 2}]")
            ->take_all();
   version.excludes(&recipe)->excludes(&parameters);
   propose.callback([&session, options] {
@@ -246,12 +252,14 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
     }
     session.action = [&session, options] { return Propose(session, *options); };
   });
-  propose.add_option("--replicates", options->replicates, "Training runs; 0: as the baseline has")
+  propose
+      .add_option("--replicates", options->replicates,
+                  "Training runs, at most the baseline's; 0: as many as it has")
       ->check(CLI::Range(0, 100));
   propose
       .add_option("--looks", options->looks,
                   "How often to look at the evidence as it grows, sharing alpha: stop at the first "
-                  "look that decides")
+                  "look that decides; each needs 5 replicates more")
       ->capture_default_str()
       ->check(CLI::Range(1, 3));
   propose.add_option("--request-id", options->request_id,

@@ -47,11 +47,15 @@ absl::StatusOr<ExitCode> List(const Session& session, const VersionOptions& opti
     request.set_page_size(options.page_size);
     request.set_page_token(options.page_token);
     do {
-      BACKFIRE_ASSIGN_OR_RETURN(const v1::ListVersionsResponse page,
-                                orchestrator.Call(&Stub::ListVersions, request));
+      const auto page = orchestrator.Call(&Stub::ListVersions, request);
+      if (absl::IsFailedPrecondition(page.status()) && options.vertex.empty()) {
+        *session.err << page.status().message() << "\n";  // The others' are of use.
+        break;
+      }
+      BACKFIRE_RETURN_IF_ERROR(page.status());
       all.clear_next_page_token();
-      all.MergeFrom(page);
-      request.set_page_token(page.next_page_token());
+      all.MergeFrom(*page);
+      request.set_page_token(page->next_page_token());
     } while (!request.page_token().empty() && options.page_size == 0);
   }
   BACKFIRE_RETURN_IF_ERROR(session.Print(all, report::VersionListText(all)));
@@ -133,9 +137,13 @@ absl::StatusOr<ExitCode> Delete(const Session& session, const VersionOptions& op
   v1::DeleteVersionRequest request;
   BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(),
                             orchestrator.ResolveVersion(options.vertex, options.name));
+  v1::GetVersionRequest get;
+  get.set_name(request.name());
+  const bool was_there = !absl::IsNotFound(orchestrator.Call(&Stub::GetVersion, get).status());
   BACKFIRE_ASSIGN_OR_RETURN(const v1::DeleteVersionResponse response,
                             orchestrator.Call(&Stub::DeleteVersion, request, absl::Seconds(120)));
-  BACKFIRE_RETURN_IF_ERROR(session.Print(response, absl::StrCat(request.name(), " is deleted\n")));
+  BACKFIRE_RETURN_IF_ERROR(session.Print(
+      response, absl::StrCat(request.name(), was_there ? " is deleted\n" : " was not there\n")));
   return ExitCode::kOk;
 }
 

@@ -28,8 +28,15 @@ std::string Action(const Step& step) {
     case Step::LOAD:
       kind = "load";
       break;
-    default:
-      kind = "step";
+    case Step::EVALUATE_TRUE:
+      kind = "evaluate on the population";
+      break;
+    case Step::TRAIN_REFERENCE:
+      return absl::StrCat("train ", step.vertex(), "'s ", step.reference());
+    case Step::EVALUATE_REFERENCE:
+      return absl::StrCat("evaluate ", step.vertex(), "'s ", step.reference());
+    default:  // Of a newer orchestrator.
+      kind = absl::AsciiStrToLower(Step::Kind_Name(step.kind()));
   }
   return absl::StrCat(kind, " ", step.vertex(), " #", step.replicate());
 }

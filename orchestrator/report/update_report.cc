@@ -1,7 +1,5 @@
 #include "orchestrator/report/update_report.h"
 
-#include <google/protobuf/util/json_util.h>
-
 #include <cmath>
 #include <map>
 #include <utility>
@@ -13,6 +11,7 @@
 #include "orchestrator/report/diagnosis_report.h"
 #include "orchestrator/report/numbers.h"
 #include "orchestrator/report/progress_report.h"
+#include "orchestrator/report/recipe_report.h"
 #include "orchestrator/report/sensitivity_report.h"
 #include "orchestrator/report/text_table.h"
 #include "orchestrator/report/verdict_report.h"
@@ -24,23 +23,6 @@ namespace {
 using Align = TextTable::Align;
 using v1::Step;
 using v1::Update;
-
-std::string ValueText(const google::protobuf::Value& value) {
-  if (value.kind_case() == google::protobuf::Value::kStringValue) return value.string_value();
-  std::string json;
-  // Every Value has a JSON form, NaN apart, which no recipe accepts.
-  return google::protobuf::util::MessageToJsonString(value, &json).ok() ? json : "?";
-}
-
-/// `name (a=1, b=fast)`, or just the name.
-std::string RecipeText(const v1::Recipe& recipe) {
-  const auto& fields = recipe.parameters().fields();
-  if (fields.empty()) return recipe.name();
-  std::map<std::string, std::string> sorted;  // A protobuf map has no order.
-  for (const auto& [name, value] : fields) sorted[name] = ValueText(value);
-  return absl::StrCat(recipe.name(), " (", absl::StrJoin(sorted, ", ", absl::PairFormatter("=")),
-                      ")");
-}
 
 /// A map in the order of its keys: a protobuf map has none.
 std::string Joined(const google::protobuf::Map<std::string, std::string>& map,

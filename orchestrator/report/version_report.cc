@@ -1,13 +1,12 @@
 #include "orchestrator/report/version_report.h"
 
-#include <google/protobuf/util/json_util.h>
-
 #include <map>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "orchestrator/report/recipe_report.h"
 #include "orchestrator/report/text_table.h"
 
 namespace backfire::report {
@@ -35,11 +34,6 @@ std::string ParentsText(const v1::Version& version) {
     if (parents.empty() || parents.back() != parent.version()) parents.push_back(parent.version());
   }
   return absl::StrJoin(parents, ", ");
-}
-
-std::string ValueText(const google::protobuf::Value& value) {
-  std::string json;
-  return google::protobuf::util::MessageToJsonString(value, &json).ok() ? json : "?";
 }
 
 }  // namespace

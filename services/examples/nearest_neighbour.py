@@ -5,10 +5,10 @@ It reads no dataset: both its inputs come from other vertices, `feature` (what i
 say). docs/own-models.md walks through it.
 """
 import numpy
-from backfire_service import check, pb, pull, resample, rpc, serve, sha256, v2, v2_rpc
+from backfire_service import VersionMethods, check, pb, pull, resample, rpc, serve, sha256, v2, v2_rpc
 
 MODEL = pb.Model(name="models/nearest", kind=pb.Model.MODEL, description="k nearest neighbours, taught by a vertex.",
-                 capabilities=[pb.LOAD_VERSION, pb.INFER], build_fingerprint=sha256(open(__file__).read()))
+                 capabilities=[pb.LOAD_VERSION, pb.LIST_VERSIONS, pb.INFER], build_fingerprint=sha256(open(__file__).read()))
 for tensor in (MODEL.inputs.add(name="feature"), MODEL.inputs.add(name="teacher"), MODEL.outputs.add(name="y")):
     tensor.datatype, tensor.shape[:] = "FP64", [-1]
 MODEL.recipes.add(name="nearest").parameters.update({"k": 3})
@@ -21,7 +21,7 @@ def predict(version, weights, feature):
     return numpy.array(weights["teacher"])[nearest].mean(axis=0)
 
 
-class NearestNeighbour(rpc.ModelServiceServicer, v2_rpc.GRPCInferenceServiceServicer):
+class NearestNeighbour(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInferenceServiceServicer):
     def __init__(self, store):
         self.store = store
 

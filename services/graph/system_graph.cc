@@ -6,6 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "backfire/v1/orchestrator.pb.h"
 #include "services/base/status.h"
 
 namespace backfire::graph {
@@ -79,6 +80,23 @@ const v1::TensorSignature* Find(const Signatures& signatures, const std::string&
     if (signature.name() == name) return &signature;
   }
   return nullptr;
+}
+
+const char* KindOf(const google::protobuf::Value& value) {
+  switch (value.kind_case()) {
+    case google::protobuf::Value::kNumberValue:
+      return "number";
+    case google::protobuf::Value::kStringValue:
+      return "text";
+    case google::protobuf::Value::kBoolValue:
+      return "truth value";
+    case google::protobuf::Value::kListValue:
+      return "list";
+    case google::protobuf::Value::kStructValue:
+      return "map";
+    default:
+      return "null";
+  }
 }
 
 template <typename Named>
@@ -193,6 +211,20 @@ absl::StatusOr<SystemGraph> SystemGraph::Build(const v1::System& system) {
   if (const int count = system.bootstrap().resample_count(); count < 0 || count > kMaxResamples) {
     faults.Add("bootstrap.resample_count must be in [0, ", kMaxResamples, "]: got ", count);
   }
+  for (int i = 0; i < system.proposals_size(); ++i) {
+    const v1::Proposal& proposal = system.proposals(i);
+    const std::string path = absl::StrCat("proposals[", i, "]");
+    if (!graph.Has(proposal.vertex())) {
+      faults.Add(path, ".vertex: there is no vertex \"", proposal.vertex(), "\"; there are ",
+                 Names(system.vertices()));
+    }
+    v1::Verdict::Outcome outcome;
+    if (!proposal.expected_verdict().empty() &&
+        !v1::Verdict::Outcome_Parse(proposal.expected_verdict(), &outcome)) {
+      faults.Add(path, ".expected_verdict must be as a verdict's outcome, SELF_DEFEATING: got \"",
+                 proposal.expected_verdict(), "\"");
+    }
+  }
   BACKFIRE_RETURN_IF_ERROR(faults.status());
 
   std::set<std::string> placed;
@@ -248,7 +280,13 @@ absl::Status CheckRecipe(const v1::Model& model, const v1::Recipe& recipe) {
                                                    "\"; it has ", Names(model.recipes())));
   }
   for (const auto& [name, value] : recipe.parameters().fields()) {
-    if (offered->parameters().fields().count(name) > 0) continue;
+    const auto parameter = offered->parameters().fields().find(name);
+    if (parameter != offered->parameters().fields().end()) {
+      const google::protobuf::Value& usual = parameter->second;
+      if (usual.kind_case() == value.kind_case() || usual.has_null_value()) continue;
+      return absl::InvalidArgumentError(absl::StrCat("recipe.parameters.", name, " must be a ",
+                                                     KindOf(usual), ": got a ", KindOf(value)));
+    }
     std::vector<std::string> known;
     for (const auto& [parameter, unused] : offered->parameters().fields()) {
       known.push_back(parameter);

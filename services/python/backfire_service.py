@@ -114,12 +114,27 @@ class Store:
         os.rename(self.path + ".tmp", self.path)
 
 
+class VersionMethods:
+    """GetVersion and ListVersions over `self.store`: what children and `backfire version` ask a service for."""
+
+    def GetVersion(self, request, context):
+        return self.store.version(request.name, context)[0]
+
+    def ListVersions(self, request, context):
+        first = int(request.page_token or 0)
+        kept = [json_format.ParseDict(kept["version"], pb.Version()) for kept in self.store.state["versions"]]
+        page = kept[first:first + (request.page_size or 100)]
+        more = str(first + len(page)) if first + len(page) < len(kept) else ""
+        return pb.ListVersionsResponse(versions=page, next_page_token=more)
+
+
 def serve(make_service, description):
     """A main: serves what `make_service` makes of a store, until the process is ended."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--listen", required=True, help="HOST:PORT or unix:PATH")
     parser.add_argument("--data-dir", required=True, help="where versions and jobs are kept")
-    options, _ = parser.parse_known_args()  # `backfire up` gives more: where to put metrics, logs.
+    parser.add_argument("--metrics-listen", help="ignored: `backfire up` gives it, and there are no metrics here")
+    options = parser.parse_args()
     server = grpc.server(futures.ThreadPoolExecutor(8))
     service = make_service(Store(options.data_dir))
     rpc.add_ModelServiceServicer_to_server(service, server)

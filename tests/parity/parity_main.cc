@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   app.footer(
-      "Example: backfire-parity shared/reference/models --only psmnet\n"
+      "Example: backfire-parity ../shared/reference/models --only psmnet\n"
       "Exit codes: 0 all agree; 1 a mismatch, a network that is not here, a file that can't be "
       "read; 2 wrong usage.");
   try {

@@ -20,6 +20,21 @@ TEST(MakeRecipeTest, ReadsNumbersTruthValuesAndText) {
   EXPECT_EQ(fields.at("limit").string_value(), "infinity");
 }
 
+TEST(MakeRecipeTest, ReadsListsAndMapsAsYaml) {
+  const auto recipe =
+      MakeRecipe("r", {"field=[{bend: -0.1}, [1, x]]", "text=\"12\"", "map={a: 1}"});
+  ASSERT_TRUE(recipe.ok()) << recipe.status();
+  const auto& fields = recipe->parameters().fields();
+  const auto& field = fields.at("field").list_value();
+  EXPECT_EQ(field.values(0).struct_value().fields().at("bend").number_value(), -0.1);
+  EXPECT_EQ(field.values(1).list_value().values(1).string_value(), "x");
+  EXPECT_EQ(fields.at("text").string_value(), "12");
+  EXPECT_EQ(fields.at("map").struct_value().fields().at("a").number_value(), 1);
+  const auto fault = MakeRecipe("r", {"field=[1, "});
+  EXPECT_TRUE(absl::IsInvalidArgument(fault.status())) << fault.status();
+  EXPECT_NE(fault.status().message().find("--set field"), std::string::npos) << fault.status();
+}
+
 TEST(MakeRecipeTest, RefusesWhatIsNoAssignment) {
   EXPECT_TRUE(absl::IsInvalidArgument(MakeRecipe("r", {"steps"}).status()));
   EXPECT_TRUE(absl::IsInvalidArgument(MakeRecipe("r", {"=1"}).status()));

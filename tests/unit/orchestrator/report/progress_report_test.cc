@@ -49,6 +49,19 @@ TEST(StepLineTest, LeavesOutWhatIsUnknown) {
   EXPECT_EQ(StepLine(step), "train car #0");
 }
 
+TEST(StepLineTest, EveryKindOfStepHasWords) {
+  for (int kind = 1; kind <= Step::Kind_MAX; ++kind) {
+    Step step;
+    step.set_kind(static_cast<Step::Kind>(kind));
+    step.set_vertex("car");
+    step.set_reference("bayes");
+    step.set_state(Step::RUNNING);
+    const std::string line = StepLine(step);
+    EXPECT_EQ(line.find('_'), std::string::npos) << line;
+    EXPECT_NE(line.find("car"), std::string::npos) << line;
+  }
+}
+
 TEST(StepLineTest, AFinishedEvaluationShowsItsLosses) {
   Step step;
   step.set_kind(Step::EVALUATE_SWAPPED);

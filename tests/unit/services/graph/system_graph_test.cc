@@ -123,6 +123,18 @@ TEST(SystemGraphTest, NamesVertexAndInputOfAnUnknownSource) {
   EXPECT_THAT(FaultOf(system), AllOf(HasSubstr("vertices[d].inputs[x]"), HasSubstr("\"bb\"")));
 }
 
+TEST(SystemGraphTest, ChecksWhatItsAuthorProposes) {
+  v1::System system = Diamond();
+  v1::Proposal& proposal = *system.add_proposals();
+  proposal.set_vertex("a");
+  proposal.set_expected_verdict("SELF_DEFEATING");
+  EXPECT_TRUE(SystemGraph::Build(system).ok());
+  proposal.set_vertex("z");
+  proposal.set_expected_verdict("SELFDEFEATING");
+  EXPECT_THAT(FaultOf(system), AllOf(HasSubstr("proposals[0].vertex: there is no vertex \"z\""),
+                                     HasSubstr("proposals[0].expected_verdict")));
+}
+
 TEST(SystemGraphTest, ReportsEveryFaultAtOnce) {
   v1::System system = Diamond();
   system.set_name("Diamond!");
@@ -239,6 +251,18 @@ TEST_F(CheckModelsTest, ChecksRecipesAndMargins) {
   EXPECT_THAT(Fault(),
               AllOf(HasSubstr("no recipe \"fancy\"; it has plain"), HasSubstr("margins[rmse]"),
                     HasSubstr("recipe.parameters.speed"), HasSubstr("margins[mae] must be >= 0")));
+}
+
+TEST(CheckRecipeTest, AParameterIsOfItsDefaultsKind) {
+  v1::Model model;
+  v1::Recipe& offered = *model.add_recipes();
+  offered.set_name("plain");
+  (*offered.mutable_parameters()->mutable_fields())["steps"].set_number_value(10);
+  v1::Recipe recipe = offered;
+  EXPECT_TRUE(CheckRecipe(model, recipe).ok());
+  (*recipe.mutable_parameters()->mutable_fields())["steps"].set_string_value("many");
+  EXPECT_THAT(std::string(CheckRecipe(model, recipe).message()),
+              HasSubstr("recipe.parameters.steps must be a number: got a text"));
 }
 
 }  // namespace

@@ -1,0 +1,60 @@
+#include "orchestrator/report/recipe_report.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "orchestrator/report/text_table.h"
+
+namespace backfire::report {
+namespace {
+
+// A protobuf map has no order.
+std::map<std::string, std::string> Parameters(const v1::Recipe& recipe) {
+  std::map<std::string, std::string> sorted;
+  for (const auto& [name, value] : recipe.parameters().fields()) sorted[name] = ValueText(value);
+  return sorted;
+}
+
+}  // namespace
+
+std::string ValueText(const google::protobuf::Value& value) {
+  if (value.kind_case() == google::protobuf::Value::kStringValue) return value.string_value();
+  std::string json;
+  // Every Value has a JSON form, NaN apart, which no recipe accepts.
+  return google::protobuf::util::MessageToJsonString(value, &json).ok() ? json : "?";
+}
+
+std::string RecipeText(const v1::Recipe& recipe) {
+  const std::map<std::string, std::string> parameters = Parameters(recipe);
+  if (parameters.empty()) return recipe.name();
+  return absl::StrCat(recipe.name(), " (",
+                      absl::StrJoin(parameters, ", ", absl::PairFormatter("=")), ")");
+}
+
+std::string RecipesText(const v1::GetSystemResponse& system, const std::string& vertex) {
+  std::string text;
+  for (const v1::Vertex& one : system.system().vertices()) {
+    if (!vertex.empty() && one.name() != vertex) continue;
+    const auto model = system.models().find(one.name());
+    if (model == system.models().end()) continue;
+    absl::StrAppend(&text, text.empty() ? "" : "\n", one.name(), " (", model->second.name(),
+                    "): ", model->second.description(), "\n");
+    for (const v1::Recipe& recipe : model->second.recipes()) {
+      absl::StrAppend(&text, "\n  ", recipe.name(),
+                      recipe.unservable() ? "  (can be evaluated, not served)" : "", "\n");
+      TextTable table({{"parameter"}, {"default"}});
+      for (const auto& [name, value] : Parameters(recipe)) {
+        table.AddRow({name, value.empty() ? "\"\"" : value});
+      }
+      const std::string rows = table.ToString(4);
+      // Its headings would come again with every recipe.
+      if (!rows.empty()) absl::StrAppend(&text, rows.substr(rows.find('\n') + 1));
+    }
+  }
+  return text;
+}
+
+}  // namespace backfire::report
