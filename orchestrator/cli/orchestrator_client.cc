@@ -104,8 +104,10 @@ absl::StatusOr<std::string> OrchestratorClient::ResolveVersion(const std::string
   }
   int64_t number = 0;
   if (of_vertex.empty() || !absl::SimpleAtoi(digits, &number) || number < 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("must be VERTEX/NUMBER or models/MODEL/versions/NUMBER: got \"", name, "\""));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a version must be VERTEX/NUMBER, or models/MODEL/versions/NUMBER, or where the "
+        "vertex is named, NUMBER: got \"",
+        name, "\""));
   }
   BACKFIRE_ASSIGN_OR_RETURN(const std::vector<std::string> models, ResolveModels(of_vertex));
   return runtime::VersionName(models.front(), number);

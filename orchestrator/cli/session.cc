@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "orchestrator/report/json_report.h"
+#include "services/base/command_line.h"
 #include "services/base/status.h"
 
 namespace backfire::cli {
@@ -55,11 +56,6 @@ void AddRequestId(CLI::App& command, std::string& request_id) {
                      "Names this call: the same again is done once, however often it is made");
 }
 
-void AddFormat(CLI::App& command, Session& session) {
-  command
-      .add_option("--format", session.format, "text or table, for people, or json, for programs")
-      ->check(CLI::IsMember({"text", "table", "json"}))
-      ->capture_default_str();
-}
+void AddFormat(CLI::App& command, Session& session) { AddFormatOption(command, session.format); }
 
 }  // namespace backfire::cli

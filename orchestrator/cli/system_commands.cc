@@ -93,7 +93,7 @@ void AddSystemCommands(CLI::App& app, Session& session) {
 
   auto& check =
       AddCommand(topic, "validate",
-                 "Report every fault of a system file, and change nothing\n\n"
+                 "Report the faults of a system file, and change nothing\n\n"
                  "Example: backfire system validate deploy/systems/stereo.yaml --services");
   check.alias("check");
   check.add_option("file", *file, "The system's YAML file")->required();

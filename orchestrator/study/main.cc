@@ -25,6 +25,7 @@
 #include "orchestrator/report/json_report.h"
 #include "orchestrator/study/study.h"
 #include "orchestrator/system/system_file.h"
+#include "services/base/command_line.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
 #include "services/runtime/rpc_server.h"
@@ -40,7 +41,7 @@ struct Options {
   std::vector<std::string> systems;
   int seeds = 0;
   int parallel = 2;
-  std::string format = "table";
+  std::string format = "text";
   std::string keep;
   cli::GenerateOptions generate;
 };
@@ -223,21 +224,14 @@ int Main(int argc, char** argv) {
   figures->add_option("--parallel", options.parallel, "Systems that run at once")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
-  figures->add_option("--format", options.format, "table or json")
-      ->check(CLI::IsMember({"table", "json"}))
-      ->capture_default_str();
+  AddFormatOption(*figures, options.format);
   figures->add_option("--keep", options.keep, "Folder for the meshes' data, which is kept");
   CLI::App* scale = app.add_subcommand(
       "scale", "Update the root of a large system, and print the orchestrator's own time");
   scale->footer("Example: backfire study scale --shape chain --vertices 1000");
   cli::AddGenerateOptions(*scale, options.generate);
   scale->add_option("--keep", options.keep, "Folder for the mesh's data, which is kept");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& fault) {
-    // CLI11 has exit codes of its own; ours are documented.
-    return app.exit(fault) == 0 ? 0 : static_cast<int>(cli::ExitCode::kBadInput);
-  }
+  if (const auto code = ParseCommandLine(app, argc, argv)) return *code;
   const absl::StatusOr<cli::ExitCode> result =
       figures->parsed() ? Figures(options) : Scale(options);
   if (result.ok()) return static_cast<int>(*result);

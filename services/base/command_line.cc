@@ -41,4 +41,10 @@ std::string UsageFault(const CLI::App* app, const CLI::Error& error) {
   return absl::StrCat(FullName(app), ": ", fault, "; see `", FullName(command), " --help`\n");
 }
 
+void AddFormatOption(CLI::App& command, std::string& format) {
+  command.add_option("--format", format, "text or table, for people, or json, for programs")
+      ->check(CLI::IsMember({"text", "table", "json"}))
+      ->capture_default_str();
+}
+
 }  // namespace backfire

@@ -20,4 +20,7 @@ std::optional<int> ParseCommandLine(CLI::App& app, int argc, const char* const* 
 /// CLI::App::failure_message.
 std::string UsageFault(const CLI::App* app, const CLI::Error& error);
 
+/// Adds --format: `text`, `table` (the same), or `json`. All programs that print results have it.
+void AddFormatOption(CLI::App& command, std::string& format);
+
 }  // namespace backfire

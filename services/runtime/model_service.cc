@@ -21,11 +21,12 @@ constexpr int kMaxPageSize = 1000;
 absl::StatusOr<ModelHost*> FindHost(const ModelHosts& hosts, const std::string& model_name) {
   const auto found = hosts.find(std::string(absl::StripPrefix(model_name, "models/")));
   if (found != hosts.end()) return found->second.get();
-  return absl::NotFoundError(
-      absl::StrCat("there is no model \"", model_name, "\" here; there are ",
-                   absl::StrJoin(hosts, ", ", [](std::string* out, const auto& host) {
-                     absl::StrAppend(out, host.second->description().name());
-                   })));
+  return absl::NotFoundError(absl::StrCat(
+      model_name.empty() ? "a model must be named"
+                         : absl::StrCat("there is no model \"", model_name, "\" here"),
+      "; there are ", absl::StrJoin(hosts, ", ", [](std::string* out, const auto& host) {
+        absl::StrAppend(out, host.second->description().name());
+      })));
 }
 
 struct NamedVersion {

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "services/base/command_line.h"
 #include "services/datasets/dataset_check.h"
 #include "services/vision/commands.h"
 #include "services/vision/json_text.h"
@@ -118,9 +119,7 @@ void AddCheckCommand(CLI::App& dataset, CommandContext& context) {
       "check", "Read every file of a dataset; list all faults, or print counts and digest.");
   check->add_option("dataset", arguments->dataset, "DIR, kitti:DIR[?...] or rendered:PROFILE[?...]")
       ->required();
-  check->add_option("--format", arguments->format, "What is printed: text or json")
-      ->check(CLI::IsMember({"text", "json"}))
-      ->capture_default_str();
+  AddFormatOption(*check, arguments->format);
   check->add_option("--contact-sheet", arguments->sheet,
                     "PNG to draw of the first frames: image, disparity, boxes, bird's-eye view");
   check->footer(

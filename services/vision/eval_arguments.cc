@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "services/base/command_line.h"
 #include "services/base/status.h"
 
 namespace backfire::vision {
@@ -94,9 +95,7 @@ absl::StatusOr<DepthSlice> ParseDepthSlice(absl::string_view entry) {
 
 void EvalSettings::AddTo(CLI::App& command, const std::string& examples) {
   threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  command.add_option("--format", format, "table, for people; json: every number")
-      ->check(CLI::IsMember({"table", "json"}))
-      ->capture_default_str();
+  AddFormatOption(command, format);
   command
       .add_option("--bootstrap", resamples,
                   "Resamples of the " + examples + ", for standard errors and 95 % intervals")

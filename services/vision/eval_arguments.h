@@ -17,7 +17,7 @@ namespace backfire::vision {
 
 /// What every evaluation is asked besides its files.
 struct EvalSettings {
-  std::string format = "table";
+  std::string format = "text";
   int32_t resamples = 0;  ///< Of the bootstrap.
   uint64_t seed = 0;
   int threads = 1;

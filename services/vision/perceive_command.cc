@@ -6,6 +6,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "services/base/command_line.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
 #include "services/datasets/image_file.h"
@@ -182,9 +183,7 @@ void AddPerceiveCommand(CLI::App& app, CommandContext& context) {
   perceive->add_option("--timeout", arguments->timeout_seconds, "Seconds per release")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  perceive->add_option("--format", arguments->format, "What is printed: text or json")
-      ->check(CLI::IsMember({"text", "json"}))
-      ->capture_default_str();
+  AddFormatOption(*perceive, arguments->format);
   perceive->footer(
       "Example: backfire-vision perceive --left l.png --right r.png --calib c.txt --out view.png\n"
       "LiDAR instead of pseudo-LiDAR: ... --velodyne sweep.bin --car HOST:PORT --pedestrian ...\n"
