@@ -53,9 +53,8 @@ absl::StatusOr<ExitCode> Recipes(const Session& session, const std::string& vert
                             orchestrator.Call(&Stub::GetSystem, v1::GetSystemRequest()));
   const std::string text = report::RecipesText(response, vertex);
   if (text.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("there is no vertex \"", vertex,
-                                                   "\"; see "
-                                                   "`backfire system show`"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("there is no vertex \"", vertex, "\"; see `backfire system show`"));
   }
   v1::GetSystemResponse shown;
   for (const auto& [name, model] : response.models()) {
@@ -135,22 +134,14 @@ void AddSystemCommands(CLI::App& app, Session& session) {
   });
 
   const auto vertex = std::make_shared<std::string>();
-  auto& recipes =
-      AddCommand(topic, "recipes",
-                 "List what vertices can be trained by, with every parameter's default\n\n"
-                 "Example: backfire system recipes disparity");
-  recipes.add_option("vertex", *vertex, "Of this vertex alone");
-  AddOrchestrator(recipes, session);
-  AddFormat(recipes, session);
-  recipes.callback([&session, vertex] {
-    session.action = [&session, vertex] { return Recipes(session, *vertex); };
-  });
-
-  auto& show = AddCommand(topic, "show",
-                          "Show the current system\n\nExample: backfire system show --format json");
-  AddOrchestrator(show, session);
-  AddFormat(show, session);
-  show.callback([&session] { session.action = [&session] { return Show(session); }; });
+  AddAction(topic, session, "recipes",
+            "List what vertices can be trained by, with every parameter's default\n\n"
+            "Example: backfire system recipes disparity",
+            [&session, vertex] { return Recipes(session, *vertex); })
+      .add_option("vertex", *vertex, "Of this vertex alone");
+  AddAction(topic, session, "show",
+            "Show the current system\n\nExample: backfire system show --format json",
+            [&session] { return Show(session); });
 }
 
 }  // namespace backfire::cli

@@ -169,7 +169,7 @@ class Engine {
   // A thread that has replicas have what is live or staged, and nothing else: they come, go, and
   // come back empty or with what is served no more.
   void KeepReplicas();
-  std::map<std::string, std::set<std::string>> VersionsOfReplicas()
+  std::map<std::string, std::set<std::string>> VersionsOfReplicas() const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status RefillReplica(const std::string& replica, const std::set<std::string>& versions)
       ABSL_LOCKS_EXCLUDED(mutex_);

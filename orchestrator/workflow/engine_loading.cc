@@ -170,7 +170,7 @@ int64_t Engine::NextToRetire(const std::map<int64_t, Postponed>& postponed) cons
   return 0;
 }
 
-std::map<std::string, std::set<std::string>> Engine::VersionsOfReplicas() {
+std::map<std::string, std::set<std::string>> Engine::VersionsOfReplicas() const {
   std::map<std::string, std::set<std::string>> wanted;
   for (const auto& [number, release] : contents_.releases) {
     if (release.state() != v1::Release::LIVE && release.state() != v1::Release::STAGED) continue;
@@ -192,16 +192,17 @@ absl::Status Engine::RefillReplica(const std::string& replica,
       MutexLock lock(mutex_);
       // Time has passed since these were asked for.
       if (NeededVersions(/*without=*/0).count({replica, version}) == 0) continue;
-      if (!WaitUntilKept(replica, version)) return absl::CancelledError("interrupted");
     }
-    const Patience once{absl::ZeroDuration(), replica};
+    // A replica compares its copy with its primary's by itself.
     BACKFIRE_RETURN_IF_ERROR(Annotate(
-        client_.LoadVersion(replica, version, once, [this] { return stopping_.load(); }), version));
+        LoadOnReplica(replica, version, /*digest=*/"", [this] { return stopping_.load(); }),
+        version));
   }
   for (const std::string& model : models) {
-    BACKFIRE_ASSIGN_OR_RETURN(const std::vector<std::string> loaded,
-                              client_.LoadedVersions(replica, model));
-    for (const std::string& version : loaded) {
+    const auto loaded = client_.LoadedVersions(replica, model);
+    if (absl::IsUnimplemented(loaded.status())) continue;  // Listing is a capability.
+    BACKFIRE_RETURN_IF_ERROR(loaded.status());
+    for (const std::string& version : *loaded) {
       const ServedVersion served(replica, version);
       {
         MutexLock lock(mutex_);

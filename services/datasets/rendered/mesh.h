@@ -13,6 +13,11 @@ namespace backfire::datasets {
 /// A linear colour, 0 to 1 each: red, green, blue.
 using Rgb = std::array<float, 3>;
 
+/// Takes a colour towards another by a share of the way.
+inline void Mix(Rgb& colour, const Rgb& other, float share) {
+  for (size_t c = 0; c < 3; ++c) colour[c] += share * (other[c] - colour[c]);
+}
+
 /// The pattern of a surface, beside its noise. `a` runs along it, `b` up (or away from the camera,
 /// on the ground); metres.
 enum class Pattern : uint8_t {

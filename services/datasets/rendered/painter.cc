@@ -171,10 +171,10 @@ class Painter {
       for (float& channel : colour) channel *= shade;
     }
     if (shader.reflection.has_value()) {
-      shader.reflection->Mix(Ray(u, v), point.a, point.b, noise_, colour);
+      shader.reflection->AddTo(Ray(u, v), point.a, point.b, noise_, colour);
     }
     const float haze = z / (z + 900);
-    for (size_t c = 0; c < 3; ++c) colour[c] += haze * (scene_.light.haze[c] - colour[c]);
+    Mix(colour, scene_.light.haze, haze);
     return colour;
   }
 

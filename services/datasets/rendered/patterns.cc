@@ -35,10 +35,6 @@ float CellTone(int32_t i, int32_t j, uint32_t texture) {
   return static_cast<float>((hash >> 8) & 0xFFFF) / 32768.0f - 1;
 }
 
-void Mix(Rgb& colour, const Rgb& other, float share) {
-  for (size_t c = 0; c < 3; ++c) colour[c] += share * (other[c] - colour[c]);
-}
-
 }  // namespace
 
 Rgb ApplyPattern(const Surface& surface, const TexturePoint& point, const Rgb& lit, float grain) {

@@ -8,10 +8,6 @@ namespace {
 
 constexpr uint32_t kSkyline = 0x51C71135u, kClouds = 0xC10D5EEDu, kHouses = 0x40535E55u;
 
-void MixInto(Rgb& colour, const Rgb& other, float share) {
-  for (size_t c = 0; c < 3; ++c) colour[c] += share * (other[c] - colour[c]);
-}
-
 // 0 below `low`, 1 above `high`.
 float Ramp(float x, float low, float high) {
   return std::clamp((x - low) / (high - low), 0.0f, 1.0f);
@@ -27,19 +23,19 @@ Rgb Surroundings(const Vector3& direction, const Light& light, const NoiseTile& 
   const uint32_t half = direction.z < 0 ? 1 : 0;
 
   Rgb colour = light.haze;
-  MixInto(colour, {0.26f, 0.42f, 0.72f}, 0.75f * std::max(up, 0.0f));
+  Mix(colour, {0.26f, 0.42f, 0.72f}, 0.75f * std::max(up, 0.0f));
   const float cloud = noise.Octave(3 * around, static_cast<float>(3 * direction.y), kClouds + half);
-  MixInto(colour, {1.0f, 1.0f, 1.0f}, 0.7f * std::max(cloud, 0.0f));
+  Mix(colour, {1.0f, 1.0f, 1.0f}, 0.7f * std::max(cloud, 0.0f));
 
   const float skyline = 0.22f + 0.2f * noise.Octave(6 * around, 0, kSkyline + half);
   const float house = noise.Octave(14 * around, 14 * up, kHouses + half) +
                       0.6f * noise.Octave(40 * around, 40 * up, kHouses + half);
   const float brightness = (0.14f + 0.1f * house) * (light.ambient + 0.5f * light.sun) * 2;
-  MixInto(colour, {1.1f * brightness, brightness, 0.85f * brightness},
-          1 - Ramp(up, skyline - 0.02f, skyline + 0.02f));
+  Mix(colour, {1.1f * brightness, brightness, 0.85f * brightness},
+      1 - Ramp(up, skyline - 0.02f, skyline + 0.02f));
 
   const float road = 0.16f * (light.ambient + 0.6f * light.sun);
-  MixInto(colour, {road, road, 0.97f * road}, 1 - Ramp(up, -0.04f, 0.0f));
+  Mix(colour, {road, road, 0.97f * road}, 1 - Ramp(up, -0.04f, 0.0f));
 
   const float glare = Ramp(static_cast<float>(Dot(direction, light.to_sun)), 0.985f, 0.999f);
   for (float& channel : colour) channel += 12 * light.sun * glare * glare;
@@ -55,8 +51,8 @@ Reflection::Reflection(const Face& face, const Surface& surface, const Light& li
       texture_(surface.texture),
       light_(light) {}
 
-void Reflection::Mix(const Vector3& ray, float a, float b, const NoiseTile& noise,
-                     Rgb& colour) const {
+void Reflection::AddTo(const Vector3& ray, float a, float b, const NoiseTile& noise,
+                       Rgb& colour) const {
   constexpr float kBend = 0.12f;  // Radians, about; over kWave metres.
   constexpr float kWave = 0.9f;
   const float bend_a = kBend * noise.Octave(a / kWave, b / kWave, texture_);
@@ -70,7 +66,7 @@ void Reflection::Mix(const Vector3& ray, float a, float b, const NoiseTile& nois
   const auto flat = static_cast<float>(1 - facing);
   const float fresnel = reflectance_ + (1 - reflectance_) * flat * flat * flat * flat * flat;
   const float share = std::min(strength_ * fresnel, 1.0f);
-  MixInto(colour, Surroundings(mirrored, light_, noise), share);
+  Mix(colour, Surroundings(mirrored, light_, noise), share);
 }
 
 }  // namespace backfire::datasets

@@ -15,7 +15,7 @@ class Reflection {
   /// Mixes what is mirrored into the colour of a place of the face.
   /// @param ray  From the camera to the place, in the rectified camera-0 frame; any length.
   /// @param a, b  The place's texture coordinates, metres: panels are slightly bent.
-  void Mix(const Vector3& ray, float a, float b, const NoiseTile& noise, Rgb& colour) const;
+  void AddTo(const Vector3& ray, float a, float b, const NoiseTile& noise, Rgb& colour) const;
 
  private:
   Vector3 normal_, axis_a_, axis_b_;

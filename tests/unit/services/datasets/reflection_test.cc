@@ -42,7 +42,7 @@ TEST(ReflectionTest, MirrorsMoreAtAFlatAngle) {
   const Reflection reflection(FaceAhead(), Glass(), light, /*strength=*/1);
   const auto mirrored = [&](const Vector3& ray) {
     Rgb black{};
-    reflection.Mix(ray, 0, 0, NoiseTile::Get(), black);
+    reflection.AddTo(ray, 0, 0, NoiseTile::Get(), black);
     const Rgb around = Surroundings(Unit({ray.x, ray.y, -ray.z}), light, NoiseTile::Get());
     return Grey(black) / Grey(around);
   };
@@ -54,7 +54,7 @@ TEST(ReflectionTest, MirrorsMoreAtAFlatAngle) {
 TEST(ReflectionTest, StrengthZeroLeavesTheColour) {
   const Reflection reflection(FaceAhead(), Glass(), Light(), /*strength=*/0);
   Rgb colour = {0.1f, 0.2f, 0.3f};
-  reflection.Mix({0.3, -0.2, 1}, 1, 2, NoiseTile::Get(), colour);
+  reflection.AddTo({0.3, -0.2, 1}, 1, 2, NoiseTile::Get(), colour);
   EXPECT_EQ(colour, (Rgb{0.1f, 0.2f, 0.3f}));
 }
 
