@@ -4,6 +4,7 @@
 
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "services/runtime/channel.h"
+#include "services/runtime/unary_call.h"
 
 namespace backfire::cli {
 
@@ -21,13 +22,11 @@ const char* HealthName(Health health) {
 
 Health CheckHealth(const std::string& target, absl::Duration timeout) {
   const auto stub = grpc::health::v1::Health::NewStub(runtime::MakeChannel(target));
-  grpc::ClientContext context;
-  runtime::SetDeadline(context, timeout);
-  grpc::health::v1::HealthCheckResponse response;
-  const grpc::Status status = stub->Check(&context, {}, &response);
-  if (!status.ok()) return Health::kUnreachable;
-  return response.status() == grpc::health::v1::HealthCheckResponse::SERVING ? Health::kServing
-                                                                             : Health::kNotServing;
+  const auto response = runtime::UnaryCall(*stub, &grpc::health::v1::Health::Stub::Check,
+                                           grpc::health::v1::HealthCheckRequest(), timeout);
+  if (!response.ok()) return Health::kUnreachable;
+  return response->status() == grpc::health::v1::HealthCheckResponse::SERVING ? Health::kServing
+                                                                              : Health::kNotServing;
 }
 
 }  // namespace backfire::cli

@@ -32,12 +32,7 @@ constexpr absl::Duration kFileTimeout = absl::Minutes(30);
 OrchestratorClient::OrchestratorClient(const std::string& target)
     : target_(target), stub_(v1::Orchestrator::NewStub(runtime::MakeChannel(target))) {}
 
-void OrchestratorClient::SetDeadline(grpc::ClientContext& context, absl::Duration timeout) {
-  runtime::SetDeadline(context, timeout);
-}
-
-absl::Status OrchestratorClient::Explain(const grpc::Status& status) const {
-  absl::Status cause = runtime::FromGrpcStatus(status);
+absl::Status OrchestratorClient::Explain(const absl::Status& cause) const {
   if (!absl::IsUnavailable(cause)) return cause;
   return absl::UnavailableError(
       absl::StrCat("orchestrator at ", target_, ": ", std::string(cause.message()),
@@ -116,7 +111,7 @@ absl::StatusOr<std::string> OrchestratorClient::ResolveVersion(const std::string
 absl::StatusOr<v1::Version> OrchestratorClient::ImportVersion(
     const std::function<absl::Status(const WriteImport&)>& send) {
   grpc::ClientContext context;
-  SetDeadline(context, kFileTimeout);
+  runtime::SetDeadline(context, kFileTimeout);
   v1::Version version;
   const auto writer = stub_->ImportVersion(&context, &version);
   const absl::Status sent =
@@ -125,19 +120,20 @@ absl::StatusOr<v1::Version> OrchestratorClient::ImportVersion(
   writer->WritesDone();
   const grpc::Status status = writer->Finish();
   BACKFIRE_RETURN_IF_ERROR(sent);
-  if (!status.ok()) return Explain(status);
+  if (!status.ok()) return Explain(runtime::FromGrpcStatus(status));
   return version;
 }
 
 absl::StatusOr<v1::Version> OrchestratorClient::ExportVersion(
     const v1::ExportVersionRequest& request, std::string& file) {
   grpc::ClientContext context;
-  SetDeadline(context, kFileTimeout);
+  runtime::SetDeadline(context, kFileTimeout);
   const auto reader = stub_->ExportVersion(&context, request);
   runtime::ExportedFile exported;
   v1::ExportVersionResponse piece;
   while (reader->Read(&piece)) exported.Add(piece);
-  if (const grpc::Status status = reader->Finish(); !status.ok()) return Explain(status);
+  if (const grpc::Status status = reader->Finish(); !status.ok())
+    return Explain(runtime::FromGrpcStatus(status));
   BACKFIRE_RETURN_IF_ERROR(exported.Finish());
   file = exported.bytes();
   return exported.version();
@@ -150,7 +146,7 @@ absl::StatusOr<v1::Update> OrchestratorClient::WatchUpdate(
   v1::Update latest;
   while (true) {
     grpc::ClientContext context;
-    SetDeadline(context, kWatchTimeout);
+    runtime::SetDeadline(context, kWatchTimeout);
     const auto reader = stub_->WatchUpdate(&context, request);
     v1::Update update;
     while (reader->Read(&update)) {
@@ -161,16 +157,16 @@ absl::StatusOr<v1::Update> OrchestratorClient::WatchUpdate(
     if (status.ok() && report::HasEnded(latest)) return latest;
     const bool was_known = !latest.name().empty();
     if (!status.ok() && !(was_known && status.error_code() == grpc::StatusCode::UNAVAILABLE)) {
-      return Explain(status);
+      return Explain(runtime::FromGrpcStatus(status));
     }
     // It is shutting down or restarting: wait until it answers again, rather than ask in a loop.
     grpc::ClientContext again;
     again.set_wait_for_ready(true);
-    SetDeadline(again, kRestartTimeout);
+    runtime::SetDeadline(again, kRestartTimeout);
     v1::GetUpdateRequest get;
     get.set_name(name);
     if (const grpc::Status back = stub_->GetUpdate(&again, get, &latest); !back.ok()) {
-      return Explain(status.ok() ? back : status);
+      return Explain(runtime::FromGrpcStatus(status.ok() ? back : status));
     }
     on_change(latest);
     if (report::HasEnded(latest)) return latest;
@@ -184,13 +180,13 @@ absl::Status OrchestratorClient::WatchReleases(
       // It is shutting down or restarting.
       grpc::ClientContext again;
       again.set_wait_for_ready(true);
-      SetDeadline(again, kRestartTimeout);
+      runtime::SetDeadline(again, kRestartTimeout);
       v1::ListReleasesResponse unused;
       const grpc::Status back = stub_->ListReleases(&again, v1::ListReleasesRequest(), &unused);
-      if (!back.ok()) return Explain(back);
+      if (!back.ok()) return Explain(runtime::FromGrpcStatus(back));
     }
     grpc::ClientContext context;
-    SetDeadline(context, kWatchTimeout);
+    runtime::SetDeadline(context, kWatchTimeout);
     const auto stream = stub_->WatchReleases(&context);
     stream->Write(v1::GatewayReport());
     v1::ReleaseSnapshot snapshot;
@@ -202,7 +198,7 @@ absl::Status OrchestratorClient::WatchReleases(
     if (!shown.ok()) context.TryCancel();
     const grpc::Status status = stream->Finish();
     BACKFIRE_RETURN_IF_ERROR(shown);
-    if (!was_there) return Explain(status);
+    if (!was_there) return Explain(runtime::FromGrpcStatus(status));
   }
 }
 

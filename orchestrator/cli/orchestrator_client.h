@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "backfire/v1/orchestrator.grpc.pb.h"
+#include "services/runtime/unary_call.h"
 
 namespace backfire::cli {
 
@@ -24,11 +25,8 @@ class OrchestratorClient {
                                                                                Response*),
                                 const Request& request,
                                 absl::Duration timeout = absl::Seconds(30)) {
-    grpc::ClientContext context;
-    SetDeadline(context, timeout);
-    Response response;
-    const grpc::Status status = ((*stub_).*method)(&context, request, &response);
-    if (!status.ok()) return Explain(status);
+    absl::StatusOr<Response> response = runtime::UnaryCall(*stub_, method, request, timeout);
+    if (!response.ok()) return Explain(response.status());
     return response;
   }
 
@@ -64,8 +62,7 @@ class OrchestratorClient {
       const std::function<absl::Status(const v1::ReleaseSnapshot&)>& on_change);
 
  private:
-  static void SetDeadline(grpc::ClientContext& context, absl::Duration timeout);
-  absl::Status Explain(const grpc::Status& status) const;
+  absl::Status Explain(const absl::Status& cause) const;
 
   std::string target_;
   std::unique_ptr<v1::Orchestrator::Stub> stub_;

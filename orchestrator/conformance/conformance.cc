@@ -16,6 +16,7 @@
 #include "services/base/status.h"
 #include "services/runtime/channel.h"
 #include "services/runtime/rpc_status.h"
+#include "services/runtime/unary_call.h"
 
 namespace backfire::conformance {
 namespace {
@@ -69,13 +70,7 @@ class Trial {
   absl::StatusOr<Response> Call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
                                                              Response*),
                                 const Request& request) {
-    grpc::ClientContext context;
-    runtime::SetDeadline(context, kCallTimeout);
-    Response response;
-    const absl::Status status =
-        runtime::FromGrpcStatus(((*stub_).*method)(&context, request, &response));
-    if (!status.ok()) return status;
-    return response;
+    return runtime::UnaryCall(*stub_, method, request, kCallTimeout);
   }
 
   void Check(const std::string& what, const std::function<absl::Status()>& check) {

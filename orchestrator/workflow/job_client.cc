@@ -13,13 +13,17 @@
 #include "services/base/status.h"
 #include "services/runtime/cancellation_watch.h"
 #include "services/runtime/rpc_status.h"
+#include "services/runtime/unary_call.h"
 
 namespace backfire::workflow {
 namespace {
 
 using std::chrono::steady_clock;
+using Stub = v1::ModelService::Stub;
 
 constexpr absl::Duration kCallTimeout = absl::Seconds(30);
+// Of what a service answers from memory.
+constexpr absl::Duration kAnswerTimeout = absl::Seconds(10);
 // Loading reads and warms weights.
 constexpr absl::Duration kLoadTimeout = absl::Minutes(5);
 constexpr absl::Duration kWatchTimeout = absl::Hours(1);
@@ -80,14 +84,12 @@ class Attempts {
   int count_ = 0;
 };
 
-absl::Status Start(v1::ModelService::Stub& stub, const JobRequest& request, v1::Job& job) {
-  grpc::ClientContext context;
-  runtime::SetDeadline(context, kCallTimeout);
+absl::StatusOr<v1::Job> Start(Stub& stub, const JobRequest& request) {
   if (const auto* train = std::get_if<v1::TrainRequest>(&request)) {
-    return runtime::FromGrpcStatus(stub.Train(&context, *train, &job));
+    return runtime::UnaryCall(stub, &Stub::Train, *train, kCallTimeout);
   }
-  return runtime::FromGrpcStatus(
-      stub.Evaluate(&context, std::get<v1::EvaluateRequest>(request), &job));
+  return runtime::UnaryCall(stub, &Stub::Evaluate, std::get<v1::EvaluateRequest>(request),
+                            kCallTimeout);
 }
 
 bool Ended(const v1::Job& job) {
@@ -96,7 +98,7 @@ bool Ended(const v1::Job& job) {
 }
 
 // Follows a job by its stream. OK with a job that has not ended: ask again.
-absl::Status Watch(v1::ModelService::Stub& stub, const std::function<bool()>& interrupted,
+absl::Status Watch(Stub& stub, const std::function<bool()>& interrupted,
                    const std::function<void(const v1::Progress&)>& progress, v1::Job& job) {
   grpc::ClientContext context;
   runtime::SetDeadline(context, kWatchTimeout);
@@ -109,16 +111,14 @@ absl::Status Watch(v1::ModelService::Stub& stub, const std::function<bool()>& in
   return Ended(job) ? absl::OkStatus() : status;
 }
 
-absl::Status Poll(v1::ModelService::Stub& stub, const std::function<bool()>& interrupted,
+absl::Status Poll(Stub& stub, const std::function<bool()>& interrupted,
                   const std::function<void(const v1::Progress&)>& progress, v1::Job& job) {
   runtime::WaitUnlessCancelled(kPollInterval, interrupted);
-  grpc::ClientContext context;
-  runtime::SetDeadline(context, kCallTimeout);
   v1::GetJobRequest request;
   request.set_name(job.name());
-  const absl::Status status = runtime::FromGrpcStatus(stub.GetJob(&context, request, &job));
-  if (status.ok()) progress(job.progress());
-  return status;
+  BACKFIRE_ASSIGN_OR_RETURN(job, runtime::UnaryCall(stub, &Stub::GetJob, request, kCallTimeout));
+  progress(job.progress());
+  return absl::OkStatus();
 }
 
 std::string RequestId(const JobRequest& request) {
@@ -144,8 +144,12 @@ absl::StatusOr<v1::Job> JobClient::Run(const std::string& endpoint, const JobReq
   absl::Status status = absl::OkStatus();
   while (!interrupted()) {
     job.Clear();
-    status = Start(*stub, request, job);
-    if (status.ok()) attempts.Renew();
+    absl::StatusOr<v1::Job> started = Start(*stub, request);
+    status = started.status();
+    if (status.ok()) {
+      attempts.Renew();
+      job = *std::move(started);
+    }
     while (status.ok() && !Ended(job) && !interrupted()) {
       const std::string name = job.name();
       status = can_watch ? Watch(*stub, interrupted, progress, job)
@@ -178,23 +182,21 @@ absl::StatusOr<v1::Job> JobClient::Cancel(const std::string& endpoint,
   const std::function<bool()> stop = interrupted;
   Attempts attempts(patience, stop);
   while (true) {
-    grpc::ClientContext context;
-    runtime::SetDeadline(context, kCallTimeout);
     v1::CancelJobRequest request;
     request.set_name(absl::StrCat("jobs/", request_id));
-    v1::Job job;
-    const absl::Status status = runtime::FromGrpcStatus(stub->CancelJob(&context, request, &job));
-    if (status.ok() && Ended(job)) return job;
-    if (status.ok()) {
+    const absl::StatusOr<v1::Job> job =
+        runtime::UnaryCall(*stub, &Stub::CancelJob, request, kCallTimeout);
+    if (job.ok() && Ended(*job)) return job;
+    if (job.ok()) {
       // It stops between two steps of its work.
       attempts.Renew();
       runtime::WaitUnlessCancelled(kCancelPollInterval, stop);
       if (stop()) return absl::CancelledError("interrupted");
       continue;
     }
-    if (!IsTransient(status) || !attempts.Wait()) {
+    if (!IsTransient(job.status()) || !attempts.Wait()) {
       if (stop()) return absl::CancelledError("interrupted");
-      return attempts.Explain(status, endpoint);
+      return attempts.Explain(job.status(), endpoint);
     }
   }
 }
@@ -227,39 +229,31 @@ absl::Status JobClient::LoadVersion(const std::string& endpoint, const std::stri
 
 absl::Status JobClient::UnloadVersion(const std::string& endpoint, const std::string& version) {
   const auto stub = v1::ModelService::NewStub(channels_.Get(endpoint));
-  grpc::ClientContext context;
-  runtime::SetDeadline(context, absl::Seconds(10));
   v1::UnloadVersionRequest request;
   request.set_name(version);
-  v1::UnloadVersionResponse response;
-  return Annotate(runtime::FromGrpcStatus(stub->UnloadVersion(&context, request, &response)),
+  return Annotate(runtime::UnaryCall(*stub, &Stub::UnloadVersion, request, kAnswerTimeout).status(),
                   endpoint);
 }
 
 absl::StatusOr<v1::Model> JobClient::GetModel(const std::string& endpoint,
                                               const std::string& name) {
   const auto stub = v1::ModelService::NewStub(channels_.Get(endpoint));
-  grpc::ClientContext context;
-  runtime::SetDeadline(context, absl::Seconds(10));
   v1::GetModelRequest request;
   request.set_name(name);
-  v1::Model model;
-  const absl::Status status = runtime::FromGrpcStatus(stub->GetModel(&context, request, &model));
-  if (!status.ok()) return Annotate(status, endpoint);
+  absl::StatusOr<v1::Model> model =
+      runtime::UnaryCall(*stub, &Stub::GetModel, request, kAnswerTimeout);
+  if (!model.ok()) return Annotate(model.status(), endpoint);
   return model;
 }
 
 absl::StatusOr<v1::Version> JobClient::GetVersion(const std::string& endpoint,
                                                   const std::string& name) {
   const auto stub = v1::ModelService::NewStub(channels_.Get(endpoint));
-  grpc::ClientContext context;
-  runtime::SetDeadline(context, absl::Seconds(10));
   v1::GetVersionRequest request;
   request.set_name(name);
-  v1::Version version;
-  const absl::Status status =
-      runtime::FromGrpcStatus(stub->GetVersion(&context, request, &version));
-  if (!status.ok()) return Annotate(status, endpoint);
+  absl::StatusOr<v1::Version> version =
+      runtime::UnaryCall(*stub, &Stub::GetVersion, request, kAnswerTimeout);
+  if (!version.ok()) return Annotate(version.status(), endpoint);
   return version;
 }
 
@@ -270,15 +264,13 @@ absl::StatusOr<std::vector<std::string>> JobClient::LoadedVersions(const std::st
   v1::ListVersionsRequest request;
   request.set_model(model);
   do {
-    grpc::ClientContext context;
-    runtime::SetDeadline(context, absl::Seconds(10));
-    v1::ListVersionsResponse page;
-    BACKFIRE_RETURN_IF_ERROR(
-        Annotate(runtime::FromGrpcStatus(stub->ListVersions(&context, request, &page)), endpoint));
-    for (const v1::Version& version : page.versions()) {
+    const absl::StatusOr<v1::ListVersionsResponse> page =
+        runtime::UnaryCall(*stub, &Stub::ListVersions, request, kAnswerTimeout);
+    if (!page.ok()) return Annotate(page.status(), endpoint);
+    for (const v1::Version& version : page->versions()) {
       if (version.loaded()) loaded.push_back(version.name());
     }
-    request.set_page_token(page.next_page_token());
+    request.set_page_token(page->next_page_token());
   } while (!request.page_token().empty());
   return loaded;
 }

@@ -12,6 +12,7 @@
 #include "services/learning/device.h"
 #include "services/metrics/average_precision.h"
 #include "services/metrics/disparity_error.h"
+#include "services/runtime/for_each_example.h"
 #include "services/runtime/recipe.h"
 
 namespace backfire::detection {
@@ -119,15 +120,17 @@ class DetectorModel final : public runtime::Model {
                                           runtime::JobContext& job) const override {
     const auto& dataset = static_cast<const datasets::StereoDataset&>(base);
     std::vector<metrics::ImageObjects> images;
-    for (int64_t i = 0; i < dataset.size(split); ++i) {
-      if (job.cancelled()) return absl::CancelledError("cancelled while computing losses");
+    const auto read = [&](int64_t i) -> absl::Status {
       metrics::ImageObjects& image = images.emplace_back();
       BACKFIRE_ASSIGN_OR_RETURN(image.labels, dataset.Labels(split, i));
       BACKFIRE_ASSIGN_OR_RETURN(const TensorMap tensors, outputs.Get(i));
       BACKFIRE_ASSIGN_OR_RETURN(const Tensor* detections,
                                 runtime::FindTensor(tensors, "detections"));
       BACKFIRE_ASSIGN_OR_RETURN(image.detections, DetectionsFromTensor(*detections, config_.type));
-    }
+      return absl::OkStatus();
+    };
+    BACKFIRE_RETURN_IF_ERROR(
+        runtime::ForEachExample(dataset.size(split), "computing losses", job, read));
     v1::Evaluation evaluation;
     metrics::AveragePrecisionOptions options;
     options.type = config_.type;

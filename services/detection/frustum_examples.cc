@@ -2,20 +2,18 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "absl/strings/str_cat.h"
 #include "services/base/status.h"
 #include "services/datasets/stereo_dataset.h"
+#include "services/detection/training_frames.h"
+#include "services/runtime/for_each_example.h"
 
 namespace backfire::detection {
 namespace {
 
 using runtime::Split;
 using runtime::Tensor;
-
-// Streams of a seed; steps have the others.
-constexpr uint64_t kFrameStream = ~0ULL;
 
 metrics::Box2d Jitter(const metrics::Box2d& box, double amount, Random& random) {
   const double x = (box.left + box.right) / 2 + box.width() * random.Uniform(-amount, amount);
@@ -39,22 +37,6 @@ std::vector<ProjectedPoint> Reachable(const std::vector<ProjectedPoint>& points,
   return reachable;
 }
 
-// Which frames a training uses, in order.
-std::vector<int64_t> ChooseFrames(int64_t count, double fraction, int64_t seed) {
-  std::vector<int64_t> frames(static_cast<size_t>(count));
-  std::iota(frames.begin(), frames.end(), 0);
-  const auto kept = std::max<int64_t>(1, std::llround(fraction * static_cast<double>(count)));
-  if (kept >= count) return frames;
-  Random random(static_cast<uint64_t>(seed), kFrameStream);
-  for (int64_t i = 0; i < kept; ++i) {
-    std::swap(frames[static_cast<size_t>(i)],
-              frames[static_cast<size_t>(i + random.Below(count - i))]);
-  }
-  frames.resize(static_cast<size_t>(kept));
-  std::sort(frames.begin(), frames.end());
-  return frames;
-}
-
 }  // namespace
 
 absl::StatusOr<std::vector<FrustumExample>> ReadFrustumExamples(const std::string& type,
@@ -64,27 +46,24 @@ absl::StatusOr<std::vector<FrustumExample>> ReadFrustumExamples(const std::strin
   const auto& dataset = static_cast<const datasets::StereoDataset&>(*task.dataset);
   std::vector<FrustumExample> examples;
   const std::vector<int64_t> frames =
-      ChooseFrames(dataset.size(Split::kTrain), p.train_fraction, task.seed);
-  for (size_t i = 0; i < frames.size(); ++i) {
-    if (job.cancelled()) return absl::CancelledError("cancelled while reading the dataset");
-    v1::Progress progress;
-    progress.set_stage("reading inputs");
-    progress.set_step(static_cast<int64_t>(i));
-    progress.set_total_steps(static_cast<int64_t>(frames.size()));
-    job.Report(progress);
-    BACKFIRE_ASSIGN_OR_RETURN(const runtime::TensorMap inputs, task.train_inputs->Get(frames[i]));
+      TrainingFrames(dataset.size(Split::kTrain), p.train_fraction, task.seed);
+  const auto read = [&](int64_t index) -> absl::Status {
+    const int64_t frame = frames[static_cast<size_t>(index)];
+    BACKFIRE_ASSIGN_OR_RETURN(const runtime::TensorMap inputs, task.train_inputs->Get(frame));
     BACKFIRE_ASSIGN_OR_RETURN(const Tensor* tensor, runtime::FindTensor(inputs, "points"));
     BACKFIRE_ASSIGN_OR_RETURN(const PointCloudView cloud, ViewPointCloud(*tensor));
-    BACKFIRE_ASSIGN_OR_RETURN(const auto calibration,
-                              dataset.Calibration(Split::kTrain, frames[i]));
-    BACKFIRE_ASSIGN_OR_RETURN(const auto labels, dataset.Labels(Split::kTrain, frames[i]));
+    BACKFIRE_ASSIGN_OR_RETURN(const auto calibration, dataset.Calibration(Split::kTrain, frame));
+    BACKFIRE_ASSIGN_OR_RETURN(const auto labels, dataset.Labels(Split::kTrain, frame));
     const std::vector<ProjectedPoint> points = Project(cloud, calibration);
     for (const metrics::Object& label : labels) {
       if (label.type != type || label.box_2d.height() < p.min_box_height_px) continue;
       if (p.train_max_depth_m > 0 && label.box_3d.z > p.train_max_depth_m) continue;
       examples.push_back({label, calibration, Reachable(points, label.box_2d, p.box_jitter)});
     }
-  }
+    return absl::OkStatus();
+  };
+  BACKFIRE_RETURN_IF_ERROR(runtime::ForEachExample(static_cast<int64_t>(frames.size()),
+                                                   "reading the dataset", job, read));
   if (examples.empty()) {
     return absl::FailedPreconditionError(absl::StrCat(
         "the training split has no object of type ", type, " at least ", p.min_box_height_px,

@@ -13,6 +13,7 @@
 #include "services/learning/fingerprint.h"
 #include "services/metrics/bootstrap.h"
 #include "services/metrics/disparity_error.h"
+#include "services/runtime/for_each_example.h"
 #include "services/runtime/recipe.h"
 
 namespace backfire::disparity {
@@ -126,8 +127,7 @@ class DisparityModel final : public runtime::Model {
                                           runtime::JobContext& job) const override {
     const auto& dataset = static_cast<const datasets::StereoDataset&>(base);
     std::vector<metrics::DisparityErrorSums> sums;
-    for (int64_t i = 0; i < dataset.size(split); ++i) {
-      if (job.cancelled()) return absl::CancelledError("cancelled while computing losses");
+    const auto read = [&](int64_t i) -> absl::Status {
       BACKFIRE_ASSIGN_OR_RETURN(const TensorMap tensors, outputs.Get(i));
       BACKFIRE_ASSIGN_OR_RETURN(const Tensor* disparity, runtime::FindTensor(tensors, "disparity"));
       BACKFIRE_ASSIGN_OR_RETURN(const cv::Mat truth, dataset.Disparity(split, i));
@@ -142,7 +142,10 @@ class DisparityModel final : public runtime::Model {
       }
       sums.push_back(metrics::SumDisparityErrors(disparity->As<float>(), contiguous.ptr<float>(),
                                                  disparity->ElementCount(), focal_times_baseline));
-    }
+      return absl::OkStatus();
+    };
+    BACKFIRE_RETURN_IF_ERROR(
+        runtime::ForEachExample(dataset.size(split), "computing losses", job, read));
     v1::Evaluation evaluation;
     const auto add = [&](const char* loss, const auto& numerator, size_t range, bool judged) {
       std::vector<double> numerators, denominators;

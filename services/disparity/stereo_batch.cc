@@ -11,6 +11,7 @@
 #include "services/base/status.h"
 #include "services/disparity/photometric.h"
 #include "services/learning/torch_tensor.h"
+#include "services/runtime/for_each_example.h"
 
 namespace backfire::disparity {
 
@@ -80,13 +81,7 @@ absl::StatusOr<StereoTraining> ReadStereoTraining(const datasets::StereoDataset&
   StereoTraining data;
   const int64_t count = dataset.size(Split::kTrain);
   if (count == 0) return absl::FailedPreconditionError("the training split is empty");
-  for (int64_t i = 0; i < count; ++i) {
-    if (job.cancelled()) return absl::CancelledError("cancelled while reading the dataset");
-    v1::Progress progress;
-    progress.set_stage("reading the dataset");
-    progress.set_step(i);
-    progress.set_total_steps(count);
-    job.Report(progress);
+  const auto read = [&](int64_t i) -> absl::Status {
     BACKFIRE_ASSIGN_OR_RETURN(const cv::Mat left, dataset.LeftImage(Split::kTrain, i));
     BACKFIRE_ASSIGN_OR_RETURN(const cv::Mat right, dataset.RightImage(Split::kTrain, i));
     BACKFIRE_ASSIGN_OR_RETURN(const cv::Mat truth, dataset.Disparity(Split::kTrain, i));
@@ -103,7 +98,9 @@ absl::StatusOr<StereoTraining> ReadStereoTraining(const datasets::StereoDataset&
                              .clone());
     data.focal_times_baseline.push_back(
         static_cast<float>(calibration.focal_length_px() * calibration.baseline_m()));
-  }
+    return absl::OkStatus();
+  };
+  BACKFIRE_RETURN_IF_ERROR(runtime::ForEachExample(count, "reading the dataset", job, read));
   return data;
 }
 

@@ -13,6 +13,7 @@
 #include "services/base/status.h"
 #include "services/metrics/bootstrap.h"
 #include "services/planar/parameters.h"
+#include "services/runtime/for_each_example.h"
 #include "services/runtime/recipe.h"
 
 namespace backfire::planar {
@@ -232,8 +233,7 @@ class PlanarModel : public runtime::Model {
     const std::string& loss = description_.losses(0).name();
     const bool whole = split == Split::kPopulation;
     std::vector<double> scores, numerators, denominators;  // Or distances, for scores.
-    for (int64_t i = 0; i < outputs.size(); ++i) {
-      if (job.cancelled()) return absl::CancelledError("cancelled while evaluating");
+    const auto read = [&](int64_t i) -> absl::Status {
       BACKFIRE_ASSIGN_OR_RETURN(const TensorMap tensors, outputs.Get(i));
       const auto at = static_cast<size_t>(i);
       const Position truth =
@@ -245,14 +245,17 @@ class PlanarModel : public runtime::Model {
         BACKFIRE_ASSIGN_OR_RETURN(const auto score, ReadTensor(tensors, "score", 1));
         scores.push_back(score[0]);
       }
-      if (whole) continue;
+      if (whole) return absl::OkStatus();
       const PointCost cost = judge.CostOf(dataset.examples(split)[at]);
       denominators.push_back(cost.count);
       const double each = gives_position      ? scores.back()
                           : scores.back() > 0 ? cost.if_1
                                               : cost.if_0;
       numerators.push_back(cost.count * each);
-    }
+      return absl::OkStatus();
+    };
+    BACKFIRE_RETURN_IF_ERROR(
+        runtime::ForEachExample(outputs.size(), "computing losses", job, read));
     v1::Evaluation evaluation;
     if (whole) {
       const Integral integral =

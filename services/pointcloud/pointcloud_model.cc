@@ -15,6 +15,7 @@
 #include "services/pointcloud/back_projection.h"
 #include "services/pointcloud/cloud_distance.h"
 #include "services/pointcloud/subsampling.h"
+#include "services/runtime/for_each_example.h"
 #include "services/runtime/recipe.h"
 
 namespace backfire::pointcloud {
@@ -258,8 +259,7 @@ class PointCloudModel final : public runtime::Model {
                                           runtime::JobContext& job) const override {
     const auto& dataset = static_cast<const datasets::StereoDataset&>(base);
     std::vector<double> errors, counts, distances, measured;
-    for (int64_t i = 0; i < dataset.size(split); ++i) {
-      if (job.cancelled()) return absl::CancelledError("cancelled while computing losses");
+    const auto read = [&](int64_t i) -> absl::Status {
       BACKFIRE_ASSIGN_OR_RETURN(const TensorMap tensors, outputs.Get(i));
       BACKFIRE_ASSIGN_OR_RETURN(const Tensor* points, runtime::FindTensor(tensors, "points"));
       BACKFIRE_ASSIGN_OR_RETURN(const cv::Mat truth, dataset.Disparity(split, i));
@@ -286,7 +286,10 @@ class PointCloudModel final : public runtime::Model {
       const auto [distance, count_measured] = SumDistances(*points, truth, calibration);
       distances.push_back(distance);
       measured.push_back(count_measured);
-    }
+      return absl::OkStatus();
+    };
+    BACKFIRE_RETURN_IF_ERROR(
+        runtime::ForEachExample(dataset.size(split), "computing losses", job, read));
     v1::Evaluation evaluation;
     metrics::AddRatioLoss(distances, measured, bootstrap, "mean_point_distance", "", true,
                           evaluation);

@@ -20,6 +20,7 @@
 #include "services/learning/weights.h"
 #include "services/metrics/average_precision.h"
 #include "services/proposals/centre_point.h"
+#include "services/runtime/for_each_example.h"
 #include "services/runtime/recipe.h"
 
 namespace backfire::proposals {
@@ -164,18 +165,14 @@ absl::StatusOr<TrainingData> ReadTrainingData(const datasets::StereoDataset& dat
   TrainingData data;
   const int64_t count = dataset.size(Split::kTrain);
   if (count == 0) return absl::FailedPreconditionError("the training split is empty");
-  for (int64_t i = 0; i < count; ++i) {
-    if (job.cancelled()) return absl::CancelledError("cancelled while reading the dataset");
-    v1::Progress progress;
-    progress.set_stage("reading the dataset");
-    progress.set_step(i);
-    progress.set_total_steps(count);
-    job.Report(progress);
+  const auto read = [&](int64_t i) -> absl::Status {
     BACKFIRE_ASSIGN_OR_RETURN(const cv::Mat left, dataset.LeftImage(Split::kTrain, i));
     BACKFIRE_ASSIGN_OR_RETURN(auto labels, dataset.Labels(Split::kTrain, i));
     data.images.push_back(learning::ViewOf(datasets::ImageToTensor(left)).clone());
     data.labels.push_back(std::move(labels));
-  }
+    return absl::OkStatus();
+  };
+  BACKFIRE_RETURN_IF_ERROR(runtime::ForEachExample(count, "reading the dataset", job, read));
   return data;
 }
 
@@ -293,8 +290,7 @@ class ProposalsModel final : public runtime::Model {
                                           runtime::JobContext& job) const override {
     const auto& dataset = static_cast<const datasets::StereoDataset&>(base);
     std::vector<metrics::ImageObjects> images;
-    for (int64_t i = 0; i < dataset.size(split); ++i) {
-      if (job.cancelled()) return absl::CancelledError("cancelled while computing losses");
+    const auto read = [&](int64_t i) -> absl::Status {
       metrics::ImageObjects& image = images.emplace_back();
       BACKFIRE_ASSIGN_OR_RETURN(image.labels, dataset.Labels(split, i));
       BACKFIRE_ASSIGN_OR_RETURN(const TensorMap tensors, outputs.Get(i));
@@ -306,7 +302,10 @@ class ProposalsModel final : public runtime::Model {
         object.box_2d = {row[0], row[1], row[2], row[3]};
         object.score = row[4];
       }
-    }
+      return absl::OkStatus();
+    };
+    BACKFIRE_RETURN_IF_ERROR(
+        runtime::ForEachExample(dataset.size(split), "computing losses", job, read));
     v1::Evaluation evaluation;
     metrics::AveragePrecisionOptions average_precision;
     average_precision.view = metrics::View::kImage;

@@ -7,6 +7,7 @@
 #include "services/runtime/cancellation_watch.h"
 #include "services/runtime/file_stream.h"
 #include "services/runtime/rpc_status.h"
+#include "services/runtime/unary_call.h"
 
 namespace backfire::runtime {
 namespace {
@@ -22,14 +23,12 @@ Primary::Primary(std::string endpoint, ChannelPool& channels)
 
 absl::StatusOr<std::string> Primary::Digest(const std::string& version) const {
   const auto stub = v1::ModelService::NewStub(channels_.Get(endpoint_));
-  grpc::ClientContext context;
-  SetDeadline(context, kAnswerTimeout);
   v1::GetVersionRequest request;
   request.set_name(version);
-  v1::Version found;
-  BACKFIRE_RETURN_IF_ERROR(
-      Annotate(FromGrpcStatus(stub->GetVersion(&context, request, &found)), endpoint_));
-  return found.digest();
+  const absl::StatusOr<v1::Version> found =
+      UnaryCall(*stub, &v1::ModelService::Stub::GetVersion, request, kAnswerTimeout);
+  if (!found.ok()) return Annotate(found.status(), endpoint_);
+  return found->digest();
 }
 
 absl::StatusOr<StoredVersion> Primary::Fetch(const std::string& version,

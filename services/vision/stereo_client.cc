@@ -10,6 +10,7 @@
 #include "services/detection/detections_tensor.h"
 #include "services/runtime/channel.h"
 #include "services/runtime/rpc_status.h"
+#include "services/runtime/unary_call.h"
 
 namespace backfire::vision {
 namespace {
@@ -129,11 +130,10 @@ absl::StatusOr<Perception> ReadResponse(const inference::ModelInferResponse& res
 
 absl::StatusOr<Perception> Perceive(inference::GRPCInferenceService::StubInterface& gateway,
                                     const StereoInput& input, const StereoCall& call) {
-  grpc::ClientContext context;
-  runtime::SetDeadline(context, call.timeout);
-  inference::ModelInferResponse response;
-  const grpc::Status status = gateway.ModelInfer(&context, MakeRequest(input, call), &response);
-  if (!status.ok()) return runtime::FromGrpcStatus(status);
+  BACKFIRE_ASSIGN_OR_RETURN(
+      const inference::ModelInferResponse response,
+      runtime::UnaryCall(gateway, &inference::GRPCInferenceService::StubInterface::ModelInfer,
+                         MakeRequest(input, call), call.timeout));
   BACKFIRE_ASSIGN_OR_RETURN(Perception perception, ReadResponse(response, input.left.size()));
   if (call.boxes && !perception.boxes_2d.has_value()) {
     return absl::InternalError("the answer has no output \"boxes_2d\"");
@@ -151,11 +151,10 @@ absl::StatusOr<std::vector<metrics::Object>> DetectInCloud(
   AddInput("boxes_2d", boxes_2d, request);
   AddInput("calibration", calibration, request);
   request.add_outputs()->set_name("detections");
-  grpc::ClientContext context;
-  runtime::SetDeadline(context, timeout);
-  inference::ModelInferResponse response;
-  const grpc::Status status = detector.ModelInfer(&context, request, &response);
-  if (!status.ok()) return runtime::FromGrpcStatus(status);
+  BACKFIRE_ASSIGN_OR_RETURN(
+      const inference::ModelInferResponse response,
+      runtime::UnaryCall(detector, &inference::GRPCInferenceService::StubInterface::ModelInfer,
+                         request, timeout));
   std::vector<metrics::Object> detections;
   BACKFIRE_RETURN_IF_ERROR(AddDetections(response, "detections", type, detections));
   return detections;

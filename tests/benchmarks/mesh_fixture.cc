@@ -13,6 +13,7 @@
 #include "services/pointcloud/pointcloud_model.h"
 #include "services/proposals/proposals_model.h"
 #include "services/runtime/rpc_server.h"
+#include "services/runtime/unary_call.h"
 #include "services/runtime/version_store.h"
 #include "tests/support/child_process.h"
 #include "tests/support/fake_orchestrator.h"
@@ -203,11 +204,9 @@ TensorMap MeshFixture::ThroughProcesses(const TensorMap& frame) {
   inference::ModelInferRequest request;
   request.set_model_name("stereo");
   for (const auto& [name, tensor] : frame) runtime::AddInput(name, tensor, request);
-  grpc::ClientContext context;
-  runtime::SetDeadline(context, absl::Minutes(2));
-  inference::ModelInferResponse response;
-  const grpc::Status status = state_->gateway->ModelInfer(&context, request, &response);
-  if (!status.ok()) throw std::runtime_error(status.error_message());
+  inference::ModelInferResponse response =
+      Must(runtime::UnaryCall(*state_->gateway, &inference::GRPCInferenceService::Stub::ModelInfer,
+                              request, absl::Minutes(2)));
   return Must(runtime::TakeOutputs(response));
 }
 

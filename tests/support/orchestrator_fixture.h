@@ -12,6 +12,7 @@
 #include "services/runtime/channel.h"
 #include "services/runtime/recipe.h"
 #include "services/runtime/rpc_status.h"
+#include "services/runtime/unary_call.h"
 #include "tests/support/child_process.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/toy_system.h"
@@ -68,12 +69,7 @@ class OrchestratorFixture : public ::testing::Test {
   absl::StatusOr<Response> Call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
                                                              Response*),
                                 const Request& request) {
-    grpc::ClientContext context;
-    runtime::SetDeadline(context, absl::Minutes(1));
-    Response response;
-    const grpc::Status status = ((*stub_).*method)(&context, request, &response);
-    if (!status.ok()) return runtime::FromGrpcStatus(status);
-    return response;
+    return runtime::UnaryCall(*stub_, method, request, absl::Minutes(1));
   }
 
   /// Applies a system, and waits until its baseline is live.

@@ -11,6 +11,7 @@
 #include "services/runtime/inference_tensor.h"
 #include "services/runtime/recipe.h"
 #include "services/runtime/rpc_status.h"
+#include "services/runtime/unary_call.h"
 
 namespace backfire::testing {
 
@@ -31,12 +32,7 @@ class ToyClient {
                                                                                const Request&,
                                                                                Response*),
                                 const Request& request) {
-    grpc::ClientContext context;
-    runtime::SetDeadline(context, absl::Minutes(1));
-    Response response;
-    const grpc::Status status = ((*models_).*method)(&context, request, &response);
-    if (!status.ok()) return runtime::FromGrpcStatus(status);
-    return response;
+    return runtime::UnaryCall(*models_, method, request, absl::Minutes(1));
   }
 
   /// Follows a job to its end. Without one if the service goes away.
@@ -117,12 +113,8 @@ class ToyClient {
     runtime::Tensor tensor = runtime::MakeTensor(runtime::Datatype::kFp64, {1});
     *tensor.MutableAs<double>() = x;
     runtime::AddInput(input, std::move(tensor), request);
-    grpc::ClientContext context;
-    runtime::SetDeadline(context, absl::Seconds(seconds));
-    inference::ModelInferResponse response;
-    const grpc::Status status = inference_->ModelInfer(&context, request, &response);
-    if (!status.ok()) return runtime::FromGrpcStatus(status);
-    return response;
+    return runtime::UnaryCall(*inference_, &inference::GRPCInferenceService::Stub::ModelInfer,
+                              request, absl::Seconds(seconds));
   }
   /// The one number in a response.
   static double Number(const inference::ModelInferResponse& response) {

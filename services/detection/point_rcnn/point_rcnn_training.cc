@@ -9,30 +9,15 @@
 #include "services/datasets/stereo_dataset.h"
 #include "services/detection/detector_inputs.h"
 #include "services/detection/point_rcnn/cloud_preparation.h"
+#include "services/detection/training_frames.h"
+#include "services/runtime/for_each_example.h"
 
 namespace backfire::detection {
 namespace {
 
 using runtime::Split;
 
-constexpr uint64_t kFractionStream = 0x46524143;
 constexpr int64_t kPastePoints = 5;  // Objects with fewer aren't worth pasting.
-
-// The frames that are used, in their order: a part drawn by the seed.
-std::vector<int64_t> ChooseFrames(int64_t count, double fraction, int64_t seed) {
-  std::vector<int64_t> frames(static_cast<size_t>(count));
-  for (size_t i = 0; i < frames.size(); ++i) frames[i] = static_cast<int64_t>(i);
-  const auto kept = std::max<int64_t>(std::min<int64_t>(count, 1),
-                                      std::llround(fraction * static_cast<double>(count)));
-  Random random(static_cast<uint64_t>(seed), kFractionStream);
-  for (int64_t i = 0; i < kept; ++i) {
-    std::swap(frames[static_cast<size_t>(i)],
-              frames[static_cast<size_t>(i + random.Below(count - i))]);
-  }
-  frames.resize(static_cast<size_t>(kept));
-  std::sort(frames.begin(), frames.end());
-  return frames;
-}
 
 }  // namespace
 
@@ -49,14 +34,9 @@ absl::StatusOr<PointRcnnTrainingSet> ReadPointRcnnTrainingSet(const DetectorConf
   int64_t objects = 0;
   bool any_point = false;
   const std::vector<int64_t> frames =
-      ChooseFrames(dataset.size(Split::kTrain), parameters.train_fraction, task.seed);
-  for (const int64_t frame : frames) {
-    if (job.cancelled()) return absl::CancelledError("cancelled while reading the dataset");
-    v1::Progress progress;
-    progress.set_stage("reading inputs");
-    progress.set_step(static_cast<int64_t>(set.clouds.size()));
-    progress.set_total_steps(static_cast<int64_t>(frames.size()));
-    job.Report(progress);
+      TrainingFrames(dataset.size(Split::kTrain), parameters.train_fraction, task.seed);
+  const auto read = [&](int64_t index) -> absl::Status {
+    const int64_t frame = frames[static_cast<size_t>(index)];
     BACKFIRE_ASSIGN_OR_RETURN(const runtime::TensorMap inputs, task.train_inputs->Get(frame));
     BACKFIRE_ASSIGN_OR_RETURN(const runtime::Tensor* tensor, runtime::FindTensor(inputs, "points"));
     BACKFIRE_ASSIGN_OR_RETURN(const PointCloudView view, ViewPointCloud(*tensor));
@@ -73,7 +53,10 @@ absl::StatusOr<PointRcnnTrainingSet> ReadPointRcnnTrainingSet(const DetectorConf
     objects += cloud.box_count();
     any_point = any_point || !cloud.points.empty();
     if (parameters.pasted_objects > 0) set.objects.Add(cloud, kPastePoints);
-  }
+    return absl::OkStatus();
+  };
+  BACKFIRE_RETURN_IF_ERROR(runtime::ForEachExample(static_cast<int64_t>(frames.size()),
+                                                   "reading the dataset", job, read));
   if (objects == 0) {
     return absl::FailedPreconditionError(absl::StrCat("the training split has no object of type ",
                                                       config.type, " within ", options.max_depth_m,

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <grpcpp/client_context.h>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "services/runtime/channel.h"
+#include "services/runtime/rpc_status.h"
+
+namespace backfire::runtime {
+
+/// One request, one answer, at most `timeout` from now.
+/// @param method  For instance `&v1::ModelService::Stub::GetVersion`.
+/// @return  The answer; else the call's status as FromGrpcStatus has it.
+template <typename Stub, typename Request, typename Response>
+absl::StatusOr<Response> UnaryCall(Stub& stub,
+                                   grpc::Status (Stub::*method)(grpc::ClientContext*,
+                                                                const Request&, Response*),
+                                   const Request& request, absl::Duration timeout) {
+  grpc::ClientContext context;
+  SetDeadline(context, timeout);
+  Response response;
+  const grpc::Status status = (stub.*method)(&context, request, &response);
+  if (!status.ok()) return FromGrpcStatus(status);
+  return response;
+}
+
+}  // namespace backfire::runtime
