@@ -31,6 +31,7 @@ v1::Recipe SmallRecipe(const std::string& name) {
   SetParameter(recipe, "photometric", 0.3);
   SetParameter(recipe, "geometric", 0);
   SetParameter(recipe, "occlusion", 0);
+  SetParameter(recipe, "beyond_max_depth", "ignored");
   SetParameter(recipe, "learning_rate", 2e-3);
   SetParameter(recipe, "schedule", "linear");
   SetParameter(recipe, "decay_fraction", 0.4);
@@ -52,6 +53,7 @@ v1::Recipe TransferRecipe(const std::string& name) {
   SetParameter(recipe, "photometric", 0.8);
   SetParameter(recipe, "geometric", 0.7);
   SetParameter(recipe, "occlusion", 0.5);
+  SetParameter(recipe, "beyond_max_depth", "far");
   return recipe;
 }
 
@@ -71,6 +73,7 @@ v1::Recipe FullRecipe(const std::string& name) {
   SetParameter(recipe, "photometric", 0);
   SetParameter(recipe, "geometric", 0);
   SetParameter(recipe, "occlusion", 0);
+  SetParameter(recipe, "beyond_max_depth", "ignored");
   SetParameter(recipe, "learning_rate", 1e-3);
   SetParameter(recipe, "schedule", "step");
   SetParameter(recipe, "decay_fraction", 1.0 / 3);
@@ -149,12 +152,12 @@ std::vector<v1::Recipe> PsmNetRecipeDefaults() {
 absl::StatusOr<PsmNetParameters> ReadPsmNetParameters(const v1::Recipe& recipe) {
   runtime::ParameterReader reader(recipe);
   PsmNetParameters p;
-  p.loss = LossKind::kDepth;
+  p.loss.kind = LossKind::kDepth;
   if (!absl::EndsWith(recipe.name(), kDepth)) {
     const std::string loss = reader.Text("loss");
     BACKFIRE_RETURN_IF_ERROR(reader.status());
     BACKFIRE_RETURN_IF_ERROR(OneOf("loss", loss, {"l1", "smooth-l1"}));
-    p.loss = loss == "l1" ? LossKind::kDisparity : LossKind::kSmoothDisparity;
+    p.loss.kind = loss == "l1" ? LossKind::kDisparity : LossKind::kSmoothDisparity;
   }
   if (absl::StartsWith(recipe.name(), kFull)) {
     BACKFIRE_RETURN_IF_ERROR(ReadFullNetwork(reader, p.network));
@@ -175,17 +178,20 @@ absl::StatusOr<PsmNetParameters> ReadPsmNetParameters(const v1::Recipe& recipe) 
   p.crop.photometric = reader.Number("photometric", 0, 1);
   p.crop.geometric = reader.Number("geometric", 0, 1);
   p.crop.occlusion = reader.Number("occlusion", 0, 1);
-  p.max_depth_m = reader.Number("max_depth_m", 1, 10'000);
+  p.loss.max_depth_m = reader.Number("max_depth_m", 1, 10'000);
+  p.loss.max_disparity = static_cast<double>(p.network.max_disparity);
   p.threads = reader.Integer("threads", 1, 1024);
-  const std::string schedule = reader.Text("schedule"), layout = reader.Text("layout"),
-                    precision = reader.Text("precision");
+  const std::string beyond = reader.Text("beyond_max_depth"), schedule = reader.Text("schedule"),
+                    layout = reader.Text("layout"), precision = reader.Text("precision");
   BACKFIRE_RETURN_IF_ERROR(reader.status());
+  BACKFIRE_RETURN_IF_ERROR(OneOf("beyond_max_depth", beyond, {"ignored", "far"}));
   BACKFIRE_RETURN_IF_ERROR(OneOf("schedule", schedule, {"linear", "cosine", "step"}));
   BACKFIRE_RETURN_IF_ERROR(OneOf("layout", layout, {"plain", "channels-last"}));
   BACKFIRE_RETURN_IF_ERROR(OneOf("precision", precision, {"float32", "bfloat16"}));
   p.schedule.decay = schedule == "linear"   ? learning::RateDecay::kLinear
                      : schedule == "cosine" ? learning::RateDecay::kCosine
                                             : learning::RateDecay::kStep;
+  p.loss.far_stays_far = beyond == "far";
   p.channels_last = layout == "channels-last";
   p.bfloat16 = precision == "bfloat16";
   if (p.network.contrast_window > 0 && p.network.contrast_window % 2 == 0) {

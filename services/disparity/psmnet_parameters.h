@@ -5,7 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "backfire/v1/model_service.pb.h"
-#include "services/disparity/disparity_loss_kind.h"
+#include "services/disparity/disparity_loss_rules.h"
 #include "services/disparity/psmnet_options.h"
 #include "services/disparity/stereo_crop.h"
 #include "services/learning/training_schedule.h"
@@ -15,11 +15,10 @@ namespace backfire::disparity {
 /// What a recipe of a PSMNet says.
 struct PsmNetParameters {
   PsmNetOptions network;
-  LossKind loss = LossKind::kDisparity;
+  LossRules loss;
   learning::TrainingSchedule schedule;
   CropOptions crop;
-  double max_depth_m = 80;  ///< Supervised up to this depth, as LiDAR would see.
-  int64_t threads = 1;      ///< Of a training.
+  int64_t threads = 1;  ///< Of a training.
   bool channels_last = false;
   bool bfloat16 = false;  ///< Convolutions under autocast.
 };

@@ -140,7 +140,7 @@ class PsmNetRecipes final : public RecipeFamily {
     BACKFIRE_ASSIGN_OR_RETURN(const PsmNetParameters p, ReadPsmNetParameters(task.recipe));
     BACKFIRE_ASSIGN_OR_RETURN(const torch::Device device, learning::ChooseDevice(options_));
     BACKFIRE_ASSIGN_OR_RETURN(const StereoTraining data, ReadStereoTraining(dataset, p.crop, job));
-    LogCrossover(task, data, p.max_depth_m);
+    LogCrossover(task, data, p.loss.max_depth_m);
     learning::UseThreads(static_cast<int>(p.threads));
     PsmNet network(p.network, task.seed);
     if (task.initial_weights != nullptr) {
@@ -162,8 +162,7 @@ class PsmNetRecipes final : public RecipeFamily {
           network->forward(learning::ToDevice(batch.left, device).contiguous(format),
                            learning::ToDevice(batch.right, device).contiguous(format));
       return WeightedDisparityLoss(p.loss, predicted, learning::ToDevice(batch.truth, device),
-                                   learning::ToDevice(batch.focal_times_baseline, device),
-                                   p.max_depth_m, static_cast<double>(p.network.max_disparity));
+                                   learning::ToDevice(batch.focal_times_baseline, device));
     };
     BACKFIRE_RETURN_IF_ERROR(
         learning::RunTraining(p.schedule, task.checkpoint_path, loss_of_step, *network, job));

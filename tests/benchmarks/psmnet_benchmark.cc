@@ -118,12 +118,13 @@ absl::StatusOr<PsmNetRun> RunPsmNet(const PsmNetCase& c) {
   learning::Adam adam(*network);
   network->train();
   const torch::Tensor focal_times_baseline = torch::full({c.batch}, 1e-3f);
+  disparity::LossRules rules;
+  rules.kind = disparity::LossKind::kSmoothDisparity;
+  rules.max_disparity = range;
   measure([&] {
     adam.ZeroGradients();
-    const torch::Tensor loss =
-        disparity::WeightedDisparityLoss(disparity::LossKind::kSmoothDisparity,
-                                         network->forward(left, right), truth, focal_times_baseline,
-                                         /*max_depth_m=*/80, range);
+    const torch::Tensor loss = disparity::WeightedDisparityLoss(
+        rules, network->forward(left, right), truth, focal_times_baseline);
     loss.backward();
     adam.Step({1e-3, 100});
     return loss.item<double>();

@@ -60,6 +60,13 @@ TEST(PsmNetTest, HasTheParametersOfThePublishedNetworks) {
   EXPECT_EQ(count(BasicPsmNet()), 3'672'896);
 }
 
+LossRules Rules(LossKind kind, double max_disparity = 1e9) {
+  LossRules rules;
+  rules.kind = kind;
+  rules.max_disparity = max_disparity;
+  return rules;
+}
+
 TEST(PsmNetTest, EveryParameterGetsAFiniteGradientThatIsNotZero) {
   PsmNetOptions options = Tiny();
   options.hourglasses = 2;
@@ -67,8 +74,8 @@ TEST(PsmNetTest, EveryParameterGetsAFiniteGradientThatIsNotZero) {
   torch::manual_seed(1);
   const auto disparity =
       network->forward(torch::randn({2, 3, 64, 96}), torch::randn({2, 3, 64, 96}));
-  WeightedDisparityLoss(LossKind::kSmoothDisparity, disparity, torch::full({2, 64, 96}, 9.f),
-                        torch::full({2}, 100.f), 80, 32)
+  WeightedDisparityLoss(Rules(LossKind::kSmoothDisparity, 32), disparity,
+                        torch::full({2, 64, 96}, 9.f), torch::full({2}, 100.f))
       .backward();
   for (const auto& parameter : network->named_parameters()) {
     ASSERT_TRUE(parameter.value().grad().defined()) << parameter.key();
@@ -93,8 +100,8 @@ TEST(PsmNetTest, OverfitsOnePair) {
   const auto status = learning::RunTraining(
       schedule, directory / "checkpoint",
       [&](int64_t) -> absl::StatusOr<torch::Tensor> {
-        return WeightedDisparityLoss(LossKind::kSmoothDisparity, network->forward(left, right),
-                                     truth, torch::full({2}, 100.f), 80, 32);
+        return WeightedDisparityLoss(Rules(LossKind::kSmoothDisparity, 32),
+                                     network->forward(left, right), truth, torch::full({2}, 100.f));
       },
       *network, job);
   ASSERT_TRUE(status.ok()) << status;
@@ -161,9 +168,9 @@ TEST(DisparityLossTest, DisparityIsL1OrSmoothL1OfTheValidPixels) {
   const torch::Tensor truth = torch::tensor({{{12.f, 20.5f, 0.f}}});
   const torch::Tensor c = torch::tensor({100.f});
   // |2| - 0.5 and 0.5^2 / 2; the third has no truth.
-  EXPECT_NEAR(DisparityLoss(LossKind::kSmoothDisparity, predicted, truth, c, 80).item<double>(),
+  EXPECT_NEAR(DisparityLoss(Rules(LossKind::kSmoothDisparity), predicted, truth, c).item<double>(),
               (1.5 + 0.125) / 2, 1e-6);
-  EXPECT_NEAR(DisparityLoss(LossKind::kDisparity, predicted, truth, c, 80).item<double>(),
+  EXPECT_NEAR(DisparityLoss(Rules(LossKind::kDisparity), predicted, truth, c).item<double>(),
               (2 + 0.5) / 2, 1e-6);
 }
 
@@ -172,13 +179,14 @@ TEST(DisparityLossTest, DepthIsTheErrorInMetresUpToTheDepthThatIsSupervised) {
   const torch::Tensor truth = torch::tensor({{{12.5f, 25.f, 1.f}}});
   const torch::Tensor c = torch::tensor({100.f});
   // 10 - 8 and 5 - 4 metres; the third is 100 m away.
-  EXPECT_NEAR(DisparityLoss(LossKind::kDepth, predicted, truth, c, 80).item<double>(), 1.5, 1e-6);
+  EXPECT_NEAR(DisparityLoss(Rules(LossKind::kDepth), predicted, truth, c).item<double>(), 1.5,
+              1e-6);
 }
 
 TEST(DisparityLossTest, DepthLossStaysFiniteWhereDisparityVanishes) {
   torch::Tensor predicted = torch::zeros({1, 1, 2}).requires_grad_();
-  const torch::Tensor loss = DisparityLoss(
-      LossKind::kDepth, predicted, torch::full({1, 1, 2}, 10.f), torch::tensor({100.f}), 80);
+  const torch::Tensor loss = DisparityLoss(Rules(LossKind::kDepth), predicted,
+                                           torch::full({1, 1, 2}, 10.f), torch::tensor({100.f}));
   loss.backward();
   EXPECT_TRUE(std::isfinite(loss.item<double>()));
   // And pulls the disparity up.
@@ -189,12 +197,34 @@ TEST(DisparityLossTest, BeyondTheNetworksRangeNothingIsSupervised) {
   const torch::Tensor predicted = torch::tensor({{{10.f, 20.f}}});
   const torch::Tensor truth = torch::tensor({{{12.f, 33.f}}});
   EXPECT_NEAR(
-      DisparityLoss(LossKind::kSmoothDisparity, predicted, truth, torch::tensor({100.f}), 80, 32)
+      DisparityLoss(Rules(LossKind::kSmoothDisparity, 32), predicted, truth, torch::tensor({100.f}))
           .item<double>(),
       1.5, 1e-6);
-  EXPECT_EQ(DisparityLoss(LossKind::kDepth, predicted, truth, torch::tensor({100.f}), 80, 10)
+  EXPECT_EQ(DisparityLoss(Rules(LossKind::kDepth, 10), predicted, truth, torch::tensor({100.f}))
                 .item<double>(),
             0);
+}
+
+TEST(DisparityLossTest, FarPixelsTeachNothingOrThatTheyAreNotNear) {
+  const torch::Tensor c = torch::tensor({100.f});
+  // 80 m is 1.25 px. Beyond: predicted at 100 m, at 40 m and at 10 m; and one pixel at 10 m.
+  const torch::Tensor truth = torch::tensor({{{0.5f, 0.5f, 0.5f, 10.f}}});
+  for (const LossKind kind : {LossKind::kDepth, LossKind::kDisparity, LossKind::kSmoothDisparity}) {
+    torch::Tensor predicted = torch::tensor({{{1.f, 2.5f, 10.f, 11.f}}}).requires_grad_();
+    LossRules rules = Rules(kind);
+    DisparityLoss(rules, predicted, truth, c).backward();
+    EXPECT_TRUE(
+        torch::equal(predicted.grad() != 0, torch::tensor({{{false, false, false, true}}})));
+    predicted.mutable_grad().reset();
+    rules.far_stays_far = true;
+    const torch::Tensor loss = DisparityLoss(rules, predicted, truth, c);
+    loss.backward();
+    EXPECT_TRUE(torch::equal(predicted.grad() != 0, torch::tensor({{{false, true, true, true}}})));
+    const double expected = kind == LossKind::kDepth       ? 40 + 70 + 10 - 100 / 11.0
+                            : kind == LossKind::kDisparity ? 1.25 + 8.75 + 1
+                                                           : 0.75 + 8.25 + 0.5;
+    EXPECT_NEAR(loss.item<double>(), expected / 4, 1e-5);
+  }
 }
 
 TEST(CrossoverDepthTest, IsTheRootMeanSquareOfSupervisedDepths) {
