@@ -160,8 +160,8 @@ class Engine {
   // Has a version loaded wherever its vertex is served; replicas that are away are passed over.
   // Without the mutex.
   absl::Status LoadEverywhere(const v1::Vertex& vertex, const std::string& version,
-                              const Patience& patience, const std::function<bool()>& interrupted)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+                              const runtime::Patience& patience,
+                              const std::function<bool()>& interrupted) ABSL_LOCKS_EXCLUDED(mutex_);
   // One attempt. DATA_LOSS: it has something else than `digest`, if that is known, by that name.
   absl::Status LoadOnReplica(const std::string& replica, const std::string& version,
                              const std::string& digest, const std::function<bool()>& interrupted)

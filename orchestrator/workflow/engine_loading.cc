@@ -35,7 +35,7 @@ absl::Status Engine::LoadOnReplica(const std::string& replica, const std::string
     MutexLock lock(mutex_);
     if (!WaitUntilKept(replica, version)) return absl::CancelledError("interrupted");
   }
-  const Patience once{absl::ZeroDuration(), replica};
+  const runtime::Patience once{absl::ZeroDuration(), replica};
   BACKFIRE_RETURN_IF_ERROR(client_.LoadVersion(replica, version, once, interrupted));
   if (digest.empty()) return absl::OkStatus();
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Version loaded, client_.GetVersion(replica, version));
@@ -47,7 +47,7 @@ absl::Status Engine::LoadOnReplica(const std::string& replica, const std::string
 }
 
 absl::Status Engine::LoadEverywhere(const v1::Vertex& vertex, const std::string& version,
-                                    const Patience& patience,
+                                    const runtime::Patience& patience,
                                     const std::function<bool()>& interrupted) {
   {
     MutexLock lock(mutex_);
@@ -62,7 +62,7 @@ absl::Status Engine::LoadEverywhere(const v1::Vertex& vertex, const std::string&
     const absl::Status status = LoadOnReplica(replica, version, digest, interrupted);
     if (interrupted()) return absl::CancelledError("interrupted");
     if (status.ok()) continue;
-    if (!IsTransient(status)) return status;
+    if (!runtime::IsTransient(status)) return status;
     // Replicas are there to serve more, not less: one that is away gets it when it is back.
     spdlog::warn("replica state=NOT_LOADED endpoint={} version={} error=\"{}\"", replica, version,
                  std::string(status.message()));
@@ -72,7 +72,7 @@ absl::Status Engine::LoadEverywhere(const v1::Vertex& vertex, const std::string&
 
 absl::Status Engine::LoadRelease(int64_t number) {
   std::vector<std::pair<v1::Vertex, std::string>> wanted;  // With their versions.
-  Patience patience;
+  runtime::Patience patience;
   {
     MutexLock lock(mutex_);
     const v1::Release& release = contents_.releases.at(number);
@@ -257,7 +257,7 @@ absl::Status Engine::Retire(int64_t number) {
     // What is deleted, or can't be unloaded, is not worth another attempt; a replica that is away
     // is looked after when it is back.
     if (absl::IsNotFound(unloaded) || absl::IsUnimplemented(unloaded)) continue;
-    if (replicas.count(endpoint) > 0 && IsTransient(unloaded)) continue;
+    if (replicas.count(endpoint) > 0 && runtime::IsTransient(unloaded)) continue;
     if (status.ok()) status = unloaded;
   }
   mutex_.Lock();

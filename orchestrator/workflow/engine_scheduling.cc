@@ -197,7 +197,7 @@ absl::StatusOr<v1::Job> Engine::ExecuteStep(StepKey key, RunningStep& running) {
   std::string loaded;
   bool can_watch = false;
   JobRequest request;
-  Patience patience;
+  runtime::Patience patience;
   {
     MutexLock lock(mutex_);
     const store::UpdateRecord& update = contents_.updates.at(key.first);

@@ -118,8 +118,8 @@ void Engine::NoteRequest(const Request& request, const std::string& resource, Ch
 }
 
 /// How long to go on with a service of this system.
-inline Patience PatienceOf(const v1::System& system, std::string key) {
-  Patience patience;
+inline runtime::Patience PatienceOf(const v1::System& system, std::string key) {
+  runtime::Patience patience;
   // Stored systems have it.
   if (system.has_service_timeout()) {
     patience.timeout = absl::Seconds(system.service_timeout().seconds());

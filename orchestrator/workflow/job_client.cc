@@ -30,60 +30,6 @@ constexpr absl::Duration kWatchTimeout = absl::Hours(1);
 constexpr std::chrono::milliseconds kPollInterval(500);
 constexpr std::chrono::milliseconds kCancelPollInterval(50);
 
-uint64_t SeedOf(const std::string& key) {
-  uint64_t seed = 0;
-  for (const char c : key) seed = SplitMix64(seed ^ static_cast<unsigned char>(c));
-  return seed;
-}
-
-// Decides how long to go on with a service that does not answer. Pauses double, from 0.1 to 5 s,
-// and last 50 to 100 % of that.
-class Attempts {
- public:
-  Attempts(const Patience& patience, const std::function<bool()>& interrupted)
-      : timeout_(absl::ToChronoMilliseconds(patience.timeout)),
-        interrupted_(interrupted),
-        jitter_(SeedOf(patience.key)) {}
-  // Waits a while. False: it has taken too long, or was interrupted.
-  bool Wait() {
-    const auto now = steady_clock::now();
-    ++count_;
-    if (now >= since_ + timeout_ || interrupted_()) return false;
-    const auto pause =
-        std::chrono::duration_cast<std::chrono::milliseconds>(backoff_ * jitter_.Uniform(0.5, 1.0));
-    const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(since_ + timeout_ - now);
-    // The last attempt is made when the time is up, and not once a moment until then.
-    runtime::WaitUnlessCancelled(std::min(pause, left) + std::chrono::milliseconds(1),
-                                 interrupted_);
-    backoff_ = std::min(backoff_ * 2, std::chrono::milliseconds(5000));
-    return !interrupted_();
-  }
-  // It answered.
-  void Renew() {
-    backoff_ = std::chrono::milliseconds(100);
-    since_ = steady_clock::now();
-    count_ = 0;
-  }
-  // Why it was given up.
-  absl::Status Explain(const absl::Status& last, const std::string& endpoint) const {
-    if (!IsTransient(last)) return Annotate(last, endpoint);
-    const std::chrono::duration<double> away = steady_clock::now() - since_;
-    return absl::Status(
-        last.code(),
-        absl::StrFormat("%s: did not answer for %.1f s, %d attempts; the last error: %s", endpoint,
-                        away.count(), count_, std::string(last.message())));
-  }
-
- private:
-  const std::chrono::milliseconds timeout_;
-  const std::function<bool()>& interrupted_;
-  Random jitter_;
-  std::chrono::milliseconds backoff_{100};
-  steady_clock::time_point since_ = steady_clock::now();
-  int count_ = 0;
-};
-
 absl::StatusOr<v1::Job> Start(Stub& stub, const JobRequest& request) {
   if (const auto* train = std::get_if<v1::TrainRequest>(&request)) {
     return runtime::UnaryCall(stub, &Stub::Train, *train, kCallTimeout);
@@ -99,24 +45,34 @@ bool Ended(const v1::Job& job) {
 
 // Follows a job by its stream. OK with a job that has not ended: ask again.
 absl::Status Watch(Stub& stub, const std::function<bool()>& interrupted,
-                   const std::function<void(const v1::Progress&)>& progress, v1::Job& job) {
+                   const std::function<void(const v1::Progress&)>& progress,
+                   runtime::Attempts& attempts, v1::Job& job) {
   grpc::ClientContext context;
   runtime::SetDeadline(context, kWatchTimeout);
   const runtime::CancellationWatch watch(context, interrupted);
   v1::WatchJobRequest request;
   request.set_name(job.name());
   const auto reader = stub.WatchJob(&context, request);
-  while (reader->Read(&job)) progress(job.progress());
+  bool heard = false;
+  while (reader->Read(&job)) {
+    heard = true;
+    progress(job.progress());
+  }
   const absl::Status status = runtime::FromGrpcStatus(reader->Finish());
-  return Ended(job) ? absl::OkStatus() : status;
+  // A training may be silent for hours; keepalive tells that the service was there until now.
+  if (heard) attempts.Renew();
+  const bool out_of_time = heard && absl::IsDeadlineExceeded(status);
+  return Ended(job) || out_of_time ? absl::OkStatus() : status;
 }
 
 absl::Status Poll(Stub& stub, const std::function<bool()>& interrupted,
-                  const std::function<void(const v1::Progress&)>& progress, v1::Job& job) {
+                  const std::function<void(const v1::Progress&)>& progress,
+                  runtime::Attempts& attempts, v1::Job& job) {
   runtime::WaitUnlessCancelled(kPollInterval, interrupted);
   v1::GetJobRequest request;
   request.set_name(job.name());
   BACKFIRE_ASSIGN_OR_RETURN(job, runtime::UnaryCall(stub, &Stub::GetJob, request, kCallTimeout));
+  attempts.Renew();
   progress(job.progress());
   return absl::OkStatus();
 }
@@ -127,19 +83,13 @@ std::string RequestId(const JobRequest& request) {
 
 }  // namespace
 
-// CANCELLED: by the other side, which ends.
-bool IsTransient(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
-         absl::IsResourceExhausted(status) || absl::IsCancelled(status);
-}
-
 absl::StatusOr<v1::Job> JobClient::Run(const std::string& endpoint, const JobRequest& request,
-                                       bool can_watch, const Patience& patience,
+                                       bool can_watch, const runtime::Patience& patience,
                                        const std::function<Interrupt()>& interrupt,
                                        const std::function<void(const v1::Progress&)>& progress) {
   const std::function<bool()> interrupted = [&] { return interrupt() != Interrupt::kNone; };
   const auto stub = v1::ModelService::NewStub(channels_.Get(endpoint));
-  Attempts attempts(patience, interrupted);
+  runtime::Attempts attempts(patience, interrupted);
   v1::Job job;
   absl::Status status = absl::OkStatus();
   while (!interrupted()) {
@@ -152,14 +102,14 @@ absl::StatusOr<v1::Job> JobClient::Run(const std::string& endpoint, const JobReq
     }
     while (status.ok() && !Ended(job) && !interrupted()) {
       const std::string name = job.name();
-      status = can_watch ? Watch(*stub, interrupted, progress, job)
-                         : Poll(*stub, interrupted, progress, job);
+      status = can_watch ? Watch(*stub, interrupted, progress, attempts, job)
+                         : Poll(*stub, interrupted, progress, attempts, job);
       job.set_name(name);
     }
     if (status.ok() && Ended(job)) return job;
     // A service that came back without the job gets it anew; the name is the same.
     const bool forgotten = absl::IsNotFound(status) && !job.name().empty();
-    if (!(IsTransient(status) || forgotten) || !attempts.Wait()) break;
+    if (!(runtime::IsTransient(status) || forgotten) || !attempts.Wait()) break;
     spdlog::warn("service state=UNAVAILABLE endpoint={} error=\"{}\"", endpoint,
                  std::string(status.message()));
   }
@@ -176,11 +126,12 @@ absl::StatusOr<v1::Job> JobClient::Run(const std::string& endpoint, const JobReq
 }
 
 absl::StatusOr<v1::Job> JobClient::Cancel(const std::string& endpoint,
-                                          const std::string& request_id, const Patience& patience,
+                                          const std::string& request_id,
+                                          const runtime::Patience& patience,
                                           const std::function<bool()>& interrupted) {
   const auto stub = v1::ModelService::NewStub(channels_.Get(endpoint));
   const std::function<bool()> stop = interrupted;
-  Attempts attempts(patience, stop);
+  runtime::Attempts attempts(patience, stop);
   while (true) {
     v1::CancelJobRequest request;
     request.set_name(absl::StrCat("jobs/", request_id));
@@ -194,7 +145,7 @@ absl::StatusOr<v1::Job> JobClient::Cancel(const std::string& endpoint,
       if (stop()) return absl::CancelledError("interrupted");
       continue;
     }
-    if (!IsTransient(job.status()) || !attempts.Wait()) {
+    if (!runtime::IsTransient(job.status()) || !attempts.Wait()) {
       if (stop()) return absl::CancelledError("interrupted");
       return attempts.Explain(job.status(), endpoint);
     }
@@ -202,10 +153,10 @@ absl::StatusOr<v1::Job> JobClient::Cancel(const std::string& endpoint,
 }
 
 absl::Status JobClient::LoadVersion(const std::string& endpoint, const std::string& version,
-                                    const Patience& patience,
+                                    const runtime::Patience& patience,
                                     const std::function<bool()>& interrupted) {
   const auto stub = v1::ModelService::NewStub(channels_.Get(endpoint));
-  Attempts attempts(patience, interrupted);
+  runtime::Attempts attempts(patience, interrupted);
   while (true) {
     grpc::ClientContext context;
     runtime::SetDeadline(context, kLoadTimeout);
@@ -220,7 +171,7 @@ absl::Status JobClient::LoadVersion(const std::string& endpoint, const std::stri
     // Loading is a capability: a service without it serves what it has.
     if (status.ok() || absl::IsUnimplemented(status)) return absl::OkStatus();
     if (interrupted()) return absl::CancelledError("interrupted");
-    if (!IsTransient(status) || !attempts.Wait()) {
+    if (!runtime::IsTransient(status) || !attempts.Wait()) {
       return interrupted() ? absl::CancelledError("interrupted")
                            : attempts.Explain(status, endpoint);
     }

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "backfire/v1/model_service.pb.h"
+#include "services/runtime/attempts.h"
 #include "services/runtime/channel.h"
 
 namespace backfire::workflow {
@@ -23,17 +24,6 @@ enum class Interrupt {
   kStop,    ///< Only this process stops; the job goes on and is found again.
 };
 
-/// How long to go on with a service that does not answer.
-struct Patience {
-  absl::Duration timeout = absl::Minutes(5);  ///< Since it answered last.
-  /// Names the work: pauses between attempts grow and are scattered by it, so that many steps that
-  /// wait for one service don't come back all at once.
-  std::string key;
-};
-
-/// Whether the same call may succeed later: the service is away, full, or ends.
-bool IsTransient(const absl::Status& status);
-
 /// Calls model services, patiently. Errors name the service; one that stayed away is UNAVAILABLE,
 /// with how long and the last error. Thread-safe.
 class JobClient {
@@ -42,17 +32,20 @@ class JobClient {
   /// whatever its end. CANCELLED: interrupted. Otherwise why it could not be started or followed.
   /// @param can_watch  Whether the service has the capability WATCH_JOB; otherwise it is asked.
   absl::StatusOr<v1::Job> Run(const std::string& endpoint, const JobRequest& request,
-                              bool can_watch, const Patience& patience,
+                              bool can_watch, const runtime::Patience& patience,
                               const std::function<Interrupt()>& interrupt,
                               const std::function<void(const v1::Progress&)>& progress);
   /// Makes sure that the job of this request_id does not run: asks it to stop, and waits until it
   /// has. Returns the ended job, which may have succeeded in time; NOT_FOUND: there is none.
   /// UNIMPLEMENTED: the service can't cancel.
   absl::StatusOr<v1::Job> Cancel(const std::string& endpoint, const std::string& request_id,
-                                 const Patience& patience,
+                                 const runtime::Patience& patience,
                                  const std::function<bool()>& interrupted);
+  /// Makes a version ready to serve there; OK as well where the service can't be told. CANCELLED:
+  /// interrupted. NOT_FOUND: it has no such version.
   absl::Status LoadVersion(const std::string& endpoint, const std::string& version,
-                           const Patience& patience, const std::function<bool()>& interrupted);
+                           const runtime::Patience& patience,
+                           const std::function<bool()>& interrupted);
   /// Not patient: UNAVAILABLE when it does not answer within seconds.
   absl::Status UnloadVersion(const std::string& endpoint, const std::string& version);
   /// Not patient: UNAVAILABLE when it does not answer within seconds.

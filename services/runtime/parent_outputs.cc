@@ -2,13 +2,13 @@
 
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
 #include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "backfire/v1/model_service.grpc.pb.h"
 #include "services/base/status.h"
+#include "services/runtime/attempts.h"
 #include "services/runtime/cancellation_watch.h"
 #include "services/runtime/rpc_status.h"
 #include "services/runtime/version_name.h"
@@ -16,11 +16,11 @@
 namespace backfire::runtime {
 namespace {
 
-using std::chrono::steady_clock;
-
 // A parent that has to predict a whole split first says nothing for long.
 constexpr absl::Duration kCallTimeout = absl::Hours(6);
-constexpr auto kPatience = std::chrono::minutes(5);
+// A call that lasted for longer had reached it: gRPC gives up connecting sooner, and keepalive
+// ends calls to a host that is gone.
+constexpr absl::Duration kConnectTimeout = absl::Minutes(1);
 
 // Puts the pieces of a Materialize stream together, one example after another.
 class ExampleAssembler {
@@ -93,15 +93,16 @@ absl::Status PullParentOutputs(ChannelPool& channels, const v1::MaterializeReque
                                                       id.model_name, ", whose outputs are needed"));
   }
   const auto stub = v1::ModelService::NewStub(channels.Get(endpoint->second));
+  const std::string where = absl::StrCat(request.version(), " at ", endpoint->second);
+  Attempts attempts({absl::Minutes(5), where}, cancelled);
   int64_t done = 0;
-  std::chrono::milliseconds backoff(100);
-  auto give_up = steady_clock::now() + kPatience;
   while (true) {
     v1::MaterializeRequest rest = request;
     for (int64_t i = done; done > 0 && i < expected_count; ++i) rest.add_examples(i);
     ExampleAssembler assembler(done, writer);
     absl::Status status;
     grpc::Status rpc_status;
+    const auto start = std::chrono::steady_clock::now();
     {
       grpc::ClientContext context;
       SetDeadline(context, kCallTimeout);
@@ -109,6 +110,7 @@ absl::Status PullParentOutputs(ChannelPool& channels, const v1::MaterializeReque
       const auto reader = stub->Materialize(&context, rest);
       v1::MaterializeResponse piece;
       while (status.ok() && reader->Read(&piece)) {
+        attempts.Renew();
         status = assembler.Add(piece);
         progress(assembler.next_example());
       }
@@ -116,7 +118,6 @@ absl::Status PullParentOutputs(ChannelPool& channels, const v1::MaterializeReque
       rpc_status = reader->Finish();
     }
     if (cancelled()) return absl::CancelledError("cancelled while reading parents' outputs");
-    const std::string where = absl::StrCat(request.version(), " at ", endpoint->second);
     BACKFIRE_RETURN_IF_ERROR(Annotate(status, where));
     if (rpc_status.ok()) {
       BACKFIRE_RETURN_IF_ERROR(Annotate(assembler.Finish(), where));
@@ -125,18 +126,16 @@ absl::Status PullParentOutputs(ChannelPool& channels, const v1::MaterializeReque
           where, " has ", assembler.next_example(), " examples in split ", request.split(), ": ",
           expected_count, " expected; do both services read the same dataset?"));
     }
-    if (rpc_status.error_code() != grpc::StatusCode::UNAVAILABLE || steady_clock::now() > give_up) {
-      return Annotate(FromGrpcStatus(rpc_status), where);
+    const absl::Status failed = FromGrpcStatus(rpc_status);
+    const absl::Duration lasted = absl::FromChrono(std::chrono::steady_clock::now() - start);
+    if (lasted > kConnectTimeout && !absl::IsDeadlineExceeded(failed)) attempts.Renew();
+    if (!IsTransient(failed) || !attempts.Wait()) {
+      if (cancelled()) return absl::CancelledError("cancelled while reading parents' outputs");
+      return attempts.Explain(failed, where);
     }
-    if (assembler.next_example() > done) {  // It did answer: patience starts anew.
-      done = assembler.next_example();
-      backoff = std::chrono::milliseconds(100);
-      give_up = steady_clock::now() + kPatience;
-    }
-    spdlog::warn("parent state=UNAVAILABLE version={} retry_ms={} error=\"{}\"", where,
-                 backoff.count(), rpc_status.error_message());
-    WaitUnlessCancelled(backoff, cancelled);
-    backoff = std::min(backoff * 2, std::chrono::milliseconds(5000));
+    done = assembler.next_example();
+    spdlog::warn("parent state=UNAVAILABLE version={} error=\"{}\"", where,
+                 rpc_status.error_message());
   }
 }
 

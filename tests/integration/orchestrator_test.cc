@@ -179,6 +179,26 @@ TEST_F(OrchestratorTest, AServiceThatStaysAwayFailsTheUpdateWhichGoesOnLater) {
   EXPECT_EQ(Retry(name, "twice").status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
+TEST_F(OrchestratorTest, PatienceCountsSinceAServiceWasThereLastAndNotSinceItsJobBegan) {
+  v1::System system = System();
+  Apply(system);
+  system.mutable_service_timeout()->set_seconds(3);
+  v1::ApplySystemRequest apply;
+  *apply.mutable_system() = system;
+  ASSERT_TRUE(Call(&Stub::ApplySystem, apply).ok());
+  const std::string name = Propose("long", "left", 0.5, /*seconds=*/5);
+  WaitForStep(name, "train/left/0", v1::Step::RUNNING);
+  // The training outlasts the timeout before its service dies.
+  const auto start = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() < start + std::chrono::milliseconds(3500)) {
+    ASSERT_EQ(StepOf(Get(name), "train/left/0").state(), v1::Step::RUNNING);
+  }
+  Kill("a");
+  StartService("a");
+  const v1::Update done = WaitForEnd(name);
+  EXPECT_EQ(done.state(), v1::Update::DECIDED) << done.error_message();
+}
+
 TEST_F(OrchestratorTest, CancellingReachesTheTrainingAndLeavesNoVersion) {
   Apply(System());
   const size_t before = VersionsOf("a", "first").size();
