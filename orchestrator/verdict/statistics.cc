@@ -37,7 +37,13 @@ Difference EstimateDifference(const std::vector<LossSample>& before,
   }
   Difference difference;
   std::vector<double> resampled;
-  for (size_t b = 0; b < before[0].resampled.size(); ++b) {
+  const size_t resamples = before[0].resampled.size();
+  bool paired = true;
+  for (size_t i = 0; i < replicates; ++i) {
+    paired =
+        paired && before[i].resampled.size() == resamples && after[i].resampled.size() == resamples;
+  }
+  for (size_t b = 0; paired && b < resamples; ++b) {
     double sum = 0;
     for (size_t i = 0; i < replicates; ++i) {
       sum += after[i].resampled[b] - before[i].resampled[b];
@@ -53,7 +59,7 @@ Difference EstimateDifference(const std::vector<LossSample>& before,
   difference.mean = Mean(differences);
   // All resamples of one example are that example: they would say that nothing varies.
   const bool has_example_error =
-      examples >= 2 && resampled.size() >= 2 && 2 * resampled.size() >= before[0].resampled.size();
+      examples >= 2 && resampled.size() >= 2 && 2 * resampled.size() >= resamples;
   const double from_examples = has_example_error ? Variance(resampled) : kNan;
   difference.example_error = std::sqrt(from_examples);
   difference.no_training_noise =
@@ -71,11 +77,20 @@ Difference EstimateDifference(const std::vector<LossSample>& before,
   }
   const double from_training = Variance(differences) / k;
   const double total = from_training + from_examples;
+  if (!std::isfinite(total)) {  // Losses so large that their squares are not numbers.
+    difference.standard_error = kNan;
+    difference.degrees_of_freedom = kNan;
+    return difference;
+  }
   difference.standard_error = std::sqrt(total);
-  const double example_freedom = static_cast<double>(std::max<int64_t>(examples - 1, 1));
-  const double denominator =
-      from_training * from_training / (k - 1) + from_examples * from_examples / example_freedom;
-  difference.degrees_of_freedom = denominator > 0 ? total * total / denominator : k - 1;
+  difference.degrees_of_freedom = k - 1;
+  if (total > 0) {
+    // By shares of the total, as squares of variances may be no numbers where these are.
+    const double training = from_training / total, example = from_examples / total;
+    const double example_freedom = static_cast<double>(std::max<int64_t>(examples - 1, 1));
+    difference.degrees_of_freedom =
+        1 / (training * training / (k - 1) + example * example / example_freedom);
+  }
   return difference;
 }
 

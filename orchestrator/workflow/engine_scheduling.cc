@@ -9,6 +9,7 @@
 #include "orchestrator/verdict/verdict.h"
 #include "orchestrator/workflow/engine.h"
 #include "orchestrator/workflow/engine_state.h"
+#include "orchestrator/workflow/job_result.h"
 #include "orchestrator/workflow/plan.h"
 #include "orchestrator/workflow/records.h"
 #include "orchestrator/workflow/references.h"
@@ -230,14 +231,23 @@ absl::StatusOr<v1::Job> Engine::ExecuteStep(StepKey key, RunningStep& running) {
     job.mutable_version()->set_name(loaded);
     return job;
   }
-  return client_.Run(vertex.endpoint(), request, can_watch, patience, interrupt,
-                     [&](const v1::Progress& progress) {
-                       MutexLock lock(mutex_);
-                       v1::Step& step = contents_.updates.at(key.first).steps[key.second].step;
-                       *step.mutable_progress() = progress;
-                       ++changes_;
-                       changed_.NotifyAll();
-                     });
+  BACKFIRE_ASSIGN_OR_RETURN(
+      v1::Job job, client_.Run(vertex.endpoint(), request, can_watch, patience, interrupt,
+                               [&](const v1::Progress& progress) {
+                                 MutexLock lock(mutex_);
+                                 v1::Step& step =
+                                     contents_.updates.at(key.first).steps[key.second].step;
+                                 *step.mutable_progress() = progress;
+                                 ++changes_;
+                                 changed_.NotifyAll();
+                               }));
+  if (job.state() != v1::Job::SUCCEEDED) return job;
+  if (const absl::Status status = CheckJobResult(request, job); !status.ok()) {
+    job.set_state(v1::Job::FAILED);
+    job.set_error_code(static_cast<int>(status.code()));
+    job.set_error_message(absl::StrCat(vertex.endpoint(), ": ", std::string(status.message())));
+  }
+  return job;
 }
 
 absl::Status Engine::CheckDataset(const store::UpdateRecord& update,

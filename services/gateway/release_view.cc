@@ -1,5 +1,10 @@
 #include "services/gateway/release_view.h"
 
+#include <spdlog/spdlog.h>
+
+#include <map>
+#include <utility>
+
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -7,6 +12,30 @@
 #include "services/runtime/version_name.h"
 
 namespace backfire::gateway {
+namespace {
+
+absl::Status AddRelease(const v1::Release& release, ReleaseView& view) {
+  absl::string_view rest = release.name();
+  int64_t number = 0;
+  if (!absl::ConsumePrefix(&rest, "releases/") || !absl::SimpleAtoi(rest, &number)) {
+    return absl::InternalError(absl::StrCat("not a release's name: ", release.name()));
+  }
+  std::map<std::string, int64_t> versions;
+  for (const std::string& vertex : view.graph.order()) {
+    const auto version = release.versions().find(vertex);
+    if (version == release.versions().end()) {
+      return absl::InternalError(
+          absl::StrCat(release.name(), " has no version of vertex ", vertex));
+    }
+    BACKFIRE_ASSIGN_OR_RETURN(const runtime::VersionId id,
+                              runtime::ParseVersionName(version->second));
+    versions[vertex] = id.number;
+  }
+  view.releases[number] = std::move(versions);
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 absl::StatusOr<std::shared_ptr<const ReleaseView>> MakeReleaseView(
     const v1::ReleaseSnapshot& snapshot) {
@@ -20,20 +49,11 @@ absl::StatusOr<std::shared_ptr<const ReleaseView>> MakeReleaseView(
     view->models[vertex] = model->second;
   }
   for (const v1::Release& release : snapshot.releases()) {
-    absl::string_view rest = release.name();
-    int64_t number = 0;
-    if (!absl::ConsumePrefix(&rest, "releases/") || !absl::SimpleAtoi(rest, &number)) {
-      return absl::InternalError(absl::StrCat("not a release's name: ", release.name()));
-    }
-    for (const std::string& vertex : view->graph.order()) {
-      const auto version = release.versions().find(vertex);
-      if (version == release.versions().end()) {
-        return absl::InternalError(
-            absl::StrCat(release.name(), " has no version of vertex ", vertex));
-      }
-      BACKFIRE_ASSIGN_OR_RETURN(const runtime::VersionId id,
-                                runtime::ParseVersionName(version->second));
-      view->releases[number][vertex] = id.number;
+    const absl::Status status = AddRelease(release, *view);
+    // One that can't be served says so when it is asked for; the others are served all the same.
+    if (!status.ok()) {
+      spdlog::error("release state=REFUSED release={} error=\"{}\"", release.name(),
+                    std::string(status.message()));
     }
   }
   if (snapshot.live() != 0 && view->releases.count(snapshot.live()) == 0) {

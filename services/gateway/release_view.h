@@ -21,6 +21,7 @@ struct ReleaseView {
   int64_t epoch = 0;
 };
 
+/// A release that contradicts itself is left out, and logged, unless it is the live one.
 /// INTERNAL: the snapshot contradicts itself; nothing should be served from it.
 absl::StatusOr<std::shared_ptr<const ReleaseView>> MakeReleaseView(
     const v1::ReleaseSnapshot& snapshot);

@@ -57,6 +57,42 @@ std::vector<LossSample> Constant(int replicates, double value, int resamples) {
       LossSample{value, std::vector<double>(static_cast<size_t>(resamples), value)});
 }
 
+TEST(EstimateDifferenceTest, LossesBeyondSquaringHaveNoError) {
+  std::vector<LossSample> before = Constant(2, 1e170, 4), after = Constant(2, 3e170, 4);
+  after[1].value = -2e170;
+  after[0].resampled = {1e170, -1e170, 2e170, 3e170};
+  const Difference difference = EstimateDifference(before, after, 10);
+  EXPECT_TRUE(std::isfinite(difference.mean));
+  EXPECT_TRUE(std::isnan(difference.standard_error));
+  EXPECT_TRUE(std::isnan(difference.degrees_of_freedom));
+}
+
+TEST(EstimateDifferenceTest, FreedomIsTheSameInAnyUnit) {
+  std::vector<LossSample> before = Constant(3, 0, 4), after = Constant(3, 0, 4);
+  for (size_t i = 0; i < 3; ++i) {
+    after[i].value = static_cast<double>(i);
+    after[i].resampled = {0.1, 0.5, -0.2, 0.3};
+  }
+  const double freedom = EstimateDifference(before, after, 10).degrees_of_freedom;
+  for (const double unit : {1e-90, 1e90}) {
+    std::vector<LossSample> scaled = after;
+    for (LossSample& sample : scaled) {
+      sample.value *= unit;
+      for (double& value : sample.resampled) value *= unit;
+    }
+    EXPECT_NEAR(EstimateDifference(before, scaled, 10).degrees_of_freedom, freedom, 1e-9);
+  }
+}
+
+TEST(EstimateDifferenceTest, ResamplesThatDoNotPairSayNothing) {
+  const std::vector<LossSample> before = Constant(2, 1, 8);
+  for (const int resamples : {0, 7, 9}) {
+    const Difference difference = EstimateDifference(before, Constant(2, 2, resamples), 10);
+    EXPECT_EQ(difference.mean, 1);
+    EXPECT_TRUE(std::isnan(difference.standard_error));
+  }
+}
+
 TEST(EstimateDifferenceTest, AddsBothSourcesOfNoise) {
   const auto before = Constant(5, 0, 2);
   std::vector<LossSample> after;
