@@ -12,11 +12,12 @@ torch::Tensor DisparityLoss(const LossRules& rules, const torch::Tensor& predict
   const torch::Tensor farthest = c / rules.max_depth_m;
   const torch::Tensor known = (truth > 0) & (truth < rules.max_disparity);
   const torch::Tensor beyond = known & (truth < farthest);
-  const torch::Tensor supervised = rules.far_stays_far ? known : known & ~beyond;
+  const torch::Tensor supervised = rules.far_weight > 0 ? known : known & ~beyond;
   // Selecting the supervised pixels would make a GPU's host wait for their number.
-  const torch::Tensor weight = supervised.to(torch::kFloat32);
+  torch::Tensor weight = supervised.to(torch::kFloat32);
   torch::Tensor y = torch::where(supervised, truth, torch::ones_like(truth)), d = predicted;
-  if (rules.far_stays_far) {
+  if (rules.far_weight > 0) {
+    weight = torch::where(beyond, weight * rules.far_weight, weight);
     y = torch::where(beyond, farthest, y);
     d = torch::where(beyond, torch::maximum(d, farthest), d);
   }

@@ -14,9 +14,9 @@ struct LossRules {
   LossKind kind = LossKind::kDisparity;
   double max_depth_m = 80;     ///< Depths are learnt up to here, as LiDAR sees them.
   double max_disparity = 1e9;  ///< Pixels.
-  /// What a pixel beyond max_depth_m, a sky, teaches. False: nothing. True: that it is no nearer
-  /// than max_depth_m, and nothing else.
-  bool far_stays_far = false;
+  /// Of a pixel beyond max_depth_m, a sky, relative to the others: it teaches that it is no nearer
+  /// than max_depth_m, and nothing else. 0: it teaches nothing.
+  double far_weight = 0;
 };
 
 }  // namespace backfire::disparity

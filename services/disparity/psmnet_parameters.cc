@@ -31,7 +31,7 @@ v1::Recipe SmallRecipe(const std::string& name) {
   SetParameter(recipe, "photometric", 0.3);
   SetParameter(recipe, "geometric", 0);
   SetParameter(recipe, "occlusion", 0);
-  SetParameter(recipe, "beyond_max_depth", "ignored");
+  SetParameter(recipe, "far_weight", 0);
   SetParameter(recipe, "learning_rate", 2e-3);
   SetParameter(recipe, "schedule", "linear");
   SetParameter(recipe, "decay_fraction", 0.4);
@@ -53,7 +53,7 @@ v1::Recipe TransferRecipe(const std::string& name) {
   SetParameter(recipe, "photometric", 0.8);
   SetParameter(recipe, "geometric", 0.7);
   SetParameter(recipe, "occlusion", 0.5);
-  SetParameter(recipe, "beyond_max_depth", "far");
+  SetParameter(recipe, "far_weight", 0.25);
   return recipe;
 }
 
@@ -73,7 +73,7 @@ v1::Recipe FullRecipe(const std::string& name) {
   SetParameter(recipe, "photometric", 0);
   SetParameter(recipe, "geometric", 0);
   SetParameter(recipe, "occlusion", 0);
-  SetParameter(recipe, "beyond_max_depth", "ignored");
+  SetParameter(recipe, "far_weight", 0);
   SetParameter(recipe, "learning_rate", 1e-3);
   SetParameter(recipe, "schedule", "step");
   SetParameter(recipe, "decay_fraction", 1.0 / 3);
@@ -179,19 +179,18 @@ absl::StatusOr<PsmNetParameters> ReadPsmNetParameters(const v1::Recipe& recipe) 
   p.crop.geometric = reader.Number("geometric", 0, 1);
   p.crop.occlusion = reader.Number("occlusion", 0, 1);
   p.loss.max_depth_m = reader.Number("max_depth_m", 1, 10'000);
+  p.loss.far_weight = reader.Number("far_weight", 0, 1);
   p.loss.max_disparity = static_cast<double>(p.network.max_disparity);
   p.threads = reader.Integer("threads", 1, 1024);
-  const std::string beyond = reader.Text("beyond_max_depth"), schedule = reader.Text("schedule"),
-                    layout = reader.Text("layout"), precision = reader.Text("precision");
+  const std::string schedule = reader.Text("schedule"), layout = reader.Text("layout"),
+                    precision = reader.Text("precision");
   BACKFIRE_RETURN_IF_ERROR(reader.status());
-  BACKFIRE_RETURN_IF_ERROR(OneOf("beyond_max_depth", beyond, {"ignored", "far"}));
   BACKFIRE_RETURN_IF_ERROR(OneOf("schedule", schedule, {"linear", "cosine", "step"}));
   BACKFIRE_RETURN_IF_ERROR(OneOf("layout", layout, {"plain", "channels-last"}));
   BACKFIRE_RETURN_IF_ERROR(OneOf("precision", precision, {"float32", "bfloat16"}));
   p.schedule.decay = schedule == "linear"   ? learning::RateDecay::kLinear
                      : schedule == "cosine" ? learning::RateDecay::kCosine
                                             : learning::RateDecay::kStep;
-  p.loss.far_stays_far = beyond == "far";
   p.channels_last = layout == "channels-last";
   p.bfloat16 = precision == "bfloat16";
   if (p.network.contrast_window > 0 && p.network.contrast_window % 2 == 0) {
