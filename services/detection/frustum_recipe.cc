@@ -236,7 +236,7 @@ class FrustumPointNetRecipe final : public DetectorRecipe {
     schedule.warmup_steps = 20;
     schedule.gradient_norm = 100;
     BACKFIRE_RETURN_IF_ERROR(
-        learning::RunTraining(schedule, task.checkpoint_path, loss_of_step, *network, job));
+        learning::RunTraining(schedule, task.files, loss_of_step, *network, job));
     return learning::SaveWeights(*network);
   }
 

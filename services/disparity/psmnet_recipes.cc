@@ -165,7 +165,7 @@ class PsmNetRecipes final : public RecipeFamily {
                                    learning::ToDevice(batch.focal_times_baseline, device));
     };
     BACKFIRE_RETURN_IF_ERROR(
-        learning::RunTraining(p.schedule, task.checkpoint_path, loss_of_step, *network, job));
+        learning::RunTraining(p.schedule, task.files, loss_of_step, *network, job));
     return learning::SaveWeights(*network);
   }
 

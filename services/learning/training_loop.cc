@@ -11,9 +11,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "services/base/exceptions.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
 #include "services/learning/adam.h"
+#include "services/learning/checkpoint_weights.h"
 #include "services/learning/weights.h"
 
 namespace backfire::learning {
@@ -46,38 +48,62 @@ std::string Serialize(const State& state, const torch::nn::Module& network, cons
   return bytes.str();
 }
 
-absl::Status Restore(const std::string& bytes, State& state, torch::nn::Module& network,
-                     Adam& adam) {
-  try {
+// A checkpoint as it was written.
+struct Checkpoint {
+  State state;
+  std::string weights;
+  torch::Tensor first_moment, second_moment;
+};
+
+absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& path) {
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
+  const auto read = [&]() -> absl::StatusOr<Checkpoint> {
     std::istringstream stream(bytes);
     torch::serialize::InputArchive archive;
     archive.load_from(stream);
-    torch::Tensor step, smoothed_loss, weights, first_moment, second_moment;
+    torch::Tensor step, smoothed_loss, weights;
     archive.read("step", step);
-    state.step = step.item<int64_t>();
     archive.read("smoothed_loss", smoothed_loss);
-    state.smoothed_loss = smoothed_loss.item<double>();
     archive.read("weights", weights);
-    BACKFIRE_RETURN_IF_ERROR(LoadWeights(
-        {static_cast<const char*>(weights.data_ptr()), static_cast<size_t>(weights.numel())},
-        network));
-    archive.read("first_moment", first_moment);
-    archive.read("second_moment", second_moment);
-    adam.Restore(first_moment, second_moment, state.step);
-    return absl::OkStatus();
-  } catch (const std::exception& error) {
-    return absl::DataLossError(error.what());
+    Checkpoint checkpoint;
+    checkpoint.state = {step.item<int64_t>(), smoothed_loss.item<double>()};
+    checkpoint.weights.assign(static_cast<const char*>(weights.data_ptr()),
+                              static_cast<size_t>(weights.numel()));
+    archive.read("first_moment", checkpoint.first_moment);
+    archive.read("second_moment", checkpoint.second_moment);
+    return checkpoint;
+  };
+  absl::StatusOr<Checkpoint> checkpoint = CatchExceptions(read);
+  if (!checkpoint.ok()) {
+    return absl::DataLossError(
+        absl::StrCat(path, ": ", std::string(checkpoint.status().message())));
   }
+  return checkpoint;
 }
 
-absl::Status NotFinite(const char* what, double value, int64_t step, int64_t checkpoint_step,
-                       const std::string& checkpoint_path) {
-  return absl::FailedPreconditionError(absl::StrCat(
-      "the ", what, " is ", value, " at step ", step,
-      ": lower recipe.parameters.learning_rate or gradient_norm, or look for bad data",
-      checkpoint_step > 0 ? absl::StrCat("; the last good checkpoint, of step ", checkpoint_step,
-                                         ", is kept in ", checkpoint_path)
-                          : "; there was no checkpoint yet"));
+// Leaves the last checkpoint's weights where people find them, and says so.
+std::string RescueWeights(const runtime::TrainingFiles& files) {
+  const absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(files.checkpoint);
+  if (absl::IsNotFound(checkpoint.status())) return "there was no checkpoint yet";
+  absl::Status status = checkpoint.status();
+  if (status.ok()) {
+    const absl::StatusOr<std::string> file = CheckpointFromWeights(checkpoint->weights);
+    status = file.ok() ? WriteFileAtomically(files.last_good_weights, *file) : file.status();
+  }
+  if (!status.ok()) {
+    return absl::StrCat("the last good weights are lost: ", std::string(status.message()));
+  }
+  return absl::StrCat("the weights of step ", checkpoint->state.step, ", the last good ones, are ",
+                      "in ", files.last_good_weights, ", as torch.save writes them");
+}
+
+absl::Status NotFinite(const char* what, double value, int64_t step,
+                       const runtime::TrainingFiles& files) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("the ", what, " is ", value, " at step ", step,
+                   ": lower recipe.parameters.learning_rate or gradient_norm, or look for bad "
+                   "data; ",
+                   RescueWeights(files)));
 }
 
 // From `start` to `peak` in the first 40 % of the steps, then to `end`, by half cosines.
@@ -180,16 +206,17 @@ double LearningRate(const TrainingSchedule& schedule, int64_t step) {
   return schedule.learning_rate;
 }
 
-absl::Status RunTraining(const TrainingSchedule& schedule, const std::string& checkpoint_path,
+absl::Status RunTraining(const TrainingSchedule& schedule, const runtime::TrainingFiles& files,
                          const LossOfStep& loss_of_step, torch::nn::Module& network,
                          runtime::JobContext& job) {
   Adam adam(network);
   State state;
-  int64_t checkpoint_step = 0;
-  const absl::StatusOr<std::string> checkpoint = ReadFile(checkpoint_path);
+  absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(files.checkpoint);
   if (checkpoint.ok()) {
-    BACKFIRE_RETURN_IF_ERROR(Annotate(Restore(*checkpoint, state, network, adam), checkpoint_path));
-    checkpoint_step = state.step;
+    state = checkpoint->state;
+    BACKFIRE_RETURN_IF_ERROR(Annotate(LoadWeights(checkpoint->weights, network), files.checkpoint));
+    adam.Restore(checkpoint->first_moment, checkpoint->second_moment, state.step);
+    checkpoint = Checkpoint();  // Its memory.
   } else if (!absl::IsNotFound(checkpoint.status())) {
     return checkpoint.status();
   }
@@ -214,11 +241,11 @@ absl::Status RunTraining(const TrainingSchedule& schedule, const std::string& ch
     if (done % look_steps == 0 || keep || done == schedule.steps) {
       const double value = loss_sum.item<double>() / static_cast<double>(loss_count);
       if (!std::isfinite(value)) {
-        return NotFinite("loss", value, state.step, checkpoint_step, checkpoint_path);
+        return NotFinite("loss", value, state.step, files);
       }
       const double norm = adam.GradientNorm().item<double>();
       if (!std::isfinite(norm)) {
-        return NotFinite("gradient's norm", norm, state.step, checkpoint_step, checkpoint_path);
+        return NotFinite("gradient's norm", norm, state.step, files);
       }
       const double memory = std::pow(kSmoothing, static_cast<double>(loss_count));
       state.smoothed_loss =
@@ -242,8 +269,7 @@ absl::Status RunTraining(const TrainingSchedule& schedule, const std::string& ch
       State next = state;
       ++next.step;
       BACKFIRE_RETURN_IF_ERROR(
-          WriteFileAtomically(checkpoint_path, Serialize(next, network, adam)));
-      checkpoint_step = next.step;
+          WriteFileAtomically(files.checkpoint, Serialize(next, network, adam)));
     }
   }
   return absl::OkStatus();

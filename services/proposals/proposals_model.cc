@@ -257,7 +257,7 @@ class ProposalsModel final : public runtime::Model {
       return CentrePointLoss(network->forward(batch.images.to(device)), batch.targets);
     };
     BACKFIRE_RETURN_IF_ERROR(
-        learning::RunTraining(p.schedule, task.checkpoint_path, loss_of_step, *network, job));
+        learning::RunTraining(p.schedule, task.files, loss_of_step, *network, job));
     return learning::SaveWeights(*network);
   }
 

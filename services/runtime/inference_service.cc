@@ -8,6 +8,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "services/base/exceptions.h"
 #include "services/base/status.h"
 #include "services/runtime/rpc_status.h"
 
@@ -172,13 +173,9 @@ grpc::Status InferenceService::ModelInfer(grpc::ServerContext* context,
                               RequestedOutputs(target->outputs(), *request));
     BACKFIRE_ASSIGN_OR_RETURN(TensorMap inputs, TakeInputs(target->inputs(), Owned(*request)));
     BACKFIRE_RETURN_IF_ERROR(Admit(request->model_name(), call));
-    absl::StatusOr<TensorMap> outputs = absl::InternalError("not run");
-    try {
-      outputs = target->Infer(std::move(inputs), names, call);
-    } catch (const std::exception& error) {
-      // A model's fault must not end the process, which serves others.
-      outputs = absl::InternalError(absl::StrCat("the model threw: ", error.what()));
-    }
+    // A model's fault must not end the process, which serves others.
+    absl::StatusOr<TensorMap> outputs =
+        CatchExceptions([&] { return target->Infer(std::move(inputs), names, call); });
     Leave(request->model_name());
     BACKFIRE_RETURN_IF_ERROR(outputs.status());
     response->set_model_name(request->model_name());

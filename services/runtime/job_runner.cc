@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "services/base/crash_point.h"
 #include "services/base/digest.h"
+#include "services/base/exceptions.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
 #include "services/runtime/request_id.h"
@@ -21,7 +22,9 @@ namespace {
 
 constexpr char kRequestFile[] = "request.pb";
 constexpr char kJobFile[] = "job.pb";
-constexpr char kScratch[] = "scratch";
+constexpr char kScratch[] = "scratch", kKept[] = "kept";
+// How often the job's work has begun without an end that this process saw: the number of bytes.
+constexpr char kBegunFile[] = "begun";
 
 const std::string& RequestId(const JobRequest& request) {
   return std::visit([](const auto& r) -> const std::string& { return r.request_id(); }, request);
@@ -212,14 +215,14 @@ void JobRunner::Work() {
       entry->job.mutable_progress()->set_stage("starting");
     }
     const std::filesystem::path directory = DirectoryOf(RequestId(entry->request));
-    Context context(*this, *entry);
     v1::Job result;
     const auto start = std::chrono::steady_clock::now();
-    absl::Status status = MakeDirectories(directory / kScratch);
-    if (status.ok()) status = execute_(entry->request, directory / kScratch, context, result);
+    const absl::Status status = Run(*entry, result);
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
 
     MutexLock lock(mutex_);
+    std::error_code error;
+    std::filesystem::remove(directory / kBegunFile, error);
     if (stopping_ && !entry->cancel && absl::IsCancelled(status)) return;  // Goes on next time.
     v1::Job& job = entry->job;
     job.clear_progress();
@@ -249,12 +252,30 @@ void JobRunner::Work() {
                     std::string(saved.message()));
     }
     CrashPoint("job-ended", job.name());
-    std::error_code error;
     std::filesystem::remove_all(directory / kScratch, error);
     ++entry->changes;
     changed_.NotifyAll();
     Retire(job.name());
   }
+}
+
+absl::Status JobRunner::Run(Entry& entry, v1::Job& result) {
+  const std::filesystem::path directory = DirectoryOf(RequestId(entry.request));
+  BACKFIRE_RETURN_IF_ERROR(MakeDirectories(directory / kScratch));
+  std::string begun;
+  if (absl::StatusOr<std::string> read = ReadFile(directory / kBegunFile); read.ok()) {
+    begun = *std::move(read);
+  }
+  if (static_cast<int>(begun.size()) >= options_.max_deaths) {
+    return absl::AbortedError(
+        absl::StrCat("the service died ", begun.size(),
+                     " times while it did this; the system's log may say why (out of memory?)"));
+  }
+  BACKFIRE_RETURN_IF_ERROR(WriteFileAtomically(directory / kBegunFile, begun + '.'));
+  Context context(*this, entry);
+  return CatchExceptions([&] {
+    return execute_(entry.request, {directory / kScratch, directory / kKept}, context, result);
+  });
 }
 
 absl::StatusOr<v1::Job> JobRunner::Get(const std::string& name) const {
@@ -307,7 +328,11 @@ absl::StatusOr<v1::Job> JobRunner::Cancel(const std::string& name) {
     entry.job.set_state(v1::Job::CANCELLED);
     entry.job.set_error_code(static_cast<int>(absl::StatusCode::kCancelled));
     entry.job.set_error_message("cancelled before it started");
-    BACKFIRE_RETURN_IF_ERROR(Save(entry));
+    if (const absl::Status saved = Save(entry); !saved.ok()) {
+      // It does not run; should the process die before the caller asks again, it would.
+      spdlog::error("job state=UNSAVED job={} error=\"{}\"", entry.job.name(),
+                    std::string(saved.message()));
+    }
     ++entry.changes;
     changed_.NotifyAll();
     const v1::Job cancelled = entry.job;

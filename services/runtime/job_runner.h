@@ -24,7 +24,8 @@ using JobRequest = std::variant<v1::TrainRequest, v1::EvaluateRequest>;
 
 /// Runs trainings and evaluations in the background, each named by its caller's request_id. A job
 /// is on disk before Start returns; one that was running when the process died runs again, to the
-/// same result, when the runner is opened. Thread-safe.
+/// same result, when the runner is opened; one that was running each time that it died fails, as it
+/// may be why. An exception in a job fails that job. Thread-safe.
 class JobRunner {
  public:
   struct Options {
@@ -34,11 +35,17 @@ class JobRunner {
     /// Jobs that have ended and are remembered, at most: the oldest go. One that is asked for again
     /// runs again, to the same result, as versions and outputs are kept elsewhere.
     int max_ended = 10'000;
+    /// Deaths of the process during a job after which it fails (ABORTED).
+    int max_deaths = 10;
   };
-  /// Does the work of one job, and sets `version` or `evaluation` of `result`. `directory` is the
-  /// job's own, for checkpoints; it is removed when the job has ended.
+  /// Where a job may put files. Both are its own.
+  struct Directories {
+    std::filesystem::path scratch;  ///< For checkpoints: removed when the job has ended.
+    std::filesystem::path kept;     ///< For people: stays until the job is forgotten.
+  };
+  /// Does the work of one job, and sets `version` or `evaluation` of `result`.
   using Execute =
-      std::function<absl::Status(const JobRequest& request, const std::filesystem::path& directory,
+      std::function<absl::Status(const JobRequest& request, const Directories& directories,
                                  JobContext& context, v1::Job& result)>;
 
   static absl::StatusOr<std::unique_ptr<JobRunner>> Open(const Options& options, Execute execute);
@@ -69,6 +76,8 @@ class JobRunner {
   JobRunner(const Options& options, Execute execute);
   absl::Status Recover();
   void Work();
+  /// Does a job's work, unless the process has died too often during it.
+  absl::Status Run(Entry& entry, v1::Job& result);
   absl::Status Save(const Entry& entry) const;
   /// Notes that a job has ended, and forgets the oldest of those that have.
   void Retire(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -24,6 +24,15 @@ class JobContext {
   virtual bool cancelled() const = 0;
 };
 
+/// Files of a training's own. Their folders may not be there yet.
+struct TrainingFiles {
+  /// Where a training may keep a checkpoint (write it atomically). If it exists, the training goes
+  /// on from it, to the same bits as if it had never stopped. Gone once the training has ended.
+  std::string checkpoint;
+  /// Where one that fails may leave the last weights that were good, for people. Stays.
+  std::string last_good_weights;
+};
+
 /// What a version is trained from.
 struct TrainingTask {
   v1::Recipe recipe;  ///< As Model::ResolveRecipe returned it.
@@ -40,9 +49,7 @@ struct TrainingTask {
   /// The same of the split `population`, for recipes that are solved on it; empty where the dataset
   /// has none.
   const Examples* population_inputs = nullptr;
-  /// A file of its own, where a training may keep a checkpoint (write it atomically). If it exists,
-  /// the training goes on from it, to the same bits as if it had never stopped.
-  std::string checkpoint_path;
+  TrainingFiles files;
 };
 
 /// A version that can run. Thread-safe: many requests share one.

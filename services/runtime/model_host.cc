@@ -16,6 +16,7 @@
 #include "absl/strings/strip.h"
 #include "services/base/crash_point.h"
 #include "services/base/digest.h"
+#include "services/base/exceptions.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
 #include "services/runtime/joined_examples.h"
@@ -76,11 +77,9 @@ void WarmUp(const Predictor& predictor, const v1::Model& description) {
     for (int64_t& size : shape) size = size < 0 ? kAnySize : size;
     inputs[input.name()] = MakeTensor(*datatype, shape);
   }
-  try {
-    predictor.Predict(inputs, [] { return false; }).status().IgnoreError();
-  } catch (const std::exception& error) {
-    spdlog::warn("version state=COLD model={} error=\"{}\"", description.name(), error.what());
-  }
+  CatchExceptions([&] { return predictor.Predict(inputs, [] { return false; }); })
+      .status()
+      .IgnoreError();
 }
 
 absl::Status CheckHas(const Dataset& dataset, Split split) {
@@ -281,9 +280,8 @@ absl::StatusOr<std::shared_ptr<const Examples>> ModelHost::GatherInputs(
                                                 std::move(from_parents));
 }
 
-absl::Status ModelHost::Train(const v1::TrainRequest& request,
-                              const std::filesystem::path& directory, JobContext& job,
-                              v1::Job& result) {
+absl::Status ModelHost::Train(const v1::TrainRequest& request, const TrainingFiles& files,
+                              JobContext& job, v1::Job& result) {
   BACKFIRE_RETURN_IF_ERROR(Check(request));
   job.Report(Stage("opening the dataset"));
   BACKFIRE_ASSIGN_OR_RETURN(const auto dataset, model_->OpenDataset(request.dataset().uri()));
@@ -329,7 +327,7 @@ absl::Status ModelHost::Train(const v1::TrainRequest& request,
   task.train_inputs = &train_inputs;
   task.validation_inputs = &validation_inputs;
   task.population_inputs = &population_inputs;
-  task.checkpoint_path = directory / "checkpoint";
+  task.files = files;
   std::string initial_weights;
   if (initial.has_value()) {
     BACKFIRE_ASSIGN_OR_RETURN(const VersionId id, ParseVersionName(initial->name()));
@@ -337,7 +335,8 @@ absl::Status ModelHost::Train(const v1::TrainRequest& request,
     task.initial_weights = &initial_weights;
     task.initial_recipe = initial->recipe();
   }
-  BACKFIRE_ASSIGN_OR_RETURN(const std::string weights, model_->Train(task, job));
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string weights,
+                            CatchExceptions([&] { return model_->Train(task, job); }));
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   version.set_training_seconds(elapsed.count());
   BACKFIRE_ASSIGN_OR_RETURN(*result.mutable_version(), versions_->Add(version, weights));
@@ -356,7 +355,8 @@ absl::StatusOr<std::shared_ptr<const Predictor>> ModelHost::MakePredictor(
   BACKFIRE_ASSIGN_OR_RETURN(const VersionId id, ParseVersionName(version.name()));
   BACKFIRE_ASSIGN_OR_RETURN(const std::string weights, versions_->ReadWeights(id.number));
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Recipe recipe, CompleteRecipe(version));
-  absl::StatusOr<std::unique_ptr<Predictor>> predictor = model_->Load(recipe, weights);
+  absl::StatusOr<std::unique_ptr<Predictor>> predictor =
+      CatchExceptions([&] { return model_->Load(recipe, weights); });
   if (!predictor.ok()) return Annotate(predictor.status(), version.name());
   return std::shared_ptr<const Predictor>(*std::move(predictor));
 }

@@ -58,10 +58,10 @@ class ModelHost {
   /// As above; NOT_FOUND: no such version.
   absl::Status Check(const v1::EvaluateRequest& request) const;
 
-  /// Trains, or finds the version that the request's inputs gave before. `directory` keeps the
-  /// checkpoint. Sets `result.version`.
-  absl::Status Train(const v1::TrainRequest& request, const std::filesystem::path& directory,
-                     JobContext& job, v1::Job& result);
+  /// Trains, or finds the version that the request's inputs gave before. `files` are the
+  /// training's. Sets `result.version`.
+  absl::Status Train(const v1::TrainRequest& request, const TrainingFiles& files, JobContext& job,
+                     v1::Job& result);
   /// Sets `result.evaluation`.
   absl::Status Evaluate(const v1::EvaluateRequest& request, JobContext& job, v1::Job& result);
 

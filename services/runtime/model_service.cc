@@ -103,11 +103,13 @@ class LoadedVersionTarget final : public InferenceTarget {
 }  // namespace
 
 JobRunner::Execute ExecuteOn(const ModelHosts& hosts) {
-  return [&hosts](const JobRequest& request, const std::filesystem::path& directory,
+  return [&hosts](const JobRequest& request, const JobRunner::Directories& directories,
                   JobContext& context, v1::Job& result) -> absl::Status {
     if (const auto* train = std::get_if<v1::TrainRequest>(&request)) {
       BACKFIRE_ASSIGN_OR_RETURN(ModelHost * host, FindHost(hosts, train->model()));
-      return host->Train(*train, directory, context, result);
+      return host->Train(
+          *train, {directories.scratch / "checkpoint", directories.kept / "last_good_weights.pth"},
+          context, result);
     }
     const auto& evaluate = std::get<v1::EvaluateRequest>(request);
     BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(hosts, evaluate.version()));

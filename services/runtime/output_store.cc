@@ -12,6 +12,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "services/base/crash_point.h"
+#include "services/base/exceptions.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
 
@@ -113,7 +114,7 @@ absl::StatusOr<std::shared_ptr<const Examples>> OutputStore::Get(
     if (too_much) EvictUnused();
     return std::shared_ptr<const Examples>(*file);
   };
-  absl::StatusOr<std::shared_ptr<const Examples>> outputs = open_or_produce();
+  absl::StatusOr<std::shared_ptr<const Examples>> outputs = CatchExceptions(open_or_produce);
   MutexLock lock(mutex_);
   in_production_.erase(name);
   if (outputs.ok()) open_[name] = *outputs;

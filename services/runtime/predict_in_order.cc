@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "services/base/exceptions.h"
 #include "services/base/mutex.h"
 #include "services/base/status.h"
 
@@ -71,7 +72,7 @@ absl::Status PredictInOrder(
   Pipeline pipeline(size, 2 * threads);
   const auto predict_unless_cancelled = [&](int64_t example) -> absl::StatusOr<TensorMap> {
     if (cancelled()) return absl::CancelledError("cancelled while predicting");
-    return predict(example);
+    return CatchExceptions([&] { return predict(example); });
   };
   std::vector<std::thread> workers;
   for (int i = 0; i < std::min<int64_t>(threads, size); ++i) {

@@ -196,7 +196,7 @@ absl::StatusOr<std::unique_ptr<runtime::Predictor>> Train(
   task.seed = options.seed;
   task.dataset = &dataset;
   task.train_inputs = task.validation_inputs = &inputs;
-  task.checkpoint_path = kept.string() + ".checkpoint";
+  task.files.checkpoint = kept.string() + ".checkpoint";
   PrintingJob job;
   const auto start = std::chrono::steady_clock::now();
   const std::clock_t cpu = std::clock();
@@ -205,7 +205,7 @@ absl::StatusOr<std::unique_ptr<runtime::Predictor>> Train(
               static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC,
               static_cast<double>(weights.size()) / 1e6);
   BACKFIRE_RETURN_IF_ERROR(WriteFileAtomically(kept, weights));
-  std::filesystem::remove(task.checkpoint_path);
+  std::filesystem::remove(task.files.checkpoint);
   return model.Load(recipe, weights);
 }
 

@@ -197,7 +197,7 @@ absl::Status Run(const Options& options) {
       task.recipe = recipe;
       task.seed = options.seed;
       task.dataset = dataset.get();
-      task.checkpoint_path = scratch / name;
+      task.files.checkpoint = scratch / name;
       PrintingJob job;
       weights = model->Train(task, job);
       BACKFIRE_RETURN_IF_ERROR(weights.status());

@@ -81,7 +81,7 @@ absl::StatusOr<Row> TrainAndJudge(const runtime::Model& model, const v1::Recipe&
   task.recipe = recipe;
   task.seed = seed;
   task.dataset = &dataset;
-  task.checkpoint_path = scratch / absl::StrCat(recipe.name(), "-", seed);
+  task.files.checkpoint = scratch / absl::StrCat(recipe.name(), "-", seed);
   BACKFIRE_ASSIGN_OR_RETURN(const std::string weights, model.Train(task, job));
   BACKFIRE_ASSIGN_OR_RETURN(const auto predictor, model.Load(recipe, weights));
   std::vector<runtime::TensorMap> outputs;

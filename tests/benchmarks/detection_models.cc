@@ -65,7 +65,7 @@ absl::Status RunContender(const Contender& contender, const runtime::Model& mode
   task.recipe = recipe;
   task.dataset = &frames.dataset();
   task.train_inputs = &inputs;
-  task.checkpoint_path = frames.checkpoint_path() + contender.title;
+  task.files.checkpoint = frames.checkpoint_path() + contender.title;
   TimingJob job;
   BACKFIRE_ASSIGN_OR_RETURN(const std::string weights, model.Train(task, job));
   BACKFIRE_ASSIGN_OR_RETURN(const auto predictor, model.Load(recipe, weights));

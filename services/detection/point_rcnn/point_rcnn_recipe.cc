@@ -309,13 +309,15 @@ class PointRcnnRecipe final : public DetectorRecipe {
     const int64_t total = p.proposal_steps + p.refinement_steps;
     StageJob first(job, 0, total), second(job, p.proposal_steps, total);
     BACKFIRE_RETURN_IF_ERROR(learning::RunTraining(
-        schedule, task.checkpoint_path,
+        schedule, task.files,
         [&](int64_t step) -> absl::StatusOr<Tensor> { return trainer.ProposalStep(step); },
         *network->proposals, first));
     schedule.steps = p.refinement_steps;
     schedule.learning_rate = p.refinement_learning_rate;
+    runtime::TrainingFiles files = task.files;
+    files.checkpoint += ".refinement";
     BACKFIRE_RETURN_IF_ERROR(learning::RunTraining(
-        schedule, task.checkpoint_path + ".refinement",
+        schedule, files,
         [&](int64_t step) -> absl::StatusOr<Tensor> { return trainer.RefinementStep(step); },
         *network->refinement, second));
     return learning::SaveWeights(*network);

@@ -54,7 +54,7 @@ class DetectorModelTest : public ::testing::Test {
     task.seed = seed;
     task.dataset = &frames_.dataset();
     task.train_inputs = train_inputs_.get();
-    task.checkpoint_path = frames_.checkpoint_path();
+    task.files.checkpoint = frames_.checkpoint_path();
     std::filesystem::remove(frames_.checkpoint_path());
     RecordingJob job;
     const auto weights = model_->Train(task, job);
@@ -98,14 +98,14 @@ TEST_F(DetectorModelTest, ABrokenTrainingGoesOnToTheSameBits) {
   task.seed = 3;
   task.dataset = &frames_.dataset();
   task.train_inputs = train_inputs_.get();
-  task.checkpoint_path = frames_.checkpoint_path();
+  task.files.checkpoint = frames_.checkpoint_path();
   RecordingJob job;
   const auto unbroken = model_->Train(task, job);
   ASSERT_TRUE(unbroken.ok()) << unbroken.status();
-  std::filesystem::remove(task.checkpoint_path);
+  std::filesystem::remove(task.files.checkpoint);
   RecordingJob broken(102);
   EXPECT_TRUE(absl::IsCancelled(model_->Train(task, broken).status()));
-  ASSERT_TRUE(std::filesystem::exists(task.checkpoint_path));
+  ASSERT_TRUE(std::filesystem::exists(task.files.checkpoint));
   EXPECT_EQ(*model_->Train(task, job), *unbroken);
 }
 

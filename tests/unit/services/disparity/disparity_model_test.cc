@@ -34,7 +34,7 @@ class DisparityModelTest : public ::testing::Test {
     task.recipe = recipe;
     task.seed = seed;
     task.dataset = &frames_.dataset();
-    task.checkpoint_path = frames_.checkpoint_path();
+    task.files.checkpoint = frames_.checkpoint_path();
     return model_->Train(task, job);
   }
   std::string Weights(double steps, int64_t seed, const char* name = "psmnet-disparity-mae") {

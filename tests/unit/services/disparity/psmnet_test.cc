@@ -98,7 +98,7 @@ TEST(PsmNetTest, OverfitsOnePair) {
   schedule.steps = 100;
   schedule.learning_rate = 1e-2;
   const auto status = learning::RunTraining(
-      schedule, directory / "checkpoint",
+      schedule, {directory / "checkpoint", directory / "weights.pth"},
       [&](int64_t) -> absl::StatusOr<torch::Tensor> {
         return WeightedDisparityLoss(Rules(LossKind::kSmoothDisparity, 32),
                                      network->forward(left, right), truth, torch::full({2}, 100.f));
@@ -216,14 +216,17 @@ TEST(DisparityLossTest, FarPixelsTeachNothingOrThatTheyAreNotNear) {
     EXPECT_TRUE(
         torch::equal(predicted.grad() != 0, torch::tensor({{{false, false, false, true}}})));
     predicted.mutable_grad().reset();
-    rules.far_stays_far = true;
+    rules.far_weight = 0.5;
     const torch::Tensor loss = DisparityLoss(rules, predicted, truth, c);
     loss.backward();
     EXPECT_TRUE(torch::equal(predicted.grad() != 0, torch::tensor({{{false, true, true, true}}})));
-    const double expected = kind == LossKind::kDepth       ? 40 + 70 + 10 - 100 / 11.0
-                            : kind == LossKind::kDisparity ? 1.25 + 8.75 + 1
-                                                           : 0.75 + 8.25 + 0.5;
-    EXPECT_NEAR(loss.item<double>(), expected / 4, 1e-5);
+    const double far = kind == LossKind::kDepth       ? 40 + 70
+                       : kind == LossKind::kDisparity ? 1.25 + 8.75
+                                                      : 0.75 + 8.25;
+    const double near = kind == LossKind::kDepth       ? 10 - 100 / 11.0
+                        : kind == LossKind::kDisparity ? 1
+                                                       : 0.5;
+    EXPECT_NEAR(loss.item<double>(), (0.5 * far + near) / (0.5 * 3 + 1), 1e-5);
   }
 }
 

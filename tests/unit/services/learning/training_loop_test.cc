@@ -7,7 +7,9 @@
 #include <filesystem>
 #include <limits>
 
+#include "services/base/file.h"
 #include "services/learning/adam.h"
+#include "services/learning/checkpoint_weights.h"
 #include "services/learning/weights.h"
 #include "tests/support/model_test_kit.h"
 #include "tests/support/temporary_directory.h"
@@ -32,7 +34,7 @@ class TrainingLoopTest : public ::testing::Test {
  protected:
   absl::Status Run(const TrainingSchedule& schedule, Line& line, testing::RecordingJob& job) {
     return RunTraining(
-        schedule, directory_ / "checkpoint",
+        schedule, {directory_ / "checkpoint", directory_ / "kept" / "weights.pth"},
         [&](int64_t step) -> absl::StatusOr<torch::Tensor> {
           return step == nan_step_ ? line.Loss(step) * std::numeric_limits<double>::quiet_NaN()
                                    : line.Loss(step);
@@ -61,7 +63,7 @@ TEST(AdamTest, IsLibTorchsAdamWithClipping) {
   EXPECT_TRUE(torch::allclose(ours.offset, theirs.offset, 1e-4, 1e-5));
 }
 
-TEST_F(TrainingLoopTest, ALossThatIsNoNumberStopsItAndKeepsTheLastGoodCheckpoint) {
+TEST_F(TrainingLoopTest, ALossThatIsNoNumberStopsItAndLeavesTheLastGoodWeights) {
   nan_step_ = 7;
   TrainingSchedule schedule;
   schedule.steps = 10;
@@ -72,9 +74,18 @@ TEST_F(TrainingLoopTest, ALossThatIsNoNumberStopsItAndKeepsTheLastGoodCheckpoint
   EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
   const std::string message(status.message());
   EXPECT_THAT(message, ::testing::HasSubstr("the loss is nan at step 7"));
-  EXPECT_THAT(message, ::testing::HasSubstr("the last good checkpoint, of step 6, is kept in"));
-  EXPECT_TRUE(std::filesystem::exists(directory_ / "checkpoint"));
+  EXPECT_THAT(message, ::testing::HasSubstr("the weights of step 6, the last good ones, are in"));
   EXPECT_TRUE(torch::isfinite(line.slope).all().item<bool>());
+  // They are those of a training that stopped there, and can be imported.
+  std::filesystem::remove(directory_ / "checkpoint");
+  Line expected;
+  testing::RecordingJob six_steps(6);
+  ASSERT_TRUE(absl::IsCancelled(Run(schedule, expected, six_steps)));
+  const auto file = ReadFile(directory_ / "kept" / "weights.pth");
+  ASSERT_TRUE(file.ok()) << file.status();
+  const auto weights = WeightsFromCheckpoint(*file, SaveWeights(expected));
+  ASSERT_TRUE(weights.ok()) << weights.status();
+  EXPECT_EQ(*weights, SaveWeights(expected));
 }
 
 TEST_F(TrainingLoopTest, GoesOnFromACheckpointToTheSameBits) {

@@ -69,7 +69,7 @@ class ProposalsModelTest : public ::testing::Test {
     task.recipe = recipe_;
     task.seed = seed;
     task.dataset = &frames_.dataset();
-    task.checkpoint_path = frames_.checkpoint_path();
+    task.files.checkpoint = frames_.checkpoint_path();
     RecordingJob job;
     const auto weights = model_->Train(task, job);
     EXPECT_TRUE(weights.ok()) << weights.status();

@@ -1,11 +1,16 @@
 #include "services/runtime/job_runner.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <csignal>
 #include <filesystem>
 #include <future>
 #include <iterator>
+#include <new>
+#include <stdexcept>
 
 #include "services/base/file.h"
 #include "tests/support/temporary_directory.h"
@@ -24,7 +29,7 @@ v1::TrainRequest Request(const std::string& id, int64_t seed = 1) {
 class Work {
  public:
   JobRunner::Execute execute() {
-    return [this](const JobRequest&, const std::filesystem::path&, JobContext& context,
+    return [this](const JobRequest&, const JobRunner::Directories&, JobContext& context,
                   v1::Job& result) -> absl::Status {
       ++started_;
       while (!finish_) {
@@ -153,13 +158,71 @@ TEST_F(JobRunnerTest, CancelReachesTheWorkerAndThoseThatWait) {
 }
 
 TEST_F(JobRunnerTest, AFailureKeepsItsCodeAndReason) {
-  const auto runner = Open([](const JobRequest&, const std::filesystem::path&, JobContext&,
+  const auto runner = Open([](const JobRequest&, const JobRunner::Directories&, JobContext&,
                               v1::Job&) { return absl::DataLossError("the file is gone"); });
   ASSERT_TRUE(runner->Start(Request("a")).ok());
   const v1::Job job = WaitForEnd(*runner, "jobs/a");
   EXPECT_EQ(job.state(), v1::Job::FAILED);
   EXPECT_EQ(job.error_code(), static_cast<int>(absl::StatusCode::kDataLoss));
   EXPECT_EQ(job.error_message(), "the file is gone");
+}
+
+TEST_F(JobRunnerTest, AnExceptionFailsTheJobAndNotTheProcess) {
+  const auto runner = Open([](const JobRequest& request, const JobRunner::Directories&, JobContext&,
+                              v1::Job&) -> absl::Status {
+    if (std::get<v1::TrainRequest>(request).request_id() == "a") throw std::bad_alloc();
+    throw std::runtime_error("CUDA out of memory. Tried to allocate 2 GiB\nat a lengthy place");
+  });
+  for (const char* id : {"a", "b"}) {
+    ASSERT_TRUE(runner->Start(Request(id)).ok());
+    const v1::Job job = WaitForEnd(*runner, std::string("jobs/") + id);
+    EXPECT_EQ(job.state(), v1::Job::FAILED);
+    EXPECT_EQ(job.error_code(), static_cast<int>(absl::StatusCode::kResourceExhausted));
+  }
+  EXPECT_EQ(runner->Get("jobs/b")->error_message(),
+            "out of memory: CUDA out of memory. Tried to allocate 2 GiB");
+}
+
+TEST_F(JobRunnerTest, WhatAJobKeepsOutlastsItAndItsScratchDoesNot) {
+  JobRunner::Directories used;
+  const auto runner = Open([&](const JobRequest&, const JobRunner::Directories& directories,
+                               JobContext&, v1::Job&) -> absl::Status {
+    used = directories;
+    EXPECT_TRUE(WriteFileAtomically(used.scratch / "checkpoint", "c").ok());
+    EXPECT_TRUE(WriteFileAtomically(used.kept / "weights", "w").ok());
+    return absl::FailedPreconditionError("NaN");
+  });
+  ASSERT_TRUE(runner->Start(Request("a")).ok());
+  WaitForEnd(*runner, "jobs/a");
+  EXPECT_FALSE(std::filesystem::exists(used.scratch));
+  EXPECT_EQ(ReadFile(used.kept / "weights").value_or(""), "w");
+}
+
+TEST_F(JobRunnerTest, AJobDuringWhichTheProcessKeepsDyingFails) {
+  // Each child dies by SIGKILL in the middle of the job, as by the kernel when memory is short.
+  for (int death = 0; death < 10; ++death) {
+    const pid_t child = fork();
+    if (child == 0) {
+      const auto runner = Open([](const JobRequest&, const JobRunner::Directories&, JobContext&,
+                                  v1::Job&) -> absl::Status {
+        kill(getpid(), SIGKILL);
+        return absl::OkStatus();
+      });
+      if (death == 0) runner->Start(Request("a")).IgnoreError();
+      while (true) pause();
+    }
+    ASSERT_GT(child, 0);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFSIGNALED(status));
+  }
+  Work work;
+  work.Finish();
+  const auto runner = Open(work.execute());
+  const v1::Job job = WaitForEnd(*runner, "jobs/a");
+  EXPECT_EQ(job.state(), v1::Job::FAILED);
+  EXPECT_EQ(job.error_code(), static_cast<int>(absl::StatusCode::kAborted));
+  EXPECT_EQ(work.started(), 0);
 }
 
 TEST_F(JobRunnerTest, TheQueueIsBounded) {

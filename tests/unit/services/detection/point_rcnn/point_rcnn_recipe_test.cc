@@ -48,7 +48,7 @@ class PointRcnnRecipeTest : public ::testing::Test {
     task.seed = seed;
     task.dataset = &frames_.dataset();
     task.train_inputs = train_inputs_.get();
-    task.checkpoint_path = frames_.checkpoint_path();
+    task.files.checkpoint = frames_.checkpoint_path();
     RecordingJob job(cancel_at_step);
     auto weights = model_->Train(task, job);
     last_ = job.last();
