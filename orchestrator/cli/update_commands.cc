@@ -300,8 +300,12 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
   add_gate(watch);
   watch.add_flag("--retry", options->retry, "Go on first, if it has failed");
 
-  auto& cancel =
-      add("cancel", "Cancel an open update\n\nExample: backfire update cancel 3", Cancel);
+  auto& cancel = add(
+      "cancel",
+      "Stop an open update, give up a failed one, or turn a decided one down\n\nWhat was loaded "
+      "for it is unloaded, and its versions can be deleted.\n"
+      "Example: backfire update cancel 3",
+      Cancel);
   add_name(cancel);
   AddRequestId(cancel, options->request_id);
   auto& retry = add("retry",

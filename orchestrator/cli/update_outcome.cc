@@ -9,6 +9,8 @@ ExitCode ExitCodeOf(const v1::Update& update, bool gate) {
   if (update.state() == v1::Update::FAILED) return ExitCode::kFailed;
   if (update.state() == v1::Update::CANCELLED) return ExitCode::kUndecided;
   if (!gate || update.baseline()) return ExitCode::kOk;
+  // Whatever a verdict said that was void since.
+  if (update.state() == v1::Update::REJECTED) return ExitCode::kUndecided;
   if (!update.has_verdict()) return ExitCode::kUndecided;
   const v1::Verdict& verdict = update.verdict();
   if (verdict.harmed()) return ExitCode::kRefused;

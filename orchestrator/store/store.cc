@@ -167,6 +167,9 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path) {
       sqlite3_open_v2(path.c_str(), &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
   std::unique_ptr<Store> store(new Store(database));
   if (result != SQLITE_OK) return FaultOf(database, path);
+  // Somebody may look into the file, or copy it.
+  constexpr int kBusyMilliseconds = 10'000;
+  sqlite3_busy_timeout(database, kBusyMilliseconds);
   const auto prepare = [&]() -> absl::Status {
     BACKFIRE_RETURN_IF_ERROR(Execute(database, "PRAGMA journal_mode = WAL"));
     BACKFIRE_RETURN_IF_ERROR(Execute(database, "PRAGMA synchronous = FULL"));

@@ -253,6 +253,9 @@ absl::StatusOr<v1::ApplySystemResponse> Engine::ApplySystem(const v1::ApplySyste
   if (!contents_.systems.empty()) {
     const store::SystemRecord& current = contents_.systems.rbegin()->second;
     if (SameExperiment(current.system, current.models, record.system, record.models)) {
+      if (!SameRules(current.system, record.system)) {
+        BACKFIRE_RETURN_IF_ERROR(CheckNoOpenUpdate("alpha, margins or required_slices change"));
+      }
       record.revision = current.revision;
       record.baseline_update = current.baseline_update;
       NoteRequest(request, absl::StrCat("revisions/", record.revision), change);
@@ -261,13 +264,7 @@ absl::StatusOr<v1::ApplySystemResponse> Engine::ApplySystem(const v1::ApplySyste
       response.set_update(UpdateName(record.baseline_update));
       return response;
     }
-    for (const auto& [number, update] : contents_.updates) {
-      if (!IsOpen(update.update)) continue;
-      return absl::FailedPreconditionError(
-          absl::StrCat("updates/", number, " of the current system is still ",
-                       v1::Update::State_Name(update.update.state()),
-                       "; wait for its end, or cancel it, before another system is applied"));
-    }
+    BACKFIRE_RETURN_IF_ERROR(CheckNoOpenUpdate("another system is applied"));
     record.revision = current.revision + 1;
   }
   store::UpdateRecord update = NewUpdate(PlanBaseline(graph, graph.system().replicates()));
@@ -281,6 +278,17 @@ absl::StatusOr<v1::ApplySystemResponse> Engine::ApplySystem(const v1::ApplySyste
   NoteRequest(request, absl::StrCat("revisions/", record.revision), change);
   BACKFIRE_RETURN_IF_ERROR(Commit(std::move(change)));
   return response;
+}
+
+absl::Status Engine::CheckNoOpenUpdate(const std::string& before) const {
+  for (const auto& [number, update] : contents_.updates) {
+    if (!IsOpen(update.update)) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat(UpdateName(number), " of the current system is still ",
+                     v1::Update::State_Name(update.update.state()),
+                     "; wait for its end, or cancel it, before ", before));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<v1::GetSystemResponse> Engine::GetSystem() const {

@@ -135,6 +135,13 @@ class Engine {
 
   // State.
   const graph::SystemGraph& GraphOf(int64_t revision) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // FAILED_PRECONDITION: an update is under way, which has to end before something.
+  absl::Status CheckNoOpenUpdate(const std::string& before) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The update of this request_id; null: there is none. ALREADY_EXISTS: it had other arguments.
+  absl::StatusOr<const store::UpdateRecord*> FindProposal(const v1::ProposeUpdateRequest& request,
+                                                          int looks) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<const store::UpdateRecord*> FindUpdate(const std::string& name) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether the two would work on the same vertex.
@@ -157,8 +164,20 @@ class Engine {
   // The same for a rollback; the live one's own number if there is nothing to do.
   absl::StatusOr<int64_t> CheckRollback(const v1::RollbackReleaseRequest& request) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Has a version loaded wherever its vertex is served; replicas that are away are passed over.
-  // Without the mutex.
+  // What a replica should load; `digest` is its endpoint's, if known.
+  struct ReplicaLoad {
+    std::string replica, version, digest;
+  };
+  // Has a version loaded at its vertex's endpoint, and adds what its replicas should load.
+  absl::Status LoadOnEndpoint(const v1::Vertex& vertex, const std::string& version,
+                              const runtime::Patience& patience,
+                              const std::function<bool()>& interrupted,
+                              std::vector<ReplicaLoad>& replicas) ABSL_LOCKS_EXCLUDED(mutex_);
+  // One attempt on each, all at once; those that are away, or slow, are passed over. DATA_LOSS: one
+  // has something else by that name.
+  absl::Status LoadOnReplicas(const std::vector<ReplicaLoad>& replicas,
+                              const std::function<bool()>& interrupted) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Both, of one version.
   absl::Status LoadEverywhere(const v1::Vertex& vertex, const std::string& version,
                               const runtime::Patience& patience,
                               const std::function<bool()>& interrupted) ABSL_LOCKS_EXCLUDED(mutex_);

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "orchestrator/workflow/engine.h"
 #include "orchestrator/workflow/engine_state.h"
+#include "services/base/parallel.h"
 #include "services/base/status.h"
 #include "services/runtime/version_name.h"
 
@@ -20,6 +21,9 @@ using std::chrono::steady_clock;
 // How long a service that is to load a version for a promotion may stay away, at most: someone
 // waits.
 constexpr absl::Duration kLoadPatience = absl::Seconds(20);
+// How long replicas are waited for: those that take longer get what is live or staged from
+// KeepReplicas.
+constexpr std::chrono::seconds kReplicaPatience(5);
 // Leases are looked at this often, and unloading is tried again; less and less often where it
 // fails.
 constexpr std::chrono::milliseconds kKeeperInterval(200), kLongestPause(30'000);
@@ -46,9 +50,10 @@ absl::Status Engine::LoadOnReplica(const std::string& replica, const std::string
       "): start it with --replica-of and the endpoint, or take it out of the vertex's replicas"));
 }
 
-absl::Status Engine::LoadEverywhere(const v1::Vertex& vertex, const std::string& version,
+absl::Status Engine::LoadOnEndpoint(const v1::Vertex& vertex, const std::string& version,
                                     const runtime::Patience& patience,
-                                    const std::function<bool()>& interrupted) {
+                                    const std::function<bool()>& interrupted,
+                                    std::vector<ReplicaLoad>& replicas) {
   {
     MutexLock lock(mutex_);
     if (!WaitUntilKept(vertex.endpoint(), version)) return absl::CancelledError("interrupted");
@@ -59,15 +64,38 @@ absl::Status Engine::LoadEverywhere(const v1::Vertex& vertex, const std::string&
   if (!loaded.ok() && !absl::IsUnimplemented(loaded.status())) return loaded.status();
   const std::string digest = loaded.ok() ? loaded->digest() : "";  // Listing is a capability.
   for (const std::string& replica : vertex.replicas()) {
-    const absl::Status status = LoadOnReplica(replica, version, digest, interrupted);
-    if (interrupted()) return absl::CancelledError("interrupted");
-    if (status.ok()) continue;
-    if (!runtime::IsTransient(status)) return status;
-    // Replicas are there to serve more, not less: one that is away gets it when it is back.
-    spdlog::warn("replica state=NOT_LOADED endpoint={} version={} error=\"{}\"", replica, version,
-                 std::string(status.message()));
+    replicas.push_back({replica, version, digest});
   }
   return absl::OkStatus();
+}
+
+absl::Status Engine::LoadOnReplicas(const std::vector<ReplicaLoad>& replicas,
+                                    const std::function<bool()>& interrupted) {
+  const auto until = steady_clock::now() + kReplicaPatience;
+  const auto late = [&] { return interrupted() || steady_clock::now() > until; };
+  std::vector<absl::Status> statuses(replicas.size());
+  const auto count = static_cast<int64_t>(replicas.size());
+  ParallelFor(count, static_cast<int>(count), [&](int64_t i) {
+    const ReplicaLoad& load = replicas[static_cast<size_t>(i)];
+    statuses[static_cast<size_t>(i)] = LoadOnReplica(load.replica, load.version, load.digest, late);
+  });
+  if (interrupted()) return absl::CancelledError("interrupted");
+  for (size_t i = 0; i < replicas.size(); ++i) {
+    if (statuses[i].ok()) continue;
+    if (!runtime::IsTransient(statuses[i])) return statuses[i];
+    // Replicas are there to serve more, not less: one that is away gets it when it is back.
+    spdlog::warn("replica state=NOT_LOADED endpoint={} version={} error=\"{}\"",
+                 replicas[i].replica, replicas[i].version, std::string(statuses[i].message()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Engine::LoadEverywhere(const v1::Vertex& vertex, const std::string& version,
+                                    const runtime::Patience& patience,
+                                    const std::function<bool()>& interrupted) {
+  std::vector<ReplicaLoad> replicas;
+  BACKFIRE_RETURN_IF_ERROR(LoadOnEndpoint(vertex, version, patience, interrupted, replicas));
+  return LoadOnReplicas(replicas, interrupted);
 }
 
 absl::Status Engine::LoadRelease(int64_t number) {
@@ -83,16 +111,17 @@ absl::Status Engine::LoadRelease(int64_t number) {
       wanted.emplace_back(graph.node(vertex).vertex, release.versions().at(vertex));
     }
   }
+  const std::function<bool()> interrupted = [this] { return stopping_.load(); };
+  std::vector<ReplicaLoad> replicas;
+  absl::Status loaded;
   for (const auto& [vertex, version] : wanted) {
-    const absl::Status loaded =
-        LoadEverywhere(vertex, version, patience, [this] { return stopping_.load(); });
-    if (stopping_) return absl::UnavailableError("shutting down");
-    if (!loaded.ok()) {
-      return Annotate(loaded, absl::StrCat(ReleaseName(number), " can't be made live: loading ",
-                                           version, " failed"));
-    }
+    loaded = Annotate(LoadOnEndpoint(vertex, version, patience, interrupted, replicas),
+                      absl::StrCat("loading ", version, " failed"));
+    if (!loaded.ok()) break;
   }
-  return absl::OkStatus();
+  if (loaded.ok()) loaded = LoadOnReplicas(replicas, interrupted);
+  if (stopping_) return absl::UnavailableError("shutting down");
+  return Annotate(loaded, absl::StrCat(ReleaseName(number), " can't be made live"));
 }
 
 void Engine::Unwant(int64_t number) {

@@ -89,6 +89,10 @@ template <typename Request>
 std::string RequestFingerprint(const Request& request) {
   Request named = request;
   named.clear_request_id();
+  // A retry may come from another place.
+  if (const auto* actor = Request::descriptor()->FindFieldByName("actor"); actor != nullptr) {
+    named.GetReflection()->ClearField(&named, actor);
+  }
   std::string bytes;
   {
     google::protobuf::io::StringOutputStream stream(&bytes);

@@ -62,21 +62,17 @@ absl::StatusOr<v1::Update> Engine::ProposeUpdate(const v1::ProposeUpdateRequest&
   v1::Recipe recipe = request.recipe();
   v1::Version proposed;
   if (!request.version().empty()) {
+    {
+      MutexLock lock(mutex_);
+      BACKFIRE_ASSIGN_OR_RETURN(const store::UpdateRecord* known, FindProposal(request, looks));
+      if (known != nullptr) return Show(*known, /*with_steps=*/true);
+    }
     BACKFIRE_ASSIGN_OR_RETURN(proposed, ProposedVersion(request));
     recipe = proposed.recipe();
   }
   MutexLock lock(mutex_);
-  for (const auto& [number, known] : contents_.updates) {
-    if (known.request_id != request.request_id()) continue;
-    if (known.update.vertex() == request.vertex() && known.update.version() == request.version() &&
-        known.update.planned_looks() == looks &&
-        MessageDifferencer::Equals(known.update.recipe(), recipe)) {
-      return Show(known, /*with_steps=*/true);
-    }
-    return absl::AlreadyExistsError(absl::StrCat("request_id \"", request.request_id(), "\" names ",
-                                                 known.update.name(),
-                                                 ", which has other arguments"));
-  }
+  BACKFIRE_ASSIGN_OR_RETURN(const store::UpdateRecord* known_update, FindProposal(request, looks));
+  if (known_update != nullptr) return Show(*known_update, /*with_steps=*/true);
   const int64_t live = LiveRelease();
   if (contents_.systems.empty() || live == 0) {
     return absl::FailedPreconditionError("there is no live release to compare with yet");
@@ -149,6 +145,25 @@ absl::StatusOr<v1::Update> Engine::ProposeUpdate(const v1::ProposeUpdateRequest&
   return Show(contents_.updates.at(number), /*with_steps=*/true);
 }
 
+absl::StatusOr<const store::UpdateRecord*> Engine::FindProposal(
+    const v1::ProposeUpdateRequest& request, int looks) const {
+  for (const auto& [number, known] : contents_.updates) {
+    if (known.request_id != request.request_id()) continue;
+    const v1::Update& update = known.update;
+    // A version brings its own recipe.
+    const bool same_recipe =
+        !request.version().empty() || MessageDifferencer::Equals(update.recipe(), request.recipe());
+    if (update.vertex() == request.vertex() && update.version() == request.version() &&
+        update.planned_looks() == looks && same_recipe &&
+        (request.replicates() == 0 || request.replicates() == update.planned_replicates())) {
+      return &known;
+    }
+    return absl::AlreadyExistsError(absl::StrCat("request_id \"", request.request_id(), "\" names ",
+                                                 update.name(), ", which has other arguments"));
+  }
+  return nullptr;
+}
+
 absl::StatusOr<v1::Update> Engine::GetUpdate(const std::string& name) const {
   MutexLock lock(mutex_);
   BACKFIRE_ASSIGN_OR_RETURN(const store::UpdateRecord* found, FindUpdate(name));
@@ -175,18 +190,22 @@ absl::StatusOr<v1::Update> Engine::CancelUpdate(const v1::CancelUpdateRequest& r
   MutexLock lock(mutex_);
   BACKFIRE_ASSIGN_OR_RETURN(const std::string known, FindRequest(request));
   BACKFIRE_ASSIGN_OR_RETURN(const store::UpdateRecord* found, FindUpdate(request.name()));
-  if (!known.empty() || found->update.state() == v1::Update::CANCELLED) {
+  const v1::Update::State state = found->update.state();
+  if (!known.empty() || state == v1::Update::CANCELLED || state == v1::Update::REJECTED) {
     return Show(*found, /*with_steps=*/true);
   }
-  if (!IsOpen(found->update)) {
-    return absl::FailedPreconditionError(absl::StrCat(request.name(), " is ",
-                                                      v1::Update::State_Name(found->update.state()),
-                                                      ": only an open update can be cancelled"));
+  if (state == v1::Update::PROMOTED) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(request.name(), " was promoted; to undo that, roll back to another release"));
+  }
+  if (state == v1::Update::FAILED && found->update.baseline()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        request.name(), " is the system's baseline: retry it, or apply another system"));
   }
   const int64_t number = found->number;
   Change change;
   v1::Update& update = change.updates[number] = found->update;
-  update.set_state(v1::Update::CANCELLED);
+  update.set_state(state == v1::Update::DECIDED ? v1::Update::REJECTED : v1::Update::CANCELLED);
   *update.mutable_end_time() = TimeUtil::GetCurrentTime();
   // Steps that run stay RUNNING until their jobs have stopped, so that a restart goes on with that.
   for (size_t i = 0; i < found->steps.size(); ++i) {

@@ -50,6 +50,18 @@ absl::StatusOr<verdict::LossSample> Sample(const v1::Evaluation& evaluation,
   return sample;
 }
 
+// The dataset on whose test split an update was judged, whatever system it belonged to.
+std::string TestSplitDigest(const store::UpdateRecord& update) {
+  for (const store::StepRecord& record : update.steps) {
+    const bool on_test_split = record.step.kind() == v1::Step::EVALUATE ||
+                               record.step.kind() == v1::Step::EVALUATE_SWAPPED;
+    if (on_test_split && record.evaluation.losses_size() > 0) {
+      return record.evaluation.dataset_digest();
+    }
+  }
+  return "";
+}
+
 // What is judged of the changed vertex and its descendants, with the baseline's losses.
 absl::StatusOr<verdict::Evidence> BaselineEvidence(const store::Contents& contents,
                                                    const graph::SystemGraph& graph,
@@ -250,9 +262,10 @@ absl::StatusOr<verdict::Evidence> BuildEvidence(const store::Contents& contents,
   BACKFIRE_ASSIGN_OR_RETURN(const int64_t baseline, BaselineOf(contents, update));
   BACKFIRE_ASSIGN_OR_RETURN(verdict::Evidence evidence,
                             BaselineEvidence(contents, graph, update, replicates));
+  const std::string test_split = TestSplitDigest(update);
   for (const auto& [number, other] : contents.updates) {
     const bool judged_here = number < update.number && other.update.has_verdict() &&
-                             other.update.system_revision() == update.update.system_revision();
+                             TestSplitDigest(other) == test_split;
     if (judged_here) ++evidence.candidates_judged;
   }
   for (verdict::LossEvidence& loss : evidence.losses) {

@@ -99,6 +99,23 @@ bool SameExperiment(const v1::System& a, const std::map<std::string, v1::Model>&
   });
 }
 
+bool SameRules(const v1::System& a, const v1::System& b) {
+  const auto rules = [](const v1::System& system) {
+    v1::System only;
+    only.set_alpha(system.alpha());
+    for (const v1::Vertex& vertex : system.vertices()) {
+      v1::Vertex& kept = *only.add_vertices();
+      kept.set_name(vertex.name());
+      *kept.mutable_margins() = vertex.margins();
+      *kept.mutable_required_slices() = vertex.required_slices();
+    }
+    std::sort(only.mutable_vertices()->begin(), only.mutable_vertices()->end(),
+              [](const auto& x, const auto& y) { return x.name() < y.name(); });
+    return only;
+  };
+  return google::protobuf::util::MessageDifferencer::Equals(rules(a), rules(b));
+}
+
 absl::StatusOr<std::map<std::string, v1::Model>> FetchModels(
     const graph::SystemGraph& graph,
     const std::function<absl::StatusOr<v1::Model>(const std::string& endpoint,

@@ -19,6 +19,10 @@ v1::System WithDefaults(v1::System system);
 bool SameExperiment(const v1::System& a, const std::map<std::string, v1::Model>& a_models,
                     const v1::System& b, const std::map<std::string, v1::Model>& b_models);
 
+/// Whether verdicts are made by the same rules under both: alpha, margins, required slices. Of two
+/// systems that are the same experiment.
+bool SameRules(const v1::System& a, const v1::System& b);
+
 /// Asks every vertex's service for its model, and checks the system against all of them.
 /// UNAVAILABLE: services that did not answer, a line each. INVALID_ARGUMENT: faults, a line each.
 absl::StatusOr<std::map<std::string, v1::Model>> FetchModels(

@@ -49,7 +49,8 @@ constexpr std::pair<Update::State, Update::State> kUpdates[] = {
     {Update::EVALUATING_CANDIDATE, Update::CANCELLED},
     {Update::RETRAINING, Update::CANCELLED},
     {Update::EVALUATING, Update::CANCELLED},
-    {Update::FAILED, Update::PROPOSED},  // Retried.
+    {Update::FAILED, Update::PROPOSED},   // Retried.
+    {Update::FAILED, Update::CANCELLED},  // Given up.
 };
 
 constexpr std::pair<Step::State, Step::State> kSteps[] = {

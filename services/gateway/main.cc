@@ -119,6 +119,8 @@ int main(int argc, char** argv) {
   backfire::runtime::BlockShutdownSignals();
   backfire::gateway::Settings settings;
   settings.server.name = "gateway";
+  // Each vertex has its own places; how many vertices there will be is not known yet.
+  settings.server.max_calls = 4096;
   CLI::App app(
       "Runs requests through a whole system, on one release each.\n\nServes the Open Inference "
       "Protocol: the model name is the system's, or a vertex's; the version is a release.\n"
@@ -137,7 +139,7 @@ int main(int argc, char** argv) {
   app.add_option("--queue", settings.queue,
                  "Requests that may wait, of each model; more are refused")
       ->capture_default_str()
-      ->check(CLI::Range(0, 100000));
+      ->check(CLI::Range(0, 1000));
   if (const std::optional<int> code = backfire::ParseCommandLine(app, argc, argv)) return *code;
   if (settings.name.empty()) {
     char host[256] = "";

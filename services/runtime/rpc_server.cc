@@ -151,7 +151,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   // A thread per call in flight, watches included; calls beyond get RESOURCE_EXHAUSTED.
   grpc::ResourceQuota quota(options.name);
-  quota.SetMaxThreads(256);
+  quota.SetMaxThreads(options.max_calls);
   builder.SetResourceQuota(quota);
   for (grpc::Service* service : services) builder.RegisterService(service);
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;

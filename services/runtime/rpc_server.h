@@ -26,6 +26,10 @@ struct RpcServerOptions {
   std::string listen = "localhost:0";  ///< `HOST:PORT` (port 0: any free one) or `unix:PATH`.
   std::string metrics_listen;          ///< `HOST:PORT` of the HTTP page `/metrics`; empty: none.
   int64_t max_message_bytes = kDefaultMaxMessageBytes;
+  /// Calls in flight, watches included, that are answered at once: one thread each. More are
+  /// refused with RESOURCE_EXHAUSTED, so there must be room for all that may wait by the service's
+  /// own rules.
+  int max_calls = 256;
   /// How long calls in flight may go on after SIGTERM.
   double drain_seconds = 10;
   LogOptions log;

@@ -101,8 +101,12 @@ absl::Status Run(const Settings& settings, const ServiceDescription& description
   inference.running = settings.service.threads * settings.batch.size;
   inference.waiting = settings.queue;
   InferenceService inference_service(inference, backend);
-  BACKFIRE_ASSIGN_OR_RETURN(
-      const auto server, RpcServer::Start(settings.server, {&model_service, &inference_service}));
+  // Room for every request that may run or wait, and for what is not a request.
+  RpcServerOptions server_options = settings.server;
+  server_options.max_calls +=
+      static_cast<int>(hosts.size()) * (inference.running + inference.waiting);
+  BACKFIRE_ASSIGN_OR_RETURN(const auto server,
+                            RpcServer::Start(server_options, {&model_service, &inference_service}));
   server->SetServing(true);
   for (const auto& [name, host] : hosts) server->SetServing(name, true);
   return server->WaitForSignalThenDrain([&] { jobs->Stop(); });

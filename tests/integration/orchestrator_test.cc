@@ -151,6 +151,27 @@ TEST_F(OrchestratorTest, AnUpdateStopsAtTheFirstPlannedLookThatDecides) {
   EXPECT_EQ(StepOf(faint, "evaluate/sum/9").state(), v1::Step::SUCCEEDED);
 }
 
+TEST_F(OrchestratorTest, TheRulesOfAVerdictStandWhileEvidenceComesIn) {
+  v1::System system = System();
+  Apply(system);
+  const std::string name = Propose("slow", "left", 0.5, /*seconds=*/30);
+  WaitForStep(name, "train/left/0", v1::Step::RUNNING);
+  v1::ApplySystemRequest apply;
+  *apply.mutable_system() = system;
+  apply.mutable_system()->set_alpha(0.2);
+  const absl::Status refused = Call(&Stub::ApplySystem, apply).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()),
+              ::testing::HasSubstr("before alpha, margins or required_slices change"));
+  // What says where services are may change at any time.
+  *apply.mutable_system() = system;
+  apply.mutable_system()->mutable_service_timeout()->set_seconds(60);
+  EXPECT_TRUE(Call(&Stub::ApplySystem, apply).ok());
+  ASSERT_TRUE(Cancel(name).ok());
+  apply.mutable_system()->set_alpha(0.2);
+  EXPECT_TRUE(Call(&Stub::ApplySystem, apply).ok());
+}
+
 TEST_F(OrchestratorTest, AServiceThatStaysAwayFailsTheUpdateWhichGoesOnLater) {
   v1::System system = System();
   Apply(system);

@@ -134,6 +134,31 @@ TEST_F(ReleaseTest, VersionsAreLoadedBeforeTheSwitchAndUnloadedAfterIt) {
   EXPECT_EQ(release->history(1).actor(), "bob");
 }
 
+TEST_F(ReleaseTest, ADecidedUpdateThatIsTurnedDownLeavesNothingLoaded) {
+  const std::string name = Propose("left", "left", 0.5);
+  const v1::Update decided = WaitForEnd(name);
+  ASSERT_EQ(decided.state(), v1::Update::DECIDED) << decided.error_message();
+  v1::CancelUpdateRequest request;
+  request.set_name(name);
+  const auto rejected = Call(&Stub::CancelUpdate, request);
+  ASSERT_TRUE(rejected.ok()) << rejected.status();
+  EXPECT_EQ(rejected->state(), v1::Update::REJECTED);
+  EXPECT_TRUE(rejected->has_verdict());
+  EXPECT_TRUE(Call(&Stub::CancelUpdate, request).ok()) << "the same again";
+  EXPECT_TRUE(absl::IsFailedPrecondition(Promote(name).status()));
+  const v1::ReleaseSnapshot seen = Observe([&](const v1::ReleaseSnapshot& snapshot) {
+    return StateOf(snapshot, decided.release()) == v1::Release::RETIRED;
+  });
+  EXPECT_EQ(StateOf(seen, decided.release()), v1::Release::RETIRED);
+  // Nobody needs what it made any more.
+  v1::DeleteVersionRequest remove;
+  for (const char* step : {"train/sum/0", "train/left/0"}) {
+    remove.set_name(StepOf(decided, step).version().name());
+    const auto removed = Call(&Stub::DeleteVersion, remove);
+    EXPECT_TRUE(removed.ok()) << removed.status();
+  }
+}
+
 TEST_F(ReleaseTest, AGatewayThatIsNotHeardOfKeepsItsReleaseUntilItsLeaseHasRunOut) {
   StartGateway("g1");
   StartGateway("g2");

@@ -28,6 +28,13 @@ TEST(ExitCodeOfTest, TheGateRefusesHarmAndWorseCandidates) {
   EXPECT_EQ(ExitCodeOf(Decided(v1::Verdict::INCONCLUSIVE), true), ExitCode::kUndecided);
 }
 
+TEST(ExitCodeOfTest, AVerdictThatIsVoidDoesNotPassTheGate) {
+  v1::Update update = Decided(v1::Verdict::SAFE);
+  update.set_state(v1::Update::REJECTED);
+  EXPECT_EQ(ExitCodeOf(update, true), ExitCode::kUndecided);
+  EXPECT_EQ(ExitCodeOf(update, false), ExitCode::kOk);
+}
+
 TEST(ExitCodeOfTest, WhatCameToNothingSaysSo) {
   v1::Update update;
   update.set_state(v1::Update::FAILED);
