@@ -15,6 +15,9 @@
 namespace backfire::api {
 namespace {
 
+// Of a caller that gave none; time enough for a large file.
+constexpr absl::Duration kLongestCall = absl::Hours(1);
+
 // A call to a service on behalf of a caller: it ends with the caller's, by deadline or
 // cancellation.
 struct Relay {
@@ -24,6 +27,8 @@ struct Relay {
 
   void Renew(const grpc::ServerContext& caller) {
     context = grpc::ClientContext::FromServerContext(caller);
+    const auto longest = absl::ToChronoTime(absl::Now() + kLongestCall);
+    if (context->deadline() > longest) context->set_deadline(longest);
   }
   // A service's own errors as they are; where it does not answer, which one that is.
   absl::Status Explain(const grpc::Status& status) const {

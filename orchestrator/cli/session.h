@@ -18,9 +18,8 @@ namespace backfire::cli {
 /// What a run of `backfire` works with. Commands add themselves to the command line and set
 /// `action` when they are chosen; it runs after all arguments were read.
 struct Session {
-  std::ostream* out = nullptr;  ///< Answers.
-  std::ostream* err = nullptr;  ///< Progress and complaints.
-  bool out_is_terminal = false;
+  std::ostream* out = nullptr;              ///< Answers.
+  std::ostream* err = nullptr;              ///< Progress and complaints.
   std::filesystem::path program_directory;  ///< Where `backfire` itself is.
   std::filesystem::path data_directory;     ///< --data-dir.
   std::string orchestrator = "localhost:7010";

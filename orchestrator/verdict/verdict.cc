@@ -47,6 +47,11 @@ std::vector<std::string> Notes(const LossEvidence& loss, const Difference& diffe
     }
     return notes;
   }
+  if (loss.other_build) {
+    notes.push_back(
+        "another build of the service made what came before: apply the system anew for a baseline "
+        "of this one");
+  }
   if (evidence.examples < 2) {
     notes.push_back("one test example says nothing of others");
   } else if (loss.before[0].resampled.size() < 2) {

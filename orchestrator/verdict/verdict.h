@@ -25,6 +25,9 @@ struct LossEvidence {
   std::vector<LossSample> before;
   std::vector<LossSample> after;
   std::vector<double> swapped;  ///< Without retraining; empty for the candidate.
+  /// Whether the service was another build when it made what came before: the difference may be
+  /// the build's.
+  bool other_build = false;
 };
 
 /// All that a verdict depends on.

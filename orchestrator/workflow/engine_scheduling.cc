@@ -29,7 +29,6 @@ v1::Evaluation WithoutResamples(v1::Evaluation evaluation) {
 }  // namespace
 
 void Engine::Schedule() {
-  std::map<std::pair<int64_t, size_t>, std::unique_ptr<RunningStep>> last;
   {
     MutexLock lock(mutex_);
     CancelInterrupted();

@@ -248,7 +248,9 @@ absl::StatusOr<v1::Update> Engine::RetryUpdate(const v1::RetryUpdateRequest& req
     if (found->steps[i].step.state() == v1::Step::FAILED) again(i);
   }
   // What failed then is what follows the last step; it is done again, and so is what follows.
-  if (change.steps.empty()) again(found->steps.size() - 1);
+  for (size_t i = found->steps.size(); change.steps.empty() && i > 0; --i) {
+    if (found->steps[i - 1].step.state() == v1::Step::SUCCEEDED) again(i - 1);
+  }
   NoteRequest(request, request.name(), change);
   BACKFIRE_RETURN_IF_ERROR(Commit(std::move(change)));
   return Show(contents_.updates.at(number), /*with_steps=*/true);

@@ -30,12 +30,13 @@ constexpr absl::Duration kWatchTimeout = absl::Hours(1);
 constexpr std::chrono::milliseconds kPollInterval(500);
 constexpr std::chrono::milliseconds kCancelPollInterval(50);
 
-absl::StatusOr<v1::Job> Start(Stub& stub, const JobRequest& request) {
+absl::StatusOr<v1::Job> Start(Stub& stub, const JobRequest& request,
+                              const std::function<bool()>& interrupted) {
   if (const auto* train = std::get_if<v1::TrainRequest>(&request)) {
-    return runtime::UnaryCall(stub, &Stub::Train, *train, kCallTimeout);
+    return runtime::UnaryCall(stub, &Stub::Train, *train, kCallTimeout, &interrupted);
   }
   return runtime::UnaryCall(stub, &Stub::Evaluate, std::get<v1::EvaluateRequest>(request),
-                            kCallTimeout);
+                            kCallTimeout, &interrupted);
 }
 
 bool Ended(const v1::Job& job) {
@@ -71,7 +72,8 @@ absl::Status Poll(Stub& stub, const std::function<bool()>& interrupted,
   runtime::WaitUnlessCancelled(kPollInterval, interrupted);
   v1::GetJobRequest request;
   request.set_name(job.name());
-  BACKFIRE_ASSIGN_OR_RETURN(job, runtime::UnaryCall(stub, &Stub::GetJob, request, kCallTimeout));
+  BACKFIRE_ASSIGN_OR_RETURN(
+      job, runtime::UnaryCall(stub, &Stub::GetJob, request, kCallTimeout, &interrupted));
   attempts.Renew();
   progress(job.progress());
   return absl::OkStatus();
@@ -94,7 +96,7 @@ absl::StatusOr<v1::Job> JobClient::Run(const std::string& endpoint, const JobReq
   absl::Status status = absl::OkStatus();
   while (!interrupted()) {
     job.Clear();
-    absl::StatusOr<v1::Job> started = Start(*stub, request);
+    absl::StatusOr<v1::Job> started = Start(*stub, request, interrupted);
     status = started.status();
     if (status.ok()) {
       attempts.Renew();
@@ -136,7 +138,7 @@ absl::StatusOr<v1::Job> JobClient::Cancel(const std::string& endpoint,
     v1::CancelJobRequest request;
     request.set_name(absl::StrCat("jobs/", request_id));
     const absl::StatusOr<v1::Job> job =
-        runtime::UnaryCall(*stub, &Stub::CancelJob, request, kCallTimeout);
+        runtime::UnaryCall(*stub, &Stub::CancelJob, request, kCallTimeout, &stop);
     if (job.ok() && Ended(*job)) return job;
     if (job.ok()) {
       // It stops between two steps of its work.

@@ -281,6 +281,15 @@ absl::StatusOr<verdict::Evidence> BuildEvidence(const store::Contents& contents,
             " before and on ", after.dataset_digest(), " after: losses can't be compared"));
       }
       BACKFIRE_ASSIGN_OR_RETURN(loss.after.emplace_back(), Sample(after, loss));
+      BACKFIRE_ASSIGN_OR_RETURN(const v1::Version old,
+                                VersionAsOf(contents, baseline, loss.vertex, k));
+      BACKFIRE_ASSIGN_OR_RETURN(const v1::Version current,
+                                VersionAsOf(contents, update.number, loss.vertex, k));
+      // A proposed version may come from anywhere.
+      const bool proposed = loss.candidate && !update.update.version().empty();
+      if (!proposed && old.build_fingerprint() != current.build_fingerprint()) {
+        loss.other_build = true;
+      }
       const std::string swapped_id = StepId(v1::Step::EVALUATE_SWAPPED, loss.vertex, k);
       for (const store::StepRecord& record : update.steps) {
         if (record.step.id() != swapped_id) continue;

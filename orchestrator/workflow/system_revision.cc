@@ -72,7 +72,7 @@ absl::Status CheckEndpoints(const graph::SystemGraph& graph) {
 v1::System WithDefaults(v1::System system) {
   if (system.replicates() == 0) system.set_replicates(kDefaultReplicates);
   if (system.alpha() == 0) system.set_alpha(kDefaultAlpha);
-  if (!system.has_bootstrap()) {
+  if (system.bootstrap().resample_count() == 0) {
     system.mutable_bootstrap()->set_resample_count(kDefaultResamples);
   }
   if (system.parallel_jobs() == 0) {

@@ -173,11 +173,6 @@ std::string FormatKittiCalibration(const KittiCalibration& calibration) {
   return content;
 }
 
-absl::Status WriteKittiCalibration(const std::filesystem::path& path,
-                                   const KittiCalibration& calibration) {
-  return WriteFileAtomically(path, FormatKittiCalibration(calibration));
-}
-
 std::array<double, 3> Transform(const RigidMotion& motion, const std::array<double, 3>& point) {
   std::array<double, 3> moved;
   for (size_t row = 0; row < 3; ++row) {

@@ -44,8 +44,6 @@ absl::StatusOr<KittiCalibration> ReadKittiCalibration(const std::filesystem::pat
 
 /// The text of an object-set file: all that is known, with KITTI's twelve digits.
 std::string FormatKittiCalibration(const KittiCalibration& calibration);
-absl::Status WriteKittiCalibration(const std::filesystem::path& path,
-                                   const KittiCalibration& calibration);
 
 /// A point moved to another frame.
 std::array<double, 3> Transform(const RigidMotion& to_from_from,

@@ -51,7 +51,6 @@ class ModelHost {
   /// With capabilities and build fingerprint filled in.
   const v1::Model& description() const { return description_; }
   /// `disparity`, of `models/disparity`.
-  const std::string& short_name() const { return short_name_; }
 
   /// Finds faults of a request that need neither files nor other services. INVALID_ARGUMENT.
   absl::Status Check(const v1::TrainRequest& request) const;

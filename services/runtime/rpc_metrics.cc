@@ -21,6 +21,20 @@ constexpr std::array<std::string_view, 17> kCodeNames = {
     "Aborted",  "OutOfRange",     "Unimplemented",    "Internal",          "Unavailable",
     "DataLoss", "Unauthenticated"};
 
+const char* TypeName(ServerRpcInfo::Type type) {
+  switch (type) {
+    case ServerRpcInfo::Type::CLIENT_STREAMING:
+      return "client_stream";
+    case ServerRpcInfo::Type::SERVER_STREAMING:
+      return "server_stream";
+    case ServerRpcInfo::Type::BIDI_STREAMING:
+      return "bidi_stream";
+    case ServerRpcInfo::Type::UNARY:
+      break;
+  }
+  return "unary";
+}
+
 struct Families {
   explicit Families(prometheus::Registry& registry)
       : started(prometheus::BuildCounter()
@@ -42,26 +56,26 @@ struct Families {
 
 class RpcMetricsInterceptor : public grpc::experimental::Interceptor {
  public:
-  RpcMetricsInterceptor(Families& families, std::string_view method)
+  RpcMetricsInterceptor(Families& families, const ServerRpcInfo& info)
       : families_(families), start_(std::chrono::steady_clock::now()) {
     // "/package.Service/Method".
+    const std::string_view method = info.method();
     const size_t slash = method.rfind('/');
-    service_ = std::string(method.substr(1, slash - 1));
-    method_ = std::string(method.substr(slash + 1));
-    families_.started.Add({{"grpc_service", service_}, {"grpc_method", method_}}).Increment();
+    labels_ = {{"grpc_type", TypeName(info.type())},
+               {"grpc_service", std::string(method.substr(1, slash - 1))},
+               {"grpc_method", std::string(method.substr(slash + 1))}};
+    families_.started.Add(labels_).Increment();
   }
 
   void Intercept(InterceptorBatchMethods* methods) override {
     if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
       const auto code = static_cast<size_t>(methods->GetSendStatus().error_code());
-      families_.handled
-          .Add({{"grpc_service", service_},
-                {"grpc_method", method_},
-                {"grpc_code", std::string(kCodeNames[code < kCodeNames.size() ? code : 2])}})
-          .Increment();
+      prometheus::Labels ended = labels_;
+      ended["grpc_code"] = std::string(kCodeNames[code < kCodeNames.size() ? code : 2]);
+      families_.handled.Add(ended).Increment();
       const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
       families_.seconds
-          .Add({{"grpc_service", service_}, {"grpc_method", method_}},
+          .Add(labels_,
                prometheus::Histogram::BucketBoundaries{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
                                                        0.25, 0.5, 1, 2.5, 5, 10, 30, 60})
           .Observe(elapsed.count());
@@ -71,8 +85,7 @@ class RpcMetricsInterceptor : public grpc::experimental::Interceptor {
 
  private:
   Families& families_;
-  std::string service_;
-  std::string method_;
+  prometheus::Labels labels_;
   std::chrono::steady_clock::time_point start_;
 };
 
@@ -80,7 +93,7 @@ class RpcMetricsFactory : public grpc::experimental::ServerInterceptorFactoryInt
  public:
   explicit RpcMetricsFactory(prometheus::Registry& registry) : families_(registry) {}
   grpc::experimental::Interceptor* CreateServerInterceptor(ServerRpcInfo* info) override {
-    return new RpcMetricsInterceptor(families_, info->method());  // gRPC deletes it.
+    return new RpcMetricsInterceptor(families_, *info);  // gRPC deletes it.
   }
 
  private:

@@ -149,6 +149,9 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
   // Clients' keepalive pings (channel.cc) come more often than a server tolerates by default.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  // A client that is gone without a word, a laptop that sleeps, must not hold its watches' threads.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
   // A thread per call in flight, watches included; calls beyond get RESOURCE_EXHAUSTED.
   grpc::ResourceQuota quota(options.name);
   quota.SetMaxThreads(options.max_calls);

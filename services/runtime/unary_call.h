@@ -2,8 +2,12 @@
 
 #include <grpcpp/client_context.h>
 
+#include <functional>
+#include <optional>
+
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "services/runtime/cancellation_watch.h"
 #include "services/runtime/channel.h"
 #include "services/runtime/rpc_status.h"
 
@@ -11,14 +15,19 @@ namespace backfire::runtime {
 
 /// One request, one answer, at most `timeout` from now.
 /// @param method  For instance `&v1::ModelService::Stub::GetVersion`.
+/// @param cancelled  Asked now and then while it waits: the call then ends with CANCELLED. Null: it
+/// is not asked. Borrowed.
 /// @return  The answer; else the call's status as FromGrpcStatus has it.
 template <typename Stub, typename Request, typename Response>
 absl::StatusOr<Response> UnaryCall(Stub& stub,
                                    grpc::Status (Stub::*method)(grpc::ClientContext*,
                                                                 const Request&, Response*),
-                                   const Request& request, absl::Duration timeout) {
+                                   const Request& request, absl::Duration timeout,
+                                   const std::function<bool()>* cancelled = nullptr) {
   grpc::ClientContext context;
   SetDeadline(context, timeout);
+  std::optional<CancellationWatch> watch;
+  if (cancelled != nullptr) watch.emplace(context, *cancelled);
   Response response;
   const grpc::Status status = (stub.*method)(&context, request, &response);
   if (!status.ok()) return FromGrpcStatus(status);

@@ -29,8 +29,6 @@ void DrawText(cv::Mat& image, const std::string& text, cv::Point at, const cv::S
 class LabelPlacer {
  public:
   explicit LabelPlacer(cv::Rect area) : area_(area) {}
-  /// Reserves room that labels must not cover.
-  void Reserve(const cv::Rect& room) { taken_.push_back(room); }
   /// Draws `text` on a dark plate at the first of `corners` (upper left) where it fits. Returns
   /// false, and draws nothing, where none does.
   bool Draw(cv::Mat& image, const std::string& text, const std::vector<cv::Point>& corners,
