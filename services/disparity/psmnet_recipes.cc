@@ -34,10 +34,20 @@ torch::Tensor Pad(const torch::Tensor& images, int64_t multiple) {
   return top + right == 0 ? images : torch::constant_pad_nd(images, {0, right, top, 0});
 }
 
+// Of images.
+torch::MemoryFormat FormatOf(const PsmNetParameters& p) {
+  return p.channels_last ? torch::MemoryFormat::ChannelsLast : torch::MemoryFormat::Contiguous;
+}
+
 class DisparityPredictor final : public runtime::Predictor {
  public:
-  DisparityPredictor(PsmNet network, torch::Device device, bool bfloat16, int threads)
-      : network_(std::move(network)), device_(device), bfloat16_(bfloat16), threads_(threads) {}
+  DisparityPredictor(PsmNet network, torch::Device device, const PsmNetParameters& parameters,
+                     int threads)
+      : network_(std::move(network)),
+        device_(device),
+        bfloat16_(parameters.bfloat16),
+        format_(FormatOf(parameters)),
+        threads_(threads) {}
 
   absl::StatusOr<TensorMap> Predict(const TensorMap& inputs,
                                     const std::function<bool()>& cancelled) const override {
@@ -60,7 +70,8 @@ class DisparityPredictor final : public runtime::Predictor {
     const learning::Autocast autocast(device_, bfloat16_);
     const auto prepare = [&](const std::vector<torch::Tensor>& images) {
       return Pad(Normalise(learning::ToDevice(torch::stack(images), device_)),
-                 network_->options().multiple());
+                 network_->options().multiple())
+          .contiguous(format_);
     };
     // Inference changes nothing in an evaluated network: requests share it.
     torch::Tensor disparities =
@@ -100,6 +111,7 @@ class DisparityPredictor final : public runtime::Predictor {
   const PsmNet network_;
   const torch::Device device_;
   const bool bfloat16_;
+  const torch::MemoryFormat format_;
   const int threads_;
 };
 
@@ -153,14 +165,15 @@ class PsmNetRecipes final : public RecipeFamily {
     }
     network->to(device);
     if (p.channels_last) UseChannelsLast(*network);
-    const auto format =
-        p.channels_last ? torch::MemoryFormat::ChannelsLast : torch::MemoryFormat::Contiguous;
-    const learning::Autocast autocast(device, p.bfloat16);
+    const torch::MemoryFormat format = FormatOf(p);
+    const auto forward = [&](const StereoBatch& batch) {
+      const learning::Autocast autocast(device, p.bfloat16);
+      return network->forward(learning::ToDevice(batch.left, device).contiguous(format),
+                              learning::ToDevice(batch.right, device).contiguous(format));
+    };
     const auto loss_of_step = [&](int64_t step) -> absl::StatusOr<torch::Tensor> {
       const StereoBatch batch = MakeStereoBatch(data, p.crop, task.seed, step);
-      const auto predicted =
-          network->forward(learning::ToDevice(batch.left, device).contiguous(format),
-                           learning::ToDevice(batch.right, device).contiguous(format));
+      const std::vector<torch::Tensor> predicted = forward(batch);
       return WeightedDisparityLoss(p.loss, predicted, learning::ToDevice(batch.truth, device),
                                    learning::ToDevice(batch.focal_times_baseline, device));
     };
@@ -178,7 +191,7 @@ class PsmNetRecipes final : public RecipeFamily {
     network->to(device);
     if (p.channels_last) UseChannelsLast(*network);
     network->eval();
-    return std::make_unique<DisparityPredictor>(std::move(network), device, p.bfloat16,
+    return std::make_unique<DisparityPredictor>(std::move(network), device, p,
                                                 options_.serving_threads);
   }
 

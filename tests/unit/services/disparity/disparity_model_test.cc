@@ -69,6 +69,44 @@ TEST_F(DisparityModelTest, GoesOnFromACheckpointToTheSameBits) {
   EXPECT_EQ(job.last().step(), 103);
 }
 
+TEST_F(DisparityModelTest, PrecisionAndLayoutHardlyChangeATraining) {
+  const auto loss = [&](const char* name, const char* value) {
+    std::filesystem::remove(frames_.checkpoint_path());
+    v1::Recipe recipe = Recipe(40);
+    runtime::SetParameter(recipe, name, value);
+    RecordingJob job;
+    const auto weights = Train(recipe, 1, job);
+    EXPECT_TRUE(weights.ok()) << weights.status();
+    return job.last().loss();
+  };
+  const double plain = loss("precision", "float32");
+  // Pixels; a training whose convolutions stood still would be off by 0.11.
+  EXPECT_NEAR(loss("precision", "bfloat16"), plain, 0.03);
+  EXPECT_NEAR(loss("layout", "channels-last"), plain, 0.03);
+}
+
+TEST_F(DisparityModelTest, PrecisionAndLayoutHardlyChangeAPrediction) {
+  const std::string weights = Weights(60, 1);
+  const auto predict = [&](const char* name, const char* value) {
+    v1::Recipe recipe = Recipe(60);
+    runtime::SetParameter(recipe, name, value);
+    const auto predictor = *model_->Load(recipe, weights);
+    return predictor->Predict(frames_.Request(Split::kTest, 0), Never)->at("disparity");
+  };
+  const runtime::Tensor plain = predict("precision", "float32");
+  const auto mean_difference = [&](const runtime::Tensor& other) {
+    double sum = 0;
+    for (int64_t i = 0; i < plain.ElementCount(); ++i) {
+      sum += std::abs(other.As<float>()[i] - plain.As<float>()[i]);
+    }
+    return sum / static_cast<double>(plain.ElementCount());
+  };
+  EXPECT_LT(mean_difference(predict("layout", "channels-last")), 1e-3);
+  const double of_bfloat16 = mean_difference(predict("precision", "bfloat16"));
+  EXPECT_GT(of_bfloat16, 0);  // It is not float32.
+  EXPECT_LT(of_bfloat16, 0.3);
+}
+
 TEST_F(DisparityModelTest, PredictsAndJudgesEveryTestFrame) {
   const v1::Recipe recipe = Recipe(2);
   const auto predictor = model_->Load(recipe, Weights(2, 1));
