@@ -12,6 +12,7 @@ namespace {
 using runtime::Datatype;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using namespace std::string_literals;
 
 // torch.save({'epoch': 3, 'state_dict': {'module.a.weight': [[1, 2, 3], [4, 5, 6]] transposed,
 // 'module.b': [7]}, 'lr': 0.1}) by torch 1.13, in the format before 1.6.
@@ -83,6 +84,56 @@ TEST(TorchCheckpointTest, WhatIsNoneSaysWhatItIs) {
               HasSubstr("a pickle, but not of torch.save"));
   EXPECT_THAT(message("PK\x03\x04 and nothing"), HasSubstr("zip archive can't be read"));
   EXPECT_THAT(message(LegacyFile().substr(0, 500)), HasSubstr("truncated"));
+}
+
+// A file in the format before 1.6 of that object, and of a storage `0` of four floats.
+std::string LegacyFileOf(const std::string& object) {
+  const std::string file = LegacyFile();
+  const std::string prologue = file.substr(0, file.find("\x80\x02}q\0(X\x05\0\0\0epoch"s));
+  return prologue + "\x80\x02"s + object + ".\x80\x02]U\x01"s + "0a."s + "\x04\0\0\0\0\0\0\0"s +
+         std::string(16, '\0');
+}
+
+// A tensor in storage `storage`; `shape` and `strides` are pickled already.
+std::string TensorOf(const std::string& storage, const std::string& shape,
+                     const std::string& strides) {
+  return "ctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\n"s + storage +
+         "U\x03"s + "cpuK\x04tQK\0"s + shape + strides + "\x89NtR"s;
+}
+
+TEST(TorchCheckpointTest, SizesThatHoldThemselvesAreNone) {
+  // a = [], size = torch.Size(a), a.append(size)
+  const std::string size = "]q\x05"s + "0ctorch\nSize\nh\x05Rq\x06"s + "0h\x05h\x06"s + "a0h\x06"s;
+  const std::string plain = "ctorch\nSize\nK\x04\x85\x85R"s;
+  const auto parse = [&](const std::string& shape) {
+    return TorchCheckpoint::Parse(
+        LegacyFileOf("}U\x01"s + "a"s + TensorOf("U\x01"s + "0"s, shape, "K\x01\x85"s) + "s"s));
+  };
+  ASSERT_TRUE(parse(plain).ok()) << parse(plain).status();
+  EXPECT_THAT(parse(plain)->tensors().at("a").shape, ElementsAre(4));
+  EXPECT_THAT(std::string(parse(size).status().message()), HasSubstr("no dict of tensors"));
+}
+
+// A name that costs two bytes a mention must not cost its length a mention.
+TEST(TorchCheckpointTest, NamesOfStoragesAreNotCopiedWithoutEnd) {
+  const std::string name(100'000, 's');
+  const std::string tensor = TensorOf("X\xa0\x86\x01\0"s + name, "K\x04\x85"s, "K\x01\x85"s);
+  EXPECT_FALSE(TorchCheckpoint::Parse(LegacyFileOf("}U\x01"s + "a"s + tensor + "s"s)).ok());
+  std::string keys = "\x80\x02X\xa0\x86\x01\0"s + name + "q\x01("s;
+  for (int i = 0; i < 1'000'000; ++i) keys += "h\x01"s;
+  const std::string file = LegacyFileOf("N");
+  EXPECT_FALSE(
+      TorchCheckpoint::Parse(file.substr(0, file.find("\x80\x02]U"s)) + keys + "l."s).ok());
+}
+
+TEST(TorchCheckpointTest, OnlySoManyEntriesAreRead) {
+  std::string entries =
+      "}U\x01"s + "a"s + TensorOf("U\x01"s + "0"s, "K\x04\x85"s, "K\x01\x85"s) + "s("s;
+  for (int i = 0; i < 100'000; ++i) {
+    entries += "J"s + std::string(reinterpret_cast<const char*>(&i), 4) + "N"s;
+  }
+  EXPECT_THAT(std::string(TorchCheckpoint::Parse(LegacyFileOf(entries + "u"s)).status().message()),
+              HasSubstr("100001 entries: at most 100000 are read"));
 }
 
 // Every truncation is refused; a changed byte is noticed (the zip's checksums), or harmless.
