@@ -169,7 +169,9 @@ absl::StatusOr<std::string> WeightsFromCheckpoint(const std::string& file,
   AddFaults("no tensors", no_tensors, faults);
   if (!faults.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "the tensors of the file are not this network's: ", absl::StrJoin(faults, "; ")));
+        "the tensors of the file are not those of the recipe's network, which its parameters may "
+        "change: ",
+        absl::StrJoin(faults, "; ")));
   }
   WeightTensors weights = expected;
   for (auto& [name, tensor] : weights) {
