@@ -124,16 +124,25 @@ void UseChannelsLast(torch::nn::Module& network) {
   }
 }
 
-// What the choice of the loss should mean on this split.
-void LogCrossover(const runtime::TrainingTask& task, const StereoTraining& data,
-                  double max_depth_m) {
-  CrossoverDepth crossover(max_depth_m);
+// Logs what the choice of the loss should mean on this split. FAILED_PRECONDITION: there is nothing
+// to learn from.
+absl::Status CheckSupervision(const runtime::TrainingTask& task, const StereoTraining& data,
+                              const LossRules& rules) {
+  CrossoverDepth crossover(rules);
   for (size_t i = 0; i < data.truth.size(); ++i) {
     crossover.Add(data.truth[i].data_ptr<float>(), data.truth[i].numel(),
                   data.focal_times_baseline[i]);
   }
+  if (crossover.pixels() == 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "no pixel of the training split can be learnt from: none has a depth of at most "
+        "recipe.parameters.max_depth_m, ",
+        rules.max_depth_m, ", and a disparity below recipe.parameters.max_disparity, ",
+        rules.max_disparity, "; raise them, or take a dataset with ground truth"));
+  }
   spdlog::info("training recipe={} seed={} crossover_depth_m={:.1f}", task.recipe.name(), task.seed,
                crossover.value_m());
+  return absl::OkStatus();
 }
 
 class PsmNetRecipes final : public RecipeFamily {
@@ -152,7 +161,7 @@ class PsmNetRecipes final : public RecipeFamily {
     BACKFIRE_ASSIGN_OR_RETURN(const PsmNetParameters p, ReadPsmNetParameters(task.recipe));
     BACKFIRE_ASSIGN_OR_RETURN(const torch::Device device, learning::ChooseDevice(options_));
     BACKFIRE_ASSIGN_OR_RETURN(const StereoTraining data, ReadStereoTraining(dataset, p.crop, job));
-    LogCrossover(task, data, p.loss.max_depth_m);
+    BACKFIRE_RETURN_IF_ERROR(CheckSupervision(task, data, p.loss));
     learning::UseThreads(static_cast<int>(p.threads));
     PsmNet network(p.network, task.seed);
     if (task.initial_weights != nullptr) {

@@ -130,6 +130,19 @@ TEST_F(DisparityModelTest, PredictsAndJudgesEveryTestFrame) {
   EXPECT_EQ(evaluation->losses(0).resampled_size(), 4);
 }
 
+TEST_F(DisparityModelTest, ATrainingWithNothingToLearnFromIsRefused) {
+  v1::Recipe recipe = Recipe(3);
+  runtime::SetParameter(recipe, "max_depth_m", 1);
+  for (const char* beyond : {"ignored", "far"}) {
+    runtime::SetParameter(recipe, "beyond_max_depth", beyond);
+    RecordingJob job;
+    const absl::Status status = Train(recipe, 1, job).status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("recipe.parameters.max_depth_m, 1,"));
+    EXPECT_THAT(std::string(status.message()), HasSubstr("recipe.parameters.max_disparity, 32;"));
+  }
+}
+
 TEST_F(DisparityModelTest, ThePerfectDisparityHasNoLoss) {
   std::vector<runtime::TensorMap> outputs(2);
   for (int64_t i = 0; i < 2; ++i) {
