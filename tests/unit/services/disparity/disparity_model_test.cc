@@ -143,6 +143,22 @@ TEST_F(DisparityModelTest, ATrainingWithNothingToLearnFromIsRefused) {
   }
 }
 
+TEST_F(DisparityModelTest, APredictionThatIsNotFiniteCannotBeJudged) {
+  std::vector<runtime::TensorMap> outputs(2);
+  for (runtime::TensorMap& output : outputs) {
+    output["disparity"] = runtime::MakeTensor(runtime::Datatype::kFp32, {128, 384});
+  }
+  // Also where there is no ground truth.
+  outputs[1]["disparity"].MutableAs<float>()[5] = NAN;
+  RecordingJob job;
+  const auto evaluation =
+      model_->Evaluate(frames_.dataset(), Split::kTest, testing::FixedExamples(outputs), {}, job);
+  EXPECT_TRUE(absl::IsFailedPrecondition(evaluation.status())) << evaluation.status();
+  EXPECT_THAT(std::string(evaluation.status().message()),
+              HasSubstr(frames_.dataset().ExampleId(Split::kTest, 1)));
+  EXPECT_THAT(std::string(evaluation.status().message()), HasSubstr("column 5 is nan"));
+}
+
 TEST_F(DisparityModelTest, ThePerfectDisparityHasNoLoss) {
   std::vector<runtime::TensorMap> outputs(2);
   for (int64_t i = 0; i < 2; ++i) {

@@ -88,7 +88,25 @@ TEST(CheckpointWeightsTest, NumbersMustBeFinite) {
   WeightTensors broken = State();
   broken["a.bias"].MutableAs<float>()[1] = NAN;
   EXPECT_THAT(Message(WeightsFromCheckpoint(*WriteTorchCheckpoint(broken), Expected()).status()),
-              HasSubstr("tensor a.bias: element 1 must be finite: got nan"));
+              HasSubstr("tensor a.bias: element 1 must be finite as FP32: got nan"));
+}
+
+TEST(CheckpointWeightsTest, NumbersMustBeFiniteInTheTypeThatIsNeeded) {
+  WeightTensors wide = State();
+  wide["a.bias"] = runtime::MakeTensor(Datatype::kFp64, {2});
+  wide["a.bias"].MutableAs<double>()[1] = 1e300;
+  EXPECT_THAT(Message(WeightsFromCheckpoint(*WriteTorchCheckpoint(wide), Expected()).status()),
+              HasSubstr("tensor a.bias: element 1 must be finite as FP32: got 1e+300"));
+}
+
+TEST(CheckpointWeightsTest, VariancesMustNotBeNegative) {
+  WeightTensors state = State();
+  state["n.running_var"] = runtime::MakeTensor(Datatype::kFp32, {2});
+  const std::string expected = FormatWeights(state);
+  EXPECT_TRUE(WeightsFromCheckpoint(*WriteTorchCheckpoint(state), expected).ok());
+  state["n.running_var"].MutableAs<float>()[1] = -0.5F;
+  EXPECT_THAT(Message(WeightsFromCheckpoint(*WriteTorchCheckpoint(state), expected).status()),
+              HasSubstr("tensor n.running_var: element 1 must be >= 0: got -0.5"));
 }
 
 TEST(CheckpointWeightsTest, ExportedWeightsComeBack) {
