@@ -118,6 +118,9 @@ bool HoldsTensor(const PickleValue& value) {
 }
 
 absl::StatusOr<const PickleValue*> FindStateDict(const PickleValue& root) {
+  if (TorchCheckpoint::TensorPlace place; ReadPlace(root, place)) {
+    return absl::InvalidArgumentError("the file holds one tensor, where a state_dict is needed");
+  }
   if (root.kind == Kind::kCall) {
     return absl::InvalidArgumentError(absl::StrCat(
         "the file holds ", root.Describe(),
@@ -155,6 +158,8 @@ struct TorchCheckpoint::Parts {
   std::unique_ptr<TorchArchive> archive;
   std::map<std::string, TensorPlace> tensors;
   std::map<std::string, std::string> others;
+  // The one read last: a whole network may be in one.
+  std::string storage_key, storage;
 };
 
 TorchCheckpoint::TorchCheckpoint(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -200,9 +205,14 @@ absl::StatusOr<runtime::Tensor> TorchCheckpoint::Read(const std::string& name) c
   }
   const TensorPlace& place = found->second;
   const int64_t width = runtime::DatatypeSize(place.datatype);
-  absl::StatusOr<std::string> storage =
-      parts_->archive->ReadStorage(place.storage, place.storage_count, width);
-  if (!storage.ok()) return Annotate(storage.status(), absl::StrCat("tensor ", name));
+  std::string& storage = parts_->storage;
+  if (parts_->storage_key != place.storage ||
+      static_cast<int64_t>(storage.size()) / width < place.storage_count) {
+    auto read = parts_->archive->ReadStorage(place.storage, place.storage_count, width);
+    if (!read.ok()) return Annotate(read.status(), absl::StrCat("tensor ", name));
+    storage = *std::move(read);
+    parts_->storage_key = place.storage;
+  }
   runtime::Tensor tensor;
   tensor.datatype = place.datatype;
   tensor.shape = place.shape;
@@ -211,7 +221,7 @@ absl::StatusOr<runtime::Tensor> TorchCheckpoint::Read(const std::string& name) c
   std::vector<int64_t> index(place.shape.size(), 0);
   int64_t at = place.offset;
   for (int64_t i = 0; i < count; ++i) {
-    std::memcpy(tensor.data.data() + i * width, storage->data() + at * width,
+    std::memcpy(tensor.data.data() + i * width, storage.data() + at * width,
                 static_cast<size_t>(width));
     for (size_t d = index.size(); d > 0; --d) {  // The next index, last dimension first.
       at += place.strides[d - 1];

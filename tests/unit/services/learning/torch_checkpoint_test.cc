@@ -33,6 +33,29 @@ std::string LegacyFile() {
       "00000000803f0000004000004040000080400000a0400000c040");
 }
 
+// A file in the format before 1.6 of that object, and of storages of four floats; every element of
+// a storage is its key.
+std::string LegacyFileOf(const std::string& object, const std::vector<int>& keys = {0}) {
+  const std::string file = LegacyFile();
+  std::string result = file.substr(0, file.find("\x80\x02}q\0(X\x05\0\0\0epoch"s)) + "\x80\x02"s +
+                       object + ".\x80\x02]("s;
+  std::string storages;
+  for (const int key : keys) {
+    result += "U\x01"s + std::to_string(key);
+    const std::vector<float> values(4, static_cast<float>(key));
+    storages +=
+        "\x04\0\0\0\0\0\0\0"s + std::string(reinterpret_cast<const char*>(values.data()), 16);
+  }
+  return result + "e."s + storages;
+}
+
+// A tensor in storage `storage`; `shape` and `strides` are pickled already.
+std::string TensorOf(const std::string& storage, const std::string& shape,
+                     const std::string& strides) {
+  return "ctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\n"s + storage +
+         "U\x03"s + "cpuK\x04tQK\0"s + shape + strides + "\x89NtR"s;
+}
+
 WeightTensors SomeWeights() {
   WeightTensors weights;
   runtime::Tensor& matrix = weights["a.weight"];
@@ -84,21 +107,8 @@ TEST(TorchCheckpointTest, WhatIsNoneSaysWhatItIs) {
               HasSubstr("a pickle, but not of torch.save"));
   EXPECT_THAT(message("PK\x03\x04 and nothing"), HasSubstr("zip archive can't be read"));
   EXPECT_THAT(message(LegacyFile().substr(0, 500)), HasSubstr("truncated"));
-}
-
-// A file in the format before 1.6 of that object, and of a storage `0` of four floats.
-std::string LegacyFileOf(const std::string& object) {
-  const std::string file = LegacyFile();
-  const std::string prologue = file.substr(0, file.find("\x80\x02}q\0(X\x05\0\0\0epoch"s));
-  return prologue + "\x80\x02"s + object + ".\x80\x02]U\x01"s + "0a."s + "\x04\0\0\0\0\0\0\0"s +
-         std::string(16, '\0');
-}
-
-// A tensor in storage `storage`; `shape` and `strides` are pickled already.
-std::string TensorOf(const std::string& storage, const std::string& shape,
-                     const std::string& strides) {
-  return "ctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\n"s + storage +
-         "U\x03"s + "cpuK\x04tQK\0"s + shape + strides + "\x89NtR"s;
+  EXPECT_THAT(message(LegacyFileOf(TensorOf("U\x01"s + "0"s, "K\x04\x85"s, "K\x01\x85"s))),
+              HasSubstr("the file holds one tensor, where a state_dict is needed"));
 }
 
 TEST(TorchCheckpointTest, SizesThatHoldThemselvesAreNone) {
@@ -114,6 +124,27 @@ TEST(TorchCheckpointTest, SizesThatHoldThemselvesAreNone) {
   EXPECT_THAT(std::string(parse(size).status().message()), HasSubstr("no dict of tensors"));
 }
 
+TEST(TorchCheckpointTest, TensorsOfOneStorageAndOfOthersInAnyOrder) {
+  std::string entries;
+  const std::vector<std::pair<std::string, std::string>> storages = {
+      {"a", "1"}, {"b", "2"}, {"c", "1"}, {"d", "1"}, {"e", "2"}};
+  for (const auto& [name, key] : storages) {
+    entries += "U\x01"s + name + TensorOf("U\x01"s + key, "K\x04\x85"s, "K\x01\x85"s) + "s"s;
+  }
+  // More elements than the storage has, where it was read before and where not.
+  std::string broken = TensorOf("U\x01"s + "2"s, "K\x05\x85"s, "K\x01\x85"s);
+  broken.replace(broken.find("K\x04tQ"s), 2, "K\x05"s);
+  entries += "U\x01"s + "f"s + broken + "s"s;
+  const auto checkpoint = TorchCheckpoint::Parse(LegacyFileOf("}"s + entries, {1, 2}));
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  for (const auto& [name, key] : storages) {
+    const auto tensor = checkpoint->Read(name);
+    ASSERT_TRUE(tensor.ok()) << tensor.status();
+    EXPECT_EQ(std::to_string(static_cast<int>(tensor->As<float>()[3])), key) << name;
+    EXPECT_TRUE(absl::IsInvalidArgument(checkpoint->Read("f").status())) << name;
+  }
+}
+
 // A name that costs two bytes a mention must not cost its length a mention.
 TEST(TorchCheckpointTest, NamesOfStoragesAreNotCopiedWithoutEnd) {
   const std::string name(100'000, 's');
@@ -123,7 +154,7 @@ TEST(TorchCheckpointTest, NamesOfStoragesAreNotCopiedWithoutEnd) {
   for (int i = 0; i < 1'000'000; ++i) keys += "h\x01"s;
   const std::string file = LegacyFileOf("N");
   EXPECT_FALSE(
-      TorchCheckpoint::Parse(file.substr(0, file.find("\x80\x02]U"s)) + keys + "l."s).ok());
+      TorchCheckpoint::Parse(file.substr(0, file.find("\x80\x02](U"s)) + keys + "l."s).ok());
 }
 
 TEST(TorchCheckpointTest, OnlySoManyEntriesAreRead) {
