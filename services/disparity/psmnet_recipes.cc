@@ -201,7 +201,7 @@ class PsmNetRecipes final : public RecipeFamily {
     if (p.channels_last) UseChannelsLast(*network);
     network->eval();
     return std::make_unique<DisparityPredictor>(std::move(network), device, p,
-                                                options_.serving_threads);
+                                                options_.prediction_threads);
   }
 
   absl::StatusOr<std::string> UntrainedWeights(const v1::Recipe& recipe) const override {

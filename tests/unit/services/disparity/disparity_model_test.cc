@@ -1,5 +1,6 @@
 #include "services/disparity/disparity_model.h"
 
+#include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -200,6 +201,20 @@ TEST_F(DisparityModelTest, ABatchGivesWhatEachPairGives) {
     for (int64_t k = 0; k < alone.ElementCount(); ++k) {
       ASSERT_NEAR(shared.As<float>()[k], alone.As<float>()[k], 1e-3);
     }
+  }
+}
+
+TEST_F(DisparityModelTest, APredictionUsesTheThreadsThatItIsGiven) {
+  const std::string weights = Weights(2, 1);
+  const auto predict = [&](int threads) {
+    const auto predictor = *MakeDisparityModel({"cpu", threads})->Load(Recipe(2), weights);
+    const auto outputs = *predictor->Predict(frames_.Request(Split::kTest, 0), Never);
+    EXPECT_EQ(at::get_num_threads(), threads);
+    return outputs.at("disparity");
+  };
+  const runtime::Tensor one = predict(1), two = predict(2);
+  for (int64_t i = 0; i < one.ElementCount(); ++i) {
+    ASSERT_NEAR(two.As<float>()[i], one.As<float>()[i], 1e-3);
   }
 }
 
