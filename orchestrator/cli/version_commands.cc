@@ -188,9 +188,9 @@ void AddVersionCommands(CLI::App& app, Session& session) {
       "Make a version from weights that were learnt elsewhere\n\nFor models in LibTorch: a file of "
       "torch.save, a state_dict by itself or in a checkpoint;\nno code in it is run. The same "
       "weights again are the same version. `backfire update\npropose --version N` judges it like "
-      "any "
-      "other.\nExample: backfire version import --vertex disparity --recipe "
-      "psmnet-full-disparity-mae \\\n  --weights pretrained_model_KITTI2015.tar",
+      "any other.\nExample: backfire version import --vertex disparity --recipe "
+      "psmnet-full-disparity-mae \\\n  --set align_corners=1 --weights "
+      "pretrained_model_KITTI2015.tar",
       Import);
   import.add_option("--vertex", options->vertex, "Which vertex it is for")->required();
   import.add_option("--recipe", options->recipe, "The recipe whose network the weights are of")

@@ -11,7 +11,7 @@ int main(int argc, char** argv) {
       [](const backfire::runtime::ServiceOptions& options)
           -> absl::StatusOr<std::vector<std::unique_ptr<Model>>> {
         std::vector<std::unique_ptr<Model>> models;
-        models.push_back(backfire::car::MakeCarModel({options.device}));
+        models.push_back(backfire::car::MakeCarModel({options.device, options.prediction_threads}));
         return models;
       });
 }

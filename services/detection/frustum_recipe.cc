@@ -66,11 +66,12 @@ Tensor OneHot(const FrustumClass& of, int64_t batch, torch::Device device) {
 class FrustumPredictor final : public runtime::Predictor {
  public:
   FrustumPredictor(FrustumClass of, const FrustumParameters& parameters, FrustumPointNet network,
-                   torch::Device device)
+                   torch::Device device, int threads)
       : class_(std::move(of)),
         parameters_(parameters),
         network_(std::move(network)),
-        device_(device) {}
+        device_(device),
+        threads_(threads) {}
 
   absl::StatusOr<TensorMap> Predict(const TensorMap& inputs,
                                     const std::function<bool()>& cancelled) const override {
@@ -108,7 +109,7 @@ class FrustumPredictor final : public runtime::Predictor {
  private:
   void Detect(const std::vector<Frustum>& frusta, const std::vector<Proposal>& proposals,
               std::vector<metrics::Object>& detections) const {
-    learning::UseThreads(1);
+    learning::UseThreads(threads_);
     const torch::InferenceMode no_gradient;
     std::vector<Tensor> clouds;
     for (const Frustum& frustum : frusta) {
@@ -192,6 +193,7 @@ class FrustumPredictor final : public runtime::Predictor {
   const FrustumParameters parameters_;
   const FrustumPointNet network_;
   const torch::Device device_;
+  const int threads_;
 };
 
 class FrustumPointNetRecipe final : public DetectorRecipe {
@@ -248,7 +250,8 @@ class FrustumPointNetRecipe final : public DetectorRecipe {
     BACKFIRE_RETURN_IF_ERROR(learning::LoadWeights(weights, *network));
     network->to(device);
     network->eval();
-    return std::make_unique<FrustumPredictor>(class_, p, std::move(network), device);
+    return std::make_unique<FrustumPredictor>(class_, p, std::move(network), device,
+                                              options_.prediction_threads);
   }
 
   absl::StatusOr<std::string> UntrainedWeights(const v1::Recipe& recipe) const override {

@@ -70,6 +70,18 @@ absl::StatusOr<SemiGlobalOptions> ReadOptions(const v1::Recipe& recipe) {
         absl::StrCat("recipe.parameters.large_penalty must be above small_penalty, ",
                      o.small_penalty, ": got ", o.large_penalty));
   }
+  const double largest = LargestPenalty(o);
+  if (!(largest > 0)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "recipe.parameters.block_size ", o.block_size, " is too large for OpenCV's 16-bit costs ",
+        "with filter_cap ", o.filter_cap, ", whatever large_penalty: lower one of the two"));
+  }
+  if (o.large_penalty > largest) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("recipe.parameters.large_penalty must be at most ", largest,
+                     " with block_size ", o.block_size, " and filter_cap ", o.filter_cap,
+                     ", so that OpenCV's 16-bit costs can't overflow: got ", o.large_penalty));
+  }
   return o;
 }
 

@@ -1,5 +1,6 @@
 #include "services/disparity/convolution.h"
 
+#include <ATen/autocast_mode.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
 
@@ -91,7 +92,7 @@ torch::Tensor ConvolutionImpl::Convolve(const torch::Tensor& x, const torch::Ten
   const auto padding = Repeat(options_.dilation * (options_.kernel / 2), dimensions);
   const auto stride = Repeat(options_.stride, dimensions);
   const auto dilation = Repeat(options_.dilation, dimensions);
-  if (OnOneDnn(x) && !at::GradMode::is_enabled()) {
+  if (OnOneDnn(x) && !at::GradMode::is_enabled() && !at::autocast::is_cpu_enabled()) {
     return at::mkldnn_convolution(x, weight, bias, padding, stride, dilation, 1);
   }
   // By these names, because autocast knows them.

@@ -1,5 +1,6 @@
 #include "services/disparity/disparity_model.h"
 
+#include <cmath>
 #include <limits>
 #include <string>
 #include <utility>
@@ -56,6 +57,19 @@ v1::Model Describe(const Families& families) {
   loss->set_description(
       "Mean absolute error over the pixels with ground truth up to 80 m (paper, Table 2).");
   return model;
+}
+
+// A mean over what is not finite says nothing of the other pixels.
+absl::Status CheckFinite(const Tensor& disparity, int64_t columns, const std::string& example) {
+  for (int64_t i = 0; i < disparity.ElementCount(); ++i) {
+    const float value = disparity.As<float>()[i];
+    if (std::isfinite(value)) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("the predicted disparity of example ", example, " must be finite: row ",
+                     i / columns, ", column ", i % columns, " is ", value,
+                     "; the version's weights may be damaged, or its training have diverged"));
+  }
+  return absl::OkStatus();
 }
 
 class DisparityModel final : public runtime::Model {
@@ -140,6 +154,8 @@ class DisparityModel final : public runtime::Model {
                                                 disparity->ElementCount(),
                                                 " pixels: ", contiguous.total(), " expected"));
       }
+      BACKFIRE_RETURN_IF_ERROR(
+          CheckFinite(*disparity, contiguous.cols, dataset.ExampleId(split, i)));
       sums.push_back(metrics::SumDisparityErrors(disparity->As<float>(), contiguous.ptr<float>(),
                                                  disparity->ElementCount(), focal_times_baseline));
       return absl::OkStatus();

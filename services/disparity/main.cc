@@ -11,7 +11,8 @@ int main(int argc, char** argv) {
       [](const backfire::runtime::ServiceOptions& options)
           -> absl::StatusOr<std::vector<std::unique_ptr<Model>>> {
         std::vector<std::unique_ptr<Model>> models;
-        models.push_back(backfire::disparity::MakeDisparityModel({options.device}));
+        models.push_back(
+            backfire::disparity::MakeDisparityModel({options.device, options.prediction_threads}));
         return models;
       });
 }

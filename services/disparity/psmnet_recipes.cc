@@ -34,10 +34,20 @@ torch::Tensor Pad(const torch::Tensor& images, int64_t multiple) {
   return top + right == 0 ? images : torch::constant_pad_nd(images, {0, right, top, 0});
 }
 
+// Of images.
+torch::MemoryFormat FormatOf(const PsmNetParameters& p) {
+  return p.channels_last ? torch::MemoryFormat::ChannelsLast : torch::MemoryFormat::Contiguous;
+}
+
 class DisparityPredictor final : public runtime::Predictor {
  public:
-  DisparityPredictor(PsmNet network, torch::Device device, bool bfloat16, int threads)
-      : network_(std::move(network)), device_(device), bfloat16_(bfloat16), threads_(threads) {}
+  DisparityPredictor(PsmNet network, torch::Device device, const PsmNetParameters& parameters,
+                     int threads)
+      : network_(std::move(network)),
+        device_(device),
+        bfloat16_(parameters.bfloat16),
+        format_(FormatOf(parameters)),
+        threads_(threads) {}
 
   absl::StatusOr<TensorMap> Predict(const TensorMap& inputs,
                                     const std::function<bool()>& cancelled) const override {
@@ -60,7 +70,8 @@ class DisparityPredictor final : public runtime::Predictor {
     const learning::Autocast autocast(device_, bfloat16_);
     const auto prepare = [&](const std::vector<torch::Tensor>& images) {
       return Pad(Normalise(learning::ToDevice(torch::stack(images), device_)),
-                 network_->options().multiple());
+                 network_->options().multiple())
+          .contiguous(format_);
     };
     // Inference changes nothing in an evaluated network: requests share it.
     torch::Tensor disparities =
@@ -100,6 +111,7 @@ class DisparityPredictor final : public runtime::Predictor {
   const PsmNet network_;
   const torch::Device device_;
   const bool bfloat16_;
+  const torch::MemoryFormat format_;
   const int threads_;
 };
 
@@ -112,16 +124,25 @@ void UseChannelsLast(torch::nn::Module& network) {
   }
 }
 
-// What the choice of the loss should mean on this split.
-void LogCrossover(const runtime::TrainingTask& task, const StereoTraining& data,
-                  double max_depth_m) {
-  CrossoverDepth crossover(max_depth_m);
+// Logs what the choice of the loss should mean on this split. FAILED_PRECONDITION: there is nothing
+// to learn from.
+absl::Status CheckSupervision(const runtime::TrainingTask& task, const StereoTraining& data,
+                              const LossRules& rules) {
+  CrossoverDepth crossover(rules);
   for (size_t i = 0; i < data.truth.size(); ++i) {
     crossover.Add(data.truth[i].data_ptr<float>(), data.truth[i].numel(),
                   data.focal_times_baseline[i]);
   }
+  if (crossover.pixels() == 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "no pixel of the training split can be learnt from: none has a depth of at most "
+        "recipe.parameters.max_depth_m, ",
+        rules.max_depth_m, ", and a disparity below recipe.parameters.max_disparity, ",
+        rules.max_disparity, "; raise them, or take a dataset with ground truth"));
+  }
   spdlog::info("training recipe={} seed={} crossover_depth_m={:.1f}", task.recipe.name(), task.seed,
                crossover.value_m());
+  return absl::OkStatus();
 }
 
 class PsmNetRecipes final : public RecipeFamily {
@@ -140,7 +161,7 @@ class PsmNetRecipes final : public RecipeFamily {
     BACKFIRE_ASSIGN_OR_RETURN(const PsmNetParameters p, ReadPsmNetParameters(task.recipe));
     BACKFIRE_ASSIGN_OR_RETURN(const torch::Device device, learning::ChooseDevice(options_));
     BACKFIRE_ASSIGN_OR_RETURN(const StereoTraining data, ReadStereoTraining(dataset, p.crop, job));
-    LogCrossover(task, data, p.loss.max_depth_m);
+    BACKFIRE_RETURN_IF_ERROR(CheckSupervision(task, data, p.loss));
     learning::UseThreads(static_cast<int>(p.threads));
     PsmNet network(p.network, task.seed);
     if (task.initial_weights != nullptr) {
@@ -153,14 +174,15 @@ class PsmNetRecipes final : public RecipeFamily {
     }
     network->to(device);
     if (p.channels_last) UseChannelsLast(*network);
-    const auto format =
-        p.channels_last ? torch::MemoryFormat::ChannelsLast : torch::MemoryFormat::Contiguous;
-    const learning::Autocast autocast(device, p.bfloat16);
+    const torch::MemoryFormat format = FormatOf(p);
+    const auto forward = [&](const StereoBatch& batch) {
+      const learning::Autocast autocast(device, p.bfloat16);
+      return network->forward(learning::ToDevice(batch.left, device).contiguous(format),
+                              learning::ToDevice(batch.right, device).contiguous(format));
+    };
     const auto loss_of_step = [&](int64_t step) -> absl::StatusOr<torch::Tensor> {
       const StereoBatch batch = MakeStereoBatch(data, p.crop, task.seed, step);
-      const auto predicted =
-          network->forward(learning::ToDevice(batch.left, device).contiguous(format),
-                           learning::ToDevice(batch.right, device).contiguous(format));
+      const std::vector<torch::Tensor> predicted = forward(batch);
       return WeightedDisparityLoss(p.loss, predicted, learning::ToDevice(batch.truth, device),
                                    learning::ToDevice(batch.focal_times_baseline, device));
     };
@@ -178,8 +200,8 @@ class PsmNetRecipes final : public RecipeFamily {
     network->to(device);
     if (p.channels_last) UseChannelsLast(*network);
     network->eval();
-    return std::make_unique<DisparityPredictor>(std::move(network), device, p.bfloat16,
-                                                options_.serving_threads);
+    return std::make_unique<DisparityPredictor>(std::move(network), device, p,
+                                                options_.prediction_threads);
   }
 
   absl::StatusOr<std::string> UntrainedWeights(const v1::Recipe& recipe) const override {

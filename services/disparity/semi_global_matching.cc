@@ -1,6 +1,9 @@
 #include "services/disparity/semi_global_matching.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
 #include <opencv2/calib3d.hpp>
 #include <opencv2/imgproc.hpp>
 
@@ -9,10 +12,24 @@ namespace {
 
 // OpenCV gives disparities times 16.
 constexpr double kScale = 16;
+// Of a colour image.
+constexpr int64_t kChannels = 3;
 
 int Rounded(double value) { return static_cast<int>(value + 0.5); }
 
 }  // namespace
+
+double LargestPenalty(const SemiGlobalOptions& options) {
+  // Per pixel and channel, OpenCV adds the difference of clipped gradients, each in [-cap, cap],
+  // and a quarter of the intensities'. It takes a cap below 15 as 15, and an even one as the next.
+  const int64_t cap = std::max<int64_t>(options.filter_cap, 15) | 1;
+  const int64_t elements = options.block_size * options.block_size * kChannels;
+  const int64_t largest_cost = elements * (2 * cap + 255 / 4);
+  // What a path adds to a cost is at most the large penalty.
+  const double room = static_cast<double>(std::numeric_limits<int16_t>::max() - largest_cost) /
+                      static_cast<double>(elements);
+  return std::floor(10 * room) / 10;
+}
 
 cv::Mat SemiGlobalMatch(const cv::Mat& left, const cv::Mat& right,
                         const SemiGlobalOptions& options) {

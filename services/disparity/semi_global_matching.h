@@ -19,6 +19,12 @@ struct SemiGlobalOptions {
   int64_t filter_cap = 63;         ///< Clips the horizontal gradient that is matched.
 };
 
+/// The largest `large_penalty`, in tenths, with which OpenCV's costs fit into their 16 bits
+/// whatever the images show; with a larger one they can wrap, and disparities be arbitrary. Not
+/// positive: the costs of such a block don't fit by themselves. Blocks of 9 lose matches even so,
+/// as OpenCV holds the sum over the paths at what 16 bits can hold.
+double LargestPenalty(const SemiGlobalOptions& options);
+
 /// Disparity of the left image of a rectified pair. Deterministic, on the calling thread.
 /// @param left, right  CV_8UC3 or CV_8UC1 of one size, at least 16 x 16.
 /// @return  CV_32FC1, px; 0 where there is no match: occluded, ambiguous, or beyond the right
@@ -28,8 +34,8 @@ cv::Mat SemiGlobalMatch(const cv::Mat& left, const cv::Mat& right,
 
 /// Fills every pixel without a match (not > 0) as KITTI's development kit does before it evaluates:
 /// along a row with the smaller of the two disparities beside the hole, as what is hidden is
-/// behind; to the row's ends with the nearest; then rows without any match, column by column, with
-/// the nearest above or below. A map without any match stays as it is.
+/// behind; to the row's ends with the nearest; then rows without any match with the nearest above
+/// that has one, those at the top with the nearest below. A map without any match stays as it is.
 /// @param disparity  CV_32FC1; changed.
 void FillHoles(cv::Mat& disparity);
 

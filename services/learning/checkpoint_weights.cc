@@ -21,6 +21,7 @@ using runtime::Tensor;
 
 constexpr char kParallelPrefix[] = "module.";
 constexpr char kBatchCounter[] = "num_batches_tracked";
+constexpr char kVariance[] = "running_var";
 // A message that names everything must still fit into a reply.
 constexpr size_t kMaxNames = 2000;
 
@@ -92,12 +93,19 @@ absl::StatusOr<Tensor> Convert(const Tensor& from, Datatype to, const std::strin
       continue;
     }
     const double value = ElementAsDouble(from, i);
-    if (!std::isfinite(value)) {
+    // A finite number can be too large for the type that is needed.
+    const double kept = to == Datatype::kFp32 ? static_cast<float>(value) : value;
+    if (!std::isfinite(kept)) {
       return absl::InvalidArgumentError(
-          absl::StrCat("tensor ", name, ": element ", i, " must be finite: got ", value));
+          absl::StrCat("tensor ", name, ": element ", i, " must be finite as ",
+                       std::string(DatatypeName(to)), ": got ", value));
     }
-    if (to == Datatype::kFp32) result.MutableAs<float>()[i] = static_cast<float>(value);
-    if (to == Datatype::kFp64) result.MutableAs<double>()[i] = value;
+    if (kept < 0 && absl::EndsWith(name, kVariance)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("tensor ", name, ": element ", i, " must be >= 0: got ", value));
+    }
+    if (to == Datatype::kFp32) result.MutableAs<float>()[i] = static_cast<float>(kept);
+    if (to == Datatype::kFp64) result.MutableAs<double>()[i] = kept;
   }
   return result;
 }
@@ -169,7 +177,9 @@ absl::StatusOr<std::string> WeightsFromCheckpoint(const std::string& file,
   AddFaults("no tensors", no_tensors, faults);
   if (!faults.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "the tensors of the file are not this network's: ", absl::StrJoin(faults, "; ")));
+        "the tensors of the file are not those of the recipe's network, which its parameters may "
+        "change: ",
+        absl::StrJoin(faults, "; ")));
   }
   WeightTensors weights = expected;
   for (auto& [name, tensor] : weights) {

@@ -12,7 +12,8 @@ namespace backfire::learning {
 ///                  DataParallel puts before every name is taken off. `num_batches_tracked`, which
 ///                  torch before 0.4.1 did not write, may be missing.
 /// INVALID_ARGUMENT: the file is not of torch.save, damaged, or doesn't fit: names every missing,
-/// extra and misshapen tensor in one message; or a value is NaN or infinite.
+/// extra and misshapen tensor in one message; or a value is NaN, infinite or too large for the type
+/// that is needed, or that of a `running_var` is below 0.
 absl::StatusOr<std::string> WeightsFromCheckpoint(const std::string& file,
                                                   const std::string& expected);
 

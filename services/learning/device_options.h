@@ -9,7 +9,7 @@ namespace backfire::learning {
 /// Where models run.
 struct DeviceOptions {
   std::string device = "auto";  ///< `auto` (a GPU where there is one), `cpu` or `cuda:N`.
-  int serving_threads = 1;      ///< That one prediction may use; trainings have their recipe's.
+  int prediction_threads = 1;   ///< Of one prediction; trainings have their recipe's.
 };
 
 /// INVALID_ARGUMENT: malformed, or this machine has no such device.

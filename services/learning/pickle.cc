@@ -12,8 +12,10 @@ namespace backfire::learning {
 namespace {
 
 constexpr size_t kMaxValues = 1'000'000;
+// Items that calls repeat, each without a byte of the file.
+constexpr size_t kMaxRepeated = 2'000'000;
 // Longer names than any in Python's or torch's modules. They are copied, so they are bounded.
-constexpr size_t kMaxGlobalName = 1024;
+constexpr size_t kMaxGlobalName = 256;
 
 // The instructions of pickle that torch.save writes, by the names of Python's pickletools.
 enum Opcode : unsigned char {
@@ -193,7 +195,10 @@ class PickleReader {
       PickleValue* dict = PushNew(Kind::kDict);
       if (arguments->items.empty()) return;
       // Python 2 gives the items as a list of pairs.
-      for (const PickleValue* pair : arguments->items[0]->items) {
+      const std::vector<const PickleValue*>& pairs = arguments->items[0]->items;
+      repeated_ += pairs.size();
+      if (repeated_ > kMaxRepeated) return Fail("it repeats too many items");
+      for (const PickleValue* pair : pairs) {
         if (pair->items.size() == 2) Extend(dict, pair->items, Kind::kDict);
       }
       return;
@@ -415,7 +420,8 @@ class PickleReader {
 
   const std::string_view bytes_;
   size_t next_ = 0;
-  size_t at_ = 0;  // Of the instruction that runs.
+  size_t at_ = 0;        // Of the instruction that runs.
+  size_t repeated_ = 0;  // Items, by calls.
   absl::Status status_;
   Pickle pickle_;
   std::vector<PickleValue*> stack_;

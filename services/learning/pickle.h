@@ -48,7 +48,8 @@ struct PickleValue {
 class Pickle {
  public:
   /// Reads one pickle from the front of `bytes`. INVALID_ARGUMENT: it is none, is truncated, has an
-  /// instruction that torch.save does not write, or more than a million values.
+  /// instruction that torch.save does not write, or more than a million values, or calls repeat
+  /// more than two million of them.
   static absl::StatusOr<Pickle> Parse(std::string_view bytes);
 
   const PickleValue& root() const { return *root_; }

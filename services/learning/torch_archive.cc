@@ -167,11 +167,10 @@ class LegacyArchive final : public TorchArchive {
         little != nullptr && little->integer != 1) {
       return absl::InvalidArgumentError("the file was written on a big-endian machine");
     }
-    for (const PickleValue* key : parts[4].root().items) archive->keys_.push_back(key->text);
     archive->pickle_ = std::move(parts[3]);
     archive->data_start_ = archive->file_.size() - rest.size();
     archive->CollectWidths();
-    BACKFIRE_RETURN_IF_ERROR(archive->FindStorages());
+    BACKFIRE_RETURN_IF_ERROR(archive->FindStorages(parts[4].root()));
     return archive;
   }
 
@@ -217,9 +216,10 @@ class LegacyArchive final : public TorchArchive {
     });
   }
 
-  absl::Status FindStorages() {
+  absl::Status FindStorages(const PickleValue& keys) {
     std::string_view rest = std::string_view(file_).substr(data_start_);
-    for (const std::string& key : keys_) {
+    for (const PickleValue* item : keys.items) {
+      const std::string& key = item->text;
       uint64_t count = 0;
       const uint64_t width = widths_[key];
       if (width == 0) {
@@ -238,7 +238,6 @@ class LegacyArchive final : public TorchArchive {
 
   const std::string file_;
   Pickle pickle_;
-  std::vector<std::string> keys_;
   size_t data_start_ = 0;
   std::map<std::string, uint64_t> widths_;
   std::map<std::string, std::string_view> storages_;

@@ -18,9 +18,12 @@ namespace {
 using runtime::Datatype;
 using Kind = PickleValue::Kind;
 
-// Nesting of tensors in Parameters, dimensions: what torch writes has less.
+// Nesting of tensors in Parameters, dimensions, letters of a storage's name, entries of a
+// state_dict: what torch writes has less.
 constexpr int kMaxDepth = 8;
 constexpr size_t kMaxRank = 64;
+constexpr size_t kMaxStorageName = 256;
+constexpr size_t kMaxEntries = 100'000;
 
 struct StorageType {
   std::string_view name;
@@ -38,13 +41,13 @@ constexpr const char* kNests[] = {"state_dict", "model_state_dict", "model_state
                                   "model",      "network",          "net"};
 
 bool ReadSizes(const PickleValue& value, std::vector<int64_t>& sizes) {
-  // torch.Size is called with a tuple.
+  const PickleValue* sequence = &value;
   if (value.IsCallOf("torch.Size") && value.items[1]->items.size() == 1) {
-    return ReadSizes(*value.items[1]->items[0], sizes);
+    sequence = value.items[1]->items[0];
   }
-  if (value.kind != Kind::kTuple && value.kind != Kind::kList) return false;
-  if (value.items.size() > kMaxRank) return false;
-  for (const PickleValue* item : value.items) {
+  if (sequence->kind != Kind::kTuple && sequence->kind != Kind::kList) return false;
+  if (sequence->items.size() > kMaxRank) return false;
+  for (const PickleValue* item : sequence->items) {
     if (item->kind != Kind::kInteger || item->integer < 0) return false;
     sizes.push_back(item->integer);
   }
@@ -56,7 +59,8 @@ bool ReadStorage(const PickleValue& value, TorchCheckpoint::TensorPlace& place) 
   if (value.kind != Kind::kPersistent || value.items[0]->kind != Kind::kTuple) return false;
   const auto& id = value.items[0]->items;
   if (id.size() < 5 || id[0]->text != "storage" || id[1]->kind != Kind::kGlobal ||
-      id[2]->kind != Kind::kText || id[4]->kind != Kind::kInteger || id[4]->integer < 0) {
+      id[2]->kind != Kind::kText || id[2]->text.size() > kMaxStorageName ||
+      id[4]->kind != Kind::kInteger || id[4]->integer < 0) {
     return false;
   }
   // A view of another storage: only of torch before 0.4.
@@ -114,6 +118,9 @@ bool HoldsTensor(const PickleValue& value) {
 }
 
 absl::StatusOr<const PickleValue*> FindStateDict(const PickleValue& root) {
+  if (TorchCheckpoint::TensorPlace place; ReadPlace(root, place)) {
+    return absl::InvalidArgumentError("the file holds one tensor, where a state_dict is needed");
+  }
   if (root.kind == Kind::kCall) {
     return absl::InvalidArgumentError(absl::StrCat(
         "the file holds ", root.Describe(),
@@ -151,6 +158,8 @@ struct TorchCheckpoint::Parts {
   std::unique_ptr<TorchArchive> archive;
   std::map<std::string, TensorPlace> tensors;
   std::map<std::string, std::string> others;
+  // The one read last: a whole network may be in one.
+  std::string storage_key, storage;
 };
 
 TorchCheckpoint::TorchCheckpoint(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -168,6 +177,10 @@ absl::StatusOr<TorchCheckpoint> TorchCheckpoint::Parse(std::string file) {
   BACKFIRE_ASSIGN_OR_RETURN(parts->archive, TorchArchive::Open(std::move(file)));
   BACKFIRE_ASSIGN_OR_RETURN(const PickleValue* state,
                             FindStateDict(parts->archive->pickle().root()));
+  if (state->items.size() / 2 > kMaxEntries) {
+    return absl::InvalidArgumentError(absl::StrCat("the state_dict has ", state->items.size() / 2,
+                                                   " entries: at most ", kMaxEntries, " are read"));
+  }
   for (size_t i = 0; i + 1 < state->items.size(); i += 2) {
     const PickleValue& key = *state->items[i];
     const PickleValue& value = *state->items[i + 1];
@@ -192,9 +205,14 @@ absl::StatusOr<runtime::Tensor> TorchCheckpoint::Read(const std::string& name) c
   }
   const TensorPlace& place = found->second;
   const int64_t width = runtime::DatatypeSize(place.datatype);
-  absl::StatusOr<std::string> storage =
-      parts_->archive->ReadStorage(place.storage, place.storage_count, width);
-  if (!storage.ok()) return Annotate(storage.status(), absl::StrCat("tensor ", name));
+  std::string& storage = parts_->storage;
+  if (parts_->storage_key != place.storage ||
+      static_cast<int64_t>(storage.size()) / width < place.storage_count) {
+    auto read = parts_->archive->ReadStorage(place.storage, place.storage_count, width);
+    if (!read.ok()) return Annotate(read.status(), absl::StrCat("tensor ", name));
+    storage = *std::move(read);
+    parts_->storage_key = place.storage;
+  }
   runtime::Tensor tensor;
   tensor.datatype = place.datatype;
   tensor.shape = place.shape;
@@ -203,7 +221,7 @@ absl::StatusOr<runtime::Tensor> TorchCheckpoint::Read(const std::string& name) c
   std::vector<int64_t> index(place.shape.size(), 0);
   int64_t at = place.offset;
   for (int64_t i = 0; i < count; ++i) {
-    std::memcpy(tensor.data.data() + i * width, storage->data() + at * width,
+    std::memcpy(tensor.data.data() + i * width, storage.data() + at * width,
                 static_cast<size_t>(width));
     for (size_t d = index.size(); d > 0; --d) {  // The next index, last dimension first.
       at += place.strides[d - 1];

@@ -18,7 +18,8 @@ namespace backfire::learning {
 /// the one before torch 1.6. No code in the file is run, no name in it is looked up. One thread.
 class TorchCheckpoint {
  public:
-  /// INVALID_ARGUMENT: what the file is instead, or where it is damaged.
+  /// INVALID_ARGUMENT: what the file is instead, where it is damaged, or that its state_dict has
+  /// more than 100,000 entries.
   static absl::StatusOr<TorchCheckpoint> Parse(std::string file);
   ~TorchCheckpoint();
   TorchCheckpoint(TorchCheckpoint&&) noexcept;

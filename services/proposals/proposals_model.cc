@@ -113,8 +113,9 @@ torch::Tensor Prepare(const torch::Tensor& image, int64_t height, int64_t width)
 
 class ProposalsPredictor final : public runtime::Predictor {
  public:
-  ProposalsPredictor(const Parameters& parameters, CentrePoint network, torch::Device device)
-      : parameters_(parameters), network_(std::move(network)), device_(device) {}
+  ProposalsPredictor(const Parameters& parameters, CentrePoint network, torch::Device device,
+                     int threads)
+      : parameters_(parameters), network_(std::move(network)), device_(device), threads_(threads) {}
 
   absl::StatusOr<TensorMap> Predict(const TensorMap& inputs,
                                     const std::function<bool()>& cancelled) const override {
@@ -126,7 +127,7 @@ class ProposalsPredictor final : public runtime::Predictor {
                                                      " pixels: got ", height, " x ", width));
     }
     if (cancelled()) return absl::CancelledError("cancelled before the prediction");
-    learning::UseThreads(1);
+    learning::UseThreads(threads_);
     const torch::InferenceMode no_gradient;
     const torch::Tensor image =
         Prepare(learning::ViewOf(*left), RoundUp(height), RoundUp(width)).unsqueeze(0);
@@ -152,6 +153,7 @@ class ProposalsPredictor final : public runtime::Predictor {
   const Parameters parameters_;
   const CentrePoint network_;
   const torch::Device device_;
+  const int threads_;
 };
 
 // A training split in memory.
@@ -269,7 +271,8 @@ class ProposalsModel final : public runtime::Model {
     BACKFIRE_RETURN_IF_ERROR(learning::LoadWeights(weights, *network));
     network->to(device);
     network->eval();
-    return std::make_unique<ProposalsPredictor>(p, std::move(network), device);
+    return std::make_unique<ProposalsPredictor>(p, std::move(network), device,
+                                                options_.prediction_threads);
   }
 
   absl::StatusOr<std::string> ImportWeights(const v1::Recipe& recipe,

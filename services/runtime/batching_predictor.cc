@@ -1,5 +1,7 @@
 #include "services/runtime/batching_predictor.h"
 
+#include <algorithm>
+#include <chrono>
 #include <exception>
 #include <utility>
 
@@ -8,6 +10,9 @@
 
 namespace backfire::runtime {
 namespace {
+
+// A batch that waits for others notices so late that nobody waits for it.
+constexpr std::chrono::milliseconds kPoll(20);
 
 std::string ShapesOf(const TensorMap& inputs) {
   std::string shapes;
@@ -30,9 +35,9 @@ absl::StatusOr<TensorMap> BatchingPredictor::Predict(const TensorMap& inputs,
   MutexLock lock(mutex_);
   if (const auto found = open_.find(key); found != open_.end()) {
     const std::shared_ptr<Batch> batch = found->second;
-    const size_t place = batch->inputs.size();
-    batch->inputs.push_back(&inputs);
-    if (batch->inputs.size() == size) {
+    const size_t place = batch->members.size();
+    batch->members.push_back({&inputs, &cancelled});
+    if (batch->members.size() == size) {
       open_.erase(found);
       changed_.NotifyAll();
     }
@@ -41,17 +46,19 @@ absl::StatusOr<TensorMap> BatchingPredictor::Predict(const TensorMap& inputs,
     return std::move(batch->outputs[place]);
   }
   const auto batch = std::make_shared<Batch>();
-  batch->inputs.push_back(&inputs);
+  batch->members.push_back({&inputs, &cancelled});
   if (size > 1) open_[key] = batch;
   const auto deadline = std::chrono::steady_clock::now() + options_.wait;
-  while (batch->inputs.size() < size) {
-    if (!changed_.WaitUntil(mutex_, deadline)) break;
+  while (batch->members.size() < size && !Abandoned(batch->members)) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now >= deadline) break;
+    changed_.WaitUntil(mutex_, std::min(deadline, now + kPoll));
   }
   if (const auto found = open_.find(key); found != open_.end() && found->second == batch) {
     open_.erase(found);
   }
   mutex_.Unlock();
-  std::vector<absl::StatusOr<TensorMap>> outputs = Run(batch->inputs, cancelled);
+  std::vector<absl::StatusOr<TensorMap>> outputs = Run(batch->members);
   mutex_.Lock();
   batch->outputs = std::move(outputs);
   batch->done = true;
@@ -59,13 +66,20 @@ absl::StatusOr<TensorMap> BatchingPredictor::Predict(const TensorMap& inputs,
   return std::move(batch->outputs[0]);
 }
 
+bool BatchingPredictor::Abandoned(const std::vector<Member>& members) {
+  return std::all_of(members.begin(), members.end(),
+                     [](const Member& member) { return (*member.cancelled)(); });
+}
+
 std::vector<absl::StatusOr<TensorMap>> BatchingPredictor::Run(
-    const std::vector<const TensorMap*>& inputs, const std::function<bool()>& cancelled) const {
+    const std::vector<Member>& members) const {
   std::vector<absl::StatusOr<TensorMap>> outputs;
-  if (inputs.size() > 1) {
+  if (members.size() > 1) {
+    std::vector<const TensorMap*> inputs;
+    for (const Member& member : members) inputs.push_back(member.inputs);
     try {
       // One that is cancelled must not take the others with it.
-      auto together = predictor_->PredictBatch(inputs, [] { return false; });
+      auto together = predictor_->PredictBatch(inputs, [&] { return Abandoned(members); });
       if (together.ok()) {
         for (TensorMap& output : *together) outputs.emplace_back(std::move(output));
         return outputs;
@@ -74,10 +88,9 @@ std::vector<absl::StatusOr<TensorMap>> BatchingPredictor::Run(
       // Found again below, in the example that is at fault.
     }
   }
-  for (const TensorMap* input : inputs) {
+  for (const Member& member : members) {
     try {
-      outputs.push_back(predictor_->Predict(
-          *input, inputs.size() == 1 ? cancelled : [] { return false; }));
+      outputs.push_back(predictor_->Predict(*member.inputs, *member.cancelled));
     } catch (const std::exception& error) {
       outputs.emplace_back(absl::InternalError(absl::StrCat("the model threw: ", error.what())));
     }

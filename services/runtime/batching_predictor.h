@@ -20,7 +20,8 @@ struct BatchOptions {
 
 /// A predictor that gathers what threads ask of it at about the same time: examples whose inputs
 /// have equal shapes are predicted at once by the one beneath. An example that makes its batch fail
-/// fails alone. Thread-safe.
+/// fails alone; a batch is cancelled once all who are in it are, which whoever came first asks
+/// of the others' `cancelled` on its own thread. Thread-safe.
 class BatchingPredictor final : public Predictor {
  public:
   /// @param predictor  Has batches.
@@ -30,13 +31,17 @@ class BatchingPredictor final : public Predictor {
                                     const std::function<bool()>& cancelled) const override;
 
  private:
+  struct Member {
+    const TensorMap* inputs = nullptr;
+    const std::function<bool()>* cancelled = nullptr;
+  };
   struct Batch {
-    std::vector<const TensorMap*> inputs;  ///< Of threads that wait for `done`.
+    std::vector<Member> members;  ///< Of threads that wait for `done`.
     std::vector<absl::StatusOr<TensorMap>> outputs;
     bool done = false;
   };
-  std::vector<absl::StatusOr<TensorMap>> Run(const std::vector<const TensorMap*>& inputs,
-                                             const std::function<bool()>& cancelled) const;
+  static bool Abandoned(const std::vector<Member>& members);
+  std::vector<absl::StatusOr<TensorMap>> Run(const std::vector<Member>& members) const;
 
   const std::shared_ptr<const Predictor> predictor_;
   const BatchOptions options_;

@@ -135,6 +135,10 @@ int ServiceMain(int argc, char** argv, const ServiceDescription& description,
   if (description.check_device != nullptr) {
     app.add_option("--device", settings.service.device, "auto, cpu or cuda:N")
         ->capture_default_str();
+    app.add_option("--prediction-threads", settings.service.prediction_threads,
+                   "Threads that one prediction may use; its last bits may depend on it")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 1024));
   }
   app.add_option("--threads", settings.service.threads,
                  "Predictions that run at once; no result depends on it")

@@ -31,6 +31,7 @@ struct ServiceOptions {
   std::filesystem::path data_directory;
   std::string device = "auto";  ///< `auto`, `cpu` or `cuda:N`.
   int threads = 1;              ///< Predictions that run at once.
+  int prediction_threads = 1;   ///< That each of them may use.
 };
 
 /// Makes the models that a service hosts.

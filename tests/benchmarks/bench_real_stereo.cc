@@ -264,9 +264,11 @@ int main(int argc, char** argv) {
       "The default training takes about half an hour of one core.");
   if (const auto code = backfire::ParseCommandLine(app, argc, argv)) return *code;
   const absl::Status status = options.pairs.empty()
-                                  ? absl::InvalidArgumentError("--pairs must name a dataset")
+                                  ? absl::InvalidArgumentError(
+                                        "--pairs must name a dataset, or BACKFIRE_KITTI_MINI in "
+                                        "the environment the directory of one in KITTI's layout")
                                   : backfire::benchmarks::Run(options);
   if (status.ok()) return 0;
   std::fprintf(stderr, "bench-real-stereo: %s\n", std::string(status.message()).c_str());
-  return 1;
+  return absl::IsInvalidArgument(status) ? 2 : 1;
 }

@@ -102,7 +102,9 @@ absl::StatusOr<Row> TrainAndJudge(const runtime::Model& model, const v1::Recipe&
 }
 
 absl::StatusOr<double> Crossover(const datasets::StereoDataset& dataset, double max_depth_m) {
-  disparity::CrossoverDepth crossover(max_depth_m);
+  disparity::LossRules rules;
+  rules.max_depth_m = max_depth_m;
+  disparity::CrossoverDepth crossover(rules);
   for (int64_t i = 0; i < dataset.size(Split::kTrain); ++i) {
     BACKFIRE_ASSIGN_OR_RETURN(const cv::Mat truth, dataset.Disparity(Split::kTrain, i));
     BACKFIRE_ASSIGN_OR_RETURN(const auto calibration, dataset.Calibration(Split::kTrain, i));

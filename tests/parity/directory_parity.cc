@@ -6,6 +6,7 @@
 #include <set>
 #include <system_error>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -23,11 +24,25 @@ absl::StatusOr<std::map<std::string, std::set<std::string>>> ReadContents(const 
   const absl::StatusOr<std::string> text = ReadFile(path);
   if (absl::IsNotFound(text.status())) return contents;
   BACKFIRE_RETURN_IF_ERROR(text.status());
-  bool header = true;
+  int64_t number = 0;
   for (const absl::string_view line : absl::StrSplit(*text, '\n')) {
+    ++number;
     const std::vector<std::string> cells = absl::StrSplit(line, '\t');
-    if (!header && cells.size() >= 2) contents[cells[0]].insert(cells[1]);
-    header = false;
+    if (number == 1) {
+      if (cells.size() < 2 || cells[0] != "file" || cells[1] != "tensor") {
+        return absl::DataLossError(
+            absl::StrCat(path.string(), ":1: the first columns must be called file and tensor"));
+      }
+      continue;
+    }
+    if (line.empty()) continue;
+    if (cells.size() < 2 || cells[1].empty() || !ParseVectorFileName(cells[0]).ok()) {
+      return absl::DataLossError(
+          absl::StrCat(path.string(), ":", number,
+                       ": must be NETWORK.SET[.PART].pt, a tab, and a tensor's name: got ",
+                       absl::CHexEscape(line.substr(0, 100))));
+    }
+    contents[cells[0]].insert(cells[1]);
   }
   return contents;
 }

@@ -1,14 +1,21 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/nn/module.h>
-#include <torch/serialize.h>
 #include <torch/types.h>
 
 #include <cstdlib>
 #include <string>
 #include <vector>
 
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "services/base/file.h"
+#include "services/disparity/psmnet.h"
+#include "services/learning/state_dict.h"
+#include "services/learning/torch_checkpoint.h"
 #include "tests/parity/directory_parity.h"
 #include "tests/parity/formula.h"
 #include "tests/parity/state_dict_table.h"
@@ -17,6 +24,7 @@
 namespace backfire::parity {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -50,10 +58,17 @@ class DirectoryTest : public ::testing::Test {
  protected:
   void Write(const std::string& name,
              const std::vector<std::pair<std::string, torch::Tensor>>& all) {
-    c10::Dict<std::string, torch::Tensor> dictionary;
-    for (const auto& [key, tensor] : all) dictionary.insert(key, tensor);
-    const std::vector<char> bytes = torch::pickle_save(dictionary);
-    ASSERT_TRUE(WriteFileAtomically(directory_ / name, {bytes.data(), bytes.size()}).ok());
+    learning::WeightTensors tensors;
+    for (const auto& [key, tensor] : all) {
+      runtime::Tensor& written = tensors[key];
+      written.datatype = tensor.scalar_type() == torch::kInt64     ? runtime::Datatype::kInt64
+                         : tensor.scalar_type() == torch::kFloat64 ? runtime::Datatype::kFp64
+                                                                   : runtime::Datatype::kFp32;
+      written.shape = tensor.sizes().vec();
+      written.data.assign(static_cast<const char*>(tensor.data_ptr()), tensor.nbytes());
+    }
+    ASSERT_TRUE(
+        WriteFileAtomically(directory_ / name, *learning::WriteTorchCheckpoint(tensors)).ok());
   }
   void WriteRamp(const std::string& name) {
     const torch::Tensor ramp = torch::arange(10, torch::kFloat32);
@@ -139,6 +154,113 @@ TEST_F(DirectoryTest, FilesThatCannotBeReadAreFailures) {
       WriteFileAtomically(directory_ / "contents.tsv", "file\ttensor\ntoy.B.pt\tramp\n").ok());
   EXPECT_EQ(Run(nullptr).failed, 2);
   EXPECT_THAT(lines_, HasSubstr("toy.B.pt"));
+}
+
+// {'x': 2.5}, and {'x': tensor([7, 8], int32)} as an OrderedDict in torch's format before 1.6.
+TEST_F(DirectoryTest, ReadsWhatTorchSavesAndSaysWhatItHolds) {
+  const auto prologue = [](const std::string& object) {
+    return absl::HexStringToBytes(
+               "80028a0a6cfc9c46f9206aa850192e80024de9032e80027d58"
+               "0d0000006c6974746c655f656e6469616e88732e8002") +
+           object;
+  };
+  ASSERT_TRUE(WriteFileAtomically(directory_ / "toy.A.pt",
+                                  prologue(absl::HexStringToBytes("7d5501784740040000000000007"
+                                                                  "32e80025d2e")))
+                  .ok());
+  EXPECT_EQ(Run(nullptr).failed, 1);
+  EXPECT_THAT(lines_, HasSubstr("toy.A.pt: not a dictionary of tensors: the file has no dict"));
+  EXPECT_THAT(lines_, Not(HasSubstr("PyTorch")));
+  const std::string dict = "ccollections\nOrderedDict\n)RU\x01xctorch._utils\n_rebuild_tensor_v2\n";
+  const std::string storage =
+      "((U\x07storagectorch\nIntStorage\nU\x01"
+      "0U\x03"
+      "cpuK\x02tQ";
+  const std::string rest(
+      "K\0K\x02\x85K\x01\x85\x89NtRs.\x80\x02]U\x01"
+      "0a.\x02\0\0\0\0\0\0\0\x07\0\0\0\x08\0\0\0",
+      44);
+  ASSERT_TRUE(WriteFileAtomically(directory_ / "toy.A.pt", prologue(dict + storage + rest)).ok());
+  EXPECT_EQ(Run([](const VectorCase& vector_case, ParityReport& report) {
+              report.Compare("x", torch::tensor({7, 8}, torch::kInt32));
+              EXPECT_EQ(vector_case.vectors.at("x").values.scalar_type(), torch::kInt32);
+              return absl::OkStatus();
+            }).failed,
+            0)
+      << lines_;
+}
+
+TEST_F(DirectoryTest, ContentsThatAreNoneAreAFailure) {
+  WriteRamp("toy.A.pt");
+  const auto lines = [&](const std::string& contents) {
+    EXPECT_TRUE(WriteFileAtomically(directory_ / "contents.tsv", contents).ok());
+    const ParityOutcome outcome = Run([](const VectorCase&, ParityReport& report) {
+      report.Compare("ramp", Ramp());
+      return absl::OkStatus();
+    });
+    EXPECT_EQ(outcome.failed == 0, lines_.find("MISMATCH") == std::string::npos);
+    return lines_;
+  };
+  EXPECT_THAT(lines("file\ttensor\tmore\ntoy.A.pt\tramp\t3\n"), Not(HasSubstr("MISMATCH")));
+  EXPECT_THAT(lines("garbage\n"), HasSubstr("contents.tsv:1: the first columns must be called"));
+  EXPECT_THAT(lines("file\ttensor\ntoy.A.pt\tramp\n\ntoy.A.pt ramp\n"),
+              HasSubstr("contents.tsv:4: must be NETWORK.SET[.PART].pt, a tab"));
+  EXPECT_THAT(lines("file\ttensor\ntoy\tramp\n"), HasSubstr("contents.tsv:2: must be"));
+}
+
+// The smallest images that the network takes.
+class PsmNetParityTest : public DirectoryTest {
+ protected:
+  // A table for `basic` of the formula's own numbers.
+  void WriteTable() {
+    disparity::PsmNet network(disparity::BasicPsmNet(), 1);
+    std::string table = "index\tname\n";
+    for (const auto& [name, tensor] : learning::StateDict(*network)) {
+      torch::Tensor values = FormulaV(name, tensor.sizes());
+      std::string rule;
+      if (absl::EndsWith(name, "tracked")) {
+        rule = "tracked\t\t";
+        values.zero_();
+      } else if (absl::EndsWith(name, "running_mean") || absl::EndsWith(name, "bias")) {
+        rule = "bias\t\t";
+        values *= 0.1;
+      } else if (absl::EndsWith(name, "running_var")) {
+        rule = "var\t\t";
+        values = 1 + 0.1 * values.abs();
+      } else if (tensor.dim() == 1) {
+        rule = "bnweight\t\t";
+        values = 1 + 0.1 * values;
+      } else {
+        rule = "weight\t300\t1";
+        values *= 0.1;
+      }
+      const torch::Tensor flat = values.to(torch::kFloat32).to(torch::kFloat64).reshape({-1});
+      absl::StrAppendFormat(&table, "0\t%s\t%s\tfloat32\tx\t%s\t%.9g\t%.9g\t%.9g\n", name,
+                            tensor.dim() == 0 ? "scalar" : absl::StrJoin(tensor.sizes(), "x"), rule,
+                            flat.sum().item<double>(), flat[0].item<double>(),
+                            flat[-1].item<double>());
+    }
+    ASSERT_TRUE(WriteFileAtomically(directory_ / "psmnet_basic.state_dict.tsv", table).ok());
+  }
+  void SetUp() override { WriteTable(); }
+};
+
+TEST_F(PsmNetParityTest, TheOneMapOfBasicIsCalledPred1OrPred) {
+  for (const char* name : {"pred1", "pred"}) {
+    Write("psmnet_basic.A.train.pt", {{name, torch::zeros({2, 64, 64})}});
+    EXPECT_GT(Run(RunPsmNetParity, "psmnet_basic").failed, 0);
+    // Compared, with what is not there said in words.
+    EXPECT_THAT(lines_, ContainsRegex(absl::StrCat("\n  ", name, " +[0-9.e+]+  bound")));
+    EXPECT_THAT(lines_, ContainsRegex("mask_count +the file has no such number"));
+    EXPECT_THAT(lines_, Not(HasSubstr("map::at")));
+  }
+}
+
+TEST_F(PsmNetParityTest, AnEvaluationWithoutACostVolumeIsCompared) {
+  Write("psmnet_basic.A.eval.pt", {{"pred", torch::zeros({1, 1, 64, 64})}});
+  // Traced, and as it is served.
+  EXPECT_EQ(Run(RunPsmNetParity, "psmnet_basic").compared, 2);
+  EXPECT_THAT(lines_, ContainsRegex("\n  pred +[0-9.e+]+  bound"));
 }
 
 class Pair : public torch::nn::Module {

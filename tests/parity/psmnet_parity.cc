@@ -3,6 +3,7 @@
 #include <torch/nn/module.h>
 #include <torch/types.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -48,12 +49,15 @@ torch::Tensor Image(const std::string& name, torch::IntArrayRef shape) {
 absl::Status RunEvaluation(const VectorCase& vector_case, PsmNetOptions options,
                            ParityReport& report) {
   BACKFIRE_ASSIGN_OR_RETURN(const Vector* pred, vector_case.Find("pred"));
-  BACKFIRE_ASSIGN_OR_RETURN(const Vector* volume, vector_case.Find("cost_volume"));
-  if (pred->shape.size() != 4 || volume->shape.size() != 5) {
-    return absl::DataLossError("pred must be [B, 1, H, W], and cost_volume [B, C, D, h, w]");
-  }
+  if (pred->shape.size() != 4) return absl::DataLossError("pred must be [B, 1, H, W]");
   const std::vector<int64_t> shape = {pred->shape[0], 3, pred->shape[2], pred->shape[3]};
-  options.max_disparity = volume->shape[2] * options.volume_scale;
+  // Without a volume, it is as published.
+  if (const auto volume = vector_case.Find("cost_volume"); volume.ok()) {
+    if ((*volume)->shape.size() != 5) {
+      return absl::DataLossError("cost_volume must be [B, C, D, h, w]");
+    }
+    options.max_disparity = (*volume)->shape[2] * options.volume_scale;
+  }
   const std::string prefix = absl::StrCat(vector_case.name.set, ".psmnet.");
   const torch::Tensor left = Image(prefix + "left", shape), right = Image(prefix + "right", shape);
   const c10::InferenceMode no_gradient;
@@ -155,8 +159,16 @@ absl::Status CompareGradients(const VectorCase& vector_case, const PsmNet& netwo
 
 absl::Status RunTrainingStep(const VectorCase& vector_case, PsmNetOptions options,
                              ParityReport& report) {
-  BACKFIRE_ASSIGN_OR_RETURN(const Vector* pred, vector_case.Find("pred3"));
-  if (pred->shape.size() != 3) return absl::DataLossError("pred3 must be [B, H, W]");
+  // One map for each hourglass; the only one of `basic` has no need of a number.
+  const int64_t maps = std::max<int64_t>(options.hourglasses, 1);
+  const bool unnumbered = maps == 1 && vector_case.vectors.count("pred") > 0;
+  const auto name_of_map = [&](int64_t map) {
+    return unnumbered ? "pred" : absl::StrCat("pred", map + 1);
+  };
+  BACKFIRE_ASSIGN_OR_RETURN(const Vector* pred, vector_case.Find(name_of_map(maps - 1)));
+  if (pred->shape.size() != 3) {
+    return absl::DataLossError(absl::StrCat(name_of_map(maps - 1), " must be [B, H, W]"));
+  }
   const std::string prefix = absl::StrCat(vector_case.name.set, ".psmnet.train.");
   const std::vector<int64_t> shape = {pred->shape[0], 3, pred->shape[1], pred->shape[2]};
   const torch::Tensor truth =
@@ -166,11 +178,10 @@ absl::Status RunTrainingStep(const VectorCase& vector_case, PsmNetOptions option
   const auto predicted =
       network->forward(Image(prefix + "left", shape), Image(prefix + "right", shape));
   const torch::Tensor mask = (truth > 0) & (truth < options.max_disparity);
-  report.Number("mask_count", mask.sum().item<double>(),
-                vector_case.vectors.at("mask_count").values.to(torch::kFloat64).item<double>(), 0);
+  report.CompareScalar("mask_count", mask.sum().item<double>(), /*fraction=*/0);
   std::vector<torch::Tensor> terms;
   for (size_t i = 0; i < predicted.size(); ++i) {
-    report.Compare(absl::StrCat("pred", i + 1), predicted[i]);
+    report.Compare(name_of_map(static_cast<int64_t>(i)), predicted[i]);
     terms.push_back(
         torch::smooth_l1_loss(predicted[i].masked_select(mask), truth.masked_select(mask)));
   }

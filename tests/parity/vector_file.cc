@@ -1,8 +1,6 @@
 #include "tests/parity/vector_file.h"
 
-#include <torch/serialize.h>
-
-#include <exception>
+#include <torch/types.h>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -10,9 +8,61 @@
 #include "absl/strings/str_split.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
+#include "services/learning/torch_checkpoint.h"
 
 namespace backfire::parity {
 namespace {
+
+// Of what a file of torch.save can hold.
+torch::ScalarType ScalarTypeOf(runtime::Datatype datatype) {
+  switch (datatype) {
+    case runtime::Datatype::kBool:
+      return torch::kBool;
+    case runtime::Datatype::kUint8:
+      return torch::kUInt8;
+    case runtime::Datatype::kInt8:
+      return torch::kInt8;
+    case runtime::Datatype::kInt16:
+      return torch::kInt16;
+    case runtime::Datatype::kInt32:
+      return torch::kInt32;
+    case runtime::Datatype::kInt64:
+      return torch::kInt64;
+    case runtime::Datatype::kFp16:
+      return torch::kFloat16;
+    case runtime::Datatype::kBf16:
+      return torch::kBFloat16;
+    case runtime::Datatype::kFp64:
+      return torch::kFloat64;
+    default:
+      return torch::kFloat32;
+  }
+}
+
+absl::StatusOr<std::map<std::string, torch::Tensor>> ReadTensors(
+    const std::filesystem::path& path) {
+  BACKFIRE_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path));
+  const auto checkpoint = learning::TorchCheckpoint::Parse(std::move(bytes));
+  if (!checkpoint.ok()) {
+    return absl::DataLossError(absl::StrCat(path.string(), ": not a dictionary of tensors: ",
+                                            std::string(checkpoint.status().message())));
+  }
+  for (const auto& [name, what] : checkpoint->others()) {
+    return absl::DataLossError(
+        absl::StrCat(path.string(), ": ", name, " must be a tensor: it is ", what));
+  }
+  std::map<std::string, torch::Tensor> tensors;
+  for (const auto& [name, place] : checkpoint->tensors()) {
+    absl::StatusOr<runtime::Tensor> tensor = checkpoint->Read(name);
+    if (!tensor.ok()) {
+      return absl::DataLossError(
+          absl::StrCat(path.string(), ": ", std::string(tensor.status().message())));
+    }
+    tensors[name] =
+        torch::from_blob(tensor->data.data(), tensor->shape, ScalarTypeOf(place.datatype)).clone();
+  }
+  return tensors;
+}
 
 // The tensor that `companion` describes, if its name ends so and that tensor exists.
 std::optional<std::string> Described(const std::map<std::string, torch::Tensor>& tensors,
@@ -36,6 +86,12 @@ std::vector<double> Doubles(const torch::Tensor& tensor) {
   return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
 }
 
+// 0 where there is none: as a stride it is refused, as a noise it allows none.
+template <typename Number>
+Number First(const std::vector<Number>& numbers) {
+  return numbers.empty() ? Number{0} : numbers[0];
+}
+
 absl::Status CheckVector(const std::string& name, const Vector& vector) {
   int64_t elements = 1;
   for (const int64_t size : vector.shape) elements *= size;
@@ -52,20 +108,7 @@ absl::Status CheckVector(const std::string& name, const Vector& vector) {
 }  // namespace
 
 absl::StatusOr<VectorMap> ReadVectorFile(const std::filesystem::path& path) {
-  BACKFIRE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
-  std::map<std::string, torch::Tensor> tensors;
-  try {
-    const auto dictionary =
-        torch::pickle_load(std::vector<char>(bytes.begin(), bytes.end())).toGenericDict();
-    for (const auto& entry : dictionary) {
-      tensors.emplace(entry.key().toStringRef(), entry.value().toTensor());
-    }
-  } catch (const std::exception& error) {
-    const std::string text = error.what();
-    return absl::DataLossError(absl::StrCat(
-        path.string(),
-        ": not a dictionary of tensors written by torch.save: ", text.substr(0, text.find('\n'))));
-  }
+  BACKFIRE_ASSIGN_OR_RETURN(const auto tensors, ReadTensors(path));
   VectorMap vectors;
   for (const auto& [name, tensor] : tensors) {
     bool companion = false;
@@ -79,9 +122,9 @@ absl::StatusOr<VectorMap> ReadVectorFile(const std::filesystem::path& path) {
     const auto shape = tensors.find(name + ".shape");
     if (shape != tensors.end()) vector.shape = Integers(shape->second);
     const auto stride = tensors.find(name + ".stride");
-    if (stride != tensors.end()) vector.stride = Integers(stride->second).at(0);
+    if (stride != tensors.end()) vector.stride = First(Integers(stride->second));
     const auto noise = tensors.find(name + ".noise");
-    if (noise != tensors.end()) vector.noise_max = Doubles(noise->second).at(0);
+    if (noise != tensors.end()) vector.noise_max = First(Doubles(noise->second));
     const auto stats = tensors.find(name + ".stats");
     if (stats != tensors.end()) vector.stats = Doubles(stats->second);
     BACKFIRE_RETURN_IF_ERROR(Annotate(CheckVector(name, vector), path.string()));

@@ -79,11 +79,12 @@ metrics::Box2d ProjectBox(const float* box, const datasets::StereoCalibration& c
 class PointRcnnPredictor final : public runtime::Predictor {
  public:
   PointRcnnPredictor(DetectorConfig config, PointRcnnParameters parameters, PointRcnn network,
-                     at::Device device)
+                     at::Device device, int threads)
       : config_(std::move(config)),
         parameters_(std::move(parameters)),
         network_(std::move(network)),
-        device_(device) {}
+        device_(device),
+        threads_(threads) {}
 
   absl::StatusOr<TensorMap> Predict(const TensorMap& inputs,
                                     const std::function<bool()>& cancelled) const override {
@@ -110,7 +111,7 @@ class PointRcnnPredictor final : public runtime::Predictor {
   absl::StatusOr<std::vector<metrics::Object>> Detect(
       const std::vector<float>& points, const datasets::StereoCalibration& calibration,
       const std::function<bool()>& cancelled) const {
-    learning::UseThreads(1);
+    learning::UseThreads(threads_);
     const at::NoGradGuard no_gradient;
     // Inference changes nothing in an evaluated network: requests share it.
     auto& network = const_cast<PointRcnnImpl&>(*network_);
@@ -154,6 +155,7 @@ class PointRcnnPredictor final : public runtime::Predictor {
   const PointRcnnParameters parameters_;
   const PointRcnn network_;
   const at::Device device_;
+  const int threads_;
 };
 
 // Shows both stages as one training.
@@ -331,7 +333,8 @@ class PointRcnnRecipe final : public DetectorRecipe {
     BACKFIRE_RETURN_IF_ERROR(learning::LoadWeights(weights, *network));
     network->to(device);
     network->eval();
-    return std::make_unique<PointRcnnPredictor>(config_, p, std::move(network), device);
+    return std::make_unique<PointRcnnPredictor>(config_, p, std::move(network), device,
+                                                options_.prediction_threads);
   }
 
   absl::StatusOr<std::string> UntrainedWeights(const v1::Recipe& recipe) const override {

@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "services/disparity/recipe_family.h"
 #include "services/runtime/recipe.h"
 #include "tests/support/model_test_kit.h"
@@ -54,6 +56,33 @@ TEST(SgbmRecipeTest, RefusesWhatMakesNoSense) {
   EXPECT_EQ(family->Load(Sgbm(), "weights").status().code(), absl::StatusCode::kDataLoss);
   EXPECT_EQ(family->UntrainedWeights(Sgbm()).status().code(),
             absl::StatusCode::kFailedPrecondition);
+}
+
+// By hand: block^2 * 3 * (2 * cap + 63 + large_penalty) must fit into 32767.
+TEST(SgbmRecipeTest, RefusesWhatCanOverflowTheCosts) {
+  const auto check = [](double block, double penalty, double cap) {
+    v1::Recipe recipe = Sgbm("block_size", block);
+    runtime::SetParameter(recipe, "large_penalty", penalty);
+    runtime::SetParameter(recipe, "filter_cap", cap);
+    const absl::Status status = MakeSgbmRecipe()->Check(recipe);
+    EXPECT_TRUE(status.ok() || absl::IsInvalidArgument(status)) << status;
+    return std::string(status.message());
+  };
+  for (const auto& [block, penalty, cap] : std::vector<std::array<double, 3>>{
+           {1, 1000, 63}, {3, 1000, 63}, {5, 96, 63}, {5, 247.8, 63}, {7, 32, 63}, {9, 32, 15}}) {
+    EXPECT_EQ(check(block, penalty, cap), "") << block;
+  }
+  EXPECT_THAT(check(5, 248, 63),
+              HasSubstr("large_penalty must be at most 247.8 with block_size 5"));
+  EXPECT_THAT(check(7, 96, 63), HasSubstr("large_penalty must be at most 33.9 with block_size 7"));
+  // OpenCV takes these for 15.
+  for (const double cap : {1.0, 14.0, 15.0}) {
+    EXPECT_THAT(check(9, 96, cap), HasSubstr("large_penalty must be at most 41.8"));
+  }
+  // And an even one for the next.
+  EXPECT_THAT(check(7, 96, 62), HasSubstr("at most 33.9 with block_size 7 and filter_cap 62"));
+  EXPECT_THAT(check(9, 32, 63), HasSubstr("block_size 9 is too large"));
+  EXPECT_THAT(check(21, 32, 1), HasSubstr("block_size 21 is too large"));
 }
 
 TEST(SgbmRecipeTest, RefusesImagesOfDifferentOrTinySize) {

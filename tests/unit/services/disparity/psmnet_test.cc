@@ -231,9 +231,12 @@ TEST(DisparityLossTest, FarPixelsTeachNothingOrThatTheyAreNotNear) {
 }
 
 TEST(CrossoverDepthTest, IsTheRootMeanSquareOfSupervisedDepths) {
-  CrossoverDepth crossover(80);
-  const float disparity[] = {10, 5, 1, 0};  // 10, 20, 100 m, unknown.
-  crossover.Add(disparity, 4, 100);
+  LossRules rules;
+  rules.max_disparity = 50;
+  CrossoverDepth crossover(rules);
+  const float disparity[] = {10, 5, 1, 0, 50};  // 10, 20, 100 m, unknown, beyond max_disparity.
+  crossover.Add(disparity, 5, 100);
+  EXPECT_EQ(crossover.pixels(), 2);
   EXPECT_NEAR(crossover.value_m(), std::sqrt((100 + 400) / 2.0), 1e-6);
 }
 

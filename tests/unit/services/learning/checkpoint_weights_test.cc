@@ -54,7 +54,8 @@ TEST(CheckpointWeightsTest, NamesEveryDifferenceInOneMessage) {
   other["a.weight"] = runtime::MakeTensor(Datatype::kFp32, {3, 2});
   const std::string file = *WriteTorchCheckpoint(other);
   EXPECT_THAT(Message(WeightsFromCheckpoint(file, Expected()).status()),
-              AllOf(HasSubstr("1 missing: a.bias"), HasSubstr("2 extra: b.one, b.two"),
+              AllOf(HasSubstr("recipe's network, which its parameters may change"),
+                    HasSubstr("1 missing: a.bias"), HasSubstr("2 extra: b.one, b.two"),
                     HasSubstr("1 misshapen: a.weight is [3, 2] where [2, 3] is needed")));
 }
 
@@ -87,7 +88,25 @@ TEST(CheckpointWeightsTest, NumbersMustBeFinite) {
   WeightTensors broken = State();
   broken["a.bias"].MutableAs<float>()[1] = NAN;
   EXPECT_THAT(Message(WeightsFromCheckpoint(*WriteTorchCheckpoint(broken), Expected()).status()),
-              HasSubstr("tensor a.bias: element 1 must be finite: got nan"));
+              HasSubstr("tensor a.bias: element 1 must be finite as FP32: got nan"));
+}
+
+TEST(CheckpointWeightsTest, NumbersMustBeFiniteInTheTypeThatIsNeeded) {
+  WeightTensors wide = State();
+  wide["a.bias"] = runtime::MakeTensor(Datatype::kFp64, {2});
+  wide["a.bias"].MutableAs<double>()[1] = 1e300;
+  EXPECT_THAT(Message(WeightsFromCheckpoint(*WriteTorchCheckpoint(wide), Expected()).status()),
+              HasSubstr("tensor a.bias: element 1 must be finite as FP32: got 1e+300"));
+}
+
+TEST(CheckpointWeightsTest, VariancesMustNotBeNegative) {
+  WeightTensors state = State();
+  state["n.running_var"] = runtime::MakeTensor(Datatype::kFp32, {2});
+  const std::string expected = FormatWeights(state);
+  EXPECT_TRUE(WeightsFromCheckpoint(*WriteTorchCheckpoint(state), expected).ok());
+  state["n.running_var"].MutableAs<float>()[1] = -0.5F;
+  EXPECT_THAT(Message(WeightsFromCheckpoint(*WriteTorchCheckpoint(state), expected).status()),
+              HasSubstr("tensor n.running_var: element 1 must be >= 0: got -0.5"));
 }
 
 TEST(CheckpointWeightsTest, ExportedWeightsComeBack) {

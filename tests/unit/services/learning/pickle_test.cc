@@ -99,6 +99,22 @@ TEST(PickleTest, TooManyValuesAreRefused) {
               HasSubstr("too many values"));
 }
 
+// Two bytes a mention: a pair, a list of it many times, and an OrderedDict of that list many times.
+TEST(PickleTest, CallsThatRepeatAListWithoutEndAreRefused) {
+  std::string dicts;
+  for (int i = 0; i < 1000; ++i) dicts += Bytes("h\x04h\x03R0");
+  for (const std::string& element : {Bytes("K\x01K\x02\x86q\x01"), Bytes("Nq\x01")}) {
+    std::string list = "(";
+    for (int i = 0; i < 10'000; ++i) list += Bytes("h\x01");
+    const auto pickle = Pickle::Parse(Bytes("\x80\x02") + element + list +
+                                      Bytes("lq\x02\x85q\x03"
+                                            "ccollections\nOrderedDict\nq\x04") +
+                                      dicts + "N.");
+    EXPECT_EQ(pickle.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(pickle.status().message()), HasSubstr("repeats too many items"));
+  }
+}
+
 TEST(PickleTest, ArbitraryBytesDoNoHarm) {
   const std::string opcodes =
       "(.01GJKMNQRTUXabcdehjlqrstu}])BC\x80\x81\x85\x86\x87\x88\x89\x8a"

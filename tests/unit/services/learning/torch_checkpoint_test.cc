@@ -12,6 +12,7 @@ namespace {
 using runtime::Datatype;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using namespace std::string_literals;
 
 // torch.save({'epoch': 3, 'state_dict': {'module.a.weight': [[1, 2, 3], [4, 5, 6]] transposed,
 // 'module.b': [7]}, 'lr': 0.1}) by torch 1.13, in the format before 1.6.
@@ -30,6 +31,29 @@ std::string LegacyFile() {
       "7471185271197558020000006c72711a473fb999999999999a752e80025d710028580a00000031303630303037"
       "343838710158090000003939383231383234307102652e01000000000000000700000000000000060000000000"
       "00000000803f0000004000004040000080400000a0400000c040");
+}
+
+// A file in the format before 1.6 of that object, and of storages of four floats; every element of
+// a storage is its key.
+std::string LegacyFileOf(const std::string& object, const std::vector<int>& keys = {0}) {
+  const std::string file = LegacyFile();
+  std::string result = file.substr(0, file.find("\x80\x02}q\0(X\x05\0\0\0epoch"s)) + "\x80\x02"s +
+                       object + ".\x80\x02]("s;
+  std::string storages;
+  for (const int key : keys) {
+    result += "U\x01"s + std::to_string(key);
+    const std::vector<float> values(4, static_cast<float>(key));
+    storages +=
+        "\x04\0\0\0\0\0\0\0"s + std::string(reinterpret_cast<const char*>(values.data()), 16);
+  }
+  return result + "e."s + storages;
+}
+
+// A tensor in storage `storage`; `shape` and `strides` are pickled already.
+std::string TensorOf(const std::string& storage, const std::string& shape,
+                     const std::string& strides) {
+  return "ctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\n"s + storage +
+         "U\x03"s + "cpuK\x04tQK\0"s + shape + strides + "\x89NtR"s;
 }
 
 WeightTensors SomeWeights() {
@@ -83,6 +107,64 @@ TEST(TorchCheckpointTest, WhatIsNoneSaysWhatItIs) {
               HasSubstr("a pickle, but not of torch.save"));
   EXPECT_THAT(message("PK\x03\x04 and nothing"), HasSubstr("zip archive can't be read"));
   EXPECT_THAT(message(LegacyFile().substr(0, 500)), HasSubstr("truncated"));
+  EXPECT_THAT(message(LegacyFileOf(TensorOf("U\x01"s + "0"s, "K\x04\x85"s, "K\x01\x85"s))),
+              HasSubstr("the file holds one tensor, where a state_dict is needed"));
+}
+
+TEST(TorchCheckpointTest, SizesThatHoldThemselvesAreNone) {
+  // a = [], size = torch.Size(a), a.append(size)
+  const std::string size = "]q\x05"s + "0ctorch\nSize\nh\x05Rq\x06"s + "0h\x05h\x06"s + "a0h\x06"s;
+  const std::string plain = "ctorch\nSize\nK\x04\x85\x85R"s;
+  const auto parse = [&](const std::string& shape) {
+    return TorchCheckpoint::Parse(
+        LegacyFileOf("}U\x01"s + "a"s + TensorOf("U\x01"s + "0"s, shape, "K\x01\x85"s) + "s"s));
+  };
+  ASSERT_TRUE(parse(plain).ok()) << parse(plain).status();
+  EXPECT_THAT(parse(plain)->tensors().at("a").shape, ElementsAre(4));
+  EXPECT_THAT(std::string(parse(size).status().message()), HasSubstr("no dict of tensors"));
+}
+
+TEST(TorchCheckpointTest, TensorsOfOneStorageAndOfOthersInAnyOrder) {
+  std::string entries;
+  const std::vector<std::pair<std::string, std::string>> storages = {
+      {"a", "1"}, {"b", "2"}, {"c", "1"}, {"d", "1"}, {"e", "2"}};
+  for (const auto& [name, key] : storages) {
+    entries += "U\x01"s + name + TensorOf("U\x01"s + key, "K\x04\x85"s, "K\x01\x85"s) + "s"s;
+  }
+  // More elements than the storage has, where it was read before and where not.
+  std::string broken = TensorOf("U\x01"s + "2"s, "K\x05\x85"s, "K\x01\x85"s);
+  broken.replace(broken.find("K\x04tQ"s), 2, "K\x05"s);
+  entries += "U\x01"s + "f"s + broken + "s"s;
+  const auto checkpoint = TorchCheckpoint::Parse(LegacyFileOf("}"s + entries, {1, 2}));
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  for (const auto& [name, key] : storages) {
+    const auto tensor = checkpoint->Read(name);
+    ASSERT_TRUE(tensor.ok()) << tensor.status();
+    EXPECT_EQ(std::to_string(static_cast<int>(tensor->As<float>()[3])), key) << name;
+    EXPECT_TRUE(absl::IsInvalidArgument(checkpoint->Read("f").status())) << name;
+  }
+}
+
+// A name that costs two bytes a mention must not cost its length a mention.
+TEST(TorchCheckpointTest, NamesOfStoragesAreNotCopiedWithoutEnd) {
+  const std::string name(100'000, 's');
+  const std::string tensor = TensorOf("X\xa0\x86\x01\0"s + name, "K\x04\x85"s, "K\x01\x85"s);
+  EXPECT_FALSE(TorchCheckpoint::Parse(LegacyFileOf("}U\x01"s + "a"s + tensor + "s"s)).ok());
+  std::string keys = "\x80\x02X\xa0\x86\x01\0"s + name + "q\x01("s;
+  for (int i = 0; i < 1'000'000; ++i) keys += "h\x01"s;
+  const std::string file = LegacyFileOf("N");
+  EXPECT_FALSE(
+      TorchCheckpoint::Parse(file.substr(0, file.find("\x80\x02](U"s)) + keys + "l."s).ok());
+}
+
+TEST(TorchCheckpointTest, OnlySoManyEntriesAreRead) {
+  std::string entries =
+      "}U\x01"s + "a"s + TensorOf("U\x01"s + "0"s, "K\x04\x85"s, "K\x01\x85"s) + "s("s;
+  for (int i = 0; i < 100'000; ++i) {
+    entries += "J"s + std::string(reinterpret_cast<const char*>(&i), 4) + "N"s;
+  }
+  EXPECT_THAT(std::string(TorchCheckpoint::Parse(LegacyFileOf(entries + "u"s)).status().message()),
+              HasSubstr("100001 entries: at most 100000 are read"));
 }
 
 // Every truncation is refused; a changed byte is noticed (the zip's checksums), or harmless.
