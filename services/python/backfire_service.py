@@ -54,6 +54,20 @@ def pull(parent, request, split):
     return numpy.array([numpy.frombuffer(data, "<f8") for data in rows.values()]), digest
 
 
+def write_whole(path, text):
+    """Replaces a file: whoever reads it, also after a power cut, finds the old text or the new one."""
+    with open(path + ".tmp", "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(path + ".tmp", path)
+    directory = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)  # Else the new name may be lost, although its content isn't.
+    finally:
+        os.close(directory)
+
+
 class Store:
     """Jobs by request_id and versions by number, in one file that is replaced whole. Thread-safe."""
 
@@ -107,11 +121,7 @@ class Store:
         return json_format.ParseDict(kept["version"], pb.Version()), kept["weights"]
 
     def save(self):
-        with open(self.path + ".tmp", "w") as file:
-            json.dump(self.state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(self.path + ".tmp", self.path)
+        write_whole(self.path, json.dumps(self.state))
 
 
 class VersionMethods:
