@@ -77,7 +77,7 @@ class NearestNeighbour(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInfe
     def Materialize(self, request, context):
         version, weights = self.store.version(request.version, context)
         check(context, request.digest in ("", version.digest), "DATA_LOSS", f"{version.name} has digest {version.digest}")
-        features, _ = pull(version.lineage[0], request, request.split)  # Sorted: `feature` is the first.
+        features, _ = pull(version.lineage[0], request, request.split, context)  # Sorted: `feature` is the first.
         for example in request.examples or range(len(features)):
             check(context, 0 <= example < len(features), "INVALID_ARGUMENT", f"examples must be below {len(features)}")
             y = predict(version, weights, features[example])
