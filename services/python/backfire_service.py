@@ -2,6 +2,7 @@
 import argparse
 import hashlib
 import json
+import math
 import os
 import queue
 import re
@@ -44,6 +45,9 @@ CHANNEL_OPTIONS = OPTIONS + [("grpc.keepalive_time_ms", 20000), ("grpc.keepalive
 SERVER_OPTIONS = OPTIONS + [("grpc.http2.min_ping_interval_without_data_ms", 10000),
                             ("grpc.keepalive_permit_without_calls", 1), ("grpc.so_reuseport", 0)]
 
+NUMBERS = {"BOOL": "?", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8",
+           **{f"{kind}{8 * size}": f"<{kind[0].lower()}{size}" for kind in ("UINT", "INT") for size in (1, 2, 4, 8)}}
+
 
 class Refusal(Exception):
     """What ends a call with a status, or a job as FAILED: a code's name and a sentence."""
@@ -62,6 +66,63 @@ def check(context, holds, code, message):
     """Refuses, in a call as in a job's work, unless something holds. `context` is the call's, which may have ended."""
     if not holds:
         raise Refusal(code, message)
+
+
+def check_version_name(context, field, name):
+    """Refuses what is no version's name; `field` says where it was."""
+    check(context, re.fullmatch(r"models/[^/]+/versions/[1-9][0-9]{0,17}", name), "INVALID_ARGUMENT",
+          f"{field} must be models/{{model}}/versions/{{number}}: got {name!r}")
+
+
+def check_lineage(context, field, parents, inputs):
+    """Refuses parents that don't feed exactly these inputs, or are malformed; `field` says where they were."""
+    fed = sorted(parent.input for parent in parents)
+    check(context, fed == sorted(inputs), "INVALID_ARGUMENT", f"{field} must feed each of {sorted(inputs)} once: got {fed}")
+    for i, parent in enumerate(parents):
+        check_version_name(context, f"{field}[{i}].version", parent.version)
+        check(context, parent.output, "INVALID_ARGUMENT", f"{field}[{i}].output must not be empty")
+        check(context, re.fullmatch("[0-9a-f]{64}", parent.digest), "INVALID_ARGUMENT",
+              f"{field}[{i}].digest must have 64 lower-case hexadecimal digits: got {parent.digest!r}")
+
+
+def check_split(context, split):
+    """Refuses a split that no dataset has."""
+    check(context, split in ("train", "validation", "test"), "INVALID_ARGUMENT",
+          f"split must be train, validation or test: got {split!r}")
+
+
+def check_evaluation(context, request, inputs):
+    """Refuses an EvaluateRequest that is wrong whatever the model is; parents feed these of its inputs."""
+    check_split(context, request.split)
+    check(context, request.dataset.uri, "INVALID_ARGUMENT", "dataset.uri must not be empty")
+    check(context, 0 <= request.bootstrap.resample_count <= 10000, "INVALID_ARGUMENT",
+          f"bootstrap.resample_count must be 0 to 10000: got {request.bootstrap.resample_count}")
+    if request.swapped_parents:
+        check_lineage(context, "swapped_parents", request.swapped_parents, inputs)
+
+
+def read_inputs(context, request, signatures, optional=()):
+    """Arrays by name of a ModelInferRequest with raw contents; refuses what isn't as the model's `inputs` say."""
+    raw, known, arrays = request.raw_input_contents, {signature.name: signature for signature in signatures}, {}
+    check(context, len(raw) == len(request.inputs), "INVALID_ARGUMENT",
+          f"raw_input_contents must have an entry for each of the {len(request.inputs)} inputs: got {len(raw)}")
+    for i, (tensor, data) in enumerate(zip(request.inputs, raw)):
+        where, shape, wanted = f'inputs[{i}] "{tensor.name}"', list(tensor.shape), known.get(tensor.name)
+        check(context, wanted, "INVALID_ARGUMENT", f"{where}: there is no such input; there are {sorted(known)}")
+        check(context, tensor.name not in arrays, "INVALID_ARGUMENT", f"{where}: is there twice")
+        check(context, tensor.datatype == wanted.datatype, "INVALID_ARGUMENT",
+              f"{where}: datatype must be {wanted.datatype}: got {tensor.datatype!r}")
+        fits = len(shape) == len(wanted.shape) and all(got >= 0 and size in (-1, got)
+                                                       for got, size in zip(shape, wanted.shape))
+        check(context, fits, "INVALID_ARGUMENT",
+              f"{where}: shape must be {list(wanted.shape)} (-1: any size): got {shape}")
+        number = numpy.dtype(NUMBERS[tensor.datatype])
+        check(context, len(data) == math.prod(shape) * number.itemsize, "INVALID_ARGUMENT",
+              f"{where}: raw contents must have {math.prod(shape) * number.itemsize} bytes: got {len(data)}")
+        arrays[tensor.name] = numpy.frombuffer(data, number).reshape(shape)
+    missing = sorted(set(known) - set(arrays) - set(optional))
+    check(context, not missing, "INVALID_ARGUMENT", f"inputs: {missing} are missing")
+    return arrays
 
 
 def resample(bootstrap, b, n):
@@ -266,6 +327,7 @@ class Store:
 
     def version(self, name, context):
         """A version by its name, and its weights."""
+        check_version_name(context, "a version's name", name)
         kept = next((kept for kept in self.state["versions"] if kept["version"]["name"] == name), None)
         check(context, kept is not None, "NOT_FOUND", f"there is no version {name}")
         return json_format.ParseDict(kept["version"], pb.Version()), kept["weights"]
@@ -283,11 +345,16 @@ class VersionMethods:
         return self.store.version(request.name, context)[0]
 
     def ListVersions(self, request, context):
-        first = int(request.page_token or 0)
-        kept = [json_format.ParseDict(kept["version"], pb.Version()) for kept in self.store.state["versions"]]
-        page = kept[first:first + (request.page_size or 100)]
-        more = str(first + len(page)) if first + len(page) < len(kept) else ""
-        return pb.ListVersionsResponse(versions=page, next_page_token=more)
+        self.GetModel(pb.GetModelRequest(name=request.model), context)  # Refuses a model that isn't here.
+        check(context, re.fullmatch("[0-9]{0,18}", request.page_token), "INVALID_ARGUMENT",
+              f"page_token must be empty or one that was returned: got {request.page_token!r}")
+        check(context, 0 <= request.page_size <= 1000, "INVALID_ARGUMENT",
+              f"page_size must be 0 to 1000: got {request.page_size}")
+        versions, first = self.store.state["versions"], int(request.page_token or 0)
+        page = versions[first:first + (request.page_size or 100)]
+        more = str(first + len(page)) if first + len(page) < len(versions) and page else ""
+        return pb.ListVersionsResponse(versions=[json_format.ParseDict(kept["version"], pb.Version()) for kept in page],
+                                       next_page_token=more)
 
 
 class Refusals(grpc.ServerInterceptor):
