@@ -5,13 +5,15 @@ It reads no dataset: both its inputs come from other vertices, `feature` (what i
 say). docs/own-models.md walks through it.
 """
 import numpy
-from backfire_service import VersionMethods, check, pb, pull, resample, rpc, serve, sha256, v2, v2_rpc
+from backfire_service import (VersionMethods, check, check_evaluation, check_lineage, check_split, check_version_name, pb,
+                              pull, read_inputs, resample, rpc, serve, sha256, v2, v2_rpc)
 
 MODEL = pb.Model(name="models/nearest", kind=pb.Model.MODEL, description="k nearest neighbours, taught by a vertex.",
                  capabilities=[pb.LOAD_VERSION, pb.LIST_VERSIONS, pb.INFER], build_fingerprint=sha256(open(__file__).read()))
 for tensor in (MODEL.inputs.add(name="feature"), MODEL.inputs.add(name="teacher"), MODEL.outputs.add(name="y")):
     tensor.datatype, tensor.shape[:] = "FP64", [-1]
 MODEL.recipes.add(name="nearest").parameters.update({"k": 3})
+INPUTS = {"feature", "teacher"}
 MODEL.losses.add(name="disagreement", unit="1", maximum=float("inf"), description="Mean of |y - teacher|.")
 
 
@@ -19,6 +21,19 @@ def predict(version, weights, feature):
     distances = ((numpy.array(weights["feature"]) - feature) ** 2).sum(axis=1)
     nearest = distances.argsort(kind="stable")[:int(version.recipe.parameters["k"])]
     return numpy.array(weights["teacher"])[nearest].mean(axis=0)
+
+
+def check_counts(context, features, teacher):
+    """Rows of both parents belong together."""
+    check(context, len(features) == len(teacher), "FAILED_PRECONDITION",
+          f"feature has {len(features)} examples and teacher {len(teacher)}: do their services read the same dataset?")
+
+
+def check_width(context, name, rows, weights):
+    """NumPy would stretch what has another size than in training."""
+    width = len(weights[name][0])
+    check(context, len(rows[0]) == width, "INVALID_ARGUMENT",
+          f"{name} must have shape [{width}], as in training: got [{len(rows[0])}]")
 
 
 class NearestNeighbour(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInferenceServiceServicer):
@@ -33,21 +48,24 @@ class NearestNeighbour(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInfe
         return self.store.job(request.name, context)
 
     def Train(self, request, context):
+        self.GetModel(pb.GetModelRequest(name=request.model), context)
         given = dict(request.recipe.parameters)
         check(context, request.recipe.name == "nearest" and set(given) <= {"k"}, "INVALID_ARGUMENT",
               f"recipe must be nearest, with parameter k: got {request.recipe.name!r} with {sorted(given)}")
         k = given.get("k", 3)
         check(context, k in range(1, 1001), "INVALID_ARGUMENT", f"recipe.parameters.k must be 1 to 1000: got {k}")
-        parents = {parent.input: parent for parent in request.lineage}
-        check(context, set(parents) == {"feature", "teacher"}, "INVALID_ARGUMENT", "lineage must feed feature and teacher")
+        k = int(k)  # What a request carries is 3.0, and must be the same version as the default.
+        check_lineage(context, "lineage", request.lineage, INPUTS)
         check(context, request.dataset.uri, "INVALID_ARGUMENT", "dataset.uri must not be empty")
+        check(context, request.seed >= 0, "INVALID_ARGUMENT", f"seed must be >= 0: got {request.seed}")
 
         def work(job):
             version, weights = job.version, {}
-            for name in sorted(parents):
-                rows, version.dataset.digest = pull(parents[name], request, "train")
-                weights[name] = rows.tolist()
-                version.lineage.append(parents[name])
+            for parent in sorted(request.lineage, key=lambda parent: parent.input):
+                rows, version.dataset.digest = pull(parent, request, "train")
+                weights[parent.input] = rows.tolist()
+                version.lineage.append(parent)
+            check_counts(context, weights["feature"], weights["teacher"])
             version.recipe.name, version.dataset.uri = "nearest", request.dataset.uri
             version.recipe.parameters.update({"k": k})
             version.build_fingerprint = MODEL.build_fingerprint
@@ -58,13 +76,15 @@ class NearestNeighbour(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInfe
 
     def Evaluate(self, request, context):
         version, weights = self.store.version(request.version, context)
-        check(context, request.split in ("train", "validation", "test"), "INVALID_ARGUMENT",
-              f"split must be train, validation or test: got {request.split!r}")
+        check_evaluation(context, request, INPUTS)
 
         def work(job):
             parents = {parent.input: parent for parent in request.swapped_parents or version.lineage}
             features, _ = pull(parents["feature"], request, request.split)
             teacher, job.evaluation.dataset_digest = pull(parents["teacher"], request, request.split)
+            check_counts(context, features, teacher)
+            check_width(context, "feature", features, weights)
+            check_width(context, "teacher", teacher, weights)
             answers = numpy.array([predict(version, weights, feature) for feature in features])
             errors = abs(answers - teacher).mean(axis=1)
             job.evaluation.example_count = len(errors)
@@ -77,9 +97,13 @@ class NearestNeighbour(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInfe
     def Materialize(self, request, context):
         version, weights = self.store.version(request.version, context)
         check(context, request.digest in ("", version.digest), "DATA_LOSS", f"{version.name} has digest {version.digest}")
-        features, _ = pull(version.lineage[0], request, request.split)  # Sorted: `feature` is the first.
+        check_split(context, request.split)
+        features, _ = pull(version.lineage[0], request, request.split, context)  # Sorted: `feature` is the first.
+        check_width(context, "feature", features, weights)
+        for example in request.examples:
+            check(context, 0 <= example < len(features), "INVALID_ARGUMENT",
+                  f"examples must be 0 to {len(features) - 1}: got {example}")
         for example in request.examples or range(len(features)):
-            check(context, 0 <= example < len(features), "INVALID_ARGUMENT", f"examples must be below {len(features)}")
             y = predict(version, weights, features[example])
             yield pb.MaterializeResponse(example=example, example_id=f"{example:06}", output="y", datatype="FP64",
                                          shape=y.shape, data=y.astype("<f8").tobytes(), last_piece=True)
@@ -89,16 +113,19 @@ class NearestNeighbour(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInfe
         return pb.LoadVersionResponse()
 
     def UnloadVersion(self, request, context):
+        check_version_name(context, "name", request.name)
         return pb.UnloadVersionResponse()
 
     def ModelInfer(self, request, context):
+        self.GetModel(pb.GetModelRequest(name=f"models/{request.model_name}"), context)
         number = request.model_version or str(len(self.store.state["versions"]))
-        version, weights = self.store.version(f"models/{request.model_name}/versions/{number}", context)
-        raw = dict(zip((tensor.name for tensor in request.inputs), request.raw_input_contents))
-        width = len(weights["feature"][0])
-        check(context, len(raw.get("feature", b"")) == 8 * width, "INVALID_ARGUMENT",
-              f"input \"feature\" must be {width} numbers, FP64, as raw contents")
-        y = predict(version, weights, numpy.frombuffer(raw["feature"], "<f8"))
+        check(context, number != "0", "NOT_FOUND", f"there is no such version of {MODEL.name}")
+        version, weights = self.store.version(f"{MODEL.name}/versions/{number}", context)
+        unknown = sorted({output.name for output in request.outputs} - {"y"})
+        check(context, not unknown, "INVALID_ARGUMENT", f"outputs: there is y: got {unknown}")
+        inputs = read_inputs(context, request, MODEL.inputs, optional={"teacher"})  # Who asks need not know the answer.
+        check_width(context, "feature", [inputs["feature"]], weights)
+        y = predict(version, weights, inputs["feature"])
         response = v2.ModelInferResponse(model_name=request.model_name, model_version=number, id=request.id,
                                          raw_output_contents=[y.astype("<f8").tobytes()])
         response.outputs.add(name="y", datatype="FP64", shape=y.shape)

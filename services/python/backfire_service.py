@@ -2,9 +2,15 @@
 import argparse
 import hashlib
 import json
+import math
 import os
+import queue
+import re
+import signal
 import sys
 import threading
+import time
+import traceback
 from concurrent import futures
 
 import grpc
@@ -15,15 +21,108 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "st
 from backfire.v1 import model_service_pb2 as pb, model_service_pb2_grpc as rpc  # noqa: E402
 from inference import open_inference_pb2 as v2, open_inference_pb2_grpc as v2_rpc  # noqa: E402,F401
 
+STOPPING = threading.Event()  # Set once the process drains: nothing new is begun, and nobody waits for a lost parent.
+GRACE_SECONDS = 10  # How long calls and jobs may go on after SIGTERM, as in the services in C++.
+WORKERS = 64  # Threads for calls.
+RUNNING_JOBS = 64  # Jobs have threads of their own, as one may wait for long.
+ANSWER_SECONDS = 1  # A job that takes no longer has ended when its call returns.
+PATIENCE_SECONDS = 300  # For a parent that is lost, since it last sent something new.
+DESCRIBE_SECONDS, OUTPUTS_SECONDS = 30, 6 * 3600  # A parent that has to predict a whole split first says nothing for long.
+TRANSIENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED,
+             grpc.StatusCode.CANCELLED)  # CANCELLED: by the other side, which ends.
+PULLING_CALLS = threading.BoundedSemaphore(WORKERS // 2)  # The other workers are for health and ModelInfer, whatever hangs.
+JOBS_CHANNELS = set()  # To parents; a drain closes them, which ends the calls of jobs.
+
+# gRPC's own limit of 4 MiB breaks on images. A message of an error is metadata, and may be long.
+OPTIONS = [("grpc.max_receive_message_length", 256 << 20), ("grpc.max_send_message_length", 256 << 20),
+           ("grpc.max_metadata_size", 1 << 20)]
+# A dead host is noticed; a restarted service is found at once; proxies of the environment are not for services of a mesh.
+CHANNEL_OPTIONS = OPTIONS + [("grpc.keepalive_time_ms", 20000), ("grpc.keepalive_timeout_ms", 10000),
+                             ("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000),
+                             ("grpc.enable_retries", 0), ("grpc.enable_http_proxy", 0),
+                             ("grpc.use_local_subchannel_pool", 1)]
+# Clients' keepalive comes more often than gRPC tolerates by default, and a port that is taken is an error.
+SERVER_OPTIONS = OPTIONS + [("grpc.http2.min_ping_interval_without_data_ms", 10000),
+                            ("grpc.keepalive_permit_without_calls", 1), ("grpc.so_reuseport", 0)]
+
+NUMBERS = {"BOOL": "?", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8",
+           **{f"{kind}{8 * size}": f"<{kind[0].lower()}{size}" for kind in ("UINT", "INT") for size in (1, 2, 4, 8)}}
+
+
+class Refusal(Exception):
+    """What ends a call with a status, or a job as FAILED: a code's name and a sentence."""
+
+    def __init__(self, code, message):
+        super().__init__(message[:4000])  # It may quote what came, which may be long.
+        self.code = code
+
 
 def sha256(*fields):
+    """A digest of anything that JSON can hold: 64 hexadecimal digits."""
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def check(context, holds, code, message):
-    """Ends the call with a status unless something holds."""
+    """Refuses, in a call as in a job's work, unless something holds. `context` is the call's, which may have ended."""
     if not holds:
-        context.abort(getattr(grpc.StatusCode, code), message)
+        raise Refusal(code, message)
+
+
+def check_version_name(context, field, name):
+    """Refuses what is no version's name; `field` says where it was."""
+    check(context, re.fullmatch(r"models/[^/]+/versions/[1-9][0-9]{0,17}", name), "INVALID_ARGUMENT",
+          f"{field} must be models/{{model}}/versions/{{number}}: got {name!r}")
+
+
+def check_lineage(context, field, parents, inputs):
+    """Refuses parents that don't feed exactly these inputs, or are malformed; `field` says where they were."""
+    fed = sorted(parent.input for parent in parents)
+    check(context, fed == sorted(inputs), "INVALID_ARGUMENT", f"{field} must feed each of {sorted(inputs)} once: got {fed}")
+    for i, parent in enumerate(parents):
+        check_version_name(context, f"{field}[{i}].version", parent.version)
+        check(context, parent.output, "INVALID_ARGUMENT", f"{field}[{i}].output must not be empty")
+        check(context, re.fullmatch("[0-9a-f]{64}", parent.digest), "INVALID_ARGUMENT",
+              f"{field}[{i}].digest must have 64 lower-case hexadecimal digits: got {parent.digest!r}")
+
+
+def check_split(context, split):
+    """Refuses a split that no dataset has."""
+    check(context, split in ("train", "validation", "test"), "INVALID_ARGUMENT",
+          f"split must be train, validation or test: got {split!r}")
+
+
+def check_evaluation(context, request, inputs):
+    """Refuses an EvaluateRequest that is wrong whatever the model is; parents feed these of its inputs."""
+    check_split(context, request.split)
+    check(context, request.dataset.uri, "INVALID_ARGUMENT", "dataset.uri must not be empty")
+    check(context, 0 <= request.bootstrap.resample_count <= 10000, "INVALID_ARGUMENT",
+          f"bootstrap.resample_count must be 0 to 10000: got {request.bootstrap.resample_count}")
+    if request.swapped_parents:
+        check_lineage(context, "swapped_parents", request.swapped_parents, inputs)
+
+
+def read_inputs(context, request, signatures, optional=()):
+    """Arrays by name of a ModelInferRequest with raw contents; refuses what isn't as the model's `inputs` say."""
+    raw, known, arrays = request.raw_input_contents, {signature.name: signature for signature in signatures}, {}
+    check(context, len(raw) == len(request.inputs), "INVALID_ARGUMENT",
+          f"raw_input_contents must have an entry for each of the {len(request.inputs)} inputs: got {len(raw)}")
+    for i, (tensor, data) in enumerate(zip(request.inputs, raw)):
+        where, shape, wanted = f'inputs[{i}] "{tensor.name}"', list(tensor.shape), known.get(tensor.name)
+        check(context, wanted, "INVALID_ARGUMENT", f"{where}: there is no such input; there are {sorted(known)}")
+        check(context, tensor.name not in arrays, "INVALID_ARGUMENT", f"{where}: is there twice")
+        check(context, tensor.datatype == wanted.datatype, "INVALID_ARGUMENT",
+              f"{where}: datatype must be {wanted.datatype}: got {tensor.datatype!r}")
+        fits = len(shape) == len(wanted.shape) and all(got >= 0 and size in (-1, got)
+                                                       for got, size in zip(shape, wanted.shape))
+        check(context, fits, "INVALID_ARGUMENT",
+              f"{where}: shape must be {list(wanted.shape)} (-1: any size): got {shape}")
+        number = numpy.dtype(NUMBERS[tensor.datatype])
+        check(context, len(data) == math.prod(shape) * number.itemsize, "INVALID_ARGUMENT",
+              f"{where}: raw contents must have {math.prod(shape) * number.itemsize} bytes: got {len(data)}")
+        arrays[tensor.name] = numpy.frombuffer(data, number).reshape(shape)
+    missing = sorted(set(known) - set(arrays) - set(optional))
+    check(context, not missing, "INVALID_ARGUMENT", f"inputs: {missing} are missing")
+    return arrays
 
 
 def resample(bootstrap, b, n):
@@ -41,77 +140,202 @@ def resample(bootstrap, b, n):
     return (((bits >> half) * count + low) >> half).astype(int)
 
 
-def pull(parent, request, split):
-    """FP64 rows, one per example, from the service of a parent, and its dataset's digest."""
-    with grpc.insecure_channel(request.endpoints.by_model[parent.version.partition("/versions/")[0]]) as channel:
-        stub, rows = rpc.ModelServiceStub(channel), {}
-        digest = stub.GetVersion(pb.GetVersionRequest(name=parent.version)).dataset.digest
-        wanted = pb.MaterializeRequest(version=parent.version, digest=parent.digest, dataset=request.dataset,
-                                       split=split, endpoints=request.endpoints)
-        for piece in stub.Materialize(wanted):
-            if piece.output == parent.output:
-                rows[piece.example] = rows.get(piece.example, b"") + piece.data
-    return numpy.array([numpy.frombuffer(data, "<f8") for data in rows.values()]), digest
+def pull(parent, request, split, context=None):
+    """FP64 rows, one per example, from the service of a parent, and its dataset's digest.
+
+    A parent that is lost is asked again for PATIENCE_SECONDS. Give the `context` of a call that pulls, other than a
+    job's: the pull ends with it.
+    """
+    model = parent.version.partition("/versions/")[0]
+    target = request.endpoints.by_model.get(model)
+    check(context, target, "FAILED_PRECONDITION", f"endpoints.by_model has no entry for {model}, whose outputs are needed")
+    check(context, context is None or PULLING_CALLS.acquire(blocking=False), "RESOURCE_EXHAUSTED",
+          "too many calls wait for parents; try again later")
+    channel = grpc.insecure_channel(target, CHANNEL_OPTIONS)
+    if context is None:
+        JOBS_CHANNELS.add(channel)
+    try:
+        check(context, not STOPPING.is_set(), "UNAVAILABLE", "the service is shutting down")
+        rows, digest = pull_patiently(rpc.ModelServiceStub(channel), parent, request, split, context, target)
+    finally:
+        channel.close()
+        if context is None:
+            JOBS_CHANNELS.discard(channel)
+        else:
+            PULLING_CALLS.release()
+    what = f'{split} of output "{parent.output}" of {parent.version} at {target}, for input "{parent.input}",'
+    check(context, rows, "INVALID_ARGUMENT", f"{what} has no examples; is there such an output?")
+    sizes = {len(row) for row in rows}
+    check(context, len(sizes) == 1 and sizes.pop() % 8 == 0, "INVALID_ARGUMENT", f"{what} must have rows of one size")
+    return numpy.array([numpy.frombuffer(row, "<f8") for row in rows]), digest
+
+
+def pull_patiently(stub, parent, request, split, context, target):
+    """Bytes of each example, and the dataset's digest; asks again as long as a parent may come back."""
+    pause, most, lost_since = 0.1, 0, None
+    while True:
+        pieces, ended = [], 0  # Of each example; how many examples are whole.
+        try:
+            digest = stub.GetVersion(pb.GetVersionRequest(name=parent.version),
+                                     timeout=seconds_left(context, DESCRIBE_SECONDS)).dataset.digest
+            call = stub.Materialize(pb.MaterializeRequest(version=parent.version, digest=parent.digest,
+                                                          dataset=request.dataset, split=split,
+                                                          endpoints=request.endpoints),
+                                    timeout=seconds_left(context, OUTPUTS_SECONDS))
+            if context is not None and not context.add_callback(call.cancel):
+                call.cancel()  # Whom it was for has gone already.
+            for piece in call:
+                if piece.output != parent.output:
+                    continue
+                if piece.example == ended == len(pieces):
+                    pieces.append([])
+                    check(context, piece.datatype == "FP64", "INVALID_ARGUMENT", f'output "{parent.output}" of '
+                          f'{parent.version} must be FP64 for input "{parent.input}": got {piece.datatype!r}')
+                check(context, piece.example == ended, "INTERNAL",
+                      f"{parent.version} at {target}: example {ended} must come next: got {piece.example}")
+                pieces[-1].append(piece.data)
+                ended += piece.last_piece
+                if ended > most:  # Only what is new shows that it gets on: one that dies again and again is given up.
+                    pause, most, lost_since = 0.1, ended, None
+            check(context, ended == len(pieces), "INTERNAL", f"{parent.version} at {target}: example {ended} has no end")
+            return [b"".join(data) for data in pieces], digest
+        except grpc.RpcError as error:
+            code, details = error.code(), f"{parent.version} at {target}: {error.details()}"
+        check(context, context is None or context.is_active(), "CANCELLED", "the caller has gone")
+        lost_since = lost_since or time.monotonic()
+        away = time.monotonic() - lost_since
+        check(context, code in TRANSIENT, code.name, details)  # What a parent refuses, the child can't do.
+        check(context, away < PATIENCE_SECONDS, code.name, f"{details} (it is away for {away:.0f} s)")
+        print(f'parent state={code.name} retry_seconds={pause} error="{details}"', file=sys.stderr, flush=True)
+        check(context, not STOPPING.wait(pause), "UNAVAILABLE", "the service is shutting down")
+        pause = min(2 * pause, 5)
+
+
+def seconds_left(context, most):
+    """A deadline for an outgoing call: never beyond that of the call it is made for."""
+    left = context.time_remaining() if context is not None else None
+    return most if left is None else min(most, left)
+
+
+def write_whole(path, text):
+    """Replaces a file: whoever reads it, also after a power cut, finds the old text or the new one."""
+    with open(path + ".tmp", "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(path + ".tmp", path)
+    directory = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)  # Else the new name may be lost, although its content isn't.
+    finally:
+        os.close(directory)
 
 
 class Store:
-    """Jobs by request_id and versions by number, in one file that is replaced whole. Thread-safe."""
+    """Jobs by request_id and versions by number, in one file that is replaced whole. Thread-safe.
+
+    `state` is never changed, only replaced, and only by what is on disk already: who reads it needs no lock. `lock` is for
+    those who replace it, and for `running`; no work is done under it.
+    """
 
     def __init__(self, directory):
         os.makedirs(directory, exist_ok=True)
-        self.path, self.lock = os.path.join(directory, "state.json"), threading.RLock()
-        self.state = {"jobs": {}, "versions": []}
+        self.path, self.lock = os.path.join(directory, "state.json"), threading.Lock()
+        self.state, self.running = {"jobs": {}, "versions": []}, {}  # `running`: (what was asked, thread) by request_id.
         if os.path.exists(self.path):
             with open(self.path) as file:
                 self.state = json.load(file)
 
     def run(self, request, context, work):
-        """Does a job's work within the call, or returns what came of it before, also before a restart."""
-        check(context, 0 < len(request.request_id) <= 128, "INVALID_ARGUMENT", "request_id must have 1 to 128 characters")
-        asked = json_format.MessageToDict(request)
+        """Starts a job unless it is known, and returns it: ended if that takes a second, else RUNNING.
+
+        `work(job)` fills in a pb.Job, on a thread of its own; what it raises is why the job FAILED. A job that a restart
+        interrupts is forgotten: whoever asks for it again starts it anew, and its result is the same.
+        """
+        request_id = request.request_id
+        check(context, re.fullmatch("[A-Za-z0-9._/-]{1,128}", request_id), "INVALID_ARGUMENT",
+              f"request_id must have 1 to 128 characters of [A-Za-z0-9._/-]: got {request_id!r}")
+        try:
+            asked = json_format.MessageToDict(request)
+        except json_format.Error as error:  # JSON has no NaN.
+            raise Refusal("INVALID_ARGUMENT", f"recipe.parameters must be finite: {error}") from error
         asked.pop("endpoints", None)  # A service that moved is the same service.
         with self.lock:
-            kept = self.state["jobs"].get(request.request_id)
-            if kept is None:
-                job = pb.Job(name=f"jobs/{request.request_id}", state=pb.Job.SUCCEEDED)
+            kept = self.state["jobs"].get(request_id)
+            known, thread = (kept["asked"], None) if kept else self.running.get(request_id, (asked, None))
+            check(context, known == asked, "ALREADY_EXISTS", f"jobs/{request_id} has other arguments")
+            if kept is None and thread is None:
+                check(context, not STOPPING.is_set(), "UNAVAILABLE", "the service is shutting down")
+                check(context, len(self.running) < RUNNING_JOBS, "RESOURCE_EXHAUSTED",
+                      f"{RUNNING_JOBS} jobs run already; try again later")
+                thread = threading.Thread(target=self.finish, args=(request_id, asked, work), daemon=True)
+                thread.start()
+                self.running[request_id] = (asked, thread)
+        if thread is not None:
+            thread.join(ANSWER_SECONDS)
+        check(context, thread is None or not STOPPING.is_set() or request_id in self.state["jobs"], "UNAVAILABLE",
+              "the service is shutting down")
+        return self.job(f"jobs/{request_id}", context)
+
+    def finish(self, request_id, asked, work):
+        """Does a job's work, and keeps what came of it."""
+        job = pb.Job(name=f"jobs/{request_id}", state=pb.Job.SUCCEEDED)
+        try:
+            work(job)
+        except Exception as error:  # A fault in a training must not end the service: other jobs go on.
+            if isinstance(error, Refusal):
+                code, message = error.code, str(error)
+            elif isinstance(error, grpc.RpcError):
+                code, message = error.code().name, error.details()
+            else:
+                traceback.print_exc()
+                code, message = "INTERNAL", f"{type(error).__name__}: {error}"
+            job = pb.Job(name=job.name, state=pb.Job.FAILED, error_code=getattr(grpc.StatusCode, code).value[0],
+                         error_message=message)
+        with self.lock:
+            if job.state == pb.Job.SUCCEEDED or not STOPPING.is_set():  # Else it may have failed by our end: forget it.
+                kept = {"asked": asked, "job": json_format.MessageToDict(job)}
+                state = {**self.state, "jobs": {**self.state["jobs"], request_id: kept}}
                 try:
-                    work(job)
-                except grpc.RpcError as error:  # What a parent refuses, the child can't do.
-                    context.abort(error.code(), error.details())
-                kept = self.state["jobs"][request.request_id] = {"asked": asked, "job": json_format.MessageToDict(job)}
-                self.save()
-        check(context, kept["asked"] == asked, "ALREADY_EXISTS", f"jobs/{request.request_id} has other arguments")
-        return json_format.ParseDict(kept["job"], pb.Job())
+                    self.replace(state)
+                except OSError as error:  # After a restart it is done again.
+                    print(f'job state=UNSAVED job={job.name} error="{error}"', file=sys.stderr, flush=True)
+                    self.state = state
+            del self.running[request_id]
 
     def job(self, name, context):
-        kept = self.state["jobs"].get(name.partition("/")[2])
-        check(context, kept is not None, "NOT_FOUND", f"there is no {name}")
+        """A job by its name, `jobs/{request_id}`."""
+        request_id = name[len("jobs/"):] if name.startswith("jobs/") else None
+        if request_id in self.running:  # Asked first: a job is kept before it leaves `running`.
+            return pb.Job(name=name, state=pb.Job.RUNNING)
+        kept = self.state["jobs"].get(request_id)
+        check(context, kept is not None, "NOT_FOUND", f"there is no job {name!r}")
         return json_format.ParseDict(kept["job"], pb.Job())
 
     def add(self, model, version, weights):
         """Names a version, and keeps it with its weights (JSON); the same input_key is the same version."""
         version.digest, version.weights_bytes = sha256(version.input_key, weights), len(json.dumps(weights))
         with self.lock:
-            keys = [kept["version"]["inputKey"] for kept in self.state["versions"]]
-            if version.input_key not in keys:
-                version.name = f"{model}/versions/{len(keys) + 1}"
-                self.state["versions"].append({"version": json_format.MessageToDict(version), "weights": weights})
-                self.save()
+            versions = self.state["versions"]
+            known = next((kept for kept in versions if kept["version"]["inputKey"] == version.input_key), None)
+            if known is None:
+                version.name = f"{model}/versions/{len(versions) + 1}"
+                added = {"version": json_format.MessageToDict(version), "weights": weights}
+                self.replace({**self.state, "versions": versions + [added]})
             else:
-                kept = self.state["versions"][keys.index(version.input_key)]
-                version.CopyFrom(json_format.ParseDict(kept["version"], pb.Version()))
+                version.CopyFrom(json_format.ParseDict(known["version"], pb.Version()))
 
     def version(self, name, context):
+        """A version by its name, and its weights."""
+        check_version_name(context, "a version's name", name)
         kept = next((kept for kept in self.state["versions"] if kept["version"]["name"] == name), None)
         check(context, kept is not None, "NOT_FOUND", f"there is no version {name}")
         return json_format.ParseDict(kept["version"], pb.Version()), kept["weights"]
 
-    def save(self):
-        with open(self.path + ".tmp", "w") as file:
-            json.dump(self.state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(self.path + ".tmp", self.path)
+    def replace(self, state):
+        """Makes this the state, on disk and then here. Under `lock`."""
+        write_whole(self.path, json.dumps(state))
+        self.state = state
 
 
 class VersionMethods:
@@ -121,28 +345,87 @@ class VersionMethods:
         return self.store.version(request.name, context)[0]
 
     def ListVersions(self, request, context):
-        first = int(request.page_token or 0)
-        kept = [json_format.ParseDict(kept["version"], pb.Version()) for kept in self.store.state["versions"]]
-        page = kept[first:first + (request.page_size or 100)]
-        more = str(first + len(page)) if first + len(page) < len(kept) else ""
-        return pb.ListVersionsResponse(versions=page, next_page_token=more)
+        self.GetModel(pb.GetModelRequest(name=request.model), context)  # Refuses a model that isn't here.
+        check(context, re.fullmatch("[0-9]{0,18}", request.page_token), "INVALID_ARGUMENT",
+              f"page_token must be empty or one that was returned: got {request.page_token!r}")
+        check(context, 0 <= request.page_size <= 1000, "INVALID_ARGUMENT",
+              f"page_size must be 0 to 1000: got {request.page_size}")
+        versions, first = self.store.state["versions"], int(request.page_token or 0)
+        page = versions[first:first + (request.page_size or 100)]
+        more = str(first + len(page)) if first + len(page) < len(versions) and page else ""
+        return pb.ListVersionsResponse(versions=[json_format.ParseDict(kept["version"], pb.Version()) for kept in page],
+                                       next_page_token=more)
+
+
+class Refusals(grpc.ServerInterceptor):
+    """Ends a call that raises Refusal with its status."""
+
+    def intercept_service(self, continuation, handler_call_details):
+        handler = continuation(handler_call_details)
+        if handler is None or handler.request_streaming:
+            return handler
+
+        def one(request, context):
+            try:
+                return handler.unary_unary(request, context)
+            except Refusal as refusal:
+                return context.abort(getattr(grpc.StatusCode, refusal.code), str(refusal))
+
+        def stream(request, context):
+            try:
+                yield from handler.unary_stream(request, context)
+            except Refusal as refusal:
+                context.abort(getattr(grpc.StatusCode, refusal.code), str(refusal))
+
+        make, answer = ((grpc.unary_stream_rpc_method_handler, stream) if handler.response_streaming else
+                        (grpc.unary_unary_rpc_method_handler, one))
+        return make(answer, handler.request_deserializer, handler.response_serializer)
 
 
 def serve(make_service, description):
-    """A main: serves what `make_service` makes of a store, until the process is ended."""
+    """A main: serves what `make_service` makes of a store until SIGTERM or SIGINT, then drains."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--listen", required=True, help="HOST:PORT or unix:PATH")
     parser.add_argument("--data-dir", required=True, help="where versions and jobs are kept")
     parser.add_argument("--metrics-listen", help="ignored: `backfire up` gives it, and there are no metrics here")
     options = parser.parse_args()
-    server = grpc.server(futures.ThreadPoolExecutor(8))
-    service = make_service(Store(options.data_dir))
+    signals = queue.SimpleQueue()  # Of all that threads wait on, only this may be used in a signal's handler.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: signals.put(number))
+    try:
+        store = Store(options.data_dir)
+    except (OSError, ValueError) as error:
+        sys.exit(f"--data-dir {options.data_dir}: can't be used: {error}")
+    service = make_service(store)
+    server = grpc.server(futures.ThreadPoolExecutor(WORKERS), interceptors=[Refusals()], options=SERVER_OPTIONS)
     rpc.add_ModelServiceServicer_to_server(service, server)
     v2_rpc.add_GRPCInferenceServiceServicer_to_server(service, server)
-    serving = b"\x08\x01"  # HealthCheckResponse(status=SERVING) as bytes: Debian has no stubs of gRPC's health service.
+
+    def health(request, context):  # HealthCheckResponse as bytes: Debian has no stubs of gRPC's health service.
+        return b"\x08\x02" if STOPPING.is_set() else b"\x08\x01"  # status = NOT_SERVING or SERVING.
+
+    def watch_health(request, context):  # `backfire up` waits by it. It ends at once: a watch would hold a thread.
+        yield health(request, context)
+
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("grpc.health.v1.Health", {
-        "Check": grpc.unary_unary_rpc_method_handler(lambda request, context: serving),
-        "Watch": grpc.unary_stream_rpc_method_handler(lambda request, context: iter([serving]))})])
-    server.add_insecure_port(options.listen)
+        "Check": grpc.unary_unary_rpc_method_handler(health), "Watch": grpc.unary_stream_rpc_method_handler(watch_health)})])
+    try:
+        port = server.add_insecure_port(options.listen)
+    except RuntimeError:  # As newer versions of gRPC say it.
+        port = 0
+    if port == 0:
+        sys.exit(f"--listen: cannot listen on {options.listen}")
     server.start()
-    server.wait_for_termination()
+    signals.get()
+    STOPPING.set()
+    give_up = time.monotonic() + GRACE_SECONDS
+    for channel in list(JOBS_CHANNELS):
+        channel.close()
+    server.stop(GRACE_SECONDS).wait()
+    with store.lock:
+        threads = [thread for _, thread in store.running.values()]
+    for thread in threads:
+        thread.join(max(0, give_up - time.monotonic()))
+    # Python would wait for threads that still work. What they did is not kept, and done again when it is asked for again.
+    sys.stdout.flush()
+    os._exit(0)

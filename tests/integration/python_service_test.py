@@ -1,0 +1,305 @@
+#!/usr/bin/python3
+"""What services/python promises of a service: seen from outside, on the example, with parents that misbehave.
+
+Argument: the folder of backfire's binaries. Exits 77 (skipped) without Debian's python3-grpcio, python3-protobuf and
+python3-numpy, or without gRPC's plugin for Python when it was built.
+"""
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+from concurrent import futures
+
+PROGRAM = os.path.join(sys.argv[1], "nearest-neighbour-service")
+try:
+    sys.path.insert(0, os.path.dirname(os.path.realpath(PROGRAM)))
+    import grpc
+    from backfire_service import pb, rpc, v2, v2_rpc
+except ImportError:
+    sys.exit(77)
+
+SECONDS = 20  # For anything that must come at once; much more than it needs, as machines may be busy.
+GRACE_SECONDS = 10  # That a service has to end after SIGTERM.
+DIGEST = "0" * 64
+
+
+class FakeParent(rpc.ModelServiceServicer):
+    """Has three examples of two numbers for each input. `failures`: codes by which the next calls end after one example."""
+
+    def __init__(self, endpoint):
+        self.failures, self.pulls = [], 0
+        self.width, self.datatype, self.counts = 2, "FP64", {}
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+        self.server = grpc.server(futures.ThreadPoolExecutor(8))
+        rpc.add_ModelServiceServicer_to_server(self, self.server)
+        self.server.add_insecure_port(endpoint)
+        self.server.start()
+
+    def GetVersion(self, request, context):
+        version = pb.Version(name=request.name)
+        version.dataset.digest = DIGEST
+        return version
+
+    def Materialize(self, request, context):
+        self.pulls += 1
+        self.may_answer.wait(SECONDS)
+        for example in range(self.counts.get(request.version, 3)):
+            if example == 1 and self.failures:
+                context.abort(self.failures.pop(0), "on request")
+            yield pb.MaterializeResponse(example=example, output="y", datatype=self.datatype, shape=[self.width],
+                                         data=struct.pack(f"<{self.width}d", *[example] * self.width), last_piece=True)
+
+
+class PythonServiceTest(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.directory = directory.name
+        self.parent = FakeParent(f"unix:{self.directory}/parent")
+        self.addCleanup(self.parent.server.stop, None)
+        self.hung = socket.create_server(("localhost", 0))  # Takes connections, and never says a word.
+        self.hung.settimeout(SECONDS)
+        self.addCleanup(self.hung.close)
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen([PROGRAM, "--listen", f"unix:{self.directory}/service",
+                                         "--data-dir", f"{self.directory}/data"])
+        self.addCleanup(self.process.wait)
+        self.addCleanup(self.process.kill)
+        self.channel = grpc.insecure_channel(f"unix:{self.directory}/service",
+                                             [("grpc.initial_reconnect_backoff_ms", 100),
+                                              ("grpc.max_reconnect_backoff_ms", 100)])
+        self.addCleanup(self.channel.close)
+        grpc.channel_ready_future(self.channel).result(SECONDS)
+        self.stub, self.inference = rpc.ModelServiceStub(self.channel), v2_rpc.GRPCInferenceServiceStub(self.channel)
+
+    def stop(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        self.assertEqual(self.process.wait(GRACE_SECONDS + SECONDS), 0)
+
+    def train_request(self, request_id, endpoint=None, version=1):
+        request = pb.TrainRequest(request_id=request_id, model="models/nearest")
+        request.recipe.name, request.dataset.uri = "nearest", "made-up"
+        request.recipe.parameters["k"] = 1
+        for name in ("feature", "teacher"):
+            request.lineage.add(input=name, version=f"models/{name}/versions/{version}", output="y", digest=DIGEST)
+            request.endpoints.by_model[f"models/{name}"] = endpoint or f"unix:{self.directory}/parent"
+        return request
+
+    def hung_endpoint(self):
+        return f"localhost:{self.hung.getsockname()[1]}"
+
+    def ended(self, method, request):
+        """The job once it has ended; each call waits for a while by itself."""
+        give_up = time.monotonic() + SECONDS
+        job = method(request, timeout=SECONDS)
+        while job.state == pb.Job.RUNNING and time.monotonic() < give_up:
+            job = method(request, timeout=SECONDS)
+        return job
+
+    def trained(self):
+        job = self.ended(self.stub.Train, self.train_request("train"))
+        self.assertEqual(job.state, pb.Job.SUCCEEDED, job.error_message)
+        return job.version
+
+    def evaluate_request(self, version):
+        request = pb.EvaluateRequest(request_id="evaluate", version=version.name, split="test")
+        request.dataset.uri = "made-up"
+        request.endpoints.CopyFrom(self.train_request("").endpoints)
+        return request
+
+    def infer_request(self, numbers):
+        request = v2.ModelInferRequest(model_name="nearest",
+                                       raw_input_contents=[struct.pack(f"<{len(numbers)}d", *numbers)])
+        request.inputs.add(name="feature", datatype="FP64", shape=[len(numbers)])
+        return request
+
+    def health(self):
+        """A HealthCheckResponse as bytes, by both methods: Debian has no stubs of gRPC's health service."""
+        once = self.channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=SECONDS)
+        watched = next(self.channel.unary_stream("/grpc.health.v1.Health/Watch")(b"", timeout=SECONDS))
+        self.assertEqual(once, watched)
+        return once
+
+    def assert_refused(self, code, words, method, request):
+        with self.assertRaises(grpc.RpcError) as refused:
+            reply = method(request, timeout=SECONDS)
+            list(reply if isinstance(reply, grpc.Call) else [])  # A stream is refused when it is read.
+        self.assertEqual(refused.exception.code(), code, refused.exception.details())
+        self.assertIn(words, refused.exception.details())
+
+    def test_a_hung_parent_holds_up_nothing_else(self):
+        version = self.trained()
+        jobs = [self.stub.Train.future(self.train_request(f"hung/{i}", self.hung_endpoint(), 2), timeout=SECONDS)
+                for i in range(16)]
+        materialize = pb.MaterializeRequest(version=version.name, split="test")
+        materialize.endpoints.by_model["models/feature"] = self.hung_endpoint()
+        calls = [self.stub.Materialize(materialize) for _ in range(80)]  # More than it has threads.
+        connection, _ = self.hung.accept()
+        self.addCleanup(connection.close)
+        self.assertEqual({job.result().state for job in jobs}, {pb.Job.RUNNING})
+        self.assertEqual(self.health(), b"\x08\x01")
+        response = self.inference.ModelInfer(self.infer_request([1, 1]), timeout=SECONDS)
+        self.assertEqual(struct.unpack("<2d", response.raw_output_contents[0]), (1, 1))
+        self.assertEqual(self.stub.GetJob(pb.GetJobRequest(name="jobs/hung/0"), timeout=SECONDS).state, pb.Job.RUNNING)
+        for call in calls:
+            call.cancel()
+
+        begin = time.monotonic()
+        self.stop()
+        self.assertLess(time.monotonic() - begin, GRACE_SECONDS)  # Nobody waits for them.
+        self.start()
+        self.assertEqual(self.trained(), version)
+        self.assert_refused(grpc.StatusCode.NOT_FOUND, "jobs/hung/0", self.stub.GetJob,
+                            pb.GetJobRequest(name="jobs/hung/0"))
+        again = self.ended(self.stub.Train, self.train_request("hung/0", version=2))  # It is done anew.
+        self.assertEqual(again.version, version)  # Of other numbers of parents' versions, but with the same digests.
+
+    def test_a_call_that_waits_for_a_parent_ends_with_the_grace(self):
+        request = pb.MaterializeRequest(version=self.trained().name, split="test")
+        request.endpoints.by_model["models/feature"] = self.hung_endpoint()
+        call = self.stub.Materialize(request, timeout=2 * SECONDS)
+        connection, _ = self.hung.accept()
+        self.addCleanup(connection.close)
+        self.stop(signal.SIGINT)
+        self.assertIn(call.code(), (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE))
+
+    def test_the_same_request_is_the_same_job_while_it_runs(self):
+        self.parent.may_answer.clear()
+        both = [self.stub.Train.future(self.train_request("train"), timeout=SECONDS) for _ in range(2)]
+        self.assertEqual([job.result().state for job in both], [pb.Job.RUNNING] * 2)
+        other = self.train_request("train")
+        other.seed = 1
+        self.assert_refused(grpc.StatusCode.ALREADY_EXISTS, "jobs/train", self.stub.Train, other)
+        self.parent.may_answer.set()
+        self.trained()
+        self.assertEqual(self.parent.pulls, 2)  # Of its two inputs.
+
+    def test_a_parent_that_is_lost_is_asked_again(self):
+        self.parent.failures = [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED,
+                                grpc.StatusCode.RESOURCE_EXHAUSTED]
+        self.trained()
+        self.assertEqual(self.parent.pulls, 5)
+
+    def test_what_a_parent_refuses_fails_the_job(self):
+        self.parent.failures = [grpc.StatusCode.DATA_LOSS]
+        job = self.ended(self.stub.Train, self.train_request("train"))
+        self.assertEqual((job.state, job.error_code), (pb.Job.FAILED, grpc.StatusCode.DATA_LOSS.value[0]))
+        self.stop()
+        self.start()
+        self.assertEqual(self.stub.Train(self.train_request("train"), timeout=SECONDS), job)
+
+    def test_outputs_that_do_not_fit_fail_the_job(self):
+        version = self.trained()
+        for what, change, words in (
+                ("datatype", {"datatype": "FP32"}, "must be FP64"),
+                ("no examples", {"counts": {"models/feature/versions/2": 0}}, "has no examples"),
+                ("other counts", {"counts": {"models/feature/versions/2": 2}}, "feature has 2 examples and teacher 3")):
+            with self.subTest(what):
+                self.parent.datatype, self.parent.counts = "FP64", {}
+                vars(self.parent).update(change)
+                job = self.ended(self.stub.Train, self.train_request(what.replace(" ", "-"), version=2))
+                self.assertEqual(job.state, pb.Job.FAILED)
+                self.assertIn(words, job.error_message)
+        self.parent.width = 1  # It would be stretched to two.
+        self.parent.datatype, self.parent.counts = "FP64", {}
+        job = self.ended(self.stub.Evaluate, self.evaluate_request(version))
+        self.assertEqual(job.state, pb.Job.FAILED)
+        self.assertIn("feature must have shape [2]", job.error_message)
+
+    def test_large_messages_pass(self):
+        self.trained()
+        # The refusal is the model's own: gRPC let 10 MB pass.
+        self.assert_refused(grpc.StatusCode.INVALID_ARGUMENT, "feature must have shape [2]", self.inference.ModelInfer,
+                            self.infer_request([0.0] * (10 << 17)))
+
+    def test_bad_requests_are_refused(self):
+        invalid, not_found = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
+        self.assert_refused(not_found, "there is no such version", self.inference.ModelInfer, self.infer_request([1, 1]))
+        version = self.trained()
+
+        def train(**changes):
+            request = self.train_request("bad")
+            for path, value in changes.items():
+                *names, last = path.split("__")
+                target = request
+                for name in names:
+                    target = target[int(name)] if name.isdigit() else getattr(target, name)
+                setattr(target, last, value)
+            return request
+
+        no_endpoint = self.train_request("no-endpoint")
+        del no_endpoint.endpoints.by_model["models/feature"]
+        job = self.ended(self.stub.Train, no_endpoint)
+        self.assertEqual(job.error_code, grpc.StatusCode.FAILED_PRECONDITION.value[0])
+        self.assertIn("endpoints.by_model", job.error_message)
+
+        twice, nan = train(), train()
+        twice.lineage.add().CopyFrom(twice.lineage[0])
+        nan.recipe.parameters["k"] = float("nan")
+        for words, request in (("request_id", train(request_id="")), ("request_id", train(request_id="a b")),
+                               ("lineage[0].version", train(lineage__0__version="models/feature")),
+                               ("lineage[1].output", train(lineage__1__output="")),
+                               ("lineage[1].digest", train(lineage__1__digest="0")), ("lineage", twice),
+                               ("recipe.parameters.k", nan), ("seed", train(seed=-1)),
+                               ("dataset.uri", train(dataset__uri=""))):
+            with self.subTest(words):
+                self.assert_refused(invalid, words, self.stub.Train, request)
+        self.assert_refused(not_found, "models/other", self.stub.Train, train(model="models/other"))
+
+        for words, change in (("split", {"split": "all"}), ("resample_count", {"bootstrap": {"resample_count": 10001}}),
+                              ("resample_count", {"bootstrap": {"resample_count": -1}}),
+                              ("swapped_parents", {"swapped_parents": [{"input": "feature"}]}),
+                              ("a version's name", {"version": "models/nearest/versions/one"})):
+            with self.subTest(words):
+                request = self.evaluate_request(version)
+                for name, value in change.items():
+                    request.ClearField(name)
+                    request.MergeFrom(pb.EvaluateRequest(**{name: value}))
+                self.assert_refused(invalid, words, self.stub.Evaluate, request)
+
+        for words, method, request in (
+                ("page_token", self.stub.ListVersions, pb.ListVersionsRequest(model="models/nearest", page_token="x")),
+                ("page_size", self.stub.ListVersions, pb.ListVersionsRequest(model="models/nearest", page_size=-1)),
+                ("a version's name", self.stub.GetVersion, pb.GetVersionRequest(name="1")),
+                ("split", self.stub.Materialize, pb.MaterializeRequest(version=version.name, split="all"))):
+            with self.subTest(words):
+                self.assert_refused(invalid, words, method, request)
+        self.assert_refused(not_found, "there is no job", self.stub.GetJob, pb.GetJobRequest(name="bad/train"))
+
+        def infer(**changes):
+            request = self.infer_request([1, 1])
+            for name, value in changes.items():
+                if name.startswith("input_"):
+                    request.inputs[0].ClearField(name[6:])
+                    request.inputs[0].MergeFrom(v2.ModelInferRequest.InferInputTensor(**{name[6:]: value}))
+                else:
+                    request.ClearField(name)
+                    request.MergeFrom(v2.ModelInferRequest(**{name: value}))
+            return request
+
+        for words, request in (("['feature'] are missing", infer(inputs=[], raw_input_contents=[])),
+                               ("there is no such input", infer(input_name="magic")),
+                               ("datatype must be FP64", infer(input_datatype="FP32")),
+                               ("shape must be [-1]", infer(input_shape=[1, 2])),
+                               ("shape must be [-1]", infer(input_shape=[-1])),
+                               ("raw contents must have 24 bytes", infer(input_shape=[3])),
+                               ("raw_input_contents", infer(raw_input_contents=[])),
+                               ("outputs", infer(outputs=[{"name": "magic"}])),
+                               ("a version's name", infer(model_version="one"))):
+            with self.subTest(words):
+                self.assert_refused(invalid, words, self.inference.ModelInfer, request)
+        self.assert_refused(not_found, "models/other", self.inference.ModelInfer, infer(model_name="other"))
+        self.assertEqual(self.health(), b"\x08\x01")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1], verbosity=2)
