@@ -134,8 +134,8 @@ TEST_F(DisparityModelTest, PredictsAndJudgesEveryTestFrame) {
 TEST_F(DisparityModelTest, ATrainingWithNothingToLearnFromIsRefused) {
   v1::Recipe recipe = Recipe(3);
   runtime::SetParameter(recipe, "max_depth_m", 1);
-  for (const char* beyond : {"ignored", "far"}) {
-    runtime::SetParameter(recipe, "beyond_max_depth", beyond);
+  for (const double far_weight : {0.0, 0.5}) {
+    runtime::SetParameter(recipe, "far_weight", far_weight);
     RecordingJob job;
     const absl::Status status = Train(recipe, 1, job).status();
     EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
