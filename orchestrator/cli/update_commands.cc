@@ -266,7 +266,7 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
                      "Names the proposal; by default a digest of what is proposed");
   propose.add_flag("--watch", options->watch, "Show it until the verdict is there");
   propose.add_flag("--wait", options->wait, "As --watch, without showing progress");
-  propose.add_flag("--retry", options->retry, "With --watch: go on if it failed before");
+  propose.add_flag("--retry", options->retry, "Go on with it if the same proposal failed before");
   add_gate(propose);
 
   auto& list = add("list",
