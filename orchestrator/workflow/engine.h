@@ -142,6 +142,11 @@ class Engine {
   absl::StatusOr<const store::UpdateRecord*> FindProposal(const v1::ProposeUpdateRequest& request,
                                                           int looks) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The update that a proposal makes, checked and planned, against the live release.
+  absl::StatusOr<store::UpdateRecord> MakeProposal(const v1::ProposeUpdateRequest& request,
+                                                   const v1::Recipe& recipe,
+                                                   const v1::Version& proposed, int looks)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<const store::UpdateRecord*> FindUpdate(const std::string& name) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether the two would work on the same vertex.

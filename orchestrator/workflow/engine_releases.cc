@@ -39,9 +39,9 @@ absl::StatusOr<int64_t> Engine::MakeRelease(const store::UpdateRecord& update,
   release.set_state(state);
   release.set_update(update.update.name());
   for (const std::string& vertex : GraphOf(update.update.system_revision()).order()) {
-    BACKFIRE_ASSIGN_OR_RETURN(const v1::Version version,
+    BACKFIRE_ASSIGN_OR_RETURN(const v1::Version* version,
                               VersionAsOf(contents_, update.number, vertex, 0));
-    (*release.mutable_versions())[vertex] = version.name();
+    (*release.mutable_versions())[vertex] = version->name();
   }
   change.updates.emplace(update.number, update.update).first->second.set_release(release.name());
   change.releases[number] = std::move(release);
@@ -125,9 +125,9 @@ absl::Status Engine::SettleOthers(const store::UpdateRecord& promoted, int64_t n
     v1::Release combined = change.releases.at(number);
     for (const std::string& vertex :
          TouchedVertices(GraphOf(update.update.system_revision()), update.update)) {
-      BACKFIRE_ASSIGN_OR_RETURN(const v1::Version version,
+      BACKFIRE_ASSIGN_OR_RETURN(const v1::Version* version,
                                 VersionAsOf(contents_, other, vertex, 0));
-      (*combined.mutable_versions())[vertex] = version.name();
+      (*combined.mutable_versions())[vertex] = version->name();
     }
     const int64_t combined_number =
         std::max(contents_.releases.rbegin()->first, change.releases.rbegin()->first) + 1;

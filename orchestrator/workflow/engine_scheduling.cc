@@ -211,9 +211,9 @@ absl::StatusOr<v1::Job> Engine::ExecuteStep(StepKey key, RunningStep& running) {
         std::count(model.capabilities().begin(), model.capabilities().end(), v1::WATCH_JOB) > 0;
     if (record.step.kind() == v1::Step::LOAD) {
       BACKFIRE_ASSIGN_OR_RETURN(
-          const v1::Version version,
+          const v1::Version* version,
           VersionAsOf(contents_, key.first, record.step.vertex(), record.step.replicate()));
-      loaded = version.name();
+      loaded = version->name();
     } else {
       BACKFIRE_ASSIGN_OR_RETURN(request, BuildJobRequest(contents_, graph, update, record));
     }

@@ -73,6 +73,18 @@ absl::StatusOr<v1::Update> Engine::ProposeUpdate(const v1::ProposeUpdateRequest&
   MutexLock lock(mutex_);
   BACKFIRE_ASSIGN_OR_RETURN(const store::UpdateRecord* known_update, FindProposal(request, looks));
   if (known_update != nullptr) return Show(*known_update, /*with_steps=*/true);
+  BACKFIRE_ASSIGN_OR_RETURN(store::UpdateRecord update,
+                            MakeProposal(request, recipe, proposed, looks));
+  const int64_t number = update.number;
+  Change change;
+  change.added.push_back(std::move(update));
+  BACKFIRE_RETURN_IF_ERROR(Commit(std::move(change)));
+  return Show(contents_.updates.at(number), /*with_steps=*/true);
+}
+
+absl::StatusOr<store::UpdateRecord> Engine::MakeProposal(const v1::ProposeUpdateRequest& request,
+                                                         const v1::Recipe& recipe,
+                                                         const v1::Version& proposed, int looks) {
   const int64_t live = LiveRelease();
   if (contents_.systems.empty() || live == 0) {
     return absl::FailedPreconditionError("there is no live release to compare with yet");
@@ -138,11 +150,7 @@ absl::StatusOr<v1::Update> Engine::ProposeUpdate(const v1::ProposeUpdateRequest&
   }
   BACKFIRE_ASSIGN_OR_RETURN(*update.update.mutable_reuse(),
                             BuildReuse(contents_, graph, update.update));
-  const int64_t number = update.number;
-  Change change;
-  change.added.push_back(std::move(update));
-  BACKFIRE_RETURN_IF_ERROR(Commit(std::move(change)));
-  return Show(contents_.updates.at(number), /*with_steps=*/true);
+  return update;
 }
 
 absl::StatusOr<const store::UpdateRecord*> Engine::FindProposal(

@@ -78,19 +78,19 @@ absl::StatusOr<verdict::Evidence> BaselineEvidence(const store::Contents& conten
   for (const std::string& vertex : vertices) {
     const v1::Model& model = system.models.at(vertex);
     const v1::Vertex& settings = graph.node(vertex).vertex;
-    std::vector<v1::Evaluation> evaluations;
+    std::vector<const v1::Evaluation*> evaluations;
     for (int k = 0; k < replicates; ++k) {
       BACKFIRE_ASSIGN_OR_RETURN(evaluations.emplace_back(),
                                 EvaluationAsOf(contents, baseline, vertex, k));
     }
-    evidence.examples = evaluations[0].example_count();
+    evidence.examples = evaluations[0]->example_count();
     std::set<std::string> missing(settings.required_slices().begin(),
                                   settings.required_slices().end());
     std::vector<std::string> slices(missing.begin(), missing.end());
     slices.insert(slices.begin(), "");
     for (const v1::JudgedLoss& judged : model.losses()) {
       for (const std::string& slice : slices) {
-        if (!slice.empty() && FindLoss(evaluations[0], judged.name(), slice) == nullptr) continue;
+        if (!slice.empty() && FindLoss(*evaluations[0], judged.name(), slice) == nullptr) continue;
         missing.erase(slice);
         verdict::LossEvidence& loss = evidence.losses.emplace_back();
         loss.vertex = vertex;
@@ -101,8 +101,8 @@ absl::StatusOr<verdict::Evidence> BaselineEvidence(const store::Contents& conten
         loss.judged = model.kind() != v1::Model::TRANSFORM;
         const auto margin = settings.margins().find(judged.name());
         if (margin != settings.margins().end()) loss.margin = margin->second;
-        for (const v1::Evaluation& evaluation : evaluations) {
-          BACKFIRE_ASSIGN_OR_RETURN(loss.before.emplace_back(), Sample(evaluation, loss));
+        for (const v1::Evaluation* evaluation : evaluations) {
+          BACKFIRE_ASSIGN_OR_RETURN(loss.before.emplace_back(), Sample(*evaluation, loss));
         }
       }
     }
@@ -156,11 +156,11 @@ absl::StatusOr<const store::StepRecord*> FindStep(const store::Contents& content
   }
 }
 
-absl::StatusOr<v1::Version> VersionAsOf(const store::Contents& contents, int64_t update,
-                                        const std::string& vertex, int replicate) {
+absl::StatusOr<const v1::Version*> VersionAsOf(const store::Contents& contents, int64_t update,
+                                               const std::string& vertex, int replicate) {
   const std::string id = StepId(v1::Step::TRAIN, vertex, replicate);
   BACKFIRE_ASSIGN_OR_RETURN(const store::StepRecord* record, FindStep(contents, update, id));
-  if (record->step.state() == v1::Step::SUCCEEDED) return record->step.version();
+  if (record->step.state() == v1::Step::SUCCEEDED) return &record->step.version();
   return absl::InternalError(absl::StrCat("step ", id, " has not succeeded"));
 }
 
@@ -170,22 +170,23 @@ absl::StatusOr<std::vector<v1::Parent>> LineageAsOf(const store::Contents& conte
   std::vector<v1::Parent> lineage;
   for (const auto& [input, source] : graph.node(vertex).inputs) {
     if (source.from_request()) continue;
-    BACKFIRE_ASSIGN_OR_RETURN(const v1::Version version,
+    BACKFIRE_ASSIGN_OR_RETURN(const v1::Version* version,
                               VersionAsOf(contents, update, source.vertex, replicate));
     v1::Parent& parent = lineage.emplace_back();
     parent.set_input(input);
-    parent.set_version(version.name());
+    parent.set_version(version->name());
     parent.set_output(source.tensor);
-    parent.set_digest(version.digest());
+    parent.set_digest(version->digest());
   }
   return lineage;
 }
 
-absl::StatusOr<v1::Evaluation> EvaluationAsOf(const store::Contents& contents, int64_t update,
-                                              const std::string& vertex, int replicate) {
+absl::StatusOr<const v1::Evaluation*> EvaluationAsOf(const store::Contents& contents,
+                                                     int64_t update, const std::string& vertex,
+                                                     int replicate) {
   const std::string id = StepId(v1::Step::EVALUATE, vertex, replicate);
   BACKFIRE_ASSIGN_OR_RETURN(const store::StepRecord* record, FindStep(contents, update, id));
-  if (record->step.state() == v1::Step::SUCCEEDED) return record->evaluation;
+  if (record->step.state() == v1::Step::SUCCEEDED) return &record->evaluation;
   return absl::InternalError(absl::StrCat("step ", id, " has not succeeded"));
 }
 
@@ -214,9 +215,9 @@ absl::StatusOr<JobRequest> BuildJobRequest(const store::Contents& contents,
       *request.mutable_recipe() = update.update.recipe();
     } else {
       BACKFIRE_ASSIGN_OR_RETURN(const int64_t baseline, BaselineOf(contents, update));
-      BACKFIRE_ASSIGN_OR_RETURN(const v1::Version before,
+      BACKFIRE_ASSIGN_OR_RETURN(const v1::Version* before,
                                 VersionAsOf(contents, baseline, step.vertex(), step.replicate()));
-      *request.mutable_recipe() = before.recipe();
+      *request.mutable_recipe() = before->recipe();
     }
     for (const v1::Parent& parent : lineage) *request.add_lineage() = parent;
     request.mutable_dataset()->set_uri(system.dataset());
@@ -270,24 +271,24 @@ absl::StatusOr<verdict::Evidence> BuildEvidence(const store::Contents& contents,
   }
   for (verdict::LossEvidence& loss : evidence.losses) {
     for (int k = 0; k < replicates; ++k) {
-      BACKFIRE_ASSIGN_OR_RETURN(const v1::Evaluation before,
+      BACKFIRE_ASSIGN_OR_RETURN(const v1::Evaluation* before,
                                 EvaluationAsOf(contents, baseline, loss.vertex, k));
-      BACKFIRE_ASSIGN_OR_RETURN(const v1::Evaluation after,
+      BACKFIRE_ASSIGN_OR_RETURN(const v1::Evaluation* after,
                                 EvaluationAsOf(contents, update.number, loss.vertex, k));
-      if (before.dataset_digest() != after.dataset_digest() ||
-          before.example_count() != after.example_count()) {
+      if (before->dataset_digest() != after->dataset_digest() ||
+          before->example_count() != after->example_count()) {
         return absl::FailedPreconditionError(absl::StrCat(
-            "vertex ", loss.vertex, " was evaluated on dataset ", before.dataset_digest(),
-            " before and on ", after.dataset_digest(), " after: losses can't be compared"));
+            "vertex ", loss.vertex, " was evaluated on dataset ", before->dataset_digest(),
+            " before and on ", after->dataset_digest(), " after: losses can't be compared"));
       }
-      BACKFIRE_ASSIGN_OR_RETURN(loss.after.emplace_back(), Sample(after, loss));
-      BACKFIRE_ASSIGN_OR_RETURN(const v1::Version old,
+      BACKFIRE_ASSIGN_OR_RETURN(loss.after.emplace_back(), Sample(*after, loss));
+      BACKFIRE_ASSIGN_OR_RETURN(const v1::Version* old,
                                 VersionAsOf(contents, baseline, loss.vertex, k));
-      BACKFIRE_ASSIGN_OR_RETURN(const v1::Version current,
+      BACKFIRE_ASSIGN_OR_RETURN(const v1::Version* current,
                                 VersionAsOf(contents, update.number, loss.vertex, k));
       // A proposed version may come from anywhere.
       const bool proposed = loss.candidate && !update.update.version().empty();
-      if (!proposed && old.build_fingerprint() != current.build_fingerprint()) {
+      if (!proposed && old->build_fingerprint() != current->build_fingerprint()) {
         loss.other_build = true;
       }
       const std::string swapped_id = StepId(v1::Step::EVALUATE_SWAPPED, loss.vertex, k);

@@ -25,9 +25,10 @@ absl::StatusOr<const store::StepRecord*> FindStep(const store::Contents& content
                                                   const std::string& id);
 
 /// The version of a vertex in replicate k as of an update: what it trained, else its baseline's.
-/// INTERNAL: there is none, although the update's steps should have made one.
-absl::StatusOr<v1::Version> VersionAsOf(const store::Contents& contents, int64_t update,
-                                        const std::string& vertex, int replicate);
+/// INTERNAL: there is none, although the update's steps should have made one. Borrowed from the
+/// contents.
+absl::StatusOr<const v1::Version*> VersionAsOf(const store::Contents& contents, int64_t update,
+                                               const std::string& vertex, int replicate);
 
 /// What feeds a vertex in replicate k, as of an update. Errors as VersionAsOf.
 absl::StatusOr<std::vector<v1::Parent>> LineageAsOf(const store::Contents& contents,
@@ -35,8 +36,9 @@ absl::StatusOr<std::vector<v1::Parent>> LineageAsOf(const store::Contents& conte
                                                     const std::string& vertex, int replicate);
 
 /// The evaluation of that version, with resampled losses. Errors as VersionAsOf.
-absl::StatusOr<v1::Evaluation> EvaluationAsOf(const store::Contents& contents, int64_t update,
-                                              const std::string& vertex, int replicate);
+absl::StatusOr<const v1::Evaluation*> EvaluationAsOf(const store::Contents& contents,
+                                                     int64_t update, const std::string& vertex,
+                                                     int replicate);
 
 /// What a step asks of its vertex's service; the same for the same step, whenever it is asked.
 /// @param step  Any but LOAD, its dependencies done.

@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "services/base/mutex.h"
 #include "services/base/status.h"
 #include "services/detection/detections_tensor.h"
 #include "services/detection/detector_inputs.h"
@@ -15,6 +14,7 @@
 #include "services/detection/frustum_parameters.h"
 #include "services/detection/frustum_pointnet.h"
 #include "services/learning/device.h"
+#include "services/learning/seeded.h"
 #include "services/learning/training_loop.h"
 #include "services/learning/weights.h"
 
@@ -46,15 +46,11 @@ FrustumClass ClassOf(const DetectorConfig& config) {
 }
 
 FrustumPointNet MakeNetwork(const FrustumParameters& p, int64_t seed) {
-  // Initialisation draws from LibTorch's one global generator; jobs of one process take turns.
-  static Mutex mutex;
-  MutexLock lock(mutex);
-  torch::manual_seed(static_cast<uint64_t>(seed));
   FrustumPointNetOptions options;
   options.width = p.width;
   options.object_points = p.object_points;
   options.dropout = p.dropout;
-  return FrustumPointNet(options);
+  return learning::MakeSeeded(seed, [&] { return FrustumPointNet(options); });
 }
 
 Tensor OneHot(const FrustumClass& of, int64_t batch, torch::Device device) {

@@ -5,7 +5,9 @@
 
 #include <CLI/CLI.hpp>
 #include <iostream>
+#include <random>
 
+#include "absl/strings/str_format.h"
 #include "services/base/command_line.h"
 #include "services/base/memory.h"
 #include "services/base/status.h"
@@ -131,8 +133,8 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option(
       "--name", settings.name,
-      "What the orchestrator knows it by, unique among gateways; default: its address on "
-      "its host");
+      "What the orchestrator shows it as, with a number that no other gateway has; default: its "
+      "address on its host");
   app.add_option("--running", settings.running, "Requests that run at once, of each model")
       ->capture_default_str()
       ->check(CLI::Range(1, 200));
@@ -146,6 +148,8 @@ int main(int argc, char** argv) {
     ::gethostname(host, sizeof(host) - 1);
     settings.name = std::string(host) + "/" + settings.server.listen;
   }
+  // Two of one name would pass for one, and what the other still serves could be unloaded.
+  settings.name += absl::StrFormat("#%08x", std::random_device()());
   const absl::Status status = backfire::gateway::Run(settings);
   if (status.ok()) return 0;
   std::cerr << "gateway: " << status.message() << "\n";

@@ -19,6 +19,7 @@
 #include "services/base/status.h"
 #include "services/learning/autocast.h"
 #include "services/learning/device.h"
+#include "services/learning/seeded.h"
 #include "services/learning/state_dict.h"
 #include "services/learning/torch_tensor.h"
 #include "services/learning/weight_tensors.h"
@@ -103,6 +104,11 @@ absl::Status CheckDevice(const std::string& device) { return ChooseDevice({devic
 std::string NumericFingerprint() {
   // The configuration names the CPU capability that kernels dispatch on.
   return absl::StrCat("libtorch ", TORCH_VERSION, "\n", at::show_config());
+}
+
+Mutex& GeneratorMutex() {
+  static Mutex mutex;
+  return mutex;
 }
 
 void UseThreads(int threads) {

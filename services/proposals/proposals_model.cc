@@ -8,13 +8,13 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "services/base/mutex.h"
 #include "services/base/random.h"
 #include "services/base/status.h"
 #include "services/datasets/stereo_dataset.h"
 #include "services/detection/detections_tensor.h"
 #include "services/learning/checkpoint_weights.h"
 #include "services/learning/device.h"
+#include "services/learning/seeded.h"
 #include "services/learning/torch_tensor.h"
 #include "services/learning/training_loop.h"
 #include "services/learning/weights.h"
@@ -94,11 +94,7 @@ v1::Model Describe() {
 }
 
 CentrePoint MakeNetwork(int64_t channels, int64_t seed) {
-  // Initialisation draws from LibTorch's one global generator; jobs of one process take turns.
-  static Mutex mutex;
-  MutexLock lock(mutex);
-  torch::manual_seed(static_cast<uint64_t>(seed));
-  return CentrePoint(channels);
+  return learning::MakeSeeded(seed, [&] { return CentrePoint(channels); });
 }
 
 int64_t RoundUp(int64_t size) {

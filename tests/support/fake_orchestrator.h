@@ -22,7 +22,7 @@ class FakeOrchestrator final : public v1::Orchestrator::Service {
       v1::GatewayReport report;
       while (stream->Read(&report)) {
         MutexLock lock(mutex_);
-        reports_[report.gateway()] = report;
+        reports_[report.gateway().substr(0, report.gateway().find('#'))] = report;
         changed_.NotifyAll();
       }
     });
@@ -52,7 +52,7 @@ class FakeOrchestrator final : public v1::Orchestrator::Service {
     changed_.NotifyAll();
   }
   /// Waits, for at most a minute, until the last report of a gateway is as `wanted` says; returns
-  /// it.
+  /// it. The name is that of its flag, without the number that it adds.
   v1::GatewayReport WaitForReport(const std::string& gateway,
                                   const std::function<bool(const v1::GatewayReport&)>& wanted) {
     const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(1);
