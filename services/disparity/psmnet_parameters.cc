@@ -53,7 +53,7 @@ v1::Recipe TransferRecipe(const std::string& name) {
   SetParameter(recipe, "photometric", 0.8);
   SetParameter(recipe, "geometric", 0.7);
   SetParameter(recipe, "occlusion", 0.5);
-  SetParameter(recipe, "far_weight", 0.25);
+  SetParameter(recipe, "far_weight", 1);
   return recipe;
 }
 

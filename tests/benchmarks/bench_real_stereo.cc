@@ -35,7 +35,7 @@ using runtime::Split;
 
 struct Options {
   std::string pairs, dataset = "rendered:transfer?frames=600&validation=0&test=0", out, keep;
-  std::vector<std::string> recipes = {"psmnet-transfer-disparity-mae@900", "sgbm",
+  std::vector<std::string> recipes = {"psmnet-transfer-disparity-mae@896", "sgbm",
                                       "sgbm?max_disparity=192&block_size=3"},
                            parameters;
   int seed = 1, threads = 1;
@@ -259,7 +259,7 @@ int main(int argc, char** argv) {
       "Prefix of pictures: image, disparity, LiDAR, and where it is bad: beyond the middle of "
       "the colours by 3 px and 5 %");
   app.footer(
-      "Example: bench-real-stereo --recipe psmnet-transfer-disparity-mae@900 --recipe sgbm --out "
+      "Example: bench-real-stereo --recipe psmnet-transfer-disparity-mae@896 --recipe sgbm --out "
       "view\n"
       "The default training takes about half an hour of one core.");
   if (const auto code = backfire::ParseCommandLine(app, argc, argv)) return *code;
