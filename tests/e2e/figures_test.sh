@@ -28,7 +28,7 @@ expect_equal 'all of it' "$(grep -c '^update: 20 vertices' "$directory/scale")" 
 # Interrupted, it takes its mesh with it.
 "$backfire" study scale --shape chain --vertices 200 --keep "$directory/kept" >/dev/null 2>&1 &
 study=$!
-until [[ $(find "$directory/kept" -path '*/versions/1' -print -quit 2>/dev/null) ]] || ! kill -0 "$study" 2>/dev/null; do :; done
+until [[ $(find "$directory/kept" -path '*/versions/1' -print -quit 2>/dev/null) ]] || ! kill -0 "$study" 2>/dev/null; do pause; done
 kill -TERM "$study"
 wait "$study"
 expect_equal 'interrupted' "$?" 130

@@ -15,12 +15,16 @@ expect_contains() {
   failures=$((failures + 1))
 }
 
+# pause: a moment, for loops that wait: one that only asks takes the processor from what it waits for.
+exec {never}<> <(:)
+pause() { read -rt 0.02 -u "$never" || true; }
+
 # kill_outright PID...: SIGKILL, and waits until they have gone (or wait to be reaped by init).
 kill_outright() {
   kill -KILL "$@"
   local pid state
   for pid; do
-    while state="$(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$pid/status" 2>/dev/null)"; [[ $state && $state != Z ]]; do :; done
+    while state="$(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$pid/status" 2>/dev/null)"; [[ $state && $state != Z ]]; do pause; done
   done
 }
 
