@@ -31,12 +31,12 @@ constexpr std::chrono::milliseconds kPollInterval(500);
 constexpr std::chrono::milliseconds kCancelPollInterval(50);
 
 absl::StatusOr<v1::Job> Start(Stub& stub, const JobRequest& request,
-                              const std::function<bool()>& interrupted) {
+                              const std::function<bool()>& stopping) {
   if (const auto* train = std::get_if<v1::TrainRequest>(&request)) {
-    return runtime::UnaryCall(stub, &Stub::Train, *train, kCallTimeout, &interrupted);
+    return runtime::UnaryCall(stub, &Stub::Train, *train, kCallTimeout, &stopping);
   }
   return runtime::UnaryCall(stub, &Stub::Evaluate, std::get<v1::EvaluateRequest>(request),
-                            kCallTimeout, &interrupted);
+                            kCallTimeout, &stopping);
 }
 
 bool Ended(const v1::Job& job) {
@@ -90,13 +90,16 @@ absl::StatusOr<v1::Job> JobClient::Run(const std::string& endpoint, const JobReq
                                        const std::function<Interrupt()>& interrupt,
                                        const std::function<void(const v1::Progress&)>& progress) {
   const std::function<bool()> interrupted = [&] { return interrupt() != Interrupt::kNone; };
+  // A job that is to be cancelled must have been started or refused first: a call that is given up
+  // may still start one, behind the back of the call that cancels it.
+  const std::function<bool()> stopping = [&] { return interrupt() == Interrupt::kStop; };
   const auto stub = v1::ModelService::NewStub(channels_.Get(endpoint));
   runtime::Attempts attempts(patience, interrupted);
   v1::Job job;
   absl::Status status = absl::OkStatus();
   while (!interrupted()) {
     job.Clear();
-    absl::StatusOr<v1::Job> started = Start(*stub, request, interrupted);
+    absl::StatusOr<v1::Job> started = Start(*stub, request, stopping);
     status = started.status();
     if (status.ok()) {
       attempts.Renew();
