@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "absl/container/flat_hash_map.h"
+#include "services/base/choose.h"
 #include "services/base/random.h"
 
 namespace backfire::pointcloud {
@@ -59,17 +59,8 @@ std::vector<int64_t> SampleBeams(const float* points, int64_t count, int64_t col
 }
 
 std::vector<int64_t> SampleRandom(int64_t count, int64_t kept, uint64_t seed) {
-  std::vector<int64_t> indices(static_cast<size_t>(count));
-  std::iota(indices.begin(), indices.end(), 0);
-  if (count <= kept) return indices;
   Random random(seed);
-  for (int64_t i = 0; i < kept; ++i) {
-    std::swap(indices[static_cast<size_t>(i)],
-              indices[static_cast<size_t>(i + random.Below(count - i))]);
-  }
-  indices.resize(static_cast<size_t>(kept));
-  std::sort(indices.begin(), indices.end());
-  return indices;
+  return Choose(count, kept, random);
 }
 
 std::vector<int64_t> SampleVoxels(const float* points, int64_t count, int64_t columns,

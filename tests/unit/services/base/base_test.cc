@@ -1,10 +1,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <set>
 
+#include "services/base/choose.h"
 #include "services/base/digest.h"
 #include "services/base/file.h"
 #include "services/base/parallel.h"
@@ -40,6 +42,21 @@ TEST(RandomTest, SplitMix64MatchesThePublishedSequence) {
     EXPECT_EQ(SplitMix64(state), expected);
     state += 0x9E3779B97F4A7C15ULL;
   }
+}
+
+TEST(ChooseTest, DrawsAscendingDistinctNumbersOrAllThereAre) {
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    Random random(seed);
+    const std::vector<int64_t> chosen = Choose(20, 7, random);
+    EXPECT_EQ(chosen.size(), 7U);
+    EXPECT_EQ(std::set<int64_t>(chosen.begin(), chosen.end()).size(), 7U);
+    EXPECT_TRUE(std::is_sorted(chosen.begin(), chosen.end()));
+    EXPECT_GE(chosen.front(), 0);
+    EXPECT_LT(chosen.back(), 20);
+  }
+  Random random(1);
+  EXPECT_THAT(Choose(3, 9, random), ::testing::ElementsAre(0, 1, 2));
+  EXPECT_TRUE(Choose(0, 9, random).empty());
 }
 
 TEST(RandomTest, MultiplyHighIsTheUpperHalf) {
