@@ -23,7 +23,7 @@ struct ReleaseOptions {
   bool override_verdict = false;
 };
 
-absl::StatusOr<ExitCode> List(const Session& session, const ReleaseOptions&) {
+absl::StatusOr<ExitCode> ListReleases(const Session& session, const ReleaseOptions&) {
   OrchestratorClient orchestrator(session.orchestrator);
   v1::ListReleasesRequest request;
   v1::ListReleasesResponse all;
@@ -38,22 +38,22 @@ absl::StatusOr<ExitCode> List(const Session& session, const ReleaseOptions&) {
   return ExitCode::kOk;
 }
 
-absl::StatusOr<v1::Release> Get(OrchestratorClient& orchestrator, const std::string& name) {
+absl::StatusOr<v1::Release> GetRelease(OrchestratorClient& orchestrator, const std::string& name) {
   v1::GetReleaseRequest request;
   BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(), ResourceName("releases", name));
   return orchestrator.Call(&Stub::GetRelease, request);
 }
 
-absl::StatusOr<ExitCode> Show(const Session& session, const ReleaseOptions& options) {
+absl::StatusOr<ExitCode> ShowRelease(const Session& session, const ReleaseOptions& options) {
   OrchestratorClient orchestrator(session.orchestrator);
-  BACKFIRE_ASSIGN_OR_RETURN(const v1::Release release, Get(orchestrator, options.name));
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Release release, GetRelease(orchestrator, options.name));
   BACKFIRE_RETURN_IF_ERROR(session.Print(release, report::ReleaseText(release)));
   return ExitCode::kOk;
 }
 
-absl::StatusOr<ExitCode> Promote(const Session& session, const ReleaseOptions& options) {
+absl::StatusOr<ExitCode> PromoteRelease(const Session& session, const ReleaseOptions& options) {
   OrchestratorClient orchestrator(session.orchestrator);
-  BACKFIRE_ASSIGN_OR_RETURN(const v1::Release staged, Get(orchestrator, options.name));
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Release staged, GetRelease(orchestrator, options.name));
   v1::PromoteUpdateRequest request;
   request.set_name(staged.update());
   request.set_override(options.override_verdict);
@@ -66,7 +66,7 @@ absl::StatusOr<ExitCode> Promote(const Session& session, const ReleaseOptions& o
   return ExitCode::kOk;
 }
 
-absl::StatusOr<ExitCode> Rollback(const Session& session, const ReleaseOptions& options) {
+absl::StatusOr<ExitCode> RollbackRelease(const Session& session, const ReleaseOptions& options) {
   OrchestratorClient orchestrator(session.orchestrator);
   v1::RollbackReleaseRequest request;
   BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(), ResourceName("releases", options.name));
@@ -80,7 +80,7 @@ absl::StatusOr<ExitCode> Rollback(const Session& session, const ReleaseOptions& 
   return ExitCode::kOk;
 }
 
-absl::StatusOr<ExitCode> Watch(const Session& session, const ReleaseOptions&) {
+absl::StatusOr<ExitCode> WatchRelease(const Session& session, const ReleaseOptions&) {
   OrchestratorClient orchestrator(session.orchestrator);
   report::ReleaseLog log;
   const absl::Status status =
@@ -109,19 +109,19 @@ void AddReleaseCommands(CLI::App& app, Session& session) {
     command.add_option("release", options->name, "NUMBER or releases/NUMBER")->required();
   };
 
-  add("list", "List releases, newest first\n\nExample: backfire release list", List);
+  add("list", "List releases, newest first\n\nExample: backfire release list", ListReleases);
   add_name(add("show",
                "Show a release and its history: what happened, when, by whom, why\n\nExample: "
                "backfire release show 2",
-               Show));
+               ShowRelease));
   add("watch",
       "Show releases and gateways as they change, until Ctrl-C\n\nExample: backfire release watch",
-      Watch);
+      WatchRelease);
 
   auto& promote = add("promote",
                       "Make a staged release the live one\n\nExample: backfire release promote 2 "
                       "--override --reason 'harm is known and accepted'",
-                      Promote);
+                      PromoteRelease);
   add_name(promote);
   auto& override_flag =
       *promote.add_flag("--override", options->override_verdict,
@@ -133,7 +133,7 @@ void AddReleaseCommands(CLI::App& app, Session& session) {
       "rollback",
       "Make an earlier release the live one again\n\nExample: backfire release rollback 1 --reason "
       "'more false alarms at night'",
-      Rollback);
+      RollbackRelease);
   add_name(rollback);
   rollback.add_option("--reason", options->reason, "Kept with the release")->required();
   AddRequestId(rollback, options->request_id);

@@ -16,7 +16,8 @@ namespace {
 
 using Stub = v1::Orchestrator::Stub;
 
-absl::StatusOr<ExitCode> Validate(const Session& session, const std::string& file, bool services) {
+absl::StatusOr<ExitCode> ValidateSystem(const Session& session, const std::string& file,
+                                        bool services) {
   BACKFIRE_ASSIGN_OR_RETURN(const v1::System system, system::LoadSystemFile(file));
   v1::System checked = system;
   if (services) {
@@ -36,7 +37,7 @@ absl::StatusOr<ExitCode> Validate(const Session& session, const std::string& fil
   return ExitCode::kOk;
 }
 
-absl::StatusOr<ExitCode> Show(const Session& session) {
+absl::StatusOr<ExitCode> ShowSystem(const Session& session) {
   OrchestratorClient orchestrator(session.orchestrator);
   BACKFIRE_ASSIGN_OR_RETURN(const v1::GetSystemResponse response,
                             orchestrator.Call(&Stub::GetSystem, v1::GetSystemRequest()));
@@ -47,7 +48,7 @@ absl::StatusOr<ExitCode> Show(const Session& session) {
   return ExitCode::kOk;
 }
 
-absl::StatusOr<ExitCode> Recipes(const Session& session, const std::string& vertex) {
+absl::StatusOr<ExitCode> ShowRecipes(const Session& session, const std::string& vertex) {
   OrchestratorClient orchestrator(session.orchestrator);
   BACKFIRE_ASSIGN_OR_RETURN(const v1::GetSystemResponse response,
                             orchestrator.Call(&Stub::GetSystem, v1::GetSystemRequest()));
@@ -64,8 +65,8 @@ absl::StatusOr<ExitCode> Recipes(const Session& session, const std::string& vert
   return ExitCode::kOk;
 }
 
-absl::StatusOr<ExitCode> Apply(const Session& session, const std::string& file,
-                               const std::string& dataset, const std::string& request_id) {
+absl::StatusOr<ExitCode> ApplySystem(const Session& session, const std::string& file,
+                                     const std::string& dataset, const std::string& request_id) {
   BACKFIRE_ASSIGN_OR_RETURN(v1::System system, system::LoadSystemFile(file));
   if (!dataset.empty()) system.set_dataset(dataset);
   OrchestratorClient orchestrator(session.orchestrator);
@@ -100,7 +101,9 @@ void AddSystemCommands(CLI::App& app, Session& session) {
   AddOrchestrator(check, session);
   AddFormat(check, session);
   check.callback([&session, file, services] {
-    session.action = [&session, file, services] { return Validate(session, *file, *services); };
+    session.action = [&session, file, services] {
+      return ValidateSystem(session, *file, *services);
+    };
   });
 
   auto& apply = AddCommand(topic, "apply",
@@ -114,7 +117,7 @@ void AddSystemCommands(CLI::App& app, Session& session) {
   AddFormat(apply, session);
   apply.callback([&session, file, dataset, request_id] {
     session.action = [&session, file, dataset, request_id] {
-      return Apply(session, *file, *dataset, *request_id);
+      return ApplySystem(session, *file, *dataset, *request_id);
     };
   });
 
@@ -137,11 +140,11 @@ void AddSystemCommands(CLI::App& app, Session& session) {
   AddAction(topic, session, "recipes",
             "List what vertices can be trained by, with every parameter's default\n\n"
             "Example: backfire system recipes disparity",
-            [&session, vertex] { return Recipes(session, *vertex); })
+            [&session, vertex] { return ShowRecipes(session, *vertex); })
       .add_option("vertex", *vertex, "Of this vertex alone");
   AddAction(topic, session, "show",
             "Show the current system\n\nExample: backfire system show --format json",
-            [&session] { return Show(session); });
+            [&session] { return ShowSystem(session); });
 }
 
 }  // namespace backfire::cli

@@ -45,7 +45,7 @@ double SteadySeconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-absl::StatusOr<v1::Update> Get(OrchestratorClient& orchestrator, const std::string& name) {
+absl::StatusOr<v1::Update> GetUpdate(OrchestratorClient& orchestrator, const std::string& name) {
   BACKFIRE_ASSIGN_OR_RETURN(const std::string resolved, orchestrator.ResolveUpdate(name));
   v1::GetUpdateRequest request;
   request.set_name(resolved);
@@ -53,8 +53,8 @@ absl::StatusOr<v1::Update> Get(OrchestratorClient& orchestrator, const std::stri
 }
 
 /// Watches an update to its end, prints what came of it, and says so in the exit code.
-absl::StatusOr<ExitCode> Watch(const Session& session, OrchestratorClient& orchestrator,
-                               v1::Update update, const UpdateOptions& options) {
+absl::StatusOr<ExitCode> WatchUpdate(const Session& session, OrchestratorClient& orchestrator,
+                                     v1::Update update, const UpdateOptions& options) {
   if (options.retry && update.state() == v1::Update::FAILED) {
     *session.err << update.name() << " had failed (" << update.error_message() << "): going on\n";
     v1::RetryUpdateRequest request;
@@ -116,18 +116,18 @@ absl::StatusOr<v1::Update> FindOrPropose(OrchestratorClient& orchestrator,
       absl::StrCat("this was proposed and cancelled ", kMostAttempts, " times; see --request-id"));
 }
 
-absl::StatusOr<ExitCode> Propose(const Session& session, const UpdateOptions& options) {
+absl::StatusOr<ExitCode> ProposeUpdate(const Session& session, const UpdateOptions& options) {
   OrchestratorClient orchestrator(session.orchestrator);
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update, FindOrPropose(orchestrator, options));
   if (options.watch || options.wait || options.gate)
-    return Watch(session, orchestrator, update, options);
+    return WatchUpdate(session, orchestrator, update, options);
   BACKFIRE_RETURN_IF_ERROR(session.Print(update, report::UpdateText(update)));
   return ExitCode::kOk;
 }
 
-absl::StatusOr<ExitCode> Show(const Session& session, const UpdateOptions& options) {
+absl::StatusOr<ExitCode> ShowUpdate(const Session& session, const UpdateOptions& options) {
   OrchestratorClient orchestrator(session.orchestrator);
-  BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update, Get(orchestrator, options.name));
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update, GetUpdate(orchestrator, options.name));
   if (!options.field.empty()) {
     BACKFIRE_ASSIGN_OR_RETURN(const std::string text, UpdateField(update, options.field));
     *session.out << text << "\n";
@@ -137,7 +137,7 @@ absl::StatusOr<ExitCode> Show(const Session& session, const UpdateOptions& optio
   return ExitCodeOf(update, options.gate);
 }
 
-absl::StatusOr<ExitCode> List(const Session& session, const UpdateOptions& options) {
+absl::StatusOr<ExitCode> ListUpdates(const Session& session, const UpdateOptions& options) {
   OrchestratorClient orchestrator(session.orchestrator);
   v1::ListUpdatesRequest request;
   request.set_vertex(options.vertex);
@@ -167,7 +167,7 @@ absl::StatusOr<ExitCode> List(const Session& session, const UpdateOptions& optio
   return ExitCode::kOk;
 }
 
-absl::StatusOr<ExitCode> Cancel(const Session& session, const UpdateOptions& options) {
+absl::StatusOr<ExitCode> CancelUpdate(const Session& session, const UpdateOptions& options) {
   OrchestratorClient orchestrator(session.orchestrator);
   v1::CancelUpdateRequest request;
   BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(), orchestrator.ResolveUpdate(options.name));
@@ -178,19 +178,19 @@ absl::StatusOr<ExitCode> Cancel(const Session& session, const UpdateOptions& opt
   return ExitCode::kOk;
 }
 
-absl::StatusOr<ExitCode> Retry(const Session& session, const UpdateOptions& options) {
+absl::StatusOr<ExitCode> RetryUpdate(const Session& session, const UpdateOptions& options) {
   OrchestratorClient orchestrator(session.orchestrator);
   v1::RetryUpdateRequest request;
   BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(), orchestrator.ResolveUpdate(options.name));
   request.set_request_id(options.request_id);
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update,
                             orchestrator.Call(&Stub::RetryUpdate, request));
-  if (options.watch || options.wait) return Watch(session, orchestrator, update, options);
+  if (options.watch || options.wait) return WatchUpdate(session, orchestrator, update, options);
   BACKFIRE_RETURN_IF_ERROR(session.Print(update, report::UpdateText(update)));
   return ExitCode::kOk;
 }
 
-absl::StatusOr<ExitCode> Promote(const Session& session, const UpdateOptions& options) {
+absl::StatusOr<ExitCode> PromoteUpdate(const Session& session, const UpdateOptions& options) {
   OrchestratorClient orchestrator(session.orchestrator);
   v1::PromoteUpdateRequest request;
   BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(), orchestrator.ResolveUpdate(options.name));
@@ -231,7 +231,7 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
                       "that exists\n\nThe same "
                       "proposal again finds the same update.\nExample: backfire update propose "
                       "--vertex disparity --recipe psmnet-disparity-mae --set steps=800 --watch",
-                      Propose);
+                      ProposeUpdate);
   propose.add_option("--vertex", options->vertex, "Which vertex is to change")->required();
   auto& recipe = *propose.add_option("--recipe", options->recipe, "What it is to be trained by");
   auto& version = *propose.add_option(
@@ -250,7 +250,7 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
     if (options->recipe.empty() && options->version.empty()) {
       throw CLI::RequiredError("--recipe or --version");
     }
-    session.action = [&session, options] { return Propose(session, *options); };
+    session.action = [&session, options] { return ProposeUpdate(session, *options); };
   });
   propose
       .add_option("--replicates", options->replicates,
@@ -272,7 +272,7 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
   auto& list = add("list",
                    "List updates, newest first\n\nExample: backfire update list --state DECIDED "
                    "--vertex disparity",
-                   List);
+                   ListUpdates);
   list.add_option("--state", options->states, "Only those in this state; may be given again")
       ->take_all();
   list.add_option("--vertex", options->vertex, "Only those that change this vertex");
@@ -280,7 +280,7 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
   auto& show = add("show",
                    "Show an update: its progress, or its verdict\n\nExample: backfire update show "
                    "latest --format json",
-                   Show);
+                   ShowUpdate);
   add_name(show);
   add_gate(show);
   show.add_option("--field", options->field,
@@ -293,8 +293,8 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
                        const UpdateOptions& watch_options) -> absl::StatusOr<ExitCode> {
                       OrchestratorClient orchestrator(watch_session.orchestrator);
                       BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update,
-                                                Get(orchestrator, watch_options.name));
-                      return Watch(watch_session, orchestrator, update, watch_options);
+                                                GetUpdate(orchestrator, watch_options.name));
+                      return WatchUpdate(watch_session, orchestrator, update, watch_options);
                     });
   add_name(watch);
   add_gate(watch);
@@ -305,13 +305,13 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
       "Stop an open update, give up a failed one, or turn a decided one down\n\nWhat was loaded "
       "for it is unloaded, and its versions can be deleted.\n"
       "Example: backfire update cancel 3",
-      Cancel);
+      CancelUpdate);
   add_name(cancel);
   AddRequestId(cancel, options->request_id);
   auto& retry = add("retry",
                     "Go on with a failed update from the step that failed\n\nExample: backfire "
                     "update retry 3 --watch",
-                    Retry);
+                    RetryUpdate);
   add_name(retry);
   AddRequestId(retry, options->request_id);
   retry.add_flag("--wait", options->wait, "As --watch, without showing progress");
@@ -320,7 +320,7 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
   auto& promote = add("promote",
                       "Make an update's release the live one\n\nExample: backfire update promote 3 "
                       "--override --reason 'harm is known and accepted'",
-                      Promote);
+                      PromoteUpdate);
   add_name(promote);
   AddRequestId(promote, options->request_id);
   auto& override_flag = *promote.add_flag("--override", options->override_verdict,

@@ -36,7 +36,7 @@ struct VersionOptions {
   std::string page_token;
 };
 
-absl::StatusOr<ExitCode> List(const Session& session, const VersionOptions& options) {
+absl::StatusOr<ExitCode> ListVersions(const Session& session, const VersionOptions& options) {
   OrchestratorClient orchestrator(session.orchestrator);
   BACKFIRE_ASSIGN_OR_RETURN(const std::vector<std::string> models,
                             orchestrator.ResolveModels(options.vertex));
@@ -62,7 +62,7 @@ absl::StatusOr<ExitCode> List(const Session& session, const VersionOptions& opti
   return ExitCode::kOk;
 }
 
-absl::StatusOr<ExitCode> Show(const Session& session, const VersionOptions& options) {
+absl::StatusOr<ExitCode> ShowVersion(const Session& session, const VersionOptions& options) {
   OrchestratorClient orchestrator(session.orchestrator);
   v1::GetVersionRequest request;
   BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(),
@@ -87,7 +87,7 @@ absl::Status ForEachPiece(const std::string& path,
   return absl::OkStatus();
 }
 
-absl::StatusOr<ExitCode> Import(const Session& session, const VersionOptions& options) {
+absl::StatusOr<ExitCode> ImportVersion(const Session& session, const VersionOptions& options) {
   OrchestratorClient orchestrator(session.orchestrator);
   v1::ImportVersionRequest description;
   BACKFIRE_ASSIGN_OR_RETURN(const std::vector<std::string> models,
@@ -119,7 +119,7 @@ absl::StatusOr<ExitCode> Import(const Session& session, const VersionOptions& op
   return ExitCode::kOk;
 }
 
-absl::StatusOr<ExitCode> Export(const Session& session, const VersionOptions& options) {
+absl::StatusOr<ExitCode> ExportVersion(const Session& session, const VersionOptions& options) {
   OrchestratorClient orchestrator(session.orchestrator);
   v1::ExportVersionRequest request;
   BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(),
@@ -132,7 +132,7 @@ absl::StatusOr<ExitCode> Export(const Session& session, const VersionOptions& op
   return ExitCode::kOk;
 }
 
-absl::StatusOr<ExitCode> Delete(const Session& session, const VersionOptions& options) {
+absl::StatusOr<ExitCode> DeleteVersion(const Session& session, const VersionOptions& options) {
   OrchestratorClient orchestrator(session.orchestrator);
   v1::DeleteVersionRequest request;
   BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(),
@@ -168,7 +168,7 @@ void AddVersionCommands(CLI::App& app, Session& session) {
   auto& list = add("list",
                    "List versions, lowest number first\n\nExample: backfire version list --vertex "
                    "disparity",
-                   List);
+                   ListVersions);
   auto& vertex = *list.add_option("--vertex", options->vertex, "Only this vertex's");
   auto& page_size =
       *list.add_option("--page-size", options->page_size, "Show at most so many; 0: all")
@@ -181,7 +181,7 @@ void AddVersionCommands(CLI::App& app, Session& session) {
       add("show",
           "Show a version: its recipe, what feeds it, its digests\n\nExample: backfire version "
           "show disparity/3",
-          Show));
+          ShowVersion));
 
   auto& import = add(
       "import",
@@ -191,7 +191,7 @@ void AddVersionCommands(CLI::App& app, Session& session) {
       "any other.\nExample: backfire version import --vertex disparity --recipe "
       "psmnet-full-disparity-mae \\\n  --set align_corners=1 --weights "
       "pretrained_model_KITTI2015.tar",
-      Import);
+      ImportVersion);
   import.add_option("--vertex", options->vertex, "Which vertex it is for")->required();
   import.add_option("--recipe", options->recipe, "The recipe whose network the weights are of")
       ->required();
@@ -204,7 +204,7 @@ void AddVersionCommands(CLI::App& app, Session& session) {
       "Write a version's weights to a file\n\nOf models in LibTorch: one that Python's torch.load "
       "reads, a dict of tensors by name.\nExample: backfire version export disparity/3 --out "
       "psmnet.pt",
-      Export);
+      ExportVersion);
   add_name(export_command);
   export_command.add_option("--out", options->file, "Where to write it; replaced if it exists")
       ->required();
@@ -213,7 +213,7 @@ void AddVersionCommands(CLI::App& app, Session& session) {
                "Delete a version that nothing needs\n\nRefused, with what needs it: releases, "
                "updates, the baseline, versions that it feeds.\nExample: backfire version delete "
                "disparity/3",
-               Delete));
+               DeleteVersion));
 }
 
 }  // namespace backfire::cli

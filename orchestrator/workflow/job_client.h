@@ -14,6 +14,9 @@
 
 namespace backfire::workflow {
 
+/// The split that verdicts are made of.
+inline constexpr char kTestSplit[] = "test";
+
 /// What a model service is asked to do.
 using JobRequest = std::variant<v1::TrainRequest, v1::EvaluateRequest>;
 

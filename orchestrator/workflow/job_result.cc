@@ -9,8 +9,6 @@
 namespace backfire::workflow {
 namespace {
 
-constexpr char kTestSplit[] = "test";
-
 absl::Status Broken(const std::string& field, const std::string& what) {
   return absl::FailedPreconditionError(
       absl::StrCat("the service's answer: ", field, " ", what,

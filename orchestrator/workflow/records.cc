@@ -15,7 +15,6 @@
 namespace backfire::workflow {
 namespace {
 
-constexpr char kTestSplit[] = "test";
 constexpr char kPopulationSplit[] = "population";
 
 // Endpoints of all ancestors of a vertex, whose outputs its service pulls.

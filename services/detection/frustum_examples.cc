@@ -13,7 +13,6 @@ namespace backfire::detection {
 namespace {
 
 using runtime::Split;
-using runtime::Tensor;
 
 metrics::Box2d Jitter(const metrics::Box2d& box, double amount, Random& random) {
   const double x = (box.left + box.right) / 2 + box.width() * random.Uniform(-amount, amount);
@@ -50,7 +49,7 @@ absl::StatusOr<std::vector<FrustumExample>> ReadFrustumExamples(const std::strin
   const auto read = [&](int64_t index) -> absl::Status {
     const int64_t frame = frames[static_cast<size_t>(index)];
     BACKFIRE_ASSIGN_OR_RETURN(const runtime::TensorMap inputs, task.train_inputs->Get(frame));
-    BACKFIRE_ASSIGN_OR_RETURN(const Tensor* tensor, runtime::FindTensor(inputs, "points"));
+    BACKFIRE_ASSIGN_OR_RETURN(const runtime::Tensor* tensor, runtime::FindTensor(inputs, "points"));
     BACKFIRE_ASSIGN_OR_RETURN(const PointCloudView cloud, ViewPointCloud(*tensor));
     BACKFIRE_ASSIGN_OR_RETURN(const auto calibration, dataset.Calibration(Split::kTrain, frame));
     BACKFIRE_ASSIGN_OR_RETURN(const auto labels, dataset.Labels(Split::kTrain, frame));

@@ -1,8 +1,10 @@
 #include "services/disparity/disparity_model.h"
+#include "services/learning/blas_kernels.h"
 #include "services/learning/device_options.h"
 #include "services/runtime/service_main.h"
 
 int main(int argc, char** argv) {
+  backfire::learning::ChooseBlasKernels(argv);
   using backfire::runtime::Model;
   return backfire::runtime::ServiceMain(
       argc, argv,

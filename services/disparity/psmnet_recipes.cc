@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "services/base/status.h"
+#include "services/disparity/bfloat16.h"
 #include "services/disparity/crossover_depth.h"
 #include "services/disparity/disparity_loss.h"
 #include "services/disparity/psmnet.h"
@@ -151,14 +152,12 @@ class PsmNetRecipes final : public RecipeFamily {
 
   std::vector<v1::Recipe> Recipes() const override { return PsmNetRecipeDefaults(); }
 
-  absl::Status Check(const v1::Recipe& recipe) const override {
-    return ReadPsmNetParameters(recipe).status();
-  }
+  absl::Status Check(const v1::Recipe& recipe) const override { return Read(recipe).status(); }
 
   absl::StatusOr<std::string> Train(const runtime::TrainingTask& task,
                                     const datasets::StereoDataset& dataset,
                                     runtime::JobContext& job) const override {
-    BACKFIRE_ASSIGN_OR_RETURN(const PsmNetParameters p, ReadPsmNetParameters(task.recipe));
+    BACKFIRE_ASSIGN_OR_RETURN(const PsmNetParameters p, Read(task.recipe));
     BACKFIRE_ASSIGN_OR_RETURN(const torch::Device device, learning::ChooseDevice(options_));
     BACKFIRE_ASSIGN_OR_RETURN(const StereoTraining data, ReadStereoTraining(dataset, p.crop, job));
     BACKFIRE_RETURN_IF_ERROR(CheckSupervision(task, data, p.loss));
@@ -193,7 +192,7 @@ class PsmNetRecipes final : public RecipeFamily {
 
   absl::StatusOr<std::unique_ptr<runtime::Predictor>> Load(
       const v1::Recipe& recipe, const std::string& weights) const override {
-    BACKFIRE_ASSIGN_OR_RETURN(const PsmNetParameters p, ReadPsmNetParameters(recipe));
+    BACKFIRE_ASSIGN_OR_RETURN(const PsmNetParameters p, Read(recipe));
     BACKFIRE_ASSIGN_OR_RETURN(const torch::Device device, learning::ChooseDevice(options_));
     PsmNet network(p.network, /*seed=*/0);
     BACKFIRE_RETURN_IF_ERROR(learning::LoadWeights(weights, *network));
@@ -210,6 +209,16 @@ class PsmNetRecipes final : public RecipeFamily {
   }
 
  private:
+  // The parameters of a recipe that this process's device can compute.
+  absl::StatusOr<PsmNetParameters> Read(const v1::Recipe& recipe) const {
+    BACKFIRE_ASSIGN_OR_RETURN(const PsmNetParameters p, ReadPsmNetParameters(recipe));
+    if (p.bfloat16) {
+      BACKFIRE_ASSIGN_OR_RETURN(const torch::Device device, learning::ChooseDevice(options_));
+      BACKFIRE_RETURN_IF_ERROR(CheckBfloat16(device));
+    }
+    return p;
+  }
+
   const learning::DeviceOptions options_;
 };
 

@@ -15,6 +15,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "services/base/status.h"
 #include "services/learning/autocast.h"
@@ -25,8 +26,12 @@
 #include "services/learning/weight_tensors.h"
 #include "services/learning/weights.h"
 
-// Absent where LibTorch was built with another BLAS.
-extern "C" void openblas_set_num_threads(int threads) __attribute__((weak));
+// Absent where LibTorch was built with another BLAS, or with a oneDNN of its own.
+extern "C" {
+void openblas_set_num_threads(int threads) __attribute__((weak));
+char* openblas_get_corename() __attribute__((weak));
+int dnnl_get_effective_cpu_isa() __attribute__((weak));
+}
 
 namespace backfire::learning {
 namespace {
@@ -101,9 +106,38 @@ absl::StatusOr<torch::Device> ChooseDevice(const DeviceOptions& options) {
 
 absl::Status CheckDevice(const std::string& device) { return ChooseDevice({device}).status(); }
 
+std::string BlasKernels() {
+  return openblas_get_corename == nullptr ? "" : openblas_get_corename();
+}
+
+bool ConvolvesInBfloat16() {
+#if defined(__x86_64__)
+  // dnnl_cpu_isa_avx512_core; the values of better ones have its bits.
+  constexpr int kAvx512Core = 0x27;
+  if (dnnl_get_effective_cpu_isa != nullptr &&
+      (dnnl_get_effective_cpu_isa() & kAvx512Core) != kAvx512Core) {
+    return false;
+  }
+  return __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
+         __builtin_cpu_supports("avx512dq") != 0;
+#else
+  return false;
+#endif
+}
+
+std::string KernelNames() {
+  // The configuration names the CPU capability that LibTorch's own kernels dispatch on.
+  std::string capability;
+  for (const absl::string_view line : absl::StrSplit(at::show_config(), '\n')) {
+    const absl::string_view::size_type colon = line.find("CPU capability usage: ");
+    if (colon != absl::string_view::npos) capability = std::string(line.substr(line.find(':') + 2));
+  }
+  return absl::StrCat("ATen ", capability, ", BLAS ", BlasKernels(), ", oneDNN ",
+                      dnnl_get_effective_cpu_isa == nullptr ? -1 : dnnl_get_effective_cpu_isa());
+}
+
 std::string NumericFingerprint() {
-  // The configuration names the CPU capability that kernels dispatch on.
-  return absl::StrCat("libtorch ", TORCH_VERSION, "\n", at::show_config());
+  return absl::StrCat("libtorch ", TORCH_VERSION, "\n", at::show_config(), "\n", KernelNames());
 }
 
 Mutex& GeneratorMutex() {

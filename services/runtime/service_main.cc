@@ -12,10 +12,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "services/base/command_line.h"
-#include "services/base/digest.h"
 #include "services/base/file.h"
 #include "services/base/memory.h"
 #include "services/base/status.h"
+#include "services/runtime/build_fingerprint.h"
 #include "services/runtime/channel.h"
 #include "services/runtime/data_directory.h"
 #include "services/runtime/inference_service.h"
@@ -71,9 +71,7 @@ absl::Status Run(const Settings& settings, const ServiceDescription& description
   BACKFIRE_RETURN_IF_ERROR(ClaimFor(settings.primary, root));
   BACKFIRE_ASSIGN_OR_RETURN(const auto outputs,
                             OutputStore::Open(root / "outputs", settings.cache_bytes));
-  // Equal programs give equal numbers; any other may not.
-  BACKFIRE_ASSIGN_OR_RETURN(const std::string program, ReadFile("/proc/self/exe"));
-  const std::string build_fingerprint = Sha256Hex(program);
+  const std::string build_fingerprint = BuildFingerprint();
 
   ChannelPool channels;
   const Primary primary(settings.primary, channels);

@@ -36,13 +36,13 @@ using torch::Tensor;
 constexpr double kTrainingLossFraction = 5e-5, kGradientFraction = 0.01, kNoGradient = 1e-4;
 constexpr double kHalfBin = M_PI / detection::kHeadingBins;
 
-struct Inputs {
+struct FrustumInputs {
   Tensor points, one_hot;
   FrustumTruth truth;
 };
 
 // The reference has channels before points.
-absl::StatusOr<Inputs> MakeInputs(const VectorCase& vector_case) {
+absl::StatusOr<FrustumInputs> MakeInputs(const VectorCase& vector_case) {
   BACKFIRE_ASSIGN_OR_RETURN(const Vector* logits, vector_case.Find("logits"));
   if (logits->shape.size() != 3) return absl::DataLossError("logits must be [B, N, 2]");
   const int64_t batch = logits->shape[0], count = logits->shape[1];
@@ -51,7 +51,7 @@ absl::StatusOr<Inputs> MakeInputs(const VectorCase& vector_case) {
   const Tensor v = FormulaV(prefix + "points.1", {batch, 4, count});
   const Tensor scale = torch::tensor({3.0, 1.5, 4.0, 0.5}, torch::kFloat64).view({1, 4, 1});
   const Tensor offset = torch::tensor({0.0, 1.0, 0.0, 0.5}, torch::kFloat64).view({1, 4, 1});
-  Inputs inputs;
+  FrustumInputs inputs;
   inputs.points = (v * scale + offset).to(torch::kFloat32).transpose(1, 2).contiguous();
   inputs.one_hot =
       torch::tensor({{1.f, 0.f, 0.f}, {0.f, 1.f, 0.f}, {0.f, 0.f, 1.f}, {1.f, 0.f, 0.f}});
@@ -128,7 +128,7 @@ void CompareLosses(const std::string& prefix, const FrustumLoss& loss, double fr
   }
 }
 
-absl::Status RunEvaluation(const VectorCase& vector_case, const Inputs& inputs,
+absl::Status RunEvaluation(const VectorCase& vector_case, const FrustumInputs& inputs,
                            ParityReport& report) {
   constexpr double kFraction = 1e-6;
   const torch::InferenceMode no_gradient;
@@ -189,7 +189,7 @@ absl::Status CompareGradients(const VectorCase& vector_case, const FrustumPointN
   return absl::OkStatus();
 }
 
-absl::Status RunTrainingStep(const VectorCase& vector_case, const Inputs& inputs,
+absl::Status RunTrainingStep(const VectorCase& vector_case, const FrustumInputs& inputs,
                              ParityReport& report) {
   BACKFIRE_ASSIGN_OR_RETURN(FrustumPointNet network,
                             MakeNetwork(vector_case, FrustumVariant::kPort));
@@ -212,7 +212,7 @@ absl::Status RunTrainingStep(const VectorCase& vector_case, const Inputs& inputs
 }  // namespace
 
 absl::Status RunFrustumPointNetParity(const VectorCase& vector_case, ParityReport& report) {
-  BACKFIRE_ASSIGN_OR_RETURN(const Inputs inputs, MakeInputs(vector_case));
+  BACKFIRE_ASSIGN_OR_RETURN(const FrustumInputs inputs, MakeInputs(vector_case));
   BACKFIRE_RETURN_IF_ERROR(RunEvaluation(vector_case, inputs, report));
   return RunTrainingStep(vector_case, inputs, report);
 }

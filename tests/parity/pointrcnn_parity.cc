@@ -38,9 +38,9 @@ absl::StatusOr<PointRcnn> MakeNetwork(const VectorCase& vector_case) {
 }
 
 // Numbers of the reference's inputs, named without their common prefix.
-class Inputs {
+class PointRcnnInputs {
  public:
-  explicit Inputs(const VectorCase& vector_case)
+  explicit PointRcnnInputs(const VectorCase& vector_case)
       : prefix_(absl::StrCat(vector_case.name.set, ".pointrcnn.")) {}
   Tensor u(const std::string& name, torch::IntArrayRef shape) const {
     return FormulaU(prefix_ + name, shape);
@@ -59,7 +59,7 @@ Tensor MeanSize() {
 }
 
 // One cloud: a street's half at random, then 128 clusters around its first points.
-Tensor Points(const Inputs& inputs, int64_t item, int64_t count) {
+Tensor Points(const PointRcnnInputs& inputs, int64_t item, int64_t count) {
   const std::string name = absl::StrCat("points.", item);
   const Tensor u = inputs.u(name, {count, 3}), v = inputs.v(name, {count, 3});
   const int64_t half = count / 2;
@@ -93,7 +93,7 @@ absl::Status RunFirstStage(const VectorCase& vector_case, ParityReport& report) 
   BACKFIRE_ASSIGN_OR_RETURN(const Vector* scores, vector_case.Find("rpn_cls"));
   BACKFIRE_ASSIGN_OR_RETURN(PointRcnn network, MakeNetwork(vector_case));
   if (scores->shape.size() != 3) return absl::DataLossError("rpn_cls must be [B, N, 1]");
-  const Inputs inputs(vector_case);
+  const PointRcnnInputs inputs(vector_case);
   const int64_t clouds = scores->shape[0], points = scores->shape[1];
   std::vector<Tensor> parts;
   for (int64_t i = 0; i < clouds; ++i) parts.push_back(Points(inputs, i, points));
@@ -149,7 +149,7 @@ absl::Status RunFirstStage(const VectorCase& vector_case, ParityReport& report) 
   return absl::OkStatus();
 }
 
-void RunDecoding(const Inputs& inputs, ParityReport& report) {
+void RunDecoding(const PointRcnnInputs& inputs, ParityReport& report) {
   const auto mean_size = PointRcnnOptions().mean_size;
   const auto spread = [](const Tensor& v) {
     return torch::stack({20 * v.select(1, 0), v.select(1, 1), 35 + 35 * v.select(1, 2)}, 1);
@@ -168,7 +168,7 @@ void RunDecoding(const Inputs& inputs, ParityReport& report) {
                              detection::kRefinementCoding, mean_size));
 }
 
-void RunProposals(const Inputs& inputs, ParityReport& report) {
+void RunProposals(const PointRcnnInputs& inputs, ParityReport& report) {
   const auto mean_size = PointRcnnOptions().mean_size;
   const int64_t points = 4096;
   const Tensor c =
@@ -211,7 +211,7 @@ Tensor Expanded(const Tensor& rows, const std::vector<int64_t>& start, int64_t c
       .contiguous();
 }
 
-absl::Status RunSecondStage(const VectorCase& vector_case, const Inputs& inputs,
+absl::Status RunSecondStage(const VectorCase& vector_case, const PointRcnnInputs& inputs,
                             ParityReport& report) {
   BACKFIRE_ASSIGN_OR_RETURN(PointRcnn network, MakeNetwork(vector_case));
   const torch::NoGradGuard no_gradient;
@@ -299,7 +299,7 @@ void CompareLoss(const std::string& name, const detection::StageLoss& loss, cons
   for (const auto& [term, ours] : terms) compare(".term." + term, ours);
 }
 
-void RunLosses(const Inputs& inputs, ParityReport& report) {
+void RunLosses(const PointRcnnInputs& inputs, ParityReport& report) {
   const auto mean_size = PointRcnnOptions().mean_size;
   const auto value = [](const Tensor& tensor) { return tensor.item<double>(); };
   {
@@ -344,7 +344,7 @@ void RunLosses(const Inputs& inputs, ParityReport& report) {
 
 absl::Status RunPointRcnnParity(const VectorCase& vector_case, ParityReport& report) {
   if (vector_case.name.network == "pointrcnn_rpn") return RunFirstStage(vector_case, report);
-  const Inputs inputs(vector_case);
+  const PointRcnnInputs inputs(vector_case);
   RunDecoding(inputs, report);
   RunProposals(inputs, report);
   BACKFIRE_RETURN_IF_ERROR(RunSecondStage(vector_case, inputs, report));

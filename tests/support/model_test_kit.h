@@ -17,15 +17,21 @@ namespace backfire::testing {
 class RecordingJob : public runtime::JobContext {
  public:
   explicit RecordingJob(int64_t cancel_at_step = -1) : cancel_at_step_(cancel_at_step) {}
-  void Report(const v1::Progress& progress) override { last_ = progress; }
+  void Report(const v1::Progress& progress) override {
+    last_ = progress;
+    if (progress.stage() == "training") losses_.push_back(progress.loss());
+  }
   bool cancelled() const override {
     return cancel_at_step_ >= 0 && last_.stage() == "training" && last_.step() >= cancel_at_step_;
   }
   const v1::Progress& last() const { return last_; }
+  /// The (smoothed) loss at every step of a training.
+  const std::vector<double>& losses() const { return losses_; }
 
  private:
   const int64_t cancel_at_step_;
   v1::Progress last_;
+  std::vector<double> losses_;
 };
 
 /// Examples in memory.

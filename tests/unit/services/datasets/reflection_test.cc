@@ -11,10 +11,10 @@
 namespace backfire::datasets {
 namespace {
 
-const RenderProfile kTiny = *FindRenderProfile("tiny");
+const RenderProfile kTinyWorld = *FindRenderProfile("tiny");
 
 RenderProfile Clean() {
-  RenderProfile profile = kTiny;
+  RenderProfile profile = kTinyWorld;
   profile.gain = profile.noise = profile.vignetting = profile.blur_px = 0;
   return profile;
 }
@@ -83,8 +83,8 @@ TEST(ReflectionTest, CarsLookDifferentToTheTwoCameras) {
     const StereoFrame before = RenderFrame(plain, 5, runtime::Split::kTrain, i);
     const StereoFrame after = RenderFrame(shiny, 5, runtime::Split::kTrain, i);
     EXPECT_EQ(cv::norm(before.disparity, after.disparity, cv::NORM_INF), 0);
-    for (int y = 0; y < kTiny.height; ++y) {
-      for (int x = 64; x < kTiny.width; ++x) {
+    for (int y = 0; y < kTinyWorld.height; ++y) {
+      for (int x = 64; x < kTinyWorld.width; ++x) {
         const float disparity = before.visible_disparity.at<float>(y, x);
         // The exposure follows the scene: a level or two say nothing.
         const int change =

@@ -109,26 +109,39 @@ TEST_F(DetectorModelTest, ABrokenTrainingGoesOnToTheSameBits) {
   EXPECT_EQ(*model_->Train(task, job), *unbroken);
 }
 
+// How far a short training gets differs by processor, so it is held against its own beginning, and
+// where its detections are against where those of another frame are.
 TEST_F(DetectorModelTest, LearnsTheFramesThatItIsShown) {
   Weights(5, 1);
-  const double first = last_loss_;
-  const std::string weights = Weights(150, 1);
-  EXPECT_LT(last_loss_, 0.6 * first);
-  const auto predictor = *model_->Load(Recipe(150), weights);
-  const auto outputs = predictor->Predict(*train_inputs_->Get(0), Never);
-  ASSERT_TRUE(outputs.ok()) << outputs.status();
-  const auto detections = *DetectionsFromTensor(outputs->at("detections"), "Car");
-  ASSERT_FALSE(detections.empty());
-  const std::vector<metrics::Object> labels = *frames_.dataset().Labels(Split::kTrain, 0);
-  // Each is near the label whose box it was found in.
-  for (const metrics::Object& detection : detections) {
-    double nearest = std::numeric_limits<double>::infinity();
-    for (const metrics::Object& label : labels) {
-      nearest = std::min(nearest, std::hypot(label.box_3d.x - detection.box_3d.x,
-                                             label.box_3d.z - detection.box_3d.z));
+  const double first_loss = last_loss_;
+  const std::string weights = Weights(400, 1);
+  EXPECT_LT(last_loss_, 0.65 * first_loss);
+  const auto predictor = *model_->Load(Recipe(400), weights);
+  const int64_t frames = train_inputs_->size();
+  // Mean distance from the detections of every frame to the nearest label of the one `later`,
+  // metres.
+  const auto mean_distance = [&](int64_t later) {
+    double sum = 0, count = 0;
+    for (int64_t i = 0; i < frames; ++i) {
+      const auto outputs = predictor->Predict(*train_inputs_->Get(i), Never);
+      EXPECT_TRUE(outputs.ok()) << outputs.status();
+      const std::vector<metrics::Object> labels =
+          *frames_.dataset().Labels(Split::kTrain, (i + later) % frames);
+      const auto detections = DetectionsFromTensor(outputs->at("detections"), "Car");
+      for (const metrics::Object& detection : *detections) {
+        double nearest = std::numeric_limits<double>::infinity();
+        for (const metrics::Object& label : labels) {
+          nearest = std::min(nearest, std::hypot(label.box_3d.x - detection.box_3d.x,
+                                                 label.box_3d.z - detection.box_3d.z));
+        }
+        sum += nearest;
+        ++count;
+      }
     }
-    EXPECT_LT(nearest, 4) << "metres";
-  }
+    EXPECT_GT(count, 0);
+    return sum / count;
+  };
+  EXPECT_LT(mean_distance(0), 0.5 * mean_distance(1));
 }
 
 TEST_F(DetectorModelTest, NothingInGivesNothingOut) {

@@ -1,0 +1,27 @@
+#include "services/learning/blas_kernels.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+
+#include "services/learning/fingerprint.h"
+
+namespace backfire::learning {
+
+void ChooseBlasKernels(char** argv) {
+#if defined(__x86_64__)
+  constexpr char kVariable[] = "OPENBLAS_CORETYPE", kUnknownProcessors[] = "Prescott";
+  if (std::getenv(kVariable) != nullptr || BlasKernels() != kUnknownProcessors) return;
+  if (__builtin_cpu_supports("avx2") == 0 || __builtin_cpu_supports("fma") == 0) return;
+  if (setenv(kVariable, "Haswell", /*overwrite=*/1) == 0) execv("/proc/self/exe", argv);
+  std::cerr << "OpenBLAS uses slow kernels, and can't be told to use others: "
+            << std::strerror(errno) << "\n";
+#else
+  static_cast<void>(argv);
+#endif
+}
+
+}  // namespace backfire::learning
