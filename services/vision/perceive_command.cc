@@ -6,17 +6,20 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "services/base/command_line.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
 #include "services/datasets/image_file.h"
 #include "services/datasets/kitti_objects.h"
 #include "services/datasets/lidar.h"
+#include "services/datasets/stereo_dataset.h"
 #include "services/pointcloud/lidar.h"
 #include "services/runtime/channel.h"
 #include "services/vision/commands.h"
 #include "services/vision/lidar_report.h"
 #include "services/vision/perceive.h"
+#include "services/vision/score_choice.h"
 
 namespace backfire::vision {
 namespace {
@@ -30,6 +33,7 @@ struct PerceiveArguments {
   std::vector<int64_t> releases;
   int width = 384, height = 128;
   double min_score = 0.3, timeout_seconds = 60;
+  std::string score_from;  // A dataset whose validation split chooses min_score; empty: none.
 };
 
 struct Inputs {
@@ -104,7 +108,36 @@ absl::Status WriteDetections(const PerceiveArguments& arguments,
   return absl::OkStatus();
 }
 
-int RunPerceive(const PerceiveArguments& arguments) {
+// The least score that is best on a dataset's validation split, for the first of the releases.
+absl::StatusOr<ScoreChoice> ChooseScoreOn(const std::string& uri,
+                                          const PerceiveArguments& arguments,
+                                          inference::GRPCInferenceService::StubInterface& gateway,
+                                          const StereoCall& call) {
+  constexpr auto kSplit = runtime::Split::kValidation;
+  BACKFIRE_ASSIGN_OR_RETURN(const auto dataset, datasets::OpenStereoDataset(uri));
+  std::vector<int64_t> release = arguments.releases;
+  if (!release.empty()) release.resize(1);
+  std::vector<JudgedFrame> frames;
+  for (int64_t i = 0; i < dataset->size(kSplit); ++i) {
+    StereoInput input;
+    BACKFIRE_ASSIGN_OR_RETURN(input.left, dataset->LeftImage(kSplit, i));
+    BACKFIRE_ASSIGN_OR_RETURN(input.right, dataset->RightImage(kSplit, i));
+    BACKFIRE_ASSIGN_OR_RETURN(input.calibration, dataset->Calibration(kSplit, i));
+    BACKFIRE_ASSIGN_OR_RETURN(
+        const std::vector<ReleaseView> views,
+        PerceiveWithReleases(gateway, input, {arguments.width, arguments.height}, release, call));
+    JudgedFrame& frame = frames.emplace_back();
+    frame.detections = views.front().detections;
+    BACKFIRE_ASSIGN_OR_RETURN(frame.labels, dataset->Labels(kSplit, i));
+  }
+  if (frames.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--min-score-from: dataset ", uri, " has no validation frame"));
+  }
+  return ChooseScore(frames);
+}
+
+int RunPerceive(PerceiveArguments arguments) {
   const auto inputs = ReadInputs(arguments);
   if (!inputs.ok()) return ReportError(inputs.status());
   const auto stub =
@@ -116,6 +149,19 @@ int RunPerceive(const PerceiveArguments& arguments) {
   auto views = PerceiveWithReleases(*stub, inputs->stereo, {arguments.width, arguments.height},
                                     arguments.releases, call);
   if (!views.ok()) return ReportPeerError(views.status(), arguments.gateway);
+  std::string title = fs::path(arguments.left).filename().string();
+  if (!arguments.score_from.empty()) {
+    const auto choice = ChooseScoreOn(arguments.score_from, arguments, *stub, call);
+    if (!choice.ok()) return ReportPeerError(choice.status(), arguments.gateway);
+    arguments.min_score = choice->score;
+    absl::StrAppendFormat(
+        &title, "    detections of score %.2f and more: best F1 (%.2f) on %d validation frames",
+        choice->score, choice->f1, choice->frames);
+    if (arguments.format != "json") {
+      std::printf("Least score %.2f: best F1 (%.2f) of %d validation frames.\n", choice->score,
+                  choice->f1, static_cast<int>(choice->frames));
+    }
+  }
   std::vector<LidarError> lidar_errors;
   if (inputs->lidar_disparity) lidar_errors = CompareWithLidar(*views, *inputs->lidar_disparity);
   if (!arguments.velodyne.empty()) {
@@ -125,8 +171,8 @@ int RunPerceive(const PerceiveArguments& arguments) {
     }
   }
 
-  const cv::Mat page = DrawPerception(fs::path(arguments.left).filename().string(), inputs->stereo,
-                                      *views, inputs->labels, arguments.min_score);
+  const cv::Mat page =
+      DrawPerception(title, inputs->stereo, *views, inputs->labels, arguments.min_score);
   absl::Status written = datasets::WriteRgbImage(arguments.out, page);
   if (written.ok() && !arguments.detections.empty()) written = WriteDetections(arguments, *views);
   if (!written.ok()) return ReportError(written);
@@ -180,6 +226,9 @@ void AddPerceiveCommand(CLI::App& app, CommandContext& context) {
       ->capture_default_str();
   perceive->add_option("--min-score", arguments->min_score, "Least score that is shown")
       ->capture_default_str();
+  perceive->add_option("--min-score-from", arguments->score_from,
+                       "Dataset whose validation split chooses --min-score: the best F1 there, by "
+                       "the first release");
   perceive->add_option("--timeout", arguments->timeout_seconds, "Seconds per release")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

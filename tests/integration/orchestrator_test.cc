@@ -381,9 +381,12 @@ TEST_F(ClockTest, AClockThatJumpsDelaysNothing) {
   SetClock(3600);
   // Waits that ended by the wall clock would last an hour now.
   ASSERT_EQ(WaitForEnd(first).state(), v1::Update::DECIDED);
-  const std::string second = Propose("back", "right", 0.5, /*seconds=*/1);
-  WaitForStep(second, "train/right/0", v1::Step::RUNNING);
+  // It can't begin, so it can't end, before the clock has jumped back: its vertex is taken.
+  const std::string slow = Propose("slow", "right", 3, /*seconds=*/30);
+  WaitForStep(slow, "train/right/0", v1::Step::RUNNING);
+  const std::string second = Propose("back", "right", 0.5);
   SetClock(-3600);
+  ASSERT_TRUE(Cancel(slow).ok());
   ASSERT_EQ(WaitForEnd(second).state(), v1::Update::DECIDED);
 
   ASSERT_TRUE(Promote(second).ok());

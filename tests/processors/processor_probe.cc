@@ -56,7 +56,9 @@ std::optional<std::string> Refusal() {
     }
   }
   const std::string core = Asked("OPENBLAS_CORETYPE"), used = Lower(learning::BlasKernels());
-  if (!core.empty() && used != core) {
+  // Built by a compiler without AMX, OpenBLAS has Cooper Lake's kernels for Sapphire Rapids.
+  const bool stands_in = core == "sapphirerapids" && used == "cooperlake";
+  if (!core.empty() && used != core && !stands_in) {
     return "this BLAS has no kernels for " + core + ": it uses " +
            (used.empty() ? "its own" : used);
   }

@@ -40,6 +40,10 @@ expect_equal 'output is shown' "$(run_limited 1 "$temporary/out" bash -c 'echo s
   "$(printf 'shown\n3')"
 expect_equal 'output is logged' "$(<"$temporary/out")" shown
 
+printf '# ninja log v5\n0\t9000\t0\tb.o\tx\n0\t1500\t0\ta.o\tx\n0\t2000\t0\tb.o\tx\n' >"$temporary/.ninja_log"
+expect_equal 'the last build of each output counts' "$(build_profile "$temporary")" \
+  "$(printf '     2.0  b.o\n     1.5  a.o\n     3.5  seconds of compilers and linkers in all, 2 outputs')"
+
 expect_equal 'release folder' "$(build_dir release)" "$root/build"
 expect_equal 'sanitizer folder' "$(build_dir tsan)" "$root/build/tsan"
 build_dir nothing; expect_equal 'no such preset' $? 1
@@ -61,10 +65,11 @@ expect_equal 'said by the user' \
 
 # Help and wrong usage, from another folder.
 cd "$temporary" || exit 1
-for command in deps build test demo bench parity chaos lint clean; do
+for command in deps build test demo bench parity chaos check lint clean; do
   expect_contains "help of $command" "$("$1/dev" "$command" --help)" "Usage: ./dev $command"
 done
-for wrong in nothing 'test --what' 'test --preset' 'test --preset=huge' 'build --preset' 'deps x' 'parity' 'clean x'; do
+for wrong in nothing 'test --what' 'test --preset' 'test --preset=huge' 'build --preset' 'build --preset lint' 'deps x' 'parity' 'clean x' \
+  'test --processors --what' 'lint --minutes' 'lint --minutes soon' 'check x'; do
   # shellcheck disable=SC2086
   "$1/dev" $wrong >/dev/null 2>"$temporary/err"
   expect_equal "exit code of: dev $wrong" $? 2
