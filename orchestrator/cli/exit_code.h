@@ -7,7 +7,7 @@ namespace backfire::cli {
 /// What `backfire` exits with. Scripts and CI jobs rely on these: never renumber them.
 enum class ExitCode {
   kOk = 0,           ///< Done. An answer is no error: a verdict of any kind exits 0 without --gate.
-  kRefused = 1,      ///< --gate: the verdict is harm, or the candidate is no improvement.
+  kRefused = 1,      ///< --gate: something is worse beyond its margin.
   kBadInput = 2,     ///< Wrong usage, a faulty file, or something named that does not exist.
   kUnavailable = 3,  ///< A peer did not answer, or has no room. Trying again may help.
   kWrongState = 4,   ///< A right request at the wrong time: a port in use, an update still open.

@@ -223,7 +223,7 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
   };
   const auto add_gate = [&](CLI::App& command) {
     command.add_flag("--gate", options->gate,
-                     "Exit 1 if the update harms or is no improvement, 6 if that is undecided");
+                     "Exit 1 if something is worse beyond its margin, 6 if that is undecided");
   };
 
   auto& propose = add("propose",
@@ -257,9 +257,10 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
                   "Training runs, at most the baseline's; 0: as many as it has")
       ->check(CLI::Range(0, 100));
   propose
-      .add_option("--looks", options->looks,
-                  "How often to look at the evidence as it grows, sharing alpha: stop at the first "
-                  "look that decides; each needs 5 replicates more")
+      .add_option(
+          "--looks", options->looks,
+          "How often to look at the evidence as it grows, all for one alpha: stop at the first "
+          "look that decides; each needs 5 replicates more")
       ->capture_default_str()
       ->check(CLI::Range(1, 3));
   propose.add_option("--request-id", options->request_id,

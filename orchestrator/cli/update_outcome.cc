@@ -2,6 +2,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "orchestrator/verdict/verdict.h"
 
 namespace backfire::cli {
 
@@ -13,16 +14,8 @@ ExitCode ExitCodeOf(const v1::Update& update, bool gate) {
   if (update.state() == v1::Update::REJECTED) return ExitCode::kUndecided;
   if (!update.has_verdict()) return ExitCode::kUndecided;
   const v1::Verdict& verdict = update.verdict();
-  if (verdict.harmed()) return ExitCode::kRefused;
-  switch (verdict.outcome()) {
-    case v1::Verdict::SAFE:
-      return ExitCode::kOk;
-    case v1::Verdict::SELF_DEFEATING:
-    case v1::Verdict::NOT_AN_IMPROVEMENT:
-      return ExitCode::kRefused;
-    default:
-      return ExitCode::kUndecided;
-  }
+  if (verdict::Blocks(verdict)) return ExitCode::kRefused;
+  return verdict.outcome() == v1::Verdict::SAFE ? ExitCode::kOk : ExitCode::kUndecided;
 }
 
 absl::StatusOr<std::string> UpdateField(const v1::Update& update, const std::string& field) {

@@ -9,8 +9,9 @@
 namespace backfire::cli {
 
 /// What an update's state and verdict mean for a script. A FAILED update is kFailed, a CANCELLED
-/// one kUndecided. With `gate`: kRefused for harm and for a candidate that is no improvement,
-/// kUndecided while there is no verdict or it is INCONCLUSIVE. Anything else is kOk.
+/// one kUndecided. With `gate`: kRefused exactly if a loss of the candidate or of a descendant is
+/// worse beyond its margin, whatever the verdict is called, kOk if it is SAFE, and else kUndecided:
+/// of a first look, too. Without it anything else is kOk.
 ExitCode ExitCodeOf(const v1::Update& update, bool gate);
 
 /// One field as text: `name`, `state`, `release`, `baseline_release`, `verdict` (its outcome, empty

@@ -41,6 +41,23 @@ std::string LossTitle(const LossComparison& comparison) {
   return title;
 }
 
+// What the intervals are. Verdicts by an earlier rule, which knew no levels, have symmetric ones.
+std::string IntervalLegend(const Verdict& verdict) {
+  const double alpha = verdict.look_alpha() > 0 ? verdict.look_alpha() : 0.05;
+  const bool one_sided =
+      std::any_of(verdict.comparisons().begin(), verdict.comparisons().end(),
+                  [](const LossComparison& comparison) { return comparison.level() > 0; });
+  if (!one_sided) {
+    return absl::StrFormat("  interval: two-sided, of confidence %g %%.\n", 100 * (1 - alpha));
+  }
+  return absl::StrFormat(
+      "  interval: one-sided bounds, as the tests have them. Right, of confidence %.4g %%: below "
+      "the "
+      "margin\n  it is no worse. Left, after Holm's correction over %d judged losses: above the "
+      "margin it is worse.\n",
+      100 * (1 - alpha), verdict.family());
+}
+
 std::string ReplicateTable(const Verdict& verdict) {
   std::vector<TextTable::Column> columns = {{"vertex"}, {"loss"}};
   for (int k = 0; k < verdict.replicates(); ++k) {
@@ -82,14 +99,13 @@ std::string VerdictHeadline(const Verdict& verdict) {
 
 std::string VerdictTable(const Verdict& verdict) {
   using Align = TextTable::Align;
-  const double confidence = 100 * (1 - (verdict.look_alpha() > 0 ? verdict.look_alpha() : 0.05));
   TextTable table({{"vertex"},
                    {"loss"},
                    {"before", Align::kRight},
                    {"swapped", Align::kRight},
                    {"after", Align::kRight},
                    {"difference", Align::kRight},
-                   {absl::StrFormat("%g %% interval", confidence), Align::kRight},
+                   {"interval", Align::kRight},
                    {"margin", Align::kRight},
                    {"numbers"},
                    {"evidence"},
@@ -129,12 +145,14 @@ std::string VerdictText(const Verdict& verdict) {
       ". Candidates that this test split has judged so far: ", verdict.candidates_judged(), ".\n");
   if (verdict.planned_looks() > 1) {
     absl::StrAppend(&text, "Look ", verdict.look(), " of ", verdict.planned_looks(),
-                    " that were planned; this one spends ", FormatNumber(verdict.look_alpha()),
-                    " of alpha ", FormatNumber(verdict.alpha()), ".\n");
+                    " that were planned; this one may test at up to ",
+                    FormatNumber(verdict.look_alpha()), ", and all of them spend alpha ",
+                    FormatNumber(verdict.alpha()), ".\n");
   }
   absl::StrAppend(&text, "\n", VerdictTable(verdict),
                   "\n  * the candidate. Losses: lower is better; an average precision is negated.\n"
-                  "  swapped: the old version, fed by the candidate; after: retrained on it.\n");
+                  "  swapped: the old version, fed by the candidate; after: retrained on it.\n",
+                  IntervalLegend(verdict));
   if (verdict.replicates() > 1) {
     absl::StrAppend(&text, "\nDifferences by replicate, after - before:\n",
                     ReplicateTable(verdict));

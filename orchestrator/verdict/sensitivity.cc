@@ -1,5 +1,6 @@
 #include "orchestrator/verdict/sensitivity.h"
 
+#include <algorithm>
 #include <boost/math/distributions/non_central_t.hpp>
 #include <boost/math/tools/roots.hpp>
 #include <cmath>
@@ -19,6 +20,20 @@ double Power(double effect, double critical, double degrees_of_freedom) {
       boost::math::complement(boost::math::non_central_t(degrees_of_freedom, effect), critical));
 }
 
+// Degrees of freedom of the Student's t whose upper quantile is `critical` too.
+double EquivalentFreedom(double critical, double level) {
+  constexpr double kNormal = 1e6;
+  if (StudentQuantile(1 - level, kNormal) >= critical) return kNormal;
+  double low = 1;
+  while (StudentQuantile(1 - level, low) < critical) low /= 2;
+  const auto [below, above] = boost::math::tools::bisect(
+      [&](double log_freedom) {
+        return StudentQuantile(1 - level, std::exp(log_freedom)) - critical;
+      },
+      std::log(low), std::log(kNormal), boost::math::tools::eps_tolerance<double>(30));
+  return std::exp((below + above) / 2);
+}
+
 }  // namespace
 
 double DetectableEffect(double alpha, double power, double degrees_of_freedom) {
@@ -36,8 +51,8 @@ double DetectableEffect(double alpha, double power, double degrees_of_freedom) {
   return (below + above) / 2;
 }
 
-v1::Sensitivity EstimateSensitivity(const LossEvidence& loss, int replicates, int64_t examples,
-                                    double alpha, int family) {
+v1::Sensitivity EstimateSensitivity(const LossEvidence& loss, int replicates, double alpha,
+                                    int family) {
   v1::Sensitivity sensitivity;
   sensitivity.set_vertex(loss.vertex);
   sensitivity.set_loss(loss.loss);
@@ -55,41 +70,42 @@ v1::Sensitivity EstimateSensitivity(const LossEvidence& loss, int replicates, in
     return sensitivity;
   }
   // Every pair of replicates is what an update without effect would compare.
-  double squared_error = 0, example_variance = 0, pairs = 0;
+  double squared_error = 0, example_variance = 0, example_freedom = 1, pairs = 0;
   for (size_t i = 0; i < count; ++i) {
     for (size_t j = i + 1; j < count; ++j) {
-      const Difference pair = EstimateDifference({loss.before[i]}, {loss.before[j]}, examples);
+      const Difference pair = EstimateDifference({loss.before[i]}, {loss.before[j]}, loss.size);
       squared_error += pair.mean * pair.mean;
-      example_variance += pair.example_error * pair.example_error;
+      example_variance += pair.example_variance;
+      example_freedom = pair.example_freedom;
       ++pairs;
     }
   }
   const double k = replicates;
   // The mean square of the pairs' differences is 2 S^2.
   const double from_training = squared_error / pairs / k;
-  const double from_examples = example_variance / pairs / k;
-  const double total = from_training + from_examples;
+  const double from_examples = std::max(example_variance / pairs / k - from_training, 0.0);
+  const double total = from_training + example_variance;
   if (!std::isfinite(total)) {
     sensitivity.set_note("undefined on this test split, or without resamples of it");
     return sensitivity;
   }
-  sensitivity.set_standard_error(std::sqrt(total));
-  if (total == 0) {
-    sensitivity.set_detectable_harm(0);
+  const double error = std::sqrt(from_training + from_examples);
+  sensitivity.set_standard_error(error);
+  if (error == 0) {
+    sensitivity.set_detectable_harm(sensitivity.margin());
     sensitivity.set_margin_needed(0);
     sensitivity.set_note("no training noise: any change an update makes is its own");
     return sensitivity;
   }
-  const double training_freedom = std::max(k - 1, 1.0);
-  const double example_freedom = static_cast<double>(std::max<int64_t>(examples - 1, 1));
-  const double freedom = total * total /
-                         (from_training * from_training / training_freedom +
-                          from_examples * from_examples / example_freedom);
-  sensitivity.set_degrees_of_freedom(freedom);
-  sensitivity.set_detectable_harm(DetectableEffect(alpha / family, kPower, freedom) *
-                                  sensitivity.standard_error());
-  sensitivity.set_margin_needed(DetectableEffect(alpha, kPower, freedom) *
-                                sensitivity.standard_error());
+  const BehrensFisher distribution(from_training, std::max(k - 1, 1.0), from_examples,
+                                   example_freedom);
+  const auto found = [&](double level) {
+    const double freedom = EquivalentFreedom(distribution.UpperQuantile(level) / error, level);
+    sensitivity.set_degrees_of_freedom(freedom);
+    return DetectableEffect(level, kPower, freedom) * error;
+  };
+  sensitivity.set_margin_needed(found(alpha));
+  sensitivity.set_detectable_harm(sensitivity.margin() + found(alpha / family));
   if (sensitivity.margin() < sensitivity.margin_needed()) {
     sensitivity.set_note("the margin is too narrow for SAFE to be likely, even without any change");
   }

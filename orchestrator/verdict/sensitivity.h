@@ -1,7 +1,5 @@
 #pragma once
 
-#include <cstdint>
-
 #include "backfire/v1/orchestrator.pb.h"
 #include "orchestrator/verdict/verdict.h"
 
@@ -18,19 +16,18 @@ double DetectableEffect(double alpha, double power, double degrees_of_freedom);
 /// What a comparison of this loss can find, judged by the baseline's noise alone, for an update
 /// that by itself changes no more than other seeds do. With S^2 the variance between the baseline's
 /// replicates, and V the variance over resamples of the difference of two of them (mean over
-/// pairs),
+/// pairs), the variance of a mean difference has the parts
 ///
-///   standard error^2 = (2 S^2 + V) / K
+///   training 2 S^2 / K,   test examples max(V - 2 S^2, 0) / K
 ///
-/// with degrees of freedom by Welch and Satterthwaite. An update that changes which examples fail
-/// adds noise of its own, so these are least figures.
-/// @param loss        Of the baseline: `before`, `margin` and names are read.
+/// as V / K is all interaction of examples and trainings, which the first part holds as well. An
+/// update that changes which examples fail adds noise of its own, so these are least figures.
+/// @param loss        Of the baseline: `before`, `margin`, `size` and names are read.
 /// @param replicates  K of the update.
-/// @param examples    Of the test split.
 /// @param alpha       Of one look.
-/// @param family      Descendants' judged losses, among which Holm's correction divides alpha; 1
-///                    for the candidate's.
-v1::Sensitivity EstimateSensitivity(const LossEvidence& loss, int replicates, int64_t examples,
-                                    double alpha, int family);
+/// @param family      Judged losses of the candidate and its descendants, among which Holm's
+///                    correction divides alpha.
+v1::Sensitivity EstimateSensitivity(const LossEvidence& loss, int replicates, double alpha,
+                                    int family);
 
 }  // namespace backfire::verdict

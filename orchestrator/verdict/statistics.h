@@ -3,25 +3,44 @@
 #include <cstdint>
 #include <vector>
 
+#include "orchestrator/verdict/behrens_fisher.h"
+
 namespace backfire::verdict {
 
-/// A difference of losses with its uncertainty.
+/// What a loss was measured on.
+struct SampleSize {
+  int64_t examples = 0;  ///< Of the split, from which the resamples were drawn.
+  /// Those among them that the loss depends on: in its slice, with an object of its class. At most
+  /// `examples`.
+  int64_t bearing = 0;
+};
+
+/// A difference of losses with its uncertainty: see docs/statistics.md. Variances are of `mean`.
 struct Difference {
   double mean = 0;
-  /// sqrt(S^2 / K + variance over the resamples); NaN for one replicate, whose S^2 is unknown, and
-  /// where example_error is unknown.
-  double standard_error = 0;
-  /// By Welch and Satterthwaite from K - 1 and examples - 1; NaN with the standard error.
-  double degrees_of_freedom = 0;
-  /// The part of the standard error that the test examples cause alone; NaN for fewer than two
-  /// examples or resamples, and where most resamples leave a loss undefined.
-  double example_error = 0;
-  /// Resamples that leave a loss NaN or infinite, and so are left out of example_error.
+  /// a = S^2 / K; NaN for one replicate, whose S^2 is unknown.
+  double training_variance = 0;
+  /// e' = max(e - min(c, a), 0), with e the variance of the mean over the resamples and c the
+  /// interaction; NaN for fewer than two examples that bear upon the loss, or resamples, and where
+  /// most resamples leave a loss undefined. Of one replicate: e.
+  double example_variance = 0;
+  /// min(c, a): what examples and trainings do together, which both a and e hold; taken out of e.
+  double interaction_variance = 0;
+  double training_freedom = 0;  ///< K - 1.
+  double example_freedom = 0;   ///< By the examples that bear upon the loss, and the resamples.
+  /// Resamples that leave a loss NaN or infinite, and so are left out.
   int64_t undefined_resamples = 0;
-  /// Whether all replicates gave the same difference to the bit.
+  /// Whether all replicates gave the same difference, within rounding.
   bool no_training_noise = false;
   /// Whether before and after are equal to the bit, in all replicates and on all resamples.
   bool identical = false;
+
+  /// Whether the error of `mean` is known: both variances are, and finite.
+  bool has_error() const;
+  /// sqrt(a + e'); NaN unless has_error().
+  double standard_error() const;
+  /// Distribution of `mean` around the truth; has_error() holds.
+  BehrensFisher error() const;
 };
 
 /// Losses of one replicate: on the split as it is, and on each resample of its examples.
@@ -30,19 +49,39 @@ struct LossSample {
   std::vector<double> resampled;
 };
 
-/// Estimates after - before. Replicates are paired by their position, resamples by theirs.
+/// The part of two variances that is interaction of examples and trainings and counted in both:
+/// what the example variance is less by. The multi-reader-multi-case correction, with trainings for
+/// readers: B. D. Gallas, "One-shot estimate of MRMC variance: AUC", Acad. Radiol. 13, 2006. It can
+/// be in either only as far as that is large, which keeps the total from falling below either.
+/// @param training     a = S^2 / K.
+/// @param together     e, of the mean over replicates on the resamples.
+/// @param apart        Mean over replicates of the variance on the resamples.
+/// @param replicates   K >= 2.
+double InteractionVariance(double training, double together, double apart, int64_t replicates);
+
+/// Degrees of freedom of a variance over `resamples` of `bearing` examples; both >= 2. The relative
+/// variance of a variance is 2 / freedom, and that of the examples and of resampling them add.
+double ExampleFreedom(int64_t bearing, int64_t resamples);
+
+/// How far two numbers may lie apart that would be equal if losses of this size were computed
+/// without rounding: a loss is a sum over thousands of terms.
+double RoundingError(const std::vector<LossSample>& before, const std::vector<LossSample>& after);
+
+/// Estimates after - before. Replicates are paired by their position, resamples by theirs. What is
+/// equal within rounding is equal: such differences are 0, such variances too.
 /// @param before, after  K >= 1 replicates each, with equally many resamples.
-/// @param examples       Of the test split.
 Difference EstimateDifference(const std::vector<LossSample>& before,
-                              const std::vector<LossSample>& after, int64_t examples);
+                              const std::vector<LossSample>& after, SampleSize size);
 
-/// Quantile of Student's t distribution. Normal for infinite degrees of freedom.
-double StudentQuantile(double probability, double degrees_of_freedom);
-/// Probability that Student's t exceeds `t`.
-double StudentUpperTail(double t, double degrees_of_freedom);
+/// Holm's step-down procedure (Holm, 1979).
+struct Holm {
+  std::vector<double> adjusted;  ///< p-values, in the order given; NaN stays.
+  /// The size of the test that decided each hypothesis: alpha over those still open when it was
+  /// rejected, or when the procedure stopped.
+  std::vector<double> levels;
+};
 
-/// Adjusted p-values of Holm's step-down procedure (Holm, 1979), in the order given; NaN stays and
-/// counts as a member of the family.
-std::vector<double> HolmAdjusted(const std::vector<double>& p_values);
+/// @param p_values  NaN counts as a member of the family that is never rejected.
+Holm HolmStepDown(const std::vector<double>& p_values, double alpha);
 
 }  // namespace backfire::verdict

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <set>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "orchestrator/verdict/explanation.h"
+#include "orchestrator/verdict/looks.h"
 
 namespace backfire::verdict {
 namespace {
@@ -19,152 +19,182 @@ void AddNote(const std::string& note, v1::LossComparison& comparison) {
   absl::StrAppend(comparison.mutable_note(), comparison.note().empty() ? "" : "; ", note);
 }
 
-bool AllInfinite(const std::vector<LossSample>& samples) {
-  return std::all_of(samples.begin(), samples.end(),
-                     [](const LossSample& sample) { return std::isinf(sample.value); });
-}
-
-bool AnyNan(const std::vector<LossSample>& samples) {
-  return std::any_of(samples.begin(), samples.end(),
-                     [](const LossSample& sample) { return std::isnan(sample.value); });
-}
-
-// What a reader of these numbers must know: nothing unusual passes in silence.
-std::vector<std::string> Notes(const LossEvidence& loss, const Difference& difference,
-                               const Evidence& evidence) {
-  std::vector<std::string> notes;
-  if (!std::isfinite(difference.mean)) {
-    for (const auto& [samples, when] :
-         {std::pair{&loss.before, "before"}, {&loss.after, "after"}}) {
-      if (AnyNan(*samples)) {
-        notes.push_back(absl::StrCat("undefined on this test split ", when, " the update"));
-      } else if (AllInfinite(*samples)) {
-        notes.push_back(absl::StrCat("infinite ", when, " the update"));
-      } else if (std::any_of(samples->begin(), samples->end(),
-                             [](const auto& sample) { return std::isinf(sample.value); })) {
-        notes.push_back(absl::StrCat("infinite in some replicates ", when, " the update"));
-      }
+// The information that each look so far had of what the last planned one will have: the variance of
+// the mean difference then, as this look's estimates foretell it, over the variance now. Replicates
+// share the test examples, so it is more than their share.
+std::vector<double> InformationFractions(const LossEvidence& loss, const Evidence& evidence) {
+  const std::vector<int>& replicates = evidence.look_replicates;
+  if (replicates.size() < 2) return {1};
+  std::vector<double> fractions;
+  for (int look = 0; look < evidence.look; ++look) {
+    const double k = replicates[static_cast<size_t>(look)], last = replicates.back();
+    const auto first = [&](const std::vector<LossSample>& samples) {
+      return std::vector<LossSample>(samples.begin(),
+                                     samples.begin() + replicates[static_cast<size_t>(look)]);
+    };
+    const Difference seen = EstimateDifference(first(loss.before), first(loss.after), loss.size);
+    const double now = seen.training_variance + seen.example_variance;
+    double fraction = k / last;
+    if (seen.has_error()) {
+      fraction = now > 0 ? (seen.training_variance * fraction + seen.example_variance) / now : 1;
     }
-    return notes;
+    fractions.push_back(fractions.empty() ? fraction : std::max(fraction, fractions.back()));
   }
-  if (loss.other_build) {
-    notes.push_back(
-        "another build of the service made what came before: apply the system anew for a baseline "
-        "of this one");
-  }
-  if (evidence.examples < 2) {
-    notes.push_back("one test example says nothing of others");
-  } else if (loss.before[0].resampled.size() < 2) {
-    notes.push_back("no resamples of the test examples, so their part in it is unknown");
-  } else if (std::isnan(difference.example_error)) {
-    notes.push_back("most resamples of the test examples leave it undefined");
-  } else if (difference.undefined_resamples > 0) {
-    notes.push_back(absl::StrCat(difference.undefined_resamples, " of ",
-                                 loss.before[0].resampled.size(),
-                                 " resamples leave it undefined, and are left out"));
-  }
-  if (EffectiveMargin(loss) == 0 && !loss.margin.has_value()) {
-    notes.push_back("its margin is 1 % of 0; give one in the system file");
-  }
-  if (loss.before.size() < 2) {
-    notes.push_back("interval of test examples alone: one replicate says nothing of training");
-  } else if (difference.identical) {
-    notes.push_back("identical before and after, in every replicate and on every resample");
-  } else if (difference.no_training_noise) {
-    notes.push_back("no training noise");
-  }
-  return notes;
+  if (evidence.look == static_cast<int>(replicates.size())) fractions.back() = 1;
+  return fractions;
 }
 
-v1::LossComparison Compare(const LossEvidence& loss, const Evidence& evidence, double alpha) {
-  const Difference difference = EstimateDifference(loss.before, loss.after, evidence.examples);
-  v1::LossComparison comparison;
-  comparison.set_vertex(loss.vertex);
-  comparison.set_loss(loss.loss);
-  comparison.set_slice(loss.slice);
-  comparison.set_unit(loss.unit);
-  comparison.set_candidate(loss.candidate);
-  comparison.set_judged(loss.judged);
-  comparison.set_before(MeanLoss(loss.before));
-  comparison.set_after(MeanLoss(loss.after));
-  double swapped = 0;
-  for (const double value : loss.swapped)
-    swapped += value / static_cast<double>(loss.swapped.size());
-  comparison.set_swapped(loss.swapped.empty() ? kNan : swapped);
-  comparison.set_difference(difference.mean);
-  comparison.set_standard_error(difference.standard_error);
-  comparison.set_degrees_of_freedom(difference.degrees_of_freedom);
-  comparison.set_margin(EffectiveMargin(loss));
-  comparison.set_worse_by_point(comparison.after() > comparison.before());
-  for (size_t k = 0; k < loss.before.size(); ++k) {
-    comparison.add_differences(loss.after[k].value - loss.before[k].value);
-  }
-  comparison.set_outcome(Outcome::UNRESOLVED);
-  comparison.set_p_worse(kNan);
-  comparison.set_p_worse_adjusted(kNan);
-  comparison.set_interval_low(kNan);
-  comparison.set_interval_high(kNan);
-
-  for (const std::string& note : Notes(loss, difference, evidence)) AddNote(note, comparison);
-  const double two_sided = 1 - alpha / 2;
-  if (std::isnan(difference.standard_error)) {
-    if (std::isfinite(difference.mean) && !std::isnan(difference.example_error)) {
-      const double freedom = static_cast<double>(std::max<int64_t>(evidence.examples - 1, 1));
-      const double half = StudentQuantile(two_sided, freedom) * difference.example_error;
-      comparison.set_interval_low(difference.mean - half);
-      comparison.set_interval_high(difference.mean + half);
-    }
-    return comparison;
-  }
-  const double error = difference.standard_error;
-  const double freedom = difference.degrees_of_freedom;
-  const double half = error > 0 ? StudentQuantile(two_sided, freedom) * error : 0;
-  comparison.set_interval_low(difference.mean - half);
-  comparison.set_interval_high(difference.mean + half);
-  // Without any noise a difference is what it is.
-  const auto tail = [&](double distance) {
-    if (error > 0) return StudentUpperTail(distance / error, freedom);
-    return distance > 0 ? 0.0 : 1.0;
-  };
-  comparison.set_p_worse(tail(difference.mean));
-  comparison.set_p_worse_adjusted(comparison.p_worse());
-  if (tail(-difference.mean) < alpha) {
-    comparison.set_outcome(Outcome::BETTER);
-  } else if (tail(comparison.margin() - difference.mean) < alpha ||
-             (error == 0 && difference.mean <= comparison.margin())) {
+// A loss with what its tests need; they wait for what Holm's correction leaves of alpha to each.
+class Comparison {
+ public:
+  Comparison(const LossEvidence& loss, const Evidence& evidence)
+      : difference_(EstimateDifference(loss.before, loss.after, loss.size)),
+        looks_(InformationFractions(loss, evidence)),
+        rounding_(RoundingError(loss.before, loss.after)),
+        error_(difference_.has_error() ? difference_.error() : BehrensFisher(0, 1, 0, 1)) {
+    Describe(loss);
+    for (const std::string& note : Notes(loss, difference_)) AddNote(note, message_);
+    if (!difference_.has_error()) return;
+    message_.set_p_worse(Tail(message_.difference()));
+    message_.set_p_beyond(Tail(message_.difference() - message_.margin()));
+    message_.set_p_within(Tail(message_.margin() - message_.difference()));
     // Where nothing is left to chance, a margin of 0 allows a difference of 0.
-    comparison.set_outcome(Outcome::NO_WORSE);
+    if (!has_noise() && message_.difference() <= message_.margin() + rounding_) {
+      message_.set_p_beyond(1);
+      message_.set_p_within(0);
+    }
   }
-  return comparison;
+
+  // Decides one loss by itself, of which `level` of alpha is left to find harm with.
+  void Decide(double alpha, double level, double adjusted) {
+    // Of several looks, this one may test at less.
+    const double now = looks_.Level(alpha), now_level = looks_.Level(level);
+    message_.set_level(now_level);
+    message_.set_look_level(now);
+    message_.set_p_beyond_adjusted(adjusted);
+    SetInterval(now, now_level);
+    if (!difference_.has_error()) return;
+    message_.set_p_worse_adjusted(std::min(1.0, message_.p_worse() * alpha / now_level));
+    const bool worse = message_.p_worse() < now_level;
+    if (adjusted < alpha) {
+      message_.set_outcome(Outcome::WORSE);
+    } else if (Tail(-message_.difference()) < now) {
+      message_.set_outcome(Outcome::BETTER);
+    } else if (message_.p_within() < now) {
+      message_.set_outcome(worse ? Outcome::WORSE_WITHIN_MARGIN : Outcome::NO_WORSE);
+    } else if (worse) {
+      AddNote("worse; whether beyond its margin is not resolved", message_);
+    }
+  }
+
+  const v1::LossComparison& message() const { return message_; }
+
+  // The alpha at which all looks so far would have let this one find harm beyond the margin.
+  double OverallBeyond(double alpha) const {
+    const double p = message_.p_beyond();
+    return p < alpha ? looks_.Overall(p) : p;  // It is no less than p.
+  }
+
+ private:
+  void Describe(const LossEvidence& loss) {
+    message_.set_vertex(loss.vertex);
+    message_.set_loss(loss.loss);
+    message_.set_slice(loss.slice);
+    message_.set_unit(loss.unit);
+    message_.set_candidate(loss.candidate);
+    message_.set_judged(loss.judged);
+    message_.set_before(MeanLoss(loss.before));
+    message_.set_after(MeanLoss(loss.after));
+    double swapped = 0;
+    for (const double value : loss.swapped) {
+      swapped += value / static_cast<double>(loss.swapped.size());
+    }
+    message_.set_swapped(loss.swapped.empty() ? kNan : swapped);
+    message_.set_difference(difference_.mean);
+    message_.set_standard_error(difference_.standard_error());
+    message_.set_training_variance(difference_.training_variance);
+    message_.set_example_variance(difference_.example_variance);
+    message_.set_interaction_variance(difference_.interaction_variance);
+    message_.set_training_freedom(difference_.training_freedom);
+    message_.set_example_freedom(difference_.example_freedom);
+    message_.set_example_count(loss.size.bearing);
+    message_.set_margin(EffectiveMargin(loss));
+    // An infinite loss is larger than any, and its difference from another one no number.
+    const bool grew = std::isfinite(difference_.mean) ? difference_.mean > rounding_
+                                                      : message_.after() > message_.before();
+    message_.set_worse_by_point(grew);
+    for (size_t k = 0; k < loss.before.size(); ++k) {
+      message_.add_differences(loss.after[k].value - loss.before[k].value);
+    }
+    message_.set_outcome(Outcome::UNRESOLVED);
+    message_.set_p_worse(kNan);
+    message_.set_p_worse_adjusted(kNan);
+    message_.set_p_beyond(kNan);
+    message_.set_p_within(kNan);
+    message_.set_interval_low(kNan);
+    message_.set_interval_high(kNan);
+  }
+
+  bool has_noise() const {
+    return difference_.training_variance > 0 || difference_.example_variance > 0;
+  }
+
+  // Probability that noise alone makes a difference so far above another one.
+  double Tail(double distance) const {
+    if (has_noise()) return error_.UpperTail(distance);
+    return distance > rounding_ ? 0.0 : 1.0;  // Without any noise a difference is what it is.
+  }
+
+  void SetInterval(double alpha, double level) {
+    if (difference_.has_error()) {
+      message_.set_interval_low(difference_.mean - error_.UpperQuantile(level));
+      message_.set_interval_high(difference_.mean + error_.UpperQuantile(alpha));
+    } else if (std::isfinite(difference_.mean) && !std::isnan(difference_.example_variance)) {
+      const double half = StudentQuantile(1 - alpha, difference_.example_freedom) *
+                          std::sqrt(difference_.example_variance);
+      message_.set_interval_low(difference_.mean - half);
+      message_.set_interval_high(difference_.mean + half);
+    }
+  }
+
+  Difference difference_;
+  Looks looks_;
+  double rounding_;
+  BehrensFisher error_;
+  v1::LossComparison message_;
+};
+
+bool Passes(const v1::LossComparison& comparison) {
+  return comparison.outcome() == Outcome::BETTER || comparison.outcome() == Outcome::NO_WORSE ||
+         comparison.outcome() == Outcome::WORSE_WITHIN_MARGIN;
 }
 
-bool NonInferior(const v1::LossComparison& comparison) {
-  return comparison.outcome() == Outcome::BETTER || comparison.outcome() == Outcome::NO_WORSE;
-}
-
-// Which are worse, after Holm's correction over all of `family`.
-void MarkWorse(const std::vector<v1::LossComparison*>& family, double alpha) {
+// One family, one alpha: whatever can block an update is tested together.
+void DecideLosses(double alpha, std::vector<Comparison>& comparisons) {
   std::vector<double> p_values;
-  for (const auto* comparison : family) p_values.push_back(comparison->p_worse());
-  const std::vector<double> adjusted = HolmAdjusted(p_values);
-  for (size_t i = 0; i < family.size(); ++i) {
-    family[i]->set_p_worse_adjusted(adjusted[i]);
-    if (!(adjusted[i] < alpha)) continue;
-    // Significantly more than before, and significantly less than the margin above it.
-    const bool within_margin = NonInferior(*family[i]);
-    family[i]->set_outcome(Outcome::WORSE);
-    if (!within_margin) continue;
-    AddNote("harm within margin", *family[i]);
+  for (const Comparison& one : comparisons) {
+    if (one.message().judged()) p_values.push_back(one.OverallBeyond(alpha));
+  }
+  const Holm holm = HolmStepDown(p_values, alpha);
+  size_t i = 0;
+  for (Comparison& one : comparisons) {
+    if (one.message().judged()) {
+      one.Decide(alpha, holm.levels[i], holm.adjusted[i]);
+      ++i;
+    } else {
+      one.Decide(alpha, alpha, one.OverallBeyond(alpha));
+    }
   }
 }
 
-v1::LossComparison::Outcome CandidateOutcome(const std::vector<v1::LossComparison*>& losses) {
+v1::LossComparison::Outcome CandidateOutcome(const std::vector<const v1::LossComparison*>& losses) {
   const auto has = [&](v1::LossComparison::Outcome outcome) {
     return std::any_of(losses.begin(), losses.end(),
                        [&](const auto* loss) { return loss->outcome() == outcome; });
   };
   if (has(Outcome::WORSE)) return Outcome::WORSE;
   if (has(Outcome::UNRESOLVED) || losses.empty()) return Outcome::UNRESOLVED;
+  if (has(Outcome::WORSE_WITHIN_MARGIN)) return Outcome::WORSE_WITHIN_MARGIN;
   return has(Outcome::BETTER) ? Outcome::BETTER : Outcome::NO_WORSE;
 }
 
@@ -174,69 +204,12 @@ double Badness(const v1::LossComparison& comparison) {
   return comparison.difference() / std::max(comparison.margin(), 1e-12);
 }
 
-std::string Names(const std::vector<v1::LossComparison*>& comparisons) {
-  return absl::StrJoin(comparisons, ", ", [](std::string* out, const v1::LossComparison* one) {
-    absl::StrAppend(out, one->vertex(), " ", one->loss());
-    if (!one->slice().empty()) absl::StrAppend(out, " (", one->slice(), ")");
-  });
-}
-
-std::string Summarise(const v1::Verdict& verdict, const std::vector<v1::LossComparison*>& candidate,
-                      const std::vector<v1::LossComparison*>& family) {
-  std::vector<v1::LossComparison*> worse, worse_by_point, unresolved;
-  for (v1::LossComparison* one : family) {
-    if (one->outcome() == Outcome::WORSE) worse.push_back(one);
-    if (one->worse_by_point()) worse_by_point.push_back(one);
-    if (one->outcome() == Outcome::UNRESOLVED) unresolved.push_back(one);
-  }
-  if (verdict.first_look()) {
-    const std::string seen = worse_by_point.empty()
-                                 ? "no descendant's loss grew"
-                                 : absl::StrCat("larger than before: ", Names(worse_by_point));
-    return absl::StrCat(
-        "First look, can't decide: ", verdict.replicates(),
-        verdict.replicates() == 1 ? " replicate does" : " replicates do",
-        " not say how much training alone moves these losses. By the numbers seen, ", seen,
-        verdict.definition_2_1() ? ", which is Definition 2.1 of a self-defeating improvement" : "",
-        ". ", kReplicatesToDecide, " replicates (replicates: ", kReplicatesToDecide,
-        " in the system, then the update again) would decide.");
-  }
-  switch (verdict.outcome()) {
-    case v1::Verdict::SELF_DEFEATING:
-      return absl::StrCat(
-          "Self-defeating improvement: the candidate is no worse on its own loss, and ",
-          Names(worse), worse.size() == 1 ? " is" : " are", " worse even after retraining.");
-    case v1::Verdict::SAFE:
-      return family.empty() ? "Safe: the candidate is no worse, and nothing depends on it."
-                            : "Safe: the candidate is no worse, and every descendant is no worse "
-                              "within its margin.";
-    case v1::Verdict::NOT_AN_IMPROVEMENT:
-      return absl::StrCat("Not an improvement: the candidate is worse on its own loss",
-                          worse.empty() ? "."
-                                        : absl::StrCat("; so ", worse.size() == 1 ? "is " : "are ",
-                                                       Names(worse), "."));
-    default:
-      break;
-  }
-  if (candidate.empty()) {
-    return absl::StrCat(
-        "Inconclusive: the candidate has no judged loss, so nothing says whether it "
-        "is an improvement; ",
-        worse.empty() ? "no descendant is shown to be worse."
-                      : absl::StrCat("worse even after retraining: ", Names(worse), "."));
-  }
-  std::vector<v1::LossComparison*> open = unresolved;
-  for (v1::LossComparison* one : candidate) {
-    if (one->outcome() == Outcome::UNRESOLVED) open.insert(open.begin(), one);
-  }
-  const std::string unresolved_names =
-      absl::StrCat("Inconclusive: the evidence does not resolve ", Names(open), ". ");
-  if (verdict.look() < verdict.planned_looks()) {
-    return absl::StrCat(unresolved_names, "The next of ", verdict.planned_looks(),
-                        " planned looks adds replicates.");
-  }
-  return absl::StrCat(unresolved_names,
-                      "More replicates, a larger test split or wider margins would.");
+v1::Verdict::Outcome Combine(const v1::Verdict& verdict, bool descendants_pass) {
+  if (verdict.first_look()) return v1::Verdict::INCONCLUSIVE;
+  if (verdict.candidate() == Outcome::WORSE) return v1::Verdict::NOT_AN_IMPROVEMENT;
+  if (verdict.candidate() == Outcome::UNRESOLVED) return v1::Verdict::INCONCLUSIVE;
+  if (verdict.harmed()) return v1::Verdict::SELF_DEFEATING;
+  return descendants_pass ? v1::Verdict::SAFE : v1::Verdict::INCONCLUSIVE;
 }
 
 }  // namespace
@@ -254,61 +227,52 @@ double EffectiveMargin(const LossEvidence& loss) {
 
 v1::Verdict Decide(const Evidence& evidence) {
   v1::Verdict verdict;
-  const double alpha = evidence.alpha / evidence.planned_looks;
   verdict.set_alpha(evidence.alpha);
   verdict.set_look(evidence.look);
-  verdict.set_planned_looks(evidence.planned_looks);
-  verdict.set_look_alpha(alpha);
+  verdict.set_planned_looks(
+      std::max<int32_t>(1, static_cast<int32_t>(evidence.look_replicates.size())));
   verdict.set_candidates_judged(evidence.candidates_judged);
-  std::vector<v1::LossComparison> comparisons;
+  std::vector<Comparison> comparisons;
   for (const LossEvidence& loss : evidence.losses) {
-    comparisons.push_back(Compare(loss, evidence, alpha));
+    comparisons.emplace_back(loss, evidence);
     verdict.set_replicates(static_cast<int32_t>(loss.before.size()));
   }
-  std::stable_sort(comparisons.begin(), comparisons.end(), [](const auto& a, const auto& b) {
-    if (a.candidate() != b.candidate()) return a.candidate();
-    if (a.judged() != b.judged()) return a.judged();
-    return Badness(a) > Badness(b);
-  });
-  std::vector<v1::LossComparison*> candidate, family;
-  for (v1::LossComparison& comparison : comparisons) {
-    if (comparison.judged()) (comparison.candidate() ? candidate : family).push_back(&comparison);
+  std::stable_sort(comparisons.begin(), comparisons.end(),
+                   [](const Comparison& left, const Comparison& right) {
+                     const v1::LossComparison &a = left.message(), &b = right.message();
+                     if (a.candidate() != b.candidate()) return a.candidate();
+                     if (a.judged() != b.judged()) return a.judged();
+                     return Badness(a) > Badness(b);
+                   });
+  DecideLosses(evidence.alpha, comparisons);
+  std::vector<const v1::LossComparison*> candidate, descendants;
+  for (const Comparison& one : comparisons) {
+    if (!one.message().judged()) continue;
+    (one.message().candidate() ? candidate : descendants).push_back(&one.message());
+    verdict.set_look_alpha(std::max(verdict.look_alpha(), one.message().look_level()));
   }
-  MarkWorse(candidate, alpha);
-  MarkWorse(family, alpha);
 
-  const auto is_worse = [](const auto* one) { return one->outcome() == Outcome::WORSE; };
+  verdict.set_family(static_cast<int32_t>(candidate.size() + descendants.size()));
   verdict.set_candidate(CandidateOutcome(candidate));
-  verdict.set_harmed(std::any_of(family.begin(), family.end(), is_worse));
+  verdict.set_harmed(std::any_of(descendants.begin(), descendants.end(),
+                                 [](const auto* one) { return one->outcome() == Outcome::WORSE; }));
   const bool candidate_no_worse_by_point =
       !candidate.empty() && std::none_of(candidate.begin(), candidate.end(), [](const auto* one) {
         return one->worse_by_point() || std::isnan(one->difference());
       });
   verdict.set_definition_2_1(candidate_no_worse_by_point &&
-                             std::any_of(family.begin(), family.end(),
+                             std::any_of(descendants.begin(), descendants.end(),
                                          [](const auto* one) { return one->worse_by_point(); }));
   verdict.set_first_look(verdict.replicates() < kReplicatesToDecide);
-
-  const bool no_worse =
-      verdict.candidate() == Outcome::BETTER || verdict.candidate() == Outcome::NO_WORSE;
-  const bool safe =
-      std::all_of(family.begin(), family.end(), [](const auto* one) { return NonInferior(*one); });
-  if (verdict.first_look()) {
-    verdict.set_outcome(v1::Verdict::INCONCLUSIVE);
-  } else if (verdict.candidate() == Outcome::WORSE) {
-    verdict.set_outcome(v1::Verdict::NOT_AN_IMPROVEMENT);
-  } else if (no_worse && verdict.harmed()) {
-    verdict.set_outcome(v1::Verdict::SELF_DEFEATING);
-  } else if (no_worse && safe) {
-    verdict.set_outcome(v1::Verdict::SAFE);
-  } else {
-    verdict.set_outcome(v1::Verdict::INCONCLUSIVE);
-  }
-  verdict.set_summary(Summarise(verdict, candidate, family));
-  for (v1::LossComparison& comparison : comparisons) {
-    *verdict.add_comparisons() = std::move(comparison);
-  }
+  verdict.set_outcome(Combine(verdict, std::all_of(descendants.begin(), descendants.end(),
+                                                   [](const auto* one) { return Passes(*one); })));
+  verdict.set_summary(Summarise(verdict, candidate, descendants));
+  for (const Comparison& one : comparisons) *verdict.add_comparisons() = one.message();
   return verdict;
+}
+
+bool Blocks(const v1::Verdict& verdict) {
+  return !verdict.first_look() && (verdict.harmed() || verdict.candidate() == Outcome::WORSE);
 }
 
 }  // namespace backfire::verdict

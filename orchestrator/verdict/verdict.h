@@ -22,6 +22,7 @@ struct LossEvidence {
   bool candidate = false;        ///< Of the vertex that the update changes.
   bool judged = true;            ///< False for transforms: shown, never decisive.
   std::optional<double> margin;  ///< How much it may grow; default: 1 for percent, else 1 %.
+  SampleSize size;               ///< What each of its values was measured on.
   std::vector<LossSample> before;
   std::vector<LossSample> after;
   std::vector<double> swapped;  ///< Without retraining; empty for the candidate.
@@ -33,10 +34,12 @@ struct LossEvidence {
 /// All that a verdict depends on.
 struct Evidence {
   double alpha = 0.05;  ///< Of all planned looks together.
-  /// Which look this is, of how many that were planned before the first: alpha is split between
-  /// them (Bonferroni), so that looking again costs no more false alarms than were accepted.
-  int look = 1, planned_looks = 1;
-  int64_t examples = 0;       ///< Of the test split.
+  /// Which look this is, of those that were planned before the first.
+  int look = 1;
+  /// Replicates that each planned look has, growing; the present look's are as many as the losses
+  /// have. Alpha is spent as information comes in, so that looking again costs no more false alarms
+  /// than were accepted. Empty: one look.
+  std::vector<int> look_replicates;
   int candidates_judged = 1;  ///< Updates that this test split has judged, this one included.
   std::vector<LossEvidence> losses;
 };
@@ -48,8 +51,12 @@ double MeanLoss(const std::vector<LossSample>& replicates);
 /// unit is percent, else 1 % of the mean before.
 double EffectiveMargin(const LossEvidence& loss);
 
-/// Decides, by the rules of ARCHITECTURE.md, section "The verdict".
+/// Decides, by the rules of docs/statistics.md.
 /// @param evidence  Equally many replicates, at least one, of every loss.
 v1::Verdict Decide(const Evidence& evidence);
+
+/// Whether a judged loss of the candidate or of a descendant is worse beyond its margin, and the
+/// verdict no first look: what a CI job must not let pass, whatever the outcome is called.
+bool Blocks(const v1::Verdict& verdict);
 
 }  // namespace backfire::verdict

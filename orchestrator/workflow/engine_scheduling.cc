@@ -372,7 +372,8 @@ absl::Status Engine::Advance(const store::UpdateRecord& update, Change& change) 
     BACKFIRE_ASSIGN_OR_RETURN(const verdict::Evidence evidence,
                               BuildEvidence(contents_, graph, update));
     v1::Verdict verdict = verdict::Decide(evidence);
-    if (verdict.outcome() == v1::Verdict::INCONCLUSIVE) {
+    // Harm that was found stands: more evidence can't spend again what found it.
+    if (verdict.outcome() == v1::Verdict::INCONCLUSIVE && !verdict::Blocks(verdict)) {
       *changed.add_earlier_looks() = std::move(verdict);
       changed.set_look(changed.look() + 1);
       changed.set_replicates(

@@ -19,6 +19,18 @@ namespace {
 
 constexpr int kMostLooks = 3;
 
+// An update that stopped at an early look has fewer replicates than its system asks for, and once
+// it is live, so has whatever is compared with it. Applying an equal system changes nothing.
+std::string HowToGetMoreReplicates(const v1::Update& baseline) {
+  if (baseline.replicates() >= baseline.planned_replicates()) {
+    return "apply the system with more `replicates`";
+  }
+  return absl::StrCat(baseline.name(), ", whose release is live, stopped at look ", baseline.look(),
+                      " of ", baseline.planned_looks(),
+                      ": apply the system with its recipe for vertex ", baseline.vertex(),
+                      ", which trains the others");
+}
+
 }  // namespace
 
 using google::protobuf::util::MessageDifferencer;
@@ -116,14 +128,14 @@ absl::StatusOr<store::UpdateRecord> Engine::MakeProposal(const v1::ProposeUpdate
     return absl::InvalidArgumentError(
         absl::StrCat("replicates must be in [1, ", baseline->update.replicates(),
                      "], or 0 for as many as the baseline has: got ", request.replicates(),
-                     "; for more, apply the system with more `replicates`"));
+                     "; for more, ", HowToGetMoreReplicates(baseline->update)));
   }
   const int first_look = ReplicatesOfLook(replicates, looks, 1);
   if (looks > 1 && first_look < verdict::kReplicatesToDecide) {
     return absl::InvalidArgumentError(absl::StrCat(
         "looks: each must add at least ", verdict::kReplicatesToDecide, " replicates, so ", looks,
         " need ", looks * verdict::kReplicatesToDecide, ": got ", replicates, "; the baseline has ",
-        baseline->update.replicates(), ", for more apply the system with more `replicates`"));
+        baseline->update.replicates(), ", for more ", HowToGetMoreReplicates(baseline->update)));
   }
   std::set<std::string> transforms;
   for (const auto& [vertex, model] : system.models) {

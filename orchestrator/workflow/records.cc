@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "orchestrator/verdict/looks.h"
 #include "orchestrator/workflow/plan.h"
 #include "orchestrator/workflow/references.h"
 #include "services/base/status.h"
@@ -49,6 +50,15 @@ absl::StatusOr<verdict::LossSample> Sample(const v1::Evaluation& evaluation,
   return sample;
 }
 
+// What a loss was measured on. Services that don't say which examples bear upon it mean all.
+verdict::SampleSize SizeOf(const v1::Evaluation& evaluation,
+                           const verdict::LossEvidence& evidence) {
+  const int64_t examples = evaluation.example_count();
+  const v1::LossEstimate* loss = FindLoss(evaluation, evidence.loss, evidence.slice);
+  const int64_t bearing = loss == nullptr ? 0 : loss->example_count();
+  return {examples, bearing > 0 ? std::min(bearing, examples) : examples};
+}
+
 // The dataset on whose test split an update was judged, whatever system it belonged to.
 std::string TestSplitDigest(const store::UpdateRecord& update) {
   for (const store::StepRecord& record : update.steps) {
@@ -71,7 +81,10 @@ absl::StatusOr<verdict::Evidence> BaselineEvidence(const store::Contents& conten
   verdict::Evidence evidence;
   evidence.alpha = graph.system().alpha();
   evidence.look = std::max(1, update.update.look());
-  evidence.planned_looks = std::max(1, update.update.planned_looks());
+  for (int look = 1; look <= update.update.planned_looks(); ++look) {
+    evidence.look_replicates.push_back(
+        ReplicatesOfLook(update.update.planned_replicates(), update.update.planned_looks(), look));
+  }
   std::vector<std::string> vertices = graph.Descendants(update.update.vertex());
   vertices.insert(vertices.begin(), update.update.vertex());
   for (const std::string& vertex : vertices) {
@@ -82,7 +95,6 @@ absl::StatusOr<verdict::Evidence> BaselineEvidence(const store::Contents& conten
       BACKFIRE_ASSIGN_OR_RETURN(evaluations.emplace_back(),
                                 EvaluationAsOf(contents, baseline, vertex, k));
     }
-    evidence.examples = evaluations[0]->example_count();
     std::set<std::string> missing(settings.required_slices().begin(),
                                   settings.required_slices().end());
     std::vector<std::string> slices(missing.begin(), missing.end());
@@ -100,6 +112,7 @@ absl::StatusOr<verdict::Evidence> BaselineEvidence(const store::Contents& conten
         loss.judged = model.kind() != v1::Model::TRANSFORM;
         const auto margin = settings.margins().find(judged.name());
         if (margin != settings.margins().end()) loss.margin = margin->second;
+        loss.size = SizeOf(*evaluations[0], loss);
         for (const v1::Evaluation* evaluation : evaluations) {
           BACKFIRE_ASSIGN_OR_RETURN(loss.before.emplace_back(), Sample(*evaluation, loss));
         }
@@ -309,15 +322,21 @@ absl::StatusOr<std::vector<v1::Sensitivity>> BuildSensitivities(const store::Con
   BACKFIRE_ASSIGN_OR_RETURN(
       const verdict::Evidence evidence,
       BaselineEvidence(contents, graph, update, contents.updates.at(baseline).update.replicates()));
-  const auto family =
-      std::count_if(evidence.losses.begin(), evidence.losses.end(),
-                    [](const auto& loss) { return loss.judged && !loss.candidate; });
+  const auto family = std::count_if(evidence.losses.begin(), evidence.losses.end(),
+                                    [](const auto& loss) { return loss.judged; });
+  // The last look may test at most of alpha, and has all replicates. Test examples, which the looks
+  // share, make it a little less than their number says.
+  std::vector<double> fractions = {1};
+  if (!evidence.look_replicates.empty()) fractions.clear();
+  for (const int replicates : evidence.look_replicates) {
+    fractions.push_back(static_cast<double>(replicates) / evidence.look_replicates.back());
+  }
+  const double alpha = verdict::Looks(fractions).Level(evidence.alpha);
   std::vector<v1::Sensitivity> sensitivities;
   for (const verdict::LossEvidence& loss : evidence.losses) {
     if (!loss.judged) continue;
-    sensitivities.push_back(verdict::EstimateSensitivity(
-        loss, update.update.planned_replicates(), evidence.examples,
-        evidence.alpha / evidence.planned_looks, loss.candidate ? 1 : static_cast<int>(family)));
+    sensitivities.push_back(verdict::EstimateSensitivity(loss, update.update.planned_replicates(),
+                                                         alpha, static_cast<int>(family)));
   }
   return sensitivities;
 }

@@ -33,6 +33,7 @@ void AddAveragePrecisionLoss(const std::vector<ImageObjects>& images,
   estimate.set_slice(slice);
   estimate.set_judged(judged);
   // Subtracted, so that AP 0 is loss 0 and not -0.
+  estimate.set_example_count(average_precision.labelled_image_count());
   estimate.set_value(0.0 - average_precision.Compute());
   const auto examples = static_cast<int64_t>(images.size());
   for (int32_t b = 0; b < bootstrap.resample_count(); ++b) {

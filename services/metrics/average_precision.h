@@ -27,6 +27,8 @@ class AveragePrecision {
   double Compute() const;
   /// Labels that count, the denominator of recall.
   int64_t label_count() const { return pool_.label_count(); }
+  /// Images with a label that counts: they bear upon it.
+  int64_t labelled_image_count() const { return pool_.labelled_image_count(); }
 
  private:
   int recall_points_;

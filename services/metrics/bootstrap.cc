@@ -1,5 +1,6 @@
 #include "services/metrics/bootstrap.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <limits>
 
@@ -28,6 +29,8 @@ void AddRatioLoss(const std::vector<double>& numerators, const std::vector<doubl
   estimate.set_slice(slice);
   estimate.set_judged(judged);
   estimate.set_value(Ratio(numerators, denominators, std::vector<int32_t>(numerators.size(), 1)));
+  estimate.set_example_count(std::count_if(denominators.begin(), denominators.end(),
+                                           [](double denominator) { return denominator != 0; }));
   const auto examples = static_cast<int64_t>(numerators.size());
   for (int32_t b = 0; b < bootstrap.resample_count(); ++b) {
     estimate.add_resampled(

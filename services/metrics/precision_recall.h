@@ -54,6 +54,8 @@ class MatchPool {
   size_t image_count() const { return images_.size(); }
   /// Labels that count in all images together.
   int64_t label_count() const;
+  /// Images with a label that counts.
+  int64_t labelled_image_count() const;
 
  private:
   struct Image {

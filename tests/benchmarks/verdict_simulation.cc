@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "services/base/random.h"
@@ -12,6 +13,9 @@ namespace backfire::benchmarks {
 namespace {
 
 constexpr double kLossBefore = 10;
+constexpr double kSkill = 0.5;
+// Margins, and how far a candidate is from its own, in true standard errors.
+constexpr double kMargin = 2, kClearly = 6;
 
 // A draw with mean 0 and variance 1, but for the heavy tail's 3.
 double Centred(Noise noise, Random& random) {
@@ -29,9 +33,25 @@ double Centred(Noise noise, Random& random) {
       for (int i = 0; i < 3; ++i) squares += std::pow(random.Normal(), 2);
       return normal / std::sqrt(squares / 3) / std::sqrt(3.0);
     }
+    case Noise::kErrors: {
+      const double uniform = random.Uniform();
+      return uniform < 0.05 ? -std::sqrt(10.0) : uniform < 0.1 ? std::sqrt(10.0) : 0;
+    }
     default:
       return random.Normal();
   }
+}
+
+// Objects of a test split, and how hard each is to find: the same for all models.
+using Difficulties = std::vector<std::vector<double>>;
+
+Difficulties DrawDifficulties(int examples, Random& random) {
+  Difficulties difficulties(static_cast<size_t>(examples));
+  for (std::vector<double>& of_example : difficulties) {
+    of_example.resize(static_cast<size_t>(random.Below(4)));
+    for (double& difficulty : of_example) difficulty = random.Normal();
+  }
+  return difficulties;
 }
 
 // One model's detections on one test split, highest score first.
@@ -40,11 +60,34 @@ struct Detections {
   std::vector<bool> hit;
 };
 
+Detections Detect(const Difficulties& difficulties, double skill, Random& random) {
+  std::vector<std::pair<double, std::pair<int, bool>>> scored;
+  for (size_t i = 0; i < difficulties.size(); ++i) {
+    for (const double hard : difficulties[i]) {
+      const double score = skill - hard + 0.5 * random.Normal();
+      if (score > 0) scored.push_back({score, {static_cast<int>(i), true}});
+    }
+    if (random.Uniform() < 0.5) {
+      scored.push_back({std::abs(random.Normal()), {static_cast<int>(i), false}});
+    }
+  }
+  std::sort(scored.begin(), scored.end(),
+            [](const auto& a, const auto& b) { return a.first > b.first; });
+  Detections detections;
+  for (const auto& [score, detection] : scored) {
+    detections.example.push_back(detection.first);
+    detections.hit.push_back(detection.second);
+  }
+  return detections;
+}
+
 // Area under precision over recall, in percent, at all recalls.
 double PrecisionArea(const Detections& detections, const std::vector<int32_t>& counts,
-                     const std::vector<int>& objects) {
+                     const Difficulties& objects) {
   double labels = 0;
-  for (size_t i = 0; i < counts.size(); ++i) labels += counts[i] * objects[i];
+  for (size_t i = 0; i < counts.size(); ++i) {
+    labels += counts[i] * static_cast<double>(objects[i].size());
+  }
   double hits = 0, all = 0, area = 0;
   for (size_t i = 0; i < detections.example.size(); ++i) {
     const double count = counts[static_cast<size_t>(detections.example[i])];
@@ -70,20 +113,6 @@ VerdictSimulation::VerdictSimulation(int examples, int resamples) : examples_(ex
 
 verdict::Evidence VerdictSimulation::Draw(const SimulatedSystem& system, uint64_t seed) const {
   verdict::Evidence evidence;
-  evidence.examples = examples_;
-  verdict::LossEvidence candidate;
-  candidate.vertex = "candidate";
-  candidate.loss = "loss";
-  candidate.candidate = true;
-  const std::vector<double> before(counts_.size(), 1.0), after(counts_.size(), 0.5);
-  candidate.before.assign(static_cast<size_t>(system.replicates), {1.0, before});
-  candidate.after.assign(static_cast<size_t>(system.replicates), {0.5, after});
-  evidence.losses.push_back(std::move(candidate));
-  for (int d = 0; d < system.descendants; ++d) {
-    verdict::LossEvidence& loss = evidence.losses.emplace_back();
-    loss.vertex = absl::StrCat("descendant-", d);
-    loss.loss = "loss";
-  }
   if (system.noise == Noise::kAveragePrecision) {
     DrawPrecisions(system, seed, evidence);
   } else {
@@ -96,45 +125,87 @@ void VerdictSimulation::DrawMeans(const SimulatedSystem& system, uint64_t seed,
                                   verdict::Evidence& evidence) const {
   Random random(seed, 2);
   const double shared = std::sqrt(system.correlation), own = std::sqrt(1 - system.correlation);
-  const double root_examples = std::sqrt(static_cast<double>(examples_));
+  const int bearing = system.bearing == 0 ? examples_ : system.bearing;
+  const double root_bearing = std::sqrt(static_cast<double>(bearing));
+  const double of_cluster = std::sqrt(system.cluster_correlation);
+  const double of_one = std::sqrt(1 - system.cluster_correlation);
   const size_t replicates = static_cast<size_t>(system.replicates);
-  std::vector<double> common_of_example, common_of_training;
-  for (int i = 0; i < examples_; ++i) common_of_example.push_back(Centred(system.noise, random));
+  // Of the examples that bear upon the loss: their mean has standard deviation 1 where they are
+  // independent. The others are drawn, and say nothing.
+  const auto draw_examples = [&] {
+    std::vector<float> values;
+    double cluster = 0;
+    for (int i = 0; i < bearing; ++i) {
+      if (i % system.cluster == 0) cluster = Centred(system.noise, random);
+      values.push_back(static_cast<float>(
+          (of_cluster * cluster + of_one * Centred(system.noise, random)) * root_bearing));
+    }
+    return values;
+  };
+  const auto mean_on = [&](const std::vector<float>& weights, const std::vector<float>& values) {
+    const auto end = weights.begin() + bearing;
+    const float sum = std::accumulate(weights.begin(), end, 0.0f);
+    return std::inner_product(weights.begin(), end, values.begin(), 0.0f) / sum;
+  };
+  const std::vector<float> once(weights_[0].size(), 1.0f);
+  const std::vector<float> common_of_example = draw_examples();
+  std::vector<double> common_of_training;
   for (size_t k = 0; k < 2 * replicates; ++k) {
     common_of_training.push_back(Centred(system.noise, random));
   }
   const double growth = system.noise_growth;
-  const double true_error = std::sqrt(1 + std::pow(system.training_noise, 2) *
-                                              (1 + growth * growth) / 2 / system.replicates);
-  for (int d = 0; d < system.descendants; ++d) {
-    // The test mean of what differs by example has standard deviation 1.
-    std::vector<float> of_example;
-    double test_mean = 0;
-    for (int i = 0; i < examples_; ++i) {
-      const double value =
-          shared * common_of_example[static_cast<size_t>(i)] + own * Centred(system.noise, random);
-      of_example.push_back(static_cast<float>(value * root_examples));
-      test_mean += value * root_examples / examples_;
+  const double of_training = std::pow(system.training_noise, 2) * (1 + growth * growth) / 2;
+  const double clustered = 1 + (system.cluster - 1) * system.cluster_correlation;
+  const double true_error =
+      std::sqrt(clustered + (of_training + std::pow(system.interaction, 2)) / system.replicates);
+  for (int d = -1; d < system.descendants; ++d) {
+    verdict::LossEvidence& loss = evidence.losses.emplace_back();
+    loss.vertex = d < 0 ? "candidate" : absl::StrCat("descendant-", d);
+    loss.loss = "loss";
+    loss.candidate = d < 0;
+    loss.size = {examples_, bearing};
+    loss.margin = kMargin * true_error;
+    double truth = d == 0 ? system.first * *loss.margin + system.harm * true_error
+                          : system.others * *loss.margin;
+    if (d < 0) {
+      const double side = system.candidate == CandidateTruth::kBetter     ? -1
+                          : system.candidate == CandidateTruth::kAtMargin ? 0
+                                                                          : 1;
+      truth = *loss.margin + side * kClearly * true_error;
     }
-    std::vector<double> resampled;
-    for (const std::vector<float>& weights : weights_) {
-      resampled.push_back(
-          std::inner_product(weights.begin(), weights.end(), of_example.begin(), 0.0f));
+    std::vector<float> of_example = draw_examples();
+    for (size_t i = 0; i < of_example.size(); ++i) {
+      of_example[i] = static_cast<float>(shared * common_of_example[i] + own * of_example[i]);
     }
-    verdict::LossEvidence& loss = evidence.losses[static_cast<size_t>(d) + 1];
-    loss.margin = 2 * true_error;
-    const double harm = d == 0 ? system.harm * true_error : 0;
+    const auto on_split_and_resamples = [&](const std::vector<float>& values) {
+      verdict::LossSample sample;
+      sample.value = mean_on(once, values);
+      for (const std::vector<float>& weights : weights_) {
+        sample.resampled.push_back(mean_on(weights, values));
+      }
+      return sample;
+    };
+    const verdict::LossSample of_examples = on_split_and_resamples(of_example);
     for (size_t k = 0; k < replicates; ++k) {
+      verdict::LossSample together;
+      if (system.interaction > 0) {
+        std::vector<float> values = of_example;
+        for (float& value : values) {
+          value += static_cast<float>(system.interaction * root_bearing * random.Normal());
+        }
+        together = on_split_and_resamples(values);
+      }
+      const verdict::LossSample& sample = system.interaction > 0 ? together : of_examples;
       const auto training = [&](size_t which) {
         return system.training_noise / std::sqrt(2.0) *
                (shared * common_of_training[which] + own * Centred(system.noise, random));
       };
       const double offset_before = kLossBefore + training(2 * k);
-      const double offset_after = kLossBefore + harm + growth * training(2 * k + 1);
+      const double offset_after = kLossBefore + truth + growth * training(2 * k + 1);
       loss.before.push_back({offset_before, std::vector<double>(weights_.size(), offset_before)});
       verdict::LossSample& after = loss.after.emplace_back();
-      after.value = offset_after + test_mean;
-      for (const double value : resampled) after.resampled.push_back(offset_after + value);
+      after.value = offset_after + sample.value;
+      for (const double value : sample.resampled) after.resampled.push_back(offset_after + value);
     }
   }
 }
@@ -143,33 +214,26 @@ void VerdictSimulation::DrawPrecisions(const SimulatedSystem& system, uint64_t s
                                        verdict::Evidence& evidence) const {
   Random random(seed, 3);
   const std::vector<int32_t> once(static_cast<size_t>(examples_), 1);
+  verdict::LossEvidence& candidate = evidence.losses.emplace_back();
+  candidate.vertex = "candidate";
+  candidate.loss = "loss";
+  candidate.candidate = true;
+  candidate.size = {examples_, examples_};
+  const std::vector<double> before(counts_.size(), 1.0), after(counts_.size(), 0.5);
+  candidate.before.assign(static_cast<size_t>(system.replicates), {1.0, before});
+  candidate.after.assign(static_cast<size_t>(system.replicates), {0.5, after});
   for (int d = 0; d < system.descendants; ++d) {
-    std::vector<int> objects;
-    std::vector<std::vector<double>> difficulty;  // Of each object, the same for all models.
-    for (int i = 0; i < examples_; ++i) {
-      objects.push_back(static_cast<int>(random.Below(4)));
-      std::vector<double>& of_objects = difficulty.emplace_back();
-      for (int o = 0; o < objects.back(); ++o) of_objects.push_back(random.Normal());
-    }
+    verdict::LossEvidence& loss = evidence.losses.emplace_back();
+    loss.vertex = absl::StrCat("descendant-", d);
+    loss.loss = "loss";
+    loss.unit = "percent";
+    loss.margin = system.margin;
+    const Difficulties objects = DrawDifficulties(examples_, random);
+    loss.size = {examples_, std::count_if(objects.begin(), objects.end(),
+                                          [](const auto& one) { return !one.empty(); })};
     const auto model = [&](double quality) {
-      std::vector<std::pair<double, std::pair<int, bool>>> scored;
       const double skill = quality + 0.1 * system.training_noise * random.Normal();
-      for (int i = 0; i < examples_; ++i) {
-        for (const double hard : difficulty[static_cast<size_t>(i)]) {
-          const double score = skill - hard + 0.5 * random.Normal();
-          if (score > 0) scored.push_back({score, {i, true}});
-        }
-        if (random.Uniform() < 0.5) {
-          scored.push_back({std::abs(random.Normal()), {i, false}});
-        }
-      }
-      std::sort(scored.begin(), scored.end(),
-                [](const auto& a, const auto& b) { return a.first > b.first; });
-      Detections detections;
-      for (const auto& [score, detection] : scored) {
-        detections.example.push_back(detection.first);
-        detections.hit.push_back(detection.second);
-      }
+      const Detections detections = Detect(objects, skill, random);
       verdict::LossSample sample;
       sample.value = -PrecisionArea(detections, once, objects);
       for (const std::vector<int32_t>& counts : counts_) {
@@ -177,16 +241,28 @@ void VerdictSimulation::DrawPrecisions(const SimulatedSystem& system, uint64_t s
       }
       return sample;
     };
-    verdict::LossEvidence& loss = evidence.losses[static_cast<size_t>(d) + 1];
-    loss.unit = "percent";
-    loss.margin = 3;
-    // The difficulty is normal: around its middle a hundredth of recall is 0.028 of skill.
-    const double quality = d == 0 ? 0.5 - 0.028 * system.harm : 0.5;
     for (int k = 0; k < system.replicates; ++k) {
-      loss.before.push_back(model(0.5));
-      loss.after.push_back(model(quality));
+      loss.before.push_back(model(kSkill));
+      loss.after.push_back(model(d == 0 ? kSkill - system.harm : kSkill));
     }
   }
+}
+
+double VerdictSimulation::SkillForPoints(double points) const {
+  // Nearly linear over the few points of interest; the same objects and noise on both sides.
+  constexpr int kSplits = 2000;
+  constexpr double kStep = 0.06;
+  double fall = 0;
+  for (int i = 0; i < kSplits; ++i) {
+    const auto precision = [&](double skill) {
+      Random random(static_cast<uint64_t>(i), 5);
+      const Difficulties objects = DrawDifficulties(examples_, random);
+      return PrecisionArea(Detect(objects, skill + 0.1 * random.Normal(), random),
+                           std::vector<int32_t>(objects.size(), 1), objects);
+    };
+    fall += (precision(kSkill) - precision(kSkill - kStep)) / kSplits;
+  }
+  return kStep * points / fall;
 }
 
 }  // namespace backfire::benchmarks

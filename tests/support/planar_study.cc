@@ -90,13 +90,14 @@ absl::StatusOr<StudyOutcome> RunProposal(v1::System system, int proposal, int64_
   judged.insert(judged.begin(), proposed.vertex());
   verdict::Evidence evidence;
   evidence.alpha = system.alpha();
-  evidence.examples = rehearsal->dataset().size(Split::kTest);
+  const int64_t examples = rehearsal->dataset().size(Split::kTest);
   for (const std::string& vertex : judged) {
     verdict::LossEvidence& loss = evidence.losses.emplace_back();
     const v1::JudgedLoss& described = rehearsal->model(vertex).description().losses(0);
     loss.vertex = vertex;
     loss.loss = described.name();
     loss.unit = described.unit();
+    loss.size = {examples, examples};
     loss.candidate = vertex == proposed.vertex();
     const auto& margins = graph.node(vertex).vertex.margins();
     if (margins.count(loss.loss) > 0) loss.margin = margins.at(loss.loss);

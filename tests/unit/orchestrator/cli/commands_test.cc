@@ -172,10 +172,12 @@ TEST_F(CommandsTest, ProposingAgainWhatWasCancelledIsANewUpdate) {
 TEST_F(CommandsTest, TheGateTurnsVerdictsIntoExitCodes) {
   EXPECT_EQ(Propose("--gate"), ExitCode::kOk);
   orchestrator_.template_update.mutable_verdict()->set_outcome(v1::Verdict::SELF_DEFEATING);
+  orchestrator_.template_update.mutable_verdict()->set_harmed(true);
   EXPECT_EQ(Run({"update", "propose", "--vertex", "v", "--recipe", "a", "--gate"}),
             ExitCode::kRefused);
   EXPECT_THAT(out_.str(), HasSubstr("SELF_DEFEATING"));
   orchestrator_.template_update.mutable_verdict()->set_outcome(v1::Verdict::INCONCLUSIVE);
+  orchestrator_.template_update.mutable_verdict()->set_harmed(false);
   EXPECT_EQ(Run({"update", "propose", "--vertex", "v", "--recipe", "b", "--gate"}),
             ExitCode::kUndecided);
 }

@@ -20,12 +20,21 @@ TEST(ExitCodeOfTest, AnAnswerIsNoErrorWithoutTheGate) {
   }
 }
 
-TEST(ExitCodeOfTest, TheGateRefusesHarmAndWorseCandidates) {
+TEST(ExitCodeOfTest, TheGateRefusesWhatIsWorseBeyondItsMargin) {
   EXPECT_EQ(ExitCodeOf(Decided(v1::Verdict::SAFE), true), ExitCode::kOk);
   EXPECT_EQ(ExitCodeOf(Decided(v1::Verdict::SELF_DEFEATING, true), true), ExitCode::kRefused);
-  EXPECT_EQ(ExitCodeOf(Decided(v1::Verdict::NOT_AN_IMPROVEMENT), true), ExitCode::kRefused);
+  v1::Update candidate = Decided(v1::Verdict::NOT_AN_IMPROVEMENT);
+  candidate.mutable_verdict()->set_candidate(v1::LossComparison::WORSE);
+  EXPECT_EQ(ExitCodeOf(candidate, true), ExitCode::kRefused);
   EXPECT_EQ(ExitCodeOf(Decided(v1::Verdict::INCONCLUSIVE, true), true), ExitCode::kRefused);
   EXPECT_EQ(ExitCodeOf(Decided(v1::Verdict::INCONCLUSIVE), true), ExitCode::kUndecided);
+}
+
+TEST(ExitCodeOfTest, AFirstLookIsNoReasonToRefuse) {
+  v1::Update update = Decided(v1::Verdict::INCONCLUSIVE, /*harmed=*/true);
+  update.mutable_verdict()->set_candidate(v1::LossComparison::WORSE);
+  update.mutable_verdict()->set_first_look(true);
+  EXPECT_EQ(ExitCodeOf(update, true), ExitCode::kUndecided);
 }
 
 TEST(ExitCodeOfTest, AVerdictThatIsVoidDoesNotPassTheGate) {

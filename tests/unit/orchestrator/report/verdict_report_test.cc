@@ -10,6 +10,7 @@
 namespace backfire::report {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using v1::LossComparison;
@@ -64,7 +65,7 @@ Verdict SelfDefeating() {
 TEST(VerdictTableTest, HasARowPerVertexAndLoss) {
   EXPECT_EQ(
       VerdictTable(SelfDefeating()),
-      R"(  vertex       loss                before  swapped   after  difference       95 % interval   margin  numbers  evidence
+      R"(  vertex       loss                before  swapped   after  difference            interval   margin  numbers  evidence
   disparity *  disparity_mae (px)   1.500        -   1.250     -0.2500  [-0.3000, -0.2000]  0.01500  better   BETTER
   car          ap_3d (percent)     -60.00   -50.00  -55.00      +5.000    [+3.000, +7.000]    1.000  worse    WORSE
   pointcloud   depth (m)            2.000    2.000   2.000           0                   -        -  equal    not judged
@@ -123,10 +124,21 @@ TEST(VerdictTextTest, SaysWhatIsSpentOnPlannedLooksAndWhichSliceIsMeant) {
   verdict.set_look_alpha(0.025);
   verdict.mutable_comparisons(1)->set_slice("depth_0_20_m");
   const std::string text = VerdictText(verdict);
-  EXPECT_THAT(text,
-              HasSubstr("Look 1 of 2 that were planned; this one spends 0.02500 of alpha 0.05"));
-  EXPECT_THAT(text, HasSubstr("97.5 % interval"));
+  EXPECT_THAT(
+      text, HasSubstr("Look 1 of 2 that were planned; this one may test at up to 0.02500, and all "
+                      "of them spend alpha 0.05"));
+  EXPECT_THAT(text, HasSubstr("interval: two-sided, of confidence 97.5 %.\n"));
   EXPECT_THAT(text, HasSubstr("ap_3d [depth_0_20_m] (percent)"));
+}
+
+TEST(VerdictTextTest, SaysWhatTheIntervalsAre) {
+  Verdict verdict = SelfDefeating();
+  EXPECT_THAT(VerdictText(verdict), HasSubstr("interval: two-sided, of confidence 95 %.\n"));
+  verdict.set_family(3);
+  for (LossComparison& comparison : *verdict.mutable_comparisons()) comparison.set_level(0.02);
+  EXPECT_THAT(VerdictText(verdict),
+              AllOf(HasSubstr("Right, of confidence 95 %: below the margin"),
+                    HasSubstr("after Holm's correction over 3 judged losses")));
 }
 
 TEST(VerdictHeadlineTest, ListsHarmOfACandidateThatIsNoImprovement) {

@@ -1,4 +1,5 @@
-// How often a system that is no worse is called worse: the promise that a verdict makes.
+// How often a system that is worse by just its margin is called worse beyond it: the promise that a
+// verdict makes.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -12,6 +13,7 @@ namespace {
 constexpr int kSystems = 3000;
 constexpr int kExamples = 100;
 constexpr int kResamples = 200;
+constexpr double kMargin = 0.1;
 
 struct NoiseCase {
   std::string name;
@@ -20,7 +22,7 @@ struct NoiseCase {
 class FalseAlarmTest : public ::testing::TestWithParam<NoiseCase> {};
 
 // A loss is the mean over test examples of a difference that all replicates share, plus what a
-// replicate's training adds. Over all test sets and trainings the difference is 0.
+// replicate's training adds. Over all test sets and trainings the difference is the margin.
 LossEvidence Draw(uint64_t system, double training_error) {
   Random random(system, 1);
   std::vector<double> of_example;
@@ -40,31 +42,33 @@ LossEvidence Draw(uint64_t system, double training_error) {
   LossEvidence loss;
   loss.vertex = "second";
   loss.loss = "mae";
-  loss.margin = 0.1;
+  loss.margin = kMargin;
+  loss.size = {kExamples, kExamples};
   for (int k = 0; k < kReplicatesToDecide; ++k) {
     const double training = training_error * random.Normal();
     loss.before.push_back({10, std::vector<double>(kResamples, 10.0)});
     LossSample& after = loss.after.emplace_back();
-    after.value = 10 + mean + training;
-    for (const double value : resampled) after.resampled.push_back(10 + value + training);
+    after.value = 10 + kMargin + mean + training;
+    for (const double value : resampled) after.resampled.push_back(10 + kMargin + value + training);
   }
   return loss;
 }
 
-TEST_P(FalseAlarmTest, IsFivePercent) {
+TEST_P(FalseAlarmTest, IsAtMostFivePercent) {
   Evidence evidence;
-  evidence.examples = kExamples;
   int alarms = 0, covered = 0;
   for (int system = 0; system < kSystems; ++system) {
     evidence.losses = {Draw(static_cast<uint64_t>(system), GetParam().training_error)};
     const v1::Verdict verdict = Decide(evidence);
     const v1::LossComparison& comparison = verdict.comparisons(0);
     alarms += verdict.harmed() ? 1 : 0;
-    covered += comparison.interval_low() <= 0 && 0 <= comparison.interval_high() ? 1 : 0;
+    covered +=
+        comparison.interval_low() <= kMargin && kMargin <= comparison.interval_high() ? 1 : 0;
   }
   // The standard error of a rate of 0.05 from 3000 is 0.004.
-  EXPECT_NEAR(static_cast<double>(alarms) / kSystems, 0.05, 0.016);
-  EXPECT_NEAR(static_cast<double>(covered) / kSystems, 0.95, 0.02);
+  EXPECT_LE(static_cast<double>(alarms) / kSystems, 0.05 + 0.012);
+  EXPECT_GE(static_cast<double>(alarms) / kSystems, 0.02);  // Careful, and not blind.
+  EXPECT_GE(static_cast<double>(covered) / kSystems, 0.9 - 0.017);
 }
 
 INSTANTIATE_TEST_SUITE_P(Noise, FalseAlarmTest,

@@ -44,6 +44,7 @@ LossEvidence Baseline(const std::vector<double>& values, double example_error) {
   loss.loss = "mae";
   loss.unit = "px";
   loss.margin = 0.5;
+  loss.size = {101, 101};
   for (size_t k = 0; k < values.size(); ++k) {
     LossSample& sample = loss.before.emplace_back();
     sample.value = values[k];
@@ -58,56 +59,64 @@ LossEvidence Baseline(const std::vector<double>& values, double example_error) {
 
 TEST(SensitivityTest, ByHand) {
   // 2 S^2 = 2 of {9, 10, 11}. Two of the three pairs differ by +-2 * 0.3 on the resamples: variance
-  // 4/3 * 0.36 = 0.48 each; mean over the pairs 0.32.
+  // 4/3 * 0.36 = 0.48 each; mean over the pairs 0.32: less than other seeds make of it.
   const v1::Sensitivity sensitivity =
-      EstimateSensitivity(Baseline({9, 10, 11}, 0.3), /*replicates=*/5, /*examples=*/101, 0.05, 1);
+      EstimateSensitivity(Baseline({9, 10, 11}, 0.3), /*replicates=*/5, 0.05, 1);
   EXPECT_DOUBLE_EQ(sensitivity.before(), 10);
-  EXPECT_NEAR(sensitivity.standard_error(), std::sqrt((2 + 0.32) / 5), 1e-12);
-  const double training = 2.0 / 5, examples = 0.32 / 5;
-  const double freedom =
-      std::pow(training + examples, 2) / (training * training / 4 + examples * examples / 100);
-  EXPECT_NEAR(sensitivity.degrees_of_freedom(), freedom, 1e-9);
+  EXPECT_NEAR(sensitivity.standard_error(), std::sqrt(2.0 / 5), 1e-12);
+  EXPECT_NEAR(sensitivity.degrees_of_freedom(), 4, 1e-6);
   EXPECT_NEAR(sensitivity.margin_needed(),
-              DetectableEffect(0.05, 0.8, freedom) * sensitivity.standard_error(), 1e-9);
-  EXPECT_EQ(sensitivity.detectable_harm(), sensitivity.margin_needed());
+              DetectableEffect(0.05, 0.8, 4) * sensitivity.standard_error(), 1e-6);
+  EXPECT_DOUBLE_EQ(sensitivity.detectable_harm(), 0.5 + sensitivity.margin_needed());
   EXPECT_THAT(sensitivity.note(), HasSubstr("too narrow"));
+}
+
+TEST(SensitivityTest, ExamplesCountAsFarAsTheyMakeMoreThanSeedsDo) {
+  // Two pairs of three have variance 4/3 * 36 = 48, times 101 / 100; 2 S^2 = 2.
+  const v1::Sensitivity sensitivity =
+      EstimateSensitivity(Baseline({9, 10, 11}, 3), /*replicates=*/5, 0.05, 1);
+  EXPECT_NEAR(sensitivity.standard_error(), std::sqrt(32 * 1.01 / 5), 1e-12);
+  // Mostly from examples, of whose four resamples there are 1 / (1 / 100 + 1 / 3).
+  EXPECT_GT(sensitivity.degrees_of_freedom(), 1 / (1.0 / 100 + 1.0 / 3));
+  EXPECT_LT(sensitivity.degrees_of_freedom(), 4);
 }
 
 TEST(SensitivityTest, ALargerFamilyFindsLess) {
   const LossEvidence loss = Baseline({9, 10, 11}, 0.3);
-  const v1::Sensitivity one = EstimateSensitivity(loss, 5, 101, 0.05, 1);
-  const v1::Sensitivity many = EstimateSensitivity(loss, 5, 101, 0.05, 200);
+  const v1::Sensitivity one = EstimateSensitivity(loss, 5, 0.05, 1);
+  const v1::Sensitivity many = EstimateSensitivity(loss, 5, 0.05, 200);
   EXPECT_GT(many.detectable_harm(), 2 * one.detectable_harm());
   EXPECT_EQ(many.margin_needed(), one.margin_needed());  // SAFE needs no correction.
 }
 
 TEST(SensitivityTest, DefinedWhereNothingIsKnown) {
-  const v1::Sensitivity one = EstimateSensitivity(Baseline({9}, 0.3), 1, 101, 0.05, 1);
+  const v1::Sensitivity one = EstimateSensitivity(Baseline({9}, 0.3), 1, 0.05, 1);
   EXPECT_THAT(one.detectable_harm(), IsNan());
   EXPECT_THAT(one.note(), HasSubstr("one baseline replicate"));
-  const v1::Sensitivity constant = EstimateSensitivity(Baseline({9, 9, 9}, 0), 5, 101, 0.05, 1);
-  EXPECT_EQ(constant.detectable_harm(), 0);
+  const v1::Sensitivity constant = EstimateSensitivity(Baseline({9, 9, 9}, 0), 5, 0.05, 1);
+  EXPECT_EQ(constant.detectable_harm(), constant.margin());
   EXPECT_THAT(constant.note(), HasSubstr("no training noise"));
   LossEvidence undefined = Baseline({9, 10}, 0.3);
   undefined.before[1].value = std::nan("");
-  EXPECT_THAT(EstimateSensitivity(undefined, 5, 101, 0.05, 1).note(), HasSubstr("undefined"));
+  EXPECT_THAT(EstimateSensitivity(undefined, 5, 0.05, 1).note(), HasSubstr("undefined"));
 }
 
-// The promise itself: harm of the size that is stated is found 4 times in 5.
+// The promise itself: harm of the size that is stated is found to be beyond the margin 4 times
+// in 5.
 TEST(SensitivityTest, HarmOfTheStatedSizeIsFoundFourTimesInFive) {
   constexpr int kSystems = 2000, kReplicates = 5;
-  const double harm =
+  const double beyond =
       DetectableEffect(0.05, kPower, kReplicates - 1) * std::sqrt(2.0 / kReplicates);
   Evidence evidence;
-  evidence.examples = 1000;
   int found = 0;
   for (int system = 0; system < kSystems; ++system) {
     Random random(static_cast<uint64_t>(system), 7);
     LossEvidence loss = Baseline({}, 0);
     for (int k = 0; k < kReplicates; ++k) {
-      const double before = 10 + random.Normal(), after = 10 + harm + random.Normal();
+      const double before = 10 + random.Normal(), after = 10 + random.Normal();
       loss.before.push_back({before, {before, before}});
-      loss.after.push_back({after, {after, after}});
+      const double harmed = after + *loss.margin + beyond;
+      loss.after.push_back({harmed, {harmed, harmed}});
     }
     evidence.losses = {loss};
     found += Decide(evidence).harmed() ? 1 : 0;

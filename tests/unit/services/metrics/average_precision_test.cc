@@ -148,6 +148,16 @@ TEST(AddAveragePrecisionLossTest, IsTheNegatedPercentage) {
   EXPECT_FALSE(std::signbit(evaluation.losses(1).value()));
 }
 
+TEST(AddAveragePrecisionLossTest, ImagesWithAnObjectOfTheClassBearUponIt) {
+  std::vector<ImageObjects> images(5);
+  images[1].labels = {Car(0), Car(5)};
+  images[3].labels = {Car(0)};
+  images[4].detections = {Detected(Car(0), 0.5)};
+  v1::Evaluation evaluation;
+  AddAveragePrecisionLoss(images, Options(), v1::Bootstrap(), "ap_3d", "", true, evaluation);
+  EXPECT_EQ(evaluation.losses(0).example_count(), 2);
+}
+
 TEST(AddAveragePrecisionLossTest, ThousandResamplesOfATestSplitTakeNoTime) {
   Random random(9);
   std::vector<ImageObjects> images(120);

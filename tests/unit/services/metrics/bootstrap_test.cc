@@ -42,9 +42,17 @@ TEST(AddRatioLossTest, PointAndResamples) {
   EXPECT_EQ(loss.slice(), "");
   EXPECT_TRUE(loss.judged());
   EXPECT_DOUBLE_EQ(loss.value(), 36.0 / 16.0);
+  EXPECT_EQ(loss.example_count(), 8);
   ASSERT_EQ(loss.resampled_size(), 4);
   // Resample 3 of seed 7 is (0 6 2 6 1 2 6 3): 1 + 7 + 3 + 7 + 2 + 3 + 7 + 4 = 34.
   EXPECT_DOUBLE_EQ(loss.resampled(3), 34.0 / 16.0);
+}
+
+TEST(AddRatioLossTest, CountsTheExamplesThatBearUponIt) {
+  v1::Evaluation evaluation;
+  AddRatioLoss({1, 0, 2, 0}, {3, 0, 1, 2}, v1::Bootstrap(), "mae", "depth_0_20_m", false,
+               evaluation);
+  EXPECT_EQ(evaluation.losses(0).example_count(), 3);
 }
 
 TEST(AddRatioLossTest, EmptySliceIsUndefined) {
