@@ -9,6 +9,7 @@
 #include "services/base/command_line.h"
 #include "services/base/status.h"
 #include "services/runtime/data_directory.h"
+#include "services/runtime/process_metrics.h"
 #include "services/runtime/rpc_server.h"
 
 namespace backfire {
@@ -26,6 +27,8 @@ absl::Status Run(const runtime::RpcServerOptions& options, const std::filesystem
   api::OrchestratorService service(*engine);
   BACKFIRE_ASSIGN_OR_RETURN(const auto server,
                             runtime::RpcServer::Start(options, {&service}, registry));
+  server->AddMetrics([&] { return engine->SampleMetrics(); });
+  server->AddMetrics([data] { return runtime::DiskMetrics(data); });
   server->SetServing(true);
   return server->WaitForSignalThenDrain([&] { engine->Stop(); });
 }

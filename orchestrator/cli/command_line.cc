@@ -30,6 +30,7 @@ std::unique_ptr<CLI::App> MakeApp(Session& session) {
   AddReleaseCommands(*app, session);
   AddVersionCommands(*app, session);
   AddConformanceCommand(*app, session);
+  AddHealthcheckCommand(*app, session);
   return app;
 }
 

@@ -2,11 +2,27 @@
 
 #include <memory>
 
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "services/base/status.h"
 #include "services/runtime/channel.h"
 #include "services/runtime/unary_call.h"
 
 namespace backfire::cli {
+namespace {
+
+using grpc::health::v1::HealthCheckResponse;
+
+absl::StatusOr<HealthCheckResponse> Ask(const std::string& target, const std::string& name,
+                                        absl::Duration timeout) {
+  const auto stub = grpc::health::v1::Health::NewStub(runtime::MakeChannel(target));
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service(name);
+  return runtime::UnaryCall(*stub, &grpc::health::v1::Health::Stub::Check, request, timeout);
+}
+
+}  // namespace
 
 const char* HealthName(Health health) {
   switch (health) {
@@ -21,12 +37,22 @@ const char* HealthName(Health health) {
 }
 
 Health CheckHealth(const std::string& target, absl::Duration timeout) {
-  const auto stub = grpc::health::v1::Health::NewStub(runtime::MakeChannel(target));
-  const auto response = runtime::UnaryCall(*stub, &grpc::health::v1::Health::Stub::Check,
-                                           grpc::health::v1::HealthCheckRequest(), timeout);
+  const auto response = Ask(target, "", timeout);
   if (!response.ok()) return Health::kUnreachable;
-  return response->status() == grpc::health::v1::HealthCheckResponse::SERVING ? Health::kServing
-                                                                              : Health::kNotServing;
+  return response->status() == HealthCheckResponse::SERVING ? Health::kServing
+                                                            : Health::kNotServing;
+}
+
+absl::Status CheckServing(const std::string& target, const std::string& name,
+                          absl::Duration timeout) {
+  const auto response = Ask(target, name, timeout);
+  if (absl::IsNotFound(response.status())) {
+    return absl::NotFoundError(absl::StrCat(target, " keeps no health of \"", name, "\""));
+  }
+  if (!response.ok()) return Annotate(response.status(), target);
+  if (response->status() == HealthCheckResponse::SERVING) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat(target, " is ", HealthCheckResponse::ServingStatus_Name(response->status())));
 }
 
 }  // namespace backfire::cli

@@ -16,4 +16,10 @@ const char* HealthName(Health health);
 /// Asks the server at a gRPC target, by grpc.health.v1, and waits at most `timeout`.
 Health CheckHealth(const std::string& target, absl::Duration timeout);
 
+/// The same for one name that a server keeps health under (empty: the whole server), with the
+/// reason. UNAVAILABLE: it is not SERVING, or can't be reached. DEADLINE_EXCEEDED: it doesn't
+/// answer. NOT_FOUND: it keeps no health under that name.
+absl::Status CheckServing(const std::string& target, const std::string& name,
+                          absl::Duration timeout);
+
 }  // namespace backfire::cli

@@ -17,34 +17,6 @@ namespace backfire::workflow {
 
 using google::protobuf::util::TimeUtil;
 
-Engine::Metrics::Metrics(prometheus::Registry& registry)
-    : steps(prometheus::BuildCounter()
-                .Name("backfire_steps_total")
-                .Help("Steps of updates that ended, by kind and state.")
-                .Register(registry)),
-      step_seconds(prometheus::BuildHistogram()
-                       .Name("backfire_step_seconds")
-                       .Help("From a step's start to its end, waiting included.")
-                       .Register(registry)),
-      updates(prometheus::BuildCounter()
-                  .Name("backfire_updates_total")
-                  .Help("Updates that reached a state, since the start.")
-                  .Register(registry)),
-      verdicts(prometheus::BuildCounter()
-                   .Name("backfire_verdicts_total")
-                   .Help("Verdicts, since the start.")
-                   .Register(registry)),
-      live_release(prometheus::BuildGauge()
-                       .Name("backfire_live_release")
-                       .Help("Number of the live release; 0: none.")
-                       .Register(registry)
-                       .Add({})),
-      epoch(prometheus::BuildGauge()
-                .Name("backfire_epoch")
-                .Help("Epoch of the live release.")
-                .Register(registry)
-                .Add({})) {}
-
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Open(const std::string& store_path,
                                                      prometheus::Registry& registry,
                                                      std::chrono::milliseconds lease) {
@@ -69,6 +41,9 @@ Engine::Engine(std::unique_ptr<store::Store> store, store::Contents contents,
       gateways_(lease, std::chrono::steady_clock::now()) {
   {
     MutexLock lock(mutex_);
+    for (const auto& [number, update] : contents_.updates) {
+      if (IsOpen(update.update)) moved_[number] = std::chrono::steady_clock::now();
+    }
     Changed();
   }
   scheduler_ = std::thread([this] { Schedule(); });
@@ -189,16 +164,24 @@ absl::Status Engine::Commit(Change change) {
   };
   for (store::UpdateRecord& update : change.added) {
     count_update(update.update);
+    moved_[update.number] = std::chrono::steady_clock::now();
     contents_.updates[update.number] = std::move(update);
   }
   for (auto& [number, update] : change.updates) {
     v1::Update& kept = contents_.updates.at(number).update;
     if (kept.state() != update.state()) count_update(update);
-    if (!IsOpen(update)) dependencies_.erase(number);
+    if (IsOpen(update)) {
+      moved_[number] = std::chrono::steady_clock::now();
+    } else {
+      moved_.erase(number);
+      dependencies_.erase(number);
+    }
     kept = std::move(update);
   }
   for (auto& [key, record] : change.steps) {
-    contents_.updates.at(key.first).steps[key.second] = std::move(record);
+    store::UpdateRecord& kept = contents_.updates.at(key.first);
+    if (IsOpen(kept.update)) moved_[key.first] = std::chrono::steady_clock::now();
+    kept.steps[key.second] = std::move(record);
   }
   if (change.system != nullptr || !change.releases.empty()) ++release_changes_;
   for (auto& [number, release] : change.releases) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <prometheus/metric_family.h>
 #include <prometheus/registry.h>
 
 #include <atomic>
@@ -60,6 +61,10 @@ class Engine {
   /// What a gateway says of itself, and that its stream has ended.
   void Report(const v1::GatewayReport& report);
   void Disconnect(const std::string& gateway);
+
+  /// What /metrics shows of the engine's state as it is now (engine_metrics.cc); the registry has
+  /// what is counted since the start. Names: docs/metrics.md.
+  std::vector<prometheus::MetricFamily> SampleMetrics() const;
 
   // Versions (engine_versions.cc), which are their services': the API calls these.
   /// Where the current system's model of that name is served. NOT_FOUND: no vertex has it.
@@ -265,6 +270,8 @@ class Engine {
   // Which steps need which, by update; made when first needed.
   std::map<int64_t, std::vector<std::vector<size_t>>> dependencies_ ABSL_GUARDED_BY(mutex_);
   std::map<StepKey, std::unique_ptr<RunningStep>> running_ ABSL_GUARDED_BY(mutex_);
+  // When a step of an open update last moved on, or said that it did.
+  std::map<int64_t, std::chrono::steady_clock::time_point> moved_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::thread> finished_ ABSL_GUARDED_BY(mutex_);
   GatewayTable gateways_ ABSL_GUARDED_BY(mutex_);
   std::multiset<int64_t> wanted_ ABSL_GUARDED_BY(mutex_);  // Releases that are to become live.

@@ -236,6 +236,11 @@ absl::StatusOr<v1::Job> Engine::ExecuteStep(StepKey key, RunningStep& running) {
                                  MutexLock lock(mutex_);
                                  v1::Step& step =
                                      contents_.updates.at(key.first).steps[key.second].step;
+                                 // Services say again what they said before.
+                                 if (step.progress().step() != progress.step() ||
+                                     step.progress().stage() != progress.stage()) {
+                                   moved_[key.first] = std::chrono::steady_clock::now();
+                                 }
                                  *step.mutable_progress() = progress;
                                  ++changes_;
                                  changed_.NotifyAll();

@@ -108,6 +108,7 @@ absl::Status Run(const Settings& settings) {
                               runtime::RpcServer::Start(settings.server, {&service}, registry));
     MutexLock lock(mutex);
     server = std::move(started);
+    server->AddMetrics([&service] { return service.Metrics(); });
     show_health();
   }
   return server->WaitForSignalThenDrain();

@@ -13,6 +13,7 @@ import time
 import traceback
 from concurrent import futures
 
+import backfire_metrics
 import grpc
 import numpy
 from google.protobuf import json_format
@@ -387,7 +388,7 @@ def serve(make_service, description):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--listen", required=True, help="HOST:PORT or unix:PATH")
     parser.add_argument("--data-dir", required=True, help="where versions and jobs are kept")
-    parser.add_argument("--metrics-listen", help="ignored: `backfire up` gives it, and there are no metrics here")
+    parser.add_argument("--metrics-listen", help="HOST:PORT of Prometheus' page /metrics; default: none")
     options = parser.parse_args()
     signals = queue.SimpleQueue()  # Of all that threads wait on, only this may be used in a signal's handler.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -397,7 +398,8 @@ def serve(make_service, description):
     except (OSError, ValueError) as error:
         sys.exit(f"--data-dir {options.data_dir}: can't be used: {error}")
     service = make_service(store)
-    server = grpc.server(futures.ThreadPoolExecutor(WORKERS), interceptors=[Refusals()], options=SERVER_OPTIONS)
+    metrics = backfire_metrics.Metrics(os.path.basename(sys.argv[0]))
+    server = grpc.server(futures.ThreadPoolExecutor(WORKERS), interceptors=[metrics, Refusals()], options=SERVER_OPTIONS)
     rpc.add_ModelServiceServicer_to_server(service, server)
     v2_rpc.add_GRPCInferenceServiceServicer_to_server(service, server)
 
@@ -415,6 +417,12 @@ def serve(make_service, description):
         port = 0
     if port == 0:
         sys.exit(f"--listen: cannot listen on {options.listen}")
+    if options.metrics_listen:
+        try:
+            port = backfire_metrics.serve(metrics, options.metrics_listen)
+        except (OSError, ValueError) as error:
+            sys.exit(f"--metrics-listen: cannot listen on {options.metrics_listen}: {error}")
+        print(f"server state=LISTENING metrics={options.metrics_listen.rpartition(':')[0]}:{port}", file=sys.stderr, flush=True)
     server.start()
     signals.get()
     STOPPING.set()

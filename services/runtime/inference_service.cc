@@ -11,6 +11,7 @@
 #include "services/base/exceptions.h"
 #include "services/base/status.h"
 #include "services/runtime/rpc_status.h"
+#include "services/runtime/sampled_family.h"
 
 namespace backfire::runtime {
 namespace {
@@ -153,6 +154,58 @@ void InferenceService::Leave(const std::string& model) {
   }
 }
 
+void InferenceService::Took(const std::string& model, int64_t version, double seconds) {
+  std::shared_ptr<prometheus::Histogram> histogram;
+  {
+    MutexLock lock(mutex_);
+    std::shared_ptr<prometheus::Histogram>& kept = seconds_[{model, version}];
+    if (kept == nullptr) {
+      kept = std::make_shared<prometheus::Histogram>(prometheus::Histogram::BucketBoundaries{
+          0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60});
+    }
+    histogram = kept;
+  }
+  histogram->Observe(seconds);
+}
+
+std::vector<prometheus::MetricFamily> InferenceService::Metrics() {
+  prometheus::MetricFamily running =
+      GaugeFamily("backfire_inference_running", "Requests that are being answered.");
+  prometheus::MetricFamily waiting =
+      GaugeFamily("backfire_inference_waiting", "Requests that wait for a place to run.");
+  prometheus::MetricFamily seconds;
+  seconds.name = "backfire_inference_seconds";
+  seconds.help = "Time that a version took for a request, waiting for a place left out.";
+  seconds.type = prometheus::MetricType::Histogram;
+  std::map<ModelVersion, std::shared_ptr<prometheus::Histogram>> histograms;
+  {
+    MutexLock lock(mutex_);
+    histograms = seconds_;
+    if (!options_.per_model) places_.try_emplace("");
+    for (const auto& [model, places] : places_) {
+      std::map<std::string, std::string> labels;
+      if (options_.per_model) labels["model"] = model;
+      AddSample(running, labels, places.running);
+      AddSample(waiting, labels, places.waiting);
+    }
+  }
+  std::vector<ModelVersion> gone;
+  for (const auto& [key, histogram] : histograms) {
+    const absl::StatusOr<std::vector<int64_t>> versions = backend_.Versions(key.first);
+    if (!versions.ok() || std::count(versions->begin(), versions->end(), key.second) == 0) {
+      gone.push_back(key);
+      continue;
+    }
+    prometheus::ClientMetric& metric = seconds.metric.emplace_back(histogram->Collect());
+    metric.label = {{"model", key.first}, {"version", absl::StrCat(key.second)}};
+  }
+  {
+    MutexLock lock(mutex_);
+    for (const ModelVersion& key : gone) seconds_.erase(key);
+  }
+  return {std::move(running), std::move(waiting), std::move(seconds)};
+}
+
 grpc::Status InferenceService::ModelInfer(grpc::ServerContext* context,
                                           const inference::ModelInferRequest* request,
                                           inference::ModelInferResponse* response) {
@@ -173,10 +226,13 @@ grpc::Status InferenceService::ModelInfer(grpc::ServerContext* context,
                               RequestedOutputs(target->outputs(), *request));
     BACKFIRE_ASSIGN_OR_RETURN(TensorMap inputs, TakeInputs(target->inputs(), Owned(*request)));
     BACKFIRE_RETURN_IF_ERROR(Admit(request->model_name(), call));
+    const auto start = std::chrono::steady_clock::now();
     // A model's fault must not end the process, which serves others.
     absl::StatusOr<TensorMap> outputs =
         CatchExceptions([&] { return target->Infer(std::move(inputs), names, call); });
     Leave(request->model_name());
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    Took(request->model_name(), call.served_version.value_or(target->version()), elapsed.count());
     BACKFIRE_RETURN_IF_ERROR(outputs.status());
     response->set_model_name(request->model_name());
     response->set_model_version(absl::StrCat(call.served_version.value_or(target->version())));

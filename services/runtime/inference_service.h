@@ -1,5 +1,8 @@
 #pragma once
 
+#include <prometheus/histogram.h>
+#include <prometheus/metric_family.h>
+
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -7,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -68,6 +72,11 @@ class InferenceService final : public inference::GRPCInferenceService::Service {
   /// @param backend  Borrowed.
   InferenceService(const Options& options, const InferenceBackend& backend);
 
+  /// For /metrics: `backfire_inference_seconds{model,version}`, of versions that a request may
+  /// still name, and `backfire_inference_running{model}` and `backfire_inference_waiting{model}`,
+  /// without the model where all share their places. Thread-safe.
+  std::vector<prometheus::MetricFamily> Metrics();
+
   grpc::Status ServerLive(grpc::ServerContext* context, const inference::ServerLiveRequest* request,
                           inference::ServerLiveResponse* response) override;
   grpc::Status ServerReady(grpc::ServerContext* context,
@@ -92,6 +101,8 @@ class InferenceService final : public inference::GRPCInferenceService::Service {
                                                               const std::string& version) const;
   absl::Status Admit(const std::string& model, const InferenceCall& call);
   void Leave(const std::string& model);
+  /// Notes that a version took so long to answer, or to fail.
+  void Took(const std::string& model, int64_t version, double seconds);
 
   const Options options_;
   const InferenceBackend& backend_;
@@ -103,6 +114,8 @@ class InferenceService final : public inference::GRPCInferenceService::Service {
   };
   // By model; all under "" if they share. Only models that exist get here.
   std::map<std::string, Places> places_ ABSL_GUARDED_BY(mutex_);
+  using ModelVersion = std::pair<std::string, int64_t>;
+  std::map<ModelVersion, std::shared_ptr<prometheus::Histogram>> seconds_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace backfire::runtime

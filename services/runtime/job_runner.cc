@@ -93,7 +93,7 @@ absl::StatusOr<std::unique_ptr<JobRunner>> JobRunner::Open(const Options& option
   std::unique_ptr<JobRunner> runner(new JobRunner(options, std::move(execute)));
   BACKFIRE_RETURN_IF_ERROR(runner->Recover());
   for (int i = 0; i < options.workers; ++i) {
-    runner->workers_.emplace_back([runner = runner.get()] { runner->Work(); });
+    runner->workers_.emplace_back([runner = runner.get(), i] { runner->Work(i); });
   }
   return runner;
 }
@@ -202,7 +202,7 @@ absl::StatusOr<v1::Job> JobRunner::Start(const JobRequest& request) {
   return entry->job;
 }
 
-void JobRunner::Work() {
+void JobRunner::Work(int worker) {
   while (true) {
     std::shared_ptr<Entry> entry;
     {
@@ -213,6 +213,7 @@ void JobRunner::Work() {
       queue_.pop_front();
       if (Ended(entry->job)) continue;  // Cancelled while it waited.
       entry->job.mutable_progress()->set_stage("starting");
+      at_work_[worker] = entry;
     }
     const std::filesystem::path directory = DirectoryOf(RequestId(entry->request));
     v1::Job result;
@@ -221,6 +222,7 @@ void JobRunner::Work() {
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
 
     MutexLock lock(mutex_);
+    at_work_.erase(worker);
     std::error_code error;
     std::filesystem::remove(directory / kBegunFile, error);
     if (stopping_ && !entry->cancel && absl::IsCancelled(status)) return;  // Goes on next time.
@@ -245,6 +247,7 @@ void JobRunner::Work() {
                    job.name(), absl::StatusCodeToString(status.code()),
                    std::string(status.message()));
     }
+    CountEnd(*entry);
     CrashPoint("job-end", job.name());
     if (const absl::Status saved = Save(*entry); !saved.ok()) {
       // The job's work is done and kept; after a restart it runs again and finds its result.
@@ -328,6 +331,7 @@ absl::StatusOr<v1::Job> JobRunner::Cancel(const std::string& name) {
     entry.job.set_state(v1::Job::CANCELLED);
     entry.job.set_error_code(static_cast<int>(absl::StatusCode::kCancelled));
     entry.job.set_error_message("cancelled before it started");
+    CountEnd(entry);
     if (const absl::Status saved = Save(entry); !saved.ok()) {
       // It does not run; should the process die before the caller asks again, it would.
       spdlog::error("job state=UNSAVED job={} error=\"{}\"", entry.job.name(),
@@ -341,6 +345,26 @@ absl::StatusOr<v1::Job> JobRunner::Cancel(const std::string& name) {
   }
   spdlog::info("job state=CANCELLING job={}", name);
   return entry.job;
+}
+
+void JobRunner::CountEnd(const Entry& entry) {
+  const v1::Job& job = entry.job;
+  ++counts_[entry.request.index()]
+        .ended[{job.state(), static_cast<absl::StatusCode>(job.error_code())}];
+}
+
+JobRunner::Overview JobRunner::Look() const {
+  MutexLock lock(mutex_);
+  Overview::Count counts[] = {counts_[0], counts_[1]};
+  for (const auto& entry : queue_) ++counts[entry->request.index()].waiting;
+  Overview overview;
+  for (const auto& [worker, entry] : at_work_) {
+    ++counts[entry->request.index()].running;
+    overview.running.push_back({worker, entry->request, entry->job.progress()});
+  }
+  overview.trainings = std::move(counts[0]);
+  overview.evaluations = std::move(counts[1]);
+  return overview;
 }
 
 void JobRunner::Stop() {

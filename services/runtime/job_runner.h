@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -66,6 +67,24 @@ class JobRunner {
   /// Asks a job to stop; one that waits ends at once.
   absl::StatusOr<v1::Job> Cancel(const std::string& name);
 
+  /// How many jobs there are, and what the running ones do.
+  struct Overview {
+    struct Count {
+      int64_t waiting = 0;
+      int64_t running = 0;
+      /// Since the start of the process, by state and by the code of the error (OK: none).
+      std::map<std::pair<v1::Job::State, absl::StatusCode>, int64_t> ended;
+    };
+    struct Running {
+      int worker = 0;  ///< From 0: which of those that work side by side.
+      JobRequest request;
+      v1::Progress progress;
+    };
+    Count trainings, evaluations;
+    std::vector<Running> running;  ///< By worker.
+  };
+  Overview Look() const;
+
   /// Interrupts running jobs; they go on when the runner is opened again.
   void Stop();
 
@@ -75,10 +94,12 @@ class JobRunner {
 
   JobRunner(const Options& options, Execute execute);
   absl::Status Recover();
-  void Work();
+  void Work(int worker);
   /// Does a job's work, unless the process has died too often during it.
   absl::Status Run(Entry& entry, v1::Job& result);
   absl::Status Save(const Entry& entry) const;
+  /// Counts a job that has just ended.
+  void CountEnd(const Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   /// Notes that a job has ended, and forgets the oldest of those that have.
   void Retire(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::filesystem::path DirectoryOf(const std::string& request_id) const;
@@ -90,7 +111,10 @@ class JobRunner {
   CondVar changed_;
   std::map<std::string, std::shared_ptr<Entry>> jobs_ ABSL_GUARDED_BY(mutex_);  // By job name.
   std::deque<std::shared_ptr<Entry>> queue_ ABSL_GUARDED_BY(mutex_);
-  std::deque<std::string> ended_ ABSL_GUARDED_BY(mutex_);  // Names, oldest first.
+  std::deque<std::string> ended_ ABSL_GUARDED_BY(mutex_);                  // Names, oldest first.
+  std::map<int, std::shared_ptr<Entry>> at_work_ ABSL_GUARDED_BY(mutex_);  // By worker.
+  // Of jobs that ended since the start: trainings, evaluations.
+  Overview::Count counts_[2] ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> workers_;
 };

@@ -424,6 +424,12 @@ absl::Status ModelHost::Evaluate(const v1::EvaluateRequest& request, JobContext&
                             model_->Evaluate(*dataset, split, *outputs, request.bootstrap(), job));
   evaluation.set_example_count(dataset->size(split));
   evaluation.set_dataset_digest(dataset->digest());
+  if (split == Split::kTest && request.swapped_parents().empty()) {
+    std::vector<v1::LossEstimate> losses(evaluation.losses().begin(), evaluation.losses().end());
+    for (v1::LossEstimate& loss : losses) loss.clear_resampled();
+    MutexLock lock(mutex_);
+    test_losses_[id.number] = std::move(losses);
+  }
   *result.mutable_version() = version;
   *result.mutable_evaluation() = std::move(evaluation);
   SetTally(tally, result);
@@ -554,6 +560,12 @@ absl::StatusOr<ModelHost::Loaded> ModelHost::Find(std::optional<int64_t> number)
       absl::StrCat(VersionName(description_.name(), *number), " is not loaded"));
 }
 
+std::vector<v1::LossEstimate> ModelHost::TestLosses(int64_t number) const {
+  MutexLock lock(mutex_);
+  const auto found = test_losses_.find(number);
+  return found == test_losses_.end() ? std::vector<v1::LossEstimate>() : found->second;
+}
+
 std::vector<int64_t> ModelHost::LoadedNumbers() const {
   MutexLock lock(mutex_);
   std::vector<int64_t> numbers;
@@ -576,18 +588,6 @@ std::vector<v1::Version> ModelHost::List() const {
     version.set_loaded(id.ok() && loaded_.count(id->number) > 0);
   }
   return versions;
-}
-
-absl::Status ModelHost::Delete(int64_t number) {
-  MutexLock loading(loading_);
-  {
-    MutexLock lock(mutex_);
-    if (loaded_.count(number) > 0) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(VersionName(description_.name(), number), " is loaded: unload it first"));
-    }
-  }
-  return versions_->Delete(number);
 }
 
 }  // namespace backfire::runtime

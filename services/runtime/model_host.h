@@ -94,6 +94,9 @@ class ModelHost {
   /// The loaded version of that number, or the highest. NOT_FOUND: no such version, or none is
   /// loaded. UNAVAILABLE: the version exists, and is not loaded.
   absl::StatusOr<Loaded> Find(std::optional<int64_t> number) const;
+  /// Losses of a version on the test split, fed by its lineage, as the last evaluation since the
+  /// start found them, resamples left out; empty: there was none.
+  std::vector<v1::LossEstimate> TestLosses(int64_t number) const;
   /// Loaded versions, ascending.
   std::vector<int64_t> LoadedNumbers() const;
 
@@ -143,6 +146,7 @@ class ModelHost {
   Mutex loading_;    ///< Held while versions are loaded or unloaded: one at a time.
   mutable Mutex mutex_;
   std::map<int64_t, std::shared_ptr<const Predictor>> loaded_ ABSL_GUARDED_BY(mutex_);
+  std::map<int64_t, std::vector<v1::LossEstimate>> test_losses_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace backfire::runtime

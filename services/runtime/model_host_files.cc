@@ -1,4 +1,4 @@
-// The part of a host that exchanges weights with the world outside: files in, files out.
+// The part of a host that lets weights in and out as files, and deletes them.
 #include <spdlog/spdlog.h>
 
 #include <utility>
@@ -63,6 +63,19 @@ absl::StatusOr<std::string> ModelHost::Export(int64_t number) const {
 
 absl::StatusOr<std::string> ModelHost::ExportAsStored(int64_t number) const {
   return versions_->ReadWeights(number);
+}
+
+absl::Status ModelHost::Delete(int64_t number) {
+  MutexLock loading(loading_);
+  {
+    MutexLock lock(mutex_);
+    if (loaded_.count(number) > 0) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(VersionName(description_.name(), number), " is loaded: unload it first"));
+    }
+    test_losses_.erase(number);
+  }
+  return versions_->Delete(number);
 }
 
 }  // namespace backfire::runtime

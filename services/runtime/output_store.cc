@@ -69,6 +69,7 @@ absl::StatusOr<std::shared_ptr<const Examples>> OutputStore::Get(
       changed_.WaitUntil(mutex_, std::chrono::steady_clock::now() + std::chrono::milliseconds(200));
     }
     if (std::shared_ptr<const Examples> open = open_[name].lock()) {
+      ++reused_;
       if (tally != nullptr) {
         ++tally->reused;
         tally->saved_seconds += ReadSeconds(path);
@@ -77,9 +78,11 @@ absl::StatusOr<std::shared_ptr<const Examples>> OutputStore::Get(
     }
     in_production_.insert(name);
   }
+  bool was_there = false;
   const auto open_or_produce = [&]() -> absl::StatusOr<std::shared_ptr<const Examples>> {
     absl::StatusOr<std::shared_ptr<const ExampleFile>> file = ExampleFile::Open(path);
     if (file.ok()) {
+      was_there = true;
       std::error_code
           error;  // The time of last use orders eviction; failing to note it is harmless.
       std::filesystem::last_write_time(path, std::filesystem::file_time_type::clock::now(), error);
@@ -117,9 +120,17 @@ absl::StatusOr<std::shared_ptr<const Examples>> OutputStore::Get(
   absl::StatusOr<std::shared_ptr<const Examples>> outputs = CatchExceptions(open_or_produce);
   MutexLock lock(mutex_);
   in_production_.erase(name);
-  if (outputs.ok()) open_[name] = *outputs;
+  if (outputs.ok()) {
+    open_[name] = *outputs;
+    ++(was_there ? reused_ : produced_);
+  }
   changed_.NotifyAll();
   return outputs;
+}
+
+OutputStore::Usage OutputStore::usage() const {
+  MutexLock lock(mutex_);
+  return {reused_, produced_, total_bytes_};
 }
 
 void OutputStore::EvictUnused() {

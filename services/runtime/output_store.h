@@ -53,6 +53,14 @@ class OutputStore {
                                                       const std::function<bool()>& cancelled,
                                                       OutputTally* tally = nullptr);
 
+  /// How often Get found outputs or had them produced, since the start; and what all take on disk.
+  struct Usage {
+    int64_t reused = 0;
+    int64_t produced = 0;
+    int64_t bytes = 0;
+  };
+  Usage usage() const;
+
  private:
   OutputStore(std::filesystem::path directory, int64_t max_bytes);
   // Deletes what has been unused for longest, but for what is in production. Looks at every file.
@@ -60,10 +68,12 @@ class OutputStore {
 
   const std::filesystem::path directory_;
   const int64_t max_bytes_;
-  Mutex mutex_;
+  mutable Mutex mutex_;
   CondVar changed_;
   // Of all files, or more: what replaced a file counts twice until they are looked at.
   int64_t total_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t reused_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t produced_ ABSL_GUARDED_BY(mutex_) = 0;
   std::set<std::string> in_production_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::weak_ptr<const Examples>> open_ ABSL_GUARDED_BY(mutex_);
 };

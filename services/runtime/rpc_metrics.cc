@@ -1,5 +1,6 @@
 #include "services/runtime/rpc_metrics.h"
 
+#include <google/protobuf/descriptor.h>
 #include <prometheus/counter.h>
 #include <prometheus/histogram.h>
 
@@ -35,6 +36,23 @@ const char* TypeName(ServerRpcInfo::Type type) {
   return "unary";
 }
 
+// Whoever can reach a port can call any name, and each would be a series for good: only methods of
+// services that this program has a description of keep their names.
+prometheus::Labels LabelsOf(const ServerRpcInfo& info) {
+  const std::string path = info.method();  // "/package.Service/Method".
+  const size_t slash = path.rfind('/');
+  if (slash != std::string::npos && slash > 0) {
+    const std::string service = path.substr(1, slash - 1), method = path.substr(slash + 1);
+    const auto* descriptor =
+        google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(service);
+    if (descriptor != nullptr && descriptor->FindMethodByName(method) != nullptr) {
+      return {
+          {"grpc_type", TypeName(info.type())}, {"grpc_service", service}, {"grpc_method", method}};
+    }
+  }
+  return {{"grpc_type", "unknown"}, {"grpc_service", "unknown"}, {"grpc_method", "unknown"}};
+}
+
 struct Families {
   explicit Families(prometheus::Registry& registry)
       : started(prometheus::BuildCounter()
@@ -58,20 +76,15 @@ class RpcMetricsInterceptor : public grpc::experimental::Interceptor {
  public:
   RpcMetricsInterceptor(Families& families, const ServerRpcInfo& info)
       : families_(families), start_(std::chrono::steady_clock::now()) {
-    // "/package.Service/Method".
-    const std::string_view method = info.method();
-    const size_t slash = method.rfind('/');
-    labels_ = {{"grpc_type", TypeName(info.type())},
-               {"grpc_service", std::string(method.substr(1, slash - 1))},
-               {"grpc_method", std::string(method.substr(slash + 1))}};
+    labels_ = LabelsOf(info);
     families_.started.Add(labels_).Increment();
   }
 
   void Intercept(InterceptorBatchMethods* methods) override {
     if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
-      const auto code = static_cast<size_t>(methods->GetSendStatus().error_code());
       prometheus::Labels ended = labels_;
-      ended["grpc_code"] = std::string(kCodeNames[code < kCodeNames.size() ? code : 2]);
+      ended["grpc_code"] =
+          std::string(StatusCodeLabel(static_cast<int>(methods->GetSendStatus().error_code())));
       families_.handled.Add(ended).Increment();
       const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
       families_.seconds
@@ -101,6 +114,11 @@ class RpcMetricsFactory : public grpc::experimental::ServerInterceptorFactoryInt
 };
 
 }  // namespace
+
+std::string_view StatusCodeLabel(int code) {
+  const auto index = static_cast<size_t>(code);
+  return index < kCodeNames.size() ? kCodeNames[index] : "Unknown";
+}
 
 std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> MakeRpcMetrics(
     prometheus::Registry& registry) {

@@ -26,7 +26,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "services/base/file.h"
+#include "services/base/mutex.h"
 #include "services/base/status.h"
+#include "services/runtime/process_metrics.h"
 #include "services/runtime/rpc_metrics.h"
 
 // The HTTP server of /metrics (civetweb) asks for stacks of 100 KiB. glibc takes the thread-local
@@ -72,6 +74,16 @@ sigset_t ShutdownSignals() {
   return signals;
 }
 
+class SampledMetrics final : public prometheus::Collectable {
+ public:
+  explicit SampledMetrics(std::function<std::vector<prometheus::MetricFamily>()> sample)
+      : sample_(std::move(sample)) {}
+  std::vector<prometheus::MetricFamily> Collect() const override { return sample_(); }
+
+ private:
+  const std::function<std::vector<prometheus::MetricFamily>()> sample_;
+};
+
 }  // namespace
 
 void RpcServerOptions::AddTo(CLI::App& app) {
@@ -104,6 +116,10 @@ struct RpcServer::State {
   RpcServerOptions options;
   std::shared_ptr<prometheus::Registry> registry;
   std::string endpoint;
+  std::string metrics_endpoint;
+  Mutex mutex;
+  // The exposer itself holds them weakly.
+  std::vector<std::shared_ptr<prometheus::Collectable>> samples ABSL_GUARDED_BY(mutex);
   std::unique_ptr<prometheus::Exposer> exposer;
   std::unique_ptr<grpc::Server> server;
   bool drained = false;
@@ -172,6 +188,9 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
     try {
       state->exposer = std::make_unique<prometheus::Exposer>(options.metrics_listen, 1);
       state->exposer->RegisterCollectable(state->registry);
+      state->metrics_endpoint =
+          absl::StrCat(options.metrics_listen.substr(0, options.metrics_listen.rfind(':')), ":",
+                       state->exposer->GetListeningPorts().front());
     } catch (const std::exception& error) {
       state->server->Shutdown();
       return absl::AlreadyExistsError(absl::StrCat("--metrics-listen: cannot listen on ",
@@ -179,8 +198,10 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
     }
   }
   std::unique_ptr<RpcServer> server(new RpcServer(std::move(state)));
+  server->AddMetrics([program = options.name] { return ProcessMetrics(program); });
   server->SetServing(false);
-  spdlog::info("server state=LISTENING endpoint={}", server->endpoint());
+  spdlog::info("server state=LISTENING endpoint={} metrics={}", server->endpoint(),
+               server->metrics_endpoint());
   return server;
 }
 
@@ -194,7 +215,17 @@ void RpcServer::SetServing(const std::string& model, bool serving) {
 
 const std::string& RpcServer::endpoint() const { return state_->endpoint; }
 
+const std::string& RpcServer::metrics_endpoint() const { return state_->metrics_endpoint; }
+
 prometheus::Registry& RpcServer::metrics() { return *state_->registry; }
+
+void RpcServer::AddMetrics(std::function<std::vector<prometheus::MetricFamily>()> sample) {
+  MutexLock lock(state_->mutex);
+  if (state_->exposer == nullptr) return;
+  const auto& metrics =
+      state_->samples.emplace_back(std::make_shared<SampledMetrics>(std::move(sample)));
+  state_->exposer->RegisterCollectable(metrics);
+}
 
 absl::Status RpcServer::WaitForSignalThenDrain(const std::function<void()>& on_drain) {
   const sigset_t signals = ShutdownSignals();
@@ -216,7 +247,10 @@ void RpcServer::Drain(const std::function<void()>& on_drain) {
       std::chrono::system_clock::now() +
       std::chrono::milliseconds(static_cast<int64_t>(state_->options.drain_seconds * 1000)));
   state_->server->Wait();
-  state_->exposer.reset();
+  {
+    MutexLock lock(state_->mutex);
+    state_->exposer.reset();
+  }
   // The server object stays: threads that report health may still come by.
   state_->drained = true;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <grpcpp/impl/codegen/service_type.h>
+#include <prometheus/metric_family.h>
 #include <prometheus/registry.h>
 
 #include <cstdint>
@@ -43,8 +44,9 @@ struct RpcServerOptions {
 /// and SIGXFSZ. Call it first in main: threads inherit the mask.
 void BlockShutdownSignals();
 
-/// A gRPC server with what every process of the mesh has: health v1, reflection, Prometheus
-/// metrics, raised message limits, orderly shutdown. Thread-safe.
+/// A gRPC server with what every process of the mesh has: health v1, reflection, Prometheus metrics
+/// (of calls, rpc_metrics.h, and of the process, process_metrics.h), raised message limits, orderly
+/// shutdown. Thread-safe.
 class RpcServer {
  public:
   /// Listens and answers; health says NOT_SERVING until SetServing. INVALID_ARGUMENT: malformed
@@ -64,7 +66,12 @@ class RpcServer {
   void SetServing(const std::string& model, bool serving);
   /// Where clients reach it: the target, with the port that was chosen.
   const std::string& endpoint() const;
+  /// Where /metrics is, `HOST:PORT` with the port that was chosen; empty: nowhere.
+  const std::string& metrics_endpoint() const;
   prometheus::Registry& metrics();
+  /// Shows more on /metrics: `sample` is asked at each scrape, on threads of the server, until it
+  /// has drained. Its families have names of their own (sampled_family.h).
+  void AddMetrics(std::function<std::vector<prometheus::MetricFamily>()> sample);
 
   /// Waits for SIGTERM or SIGINT, says NOT_SERVING, calls `on_drain` (which should end streams and
   /// long work), and lets calls in flight finish.

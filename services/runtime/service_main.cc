@@ -24,7 +24,9 @@
 #include "services/runtime/model_service.h"
 #include "services/runtime/output_store.h"
 #include "services/runtime/primary.h"
+#include "services/runtime/process_metrics.h"
 #include "services/runtime/rpc_server.h"
+#include "services/runtime/service_metrics.h"
 
 namespace backfire::runtime {
 namespace {
@@ -105,6 +107,9 @@ absl::Status Run(const Settings& settings, const ServiceDescription& description
       static_cast<int>(hosts.size()) * (inference.running + inference.waiting);
   BACKFIRE_ASSIGN_OR_RETURN(const auto server,
                             RpcServer::Start(server_options, {&model_service, &inference_service}));
+  server->AddMetrics([&] { return ServiceMetrics(hosts, *jobs, *outputs); });
+  server->AddMetrics([&] { return inference_service.Metrics(); });
+  server->AddMetrics([root] { return DiskMetrics(root); });
   server->SetServing(true);
   for (const auto& [name, host] : hosts) server->SetServing(name, true);
   return server->WaitForSignalThenDrain([&] { jobs->Stop(); });

@@ -5,6 +5,7 @@ Argument: the folder of backfire's binaries. Exits 77 (skipped) without Debian's
 python3-numpy, or without gRPC's plugin for Python when it was built.
 """
 import os
+import re
 import signal
 import socket
 import struct
@@ -14,6 +15,7 @@ import tempfile
 import threading
 import time
 import unittest
+import urllib.request
 from concurrent import futures
 
 PROGRAM = os.path.join(sys.argv[1], "nearest-neighbour-service")
@@ -299,6 +301,59 @@ class PythonServiceTest(unittest.TestCase):
                 self.assert_refused(invalid, words, self.inference.ModelInfer, request)
         self.assert_refused(not_found, "models/other", self.inference.ModelInfer, infer(model_name="other"))
         self.assertEqual(self.health(), b"\x08\x01")
+
+    def test_metrics_are_those_of_every_process(self):
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/metrics.md"), encoding="utf-8") as file:
+            table = file.read().split("## Every process")[1].split("## ")[0]
+        documented = {}
+        for line in table.splitlines():
+            cells = [cell.strip() for cell in line.split("|")]
+            if len(cells) == 6 and cells[1].startswith("`") and not cells[1].startswith("`exposer_"):
+                documented[cells[1].strip("`")] = (cells[2], set(filter(None, cells[3].split(", "))))
+        watched = subprocess.Popen([PROGRAM, "--listen", f"unix:{self.directory}/watched", "--data-dir", f"{self.directory}/w",
+                                    "--metrics-listen", "localhost:0"], stderr=subprocess.PIPE, text=True)
+        self.addCleanup(watched.stderr.close)
+        self.addCleanup(watched.wait)
+        self.addCleanup(watched.kill)
+        place = watched.stderr.readline().split("metrics=")[1].strip()
+        channel = grpc.insecure_channel(f"unix:{self.directory}/watched")
+        self.addCleanup(channel.close)
+        stub = rpc.ModelServiceStub(channel)
+        stub.GetModel(pb.GetModelRequest(), timeout=SECONDS, wait_for_ready=True)
+        with self.assertRaises(grpc.RpcError):
+            stub.GetVersion(pb.GetVersionRequest(name="models/nearest/versions/9"), timeout=SECONDS)
+        with self.assertRaises(grpc.RpcError):
+            channel.unary_unary("/attack.Service/Guess")(b"", timeout=SECONDS)
+
+        def page():
+            with urllib.request.urlopen(f"http://{place}/metrics", timeout=SECONDS) as answer:
+                return answer.read().decode()
+
+        # A call is counted once its answer is on its way.
+        give_up = time.monotonic() + SECONDS
+        while 'handled_total{grpc_code="NotFound"' not in page() and time.monotonic() < give_up:
+            pass  # Each look waits for the service.
+        text, found = page(), {}
+        for line in text.splitlines():
+            if line.startswith("# TYPE "):
+                _, _, name, kind = line.split(" ")
+                found[name] = (kind, set())
+            elif not line.startswith("#"):
+                name = line.split("{")[0].split(" ")[0]
+                name = next(known for known in found if name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count") == known
+                            or name == known)
+                found[name][1].update(set(re.findall(r'(\w+)="', line)) - {"le"})
+        self.assertEqual(found, documented)
+        labels = 'grpc_method="GetModel",grpc_service="backfire.v1.ModelService",grpc_type="unary"}'
+        for line in (f"grpc_server_started_total{{{labels} 1", f'grpc_server_handled_total{{grpc_code="OK",{labels} 1',
+                     f"grpc_server_handling_seconds_count{{{labels} 1"):
+            self.assertIn(line + "\n", text)
+        self.assertIn('grpc_server_handled_total{grpc_code="NotFound",grpc_method="GetVersion"', text)
+        self.assertNotIn("Guess", text)
+        taken = subprocess.run([PROGRAM, "--listen", f"unix:{self.directory}/x", "--data-dir", f"{self.directory}/x.d",
+                                "--metrics-listen", place], capture_output=True, text=True, timeout=SECONDS, check=False)
+        self.assertEqual(taken.returncode, 1)
+        self.assertIn("--metrics-listen: cannot listen on", taken.stderr)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,17 @@ expect_contains 'a frame with a car and a pedestrian' "$(<"$CALLS")" 'label_2/00
 expect_contains 'the dataset is the rendered one' "$(<"$CALLS")" "--dataset kitti:$state/world?train=train"
 expect_contains 'down comes last' "$(tail -n 1 "$CALLS")" 'down --data-dir'
 
+# On a mesh that runs: it is neither started nor ended, and its services draw the frames themselves.
+: >"$CALLS"
+"$bin/backfire-demo" --state "$state" --orchestrator o:7000 --gateway g:7000 --test 9 >/dev/null 2>&1
+expect_equal 'exit code on a running mesh' $? 0
+expect_equal 'calls on a running mesh' "$(cut -d' ' -f1,2 "$CALLS" | tr '\n' ',')" \
+  'vision dataset,system apply,update watch,update propose,update show,update show,vision perceive,'
+expect_contains 'what the services draw' "$(<"$CALLS")" '--dataset rendered:tiny?frames=200&validation=8&test=9&seed=1'
+expect_contains 'the gateway of that mesh' "$(<"$CALLS")" '--gateway g:7000'
+"$bin/backfire-demo" --state "$state" --orchestrator o:7000 >/dev/null 2>&1
+expect_equal 'an orchestrator without a gateway' $? 2
+
 # A stage that fails ends the demo, with its exit code and no process left.
 : >"$CALLS"
 WATCH_EXIT=5 "$bin/backfire-demo" --state "$state" >/dev/null 2>&1

@@ -234,5 +234,53 @@ TEST_F(JobRunnerTest, TheQueueIsBounded) {
   EXPECT_TRUE(absl::IsResourceExhausted(runner->Start(Request("c")).status()));
 }
 
+TEST_F(JobRunnerTest, AnOverviewTellsWaitingRunningAndEndedJobsApart) {
+  std::promise<void> running, finish;
+  std::shared_future<void> finished = finish.get_future().share();
+  const auto runner = Open([&](const JobRequest& request, const JobRunner::Directories&,
+                               JobContext& context, v1::Job&) -> absl::Status {
+    if (const auto* train = std::get_if<v1::TrainRequest>(&request); train && train->seed() == 9) {
+      return absl::FailedPreconditionError("the loss is nan");
+    }
+    v1::Progress progress;
+    progress.set_stage("training");
+    progress.set_step(3);
+    context.Report(progress);
+    running.set_value();
+    finished.wait();
+    return absl::OkStatus();
+  });
+  ASSERT_TRUE(runner->Start(Request("fails", 9)).ok());
+  WaitForEnd(*runner, "jobs/fails");
+  ASSERT_TRUE(runner->Start(Request("runs")).ok());
+  running.get_future().wait();
+  v1::EvaluateRequest evaluate;
+  evaluate.set_request_id("waits");
+  ASSERT_TRUE(runner->Start(evaluate).ok());
+
+  JobRunner::Overview overview = runner->Look();
+  EXPECT_EQ(overview.trainings.running, 1);
+  EXPECT_EQ(overview.trainings.waiting, 0);
+  EXPECT_EQ(overview.evaluations.running, 0);
+  EXPECT_EQ(overview.evaluations.waiting, 1);
+  const std::pair failed(v1::Job::FAILED, absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(overview.trainings.ended[failed], 1);
+  ASSERT_EQ(overview.running.size(), 1u);
+  EXPECT_EQ(overview.running[0].worker, 0);
+  EXPECT_EQ(overview.running[0].progress.step(), 3);
+  EXPECT_EQ(std::get<v1::TrainRequest>(overview.running[0].request).request_id(), "runs");
+
+  ASSERT_TRUE(runner->Cancel("jobs/waits").ok());
+  finish.set_value();
+  WaitForEnd(*runner, "jobs/runs");
+  overview = runner->Look();
+  EXPECT_TRUE(overview.running.empty());
+  EXPECT_EQ(overview.trainings.running, 0);
+  const std::pair succeeded(v1::Job::SUCCEEDED, absl::StatusCode::kOk);
+  const std::pair cancelled(v1::Job::CANCELLED, absl::StatusCode::kCancelled);
+  EXPECT_EQ(overview.trainings.ended[succeeded], 1);
+  EXPECT_EQ(overview.evaluations.ended[cancelled], 1);
+}
+
 }  // namespace
 }  // namespace backfire::runtime

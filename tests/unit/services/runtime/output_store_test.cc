@@ -113,6 +113,9 @@ TEST_F(OutputStoreTest, CountsWhatWasThereAlreadyAlsoOverARestart) {
     EXPECT_EQ(tally.reused, 0);
     EXPECT_EQ(tally.saved_seconds, 0);
     ASSERT_TRUE(store->Get(Key('a'), produce, Never, &tally).ok());  // It is open.
+    EXPECT_EQ(store->usage().produced, 1);
+    EXPECT_EQ(store->usage().reused, 1);
+    EXPECT_GT(store->usage().bytes, 0);
   }
   ASSERT_TRUE(Open()->Get(Key('a'), produce, Never, &tally).ok());
   EXPECT_EQ(tally.produced, 1);

@@ -1,0 +1,141 @@
+#!/usr/bin/env bash
+# `./dev compose`: a cluster from this clone. Sourcing it (as tests/compose does) defines the functions and runs nothing.
+set -euo pipefail
+source "$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)/dev"
+source "$root/docker/engine.sh"
+
+export COMPOSE_PROJECT_NAME="${COMPOSE_PROJECT_NAME:-backfire}"
+readonly base_image=debian:bookworm-slim
+compose_files=(-f "$root/docker/compose.yaml")
+
+help_compose() {
+  cat <<'HELP'
+Usage: ./dev compose up|demo|down|test [ARGUMENT...]
+
+A cluster of containers on this machine, from this clone: docker/compose.yaml with images of what
+build/bin holds. Uses the container engine that answers; as root on Debian, where none does, installs
+and starts one of its own, with its own socket.
+
+  up [--no-monitoring]   build what is missing, and start the cluster; prints its addresses
+  demo [ARGUMENT...]     up, then `backfire demo` on it: baseline, proposal, verdict, picture
+  down [--volumes]       end the cluster, and our engine; --volumes: and forget what was trained
+  test                   run tests/compose alone, as `./dev test compose` does
+
+The folder build/bin can be another's: BACKFIRE_BUILD=DIR (default: build). Ports on this machine:
+BACKFIRE_GATEWAY_PORT (7000), BACKFIRE_ORCHESTRATOR_PORT (7010), BACKFIRE_GRAFANA_PORT (3000).
+
+Example: ./dev compose up
+HELP
+}
+
+# build_images TARGET...: from the binaries of the build, by the names that compose.yaml has.
+build_images() {
+  local build="${BACKFIRE_BUILD:-$root/build}" target
+  if [[ -z ${BACKFIRE_BUILD:-} ]]; then cmd_build || return; fi
+  use_base_image "$base_image" || return
+  say "putting together what the images hold"
+  "$root/docker/stage.sh" "$build" "$root/build/image" || return
+  for target; do
+    say "building the image $target"
+    DOCKER_BUILDKIT=1 docker build -q --target "$target" -t "$target" -f "$root/docker/Dockerfile" \
+      --build-arg BINARIES=prebuilt --build-arg VERSION="$(sed -n 's/^project(backfire VERSION \([^ ]*\).*/\1/p' "$root/CMakeLists.txt")" \
+      --build-arg REVISION="$(git -C "$root" rev-parse HEAD 2>/dev/null || echo unknown)" \
+      "$root" >/dev/null || { fail "the image $target could not be built"; return; }
+  done
+}
+
+# container SERVICE: its id.
+container() { compose "${compose_files[@]}" ps -q "$1"; }
+
+health_of() { docker inspect -f '{{if .State.Health}}{{.State.Health.Status}}{{else}}{{.State.Status}}{{end}}' "$(container "$1")"; }
+is_healthy() { [[ $(health_of "$1") == healthy ]]; }
+
+# wait_healthy SECONDS SERVICE...: version 2 has `up --wait`, Debian's has not.
+wait_healthy() {
+  local seconds="$1" service
+  shift
+  for service; do
+    wait_for "$seconds" is_healthy "$service" ||
+      { compose "${compose_files[@]}" logs --tail=20 "$service" >&2 || true; fail "$service is not healthy"; return; }
+  done
+}
+
+readonly mesh=(disparity pointcloud proposals car pedestrian orchestrator gateway)
+
+compose_up() {
+  local monitoring=1 services=("${mesh[@]}") grafana=''
+  while (($#)); do
+    case "$1" in
+      --no-monitoring) monitoring='' ;;
+      *) usage_error "unknown argument: $1" compose ;;
+    esac
+    shift
+  done
+  use_engine "$root/.backfire/engine" || return
+  local images=(backfire backfire-models)
+  [[ ! $monitoring ]] || images+=(backfire-monitoring)
+  build_images "${images[@]}" || return
+  if [[ $monitoring ]]; then
+    services+=(prometheus alertmanager)
+    local image
+    image="$(sed -n 's/.*BACKFIRE_GRAFANA_IMAGE:-\([^}]*\)}.*/\1/p' "$root/docker/compose.yaml")"
+    image="${BACKFIRE_GRAFANA_IMAGE:-$image}"
+    if docker image inspect "$image" >/dev/null 2>&1 || timeout 120 docker pull -q "$image" >/dev/null 2>&1; then
+      services+=(grafana)
+      grafana=1
+    else
+      say "Grafana's image ($image) can't be had here: going on without it"
+    fi
+  fi
+  say "starting: ${services[*]}"
+  compose "${compose_files[@]}" --profile monitoring up -d --no-build "${services[@]}" || return
+  wait_healthy 120 "${services[@]/grafana/prometheus}" || return
+  printf 'gateway       localhost:%s   (gRPC: the Open Inference Protocol)\n' "${BACKFIRE_GATEWAY_PORT:-7000}"
+  printf 'orchestrator  localhost:%s   (gRPC: backfire --orchestrator)\n' "${BACKFIRE_ORCHESTRATOR_PORT:-7010}"
+  if [[ $grafana ]]; then
+    printf 'Grafana       http://localhost:%s\n' "${BACKFIRE_GRAFANA_PORT:-3000}"
+  else
+    printf 'Grafana       does not run\n'
+  fi
+}
+
+compose_demo() {
+  compose_up || return
+  compose "${compose_files[@]}" --profile cli run --rm cli demo "$@" || return
+  # Out of the volume, to where a person can look at it.
+  mkdir -p "$root/.backfire"
+  compose "${compose_files[@]}" --profile cli run --rm --entrypoint cat cli /var/lib/backfire/demo/view.png \
+    >"$root/.backfire/cluster-view.png" && say "the picture: $root/.backfire/cluster-view.png"
+}
+
+compose_down() {
+  local volumes=()
+  case "${1:-}" in
+    --volumes) volumes=(--volumes) ;;
+    '') ;;
+    *) usage_error "unknown argument: $1" compose ;;
+  esac
+  own_engine "$root/.backfire/engine"
+  if ! has_client || ! docker info >/dev/null 2>&1; then
+    export DOCKER_HOST="unix://$engine_run/docker.sock"
+    if ! has_client || ! docker info >/dev/null 2>&1; then say 'nothing runs'; return; fi
+  fi
+  compose "${compose_files[@]}" --profile monitoring --profile cli down --remove-orphans "${volumes[@]}" || return
+  stop_engine
+}
+
+main_compose() {
+  local command="${1:-}"
+  (($#)) && shift
+  case "$command" in
+    up | demo | down) "compose_$command" "$@" ;;
+    test) cmd_test compose "$@" ;;
+    -h | --help | help) help_compose ;;
+    '') help_compose; return 2 ;;
+    *) usage_error "compose does up, demo, down or test: got '$command'" compose ;;
+  esac
+}
+
+if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
+  main_compose "$@"
+fi

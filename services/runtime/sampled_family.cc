@@ -1,0 +1,36 @@
+#include "services/runtime/sampled_family.h"
+
+namespace backfire::runtime {
+namespace {
+
+prometheus::MetricFamily Family(prometheus::MetricType type, const std::string& name,
+                                const std::string& help) {
+  prometheus::MetricFamily family;
+  family.name = name;
+  family.help = help;
+  family.type = type;
+  return family;
+}
+
+}  // namespace
+
+prometheus::MetricFamily GaugeFamily(const std::string& name, const std::string& help) {
+  return Family(prometheus::MetricType::Gauge, name, help);
+}
+
+prometheus::MetricFamily CounterFamily(const std::string& name, const std::string& help) {
+  return Family(prometheus::MetricType::Counter, name, help);
+}
+
+void AddSample(prometheus::MetricFamily& family, const std::map<std::string, std::string>& labels,
+               double value) {
+  prometheus::ClientMetric& metric = family.metric.emplace_back();
+  for (const auto& [name, label] : labels) metric.label.push_back({name, label});
+  if (family.type == prometheus::MetricType::Counter) {
+    metric.counter.value = value;
+  } else {
+    metric.gauge.value = value;
+  }
+}
+
+}  // namespace backfire::runtime

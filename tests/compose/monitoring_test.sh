@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# A planar system in containers with Prometheus and Alertmanager: its update is self-defeating, and says so to a person.
+# Arguments: the build folder, the project's root.
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+trap clear_up EXIT
+trap 'exit 130' INT TERM
+compose_files+=(-f "$root_of_project/tests/compose/planar.yaml")
+
+configure_prometheus
+rm "$BACKFIRE_PROMETHEUS"/targets/*
+cat >"$BACKFIRE_PROMETHEUS/targets/planar.yml" <<'YAML'
+- {targets: ["planar:8000"], labels: {system: planar, process: model}}
+- {targets: ["gateway:8000"], labels: {system: planar, process: gateway}}
+- {targets: ["orchestrator:8000"], labels: {system: planar, process: orchestrator}}
+YAML
+sed 's/localhost:7101/planar:7000/' "$root_of_project/deploy/systems/planar/figure2.yaml" >"$BACKFIRE_SYSTEMS/planar.yaml"
+chmod -R a+rX "$temporary"/{prometheus,systems}
+
+stage 'the files of deploy/prometheus'
+# in_monitoring COMMAND...: with the files as they are in the project.
+in_monitoring() { docker run --rm --network none -v "$root_of_project/deploy/prometheus:/etc/backfire:ro" -w /etc/backfire/rules backfire-monitoring "$@"; }
+for command in 'promtool check config ../prometheus.yml' 'promtool check rules backfire.rules.yml' \
+  'promtool test rules backfire.test.yml' 'amtool check-config ../alertmanager.yml'; do
+  said="$(in_monitoring $command 2>&1)" || expect_equal "$command" "$said" ''
+done
+
+stage 'the cluster comes up'
+must 'up' compose_run up -d --no-build --no-deps planar orchestrator gateway prometheus alertmanager
+must 'health' wait_healthy 90 planar orchestrator gateway prometheus alertmanager
+must "the orchestrator's port" find_orchestrator
+check 'health from outside' 0 healthcheck "$BACKFIRE_ORCHESTRATOR"
+check 'health of the gateway, which serves nothing yet' 3 healthcheck "$(compose_run port gateway 7000)"
+
+stage 'a baseline, and an update to its verdict'
+must_do 'apply' system apply "$BACKFIRE_SYSTEMS/planar.yaml"
+must_do 'the baseline' update watch baseline
+check 'the gate' 1 update propose --vertex v --recipe position --set 'field=[{bend: -0.1}]' --gate
+expect_contains 'the verdict' "$output" SELF_DEFEATING
+check 'health of the gateway, which serves' 0 healthcheck "$(compose_run port gateway 7000)"
+check 'the command line in a container' 0 update show latest --field verdict
+expect_equal 'the same verdict from within' "$(compose_run run --rm -T --no-deps --entrypoint backfire -e BACKFIRE_ORCHESTRATOR=orchestrator:7000 \
+  planar update show latest --field verdict 2>/dev/null | tr -d '\r')" "$output"
+
+stage 'Prometheus has it'
+must 'a scrape of the verdict' wait_for 30 has_data 'backfire_latest_update{verdict="SELF_DEFEATING"}'
+expect_contains 'three processes are up' "$(query 'count(up{job="backfire"} == 1)')" '=> 3'
+must 'the alert of the verdict' wait_for 60 alert_is_there BackfireSelfDefeatingImprovement
+draw harmful-update --system planar --board updates
+for service in planar gateway orchestrator; do
+  page "$service" >"$temporary/page"
+  [[ -s $temporary/page ]] || expect_equal "the page of $service" empty 'not empty'
+  compose_run exec -T prometheus promtool check metrics <"$temporary/page" >"$temporary/lint" 2>&1 ||
+    expect_equal "promtool on the page of $service" "$(<"$temporary/lint")" clean
+done
+
+stage 'a service goes down, and comes back'
+must 'kill' docker kill -s KILL "$(container planar)" >/dev/null
+must 'the alert of a service that is down' wait_for 60 alert_is_there BackfireServiceDown
+draw dead-vertex --system planar --board mesh
+must 'start' compose_run start planar >/dev/null 2>&1
+must 'health' wait_healthy 60 planar
+must 'the end of that alert' wait_for 90 alert_is_gone BackfireServiceDown
+check 'turn it down' 0 update cancel latest
+must "the end of the verdict's alert" wait_for 90 alert_is_gone BackfireSelfDefeatingImprovement
+
+stage 'containers are what they should be'
+id="$(container planar)"
+expect_equal 'the user' "$(docker exec "$id" id -u)" 10001
+docker exec "$id" touch /opt/backfire/bin/x 2>/dev/null && expect_equal 'the root file system' writable read-only
+docker stop -t 15 "$id" >/dev/null
+expect_equal 'exit code after SIGTERM' "$(docker inspect -f '{{.State.ExitCode}}' "$id")" 0
+expect_contains 'a drain in good order' "$(docker logs "$id" 2>&1 | tail -n 2)" 'state=STOPPED'
+
+end_cluster
+finish
