@@ -42,7 +42,8 @@ expect_contains 'last stage' "$output" '[5/5]'
 expect_contains 'where the picture is' "$output" "$state/view.png"
 expect_equal 'order of the calls' "$(cut -d' ' -f1,2 "$CALLS" | sed 's/^up .*/up/' | tr '\n' ',')" \
   'down --data-dir,vision dataset,up,update watch,update propose,update show,update show,vision perceive,down --data-dir,'
-expect_contains 'flags reach the renderer' "$(<"$CALLS")" '--train 5 --validation 8'
+expect_contains 'flags reach the renderer' "$(<"$CALLS")" '--train 5 --validation 16'
+expect_contains 'the validation split chooses the score' "$(<"$CALLS")" '--min-score-from kitti:'
 expect_contains 'releases reach the picture' "$(<"$CALLS")" '--release 1 --release 2'
 expect_contains 'a frame with a car and a pedestrian' "$(<"$CALLS")" 'label_2/000265.txt'
 expect_contains 'the dataset is the rendered one' "$(<"$CALLS")" "--dataset kitti:$state/world?train=train"
@@ -54,7 +55,7 @@ expect_contains 'down comes last' "$(tail -n 1 "$CALLS")" 'down --data-dir'
 expect_equal 'exit code on a running mesh' $? 0
 expect_equal 'calls on a running mesh' "$(cut -d' ' -f1,2 "$CALLS" | tr '\n' ',')" \
   'vision dataset,system apply,update watch,update propose,update show,update show,vision perceive,'
-expect_contains 'what the services draw' "$(<"$CALLS")" '--dataset rendered:tiny?frames=200&validation=8&test=9&seed=1'
+expect_contains 'what the services draw' "$(<"$CALLS")" '--dataset rendered:tiny?frames=200&validation=16&test=9&seed=1'
 expect_contains 'the gateway of that mesh' "$(<"$CALLS")" '--gateway g:7000'
 "$bin/backfire-demo" --state "$state" --orchestrator o:7000 >/dev/null 2>&1
 expect_equal 'an orchestrator without a gateway' $? 2
