@@ -2,36 +2,10 @@
 # A target gets those of the dearest library that it sees: `torch`, `grpc` or `messages`; a test gets GoogleTest's as well.
 # Sources don't know: each includes what it needs, and `-DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON` builds without them.
 
-# backfire_visible_targets(OUT LIBRARY...): this project's targets whose headers a target linked with the libraries sees.
-function(backfire_visible_targets out)
-  set(waiting ${ARGN})
-  set(seen)
-  while(waiting)
-    list(POP_FRONT waiting target)
-    if(NOT TARGET "${target}")
-      continue()
-    endif()
-    get_target_property(aliased ${target} ALIASED_TARGET)
-    if(aliased)
-      set(target ${aliased})
-    endif()
-    if(NOT target MATCHES "^backfire_" OR target IN_LIST seen)
-      continue()
-    endif()
-    list(APPEND seen ${target})
-    # What is linked in private is named $<LINK_ONLY:...> here, which is no target.
-    get_target_property(linked ${target} INTERFACE_LINK_LIBRARIES)
-    if(linked)
-      list(APPEND waiting ${linked})
-    endif()
-  endwhile()
-  set(${out} ${seen} PARENT_SCOPE)
-endfunction()
-
 # backfire_precompile(TARGET LIBRARY...): precompiles for TARGET, which is linked with the libraries. A precompiled header
 # serves every target of equal flags, so each kind is made once for each level of optimisation, and once for tests.
 function(backfire_precompile target)
-  backfire_visible_targets(visible ${ARGN})
+  backfire_targets_below(visible HEADERS ${ARGN})
   if(backfire_torch IN_LIST visible)
     set(kind torch)
     set(library backfire_torch)
