@@ -230,11 +230,12 @@ absl::StatusOr<SystemGraph> SystemGraph::Build(const v1::System& system) {
   std::set<std::string> placed;
   while (placed.size() < graph.nodes_.size()) {
     const size_t before = placed.size();
-    for (const auto& [name, node] : graph.nodes_) {
+    for (auto& [name, node] : graph.nodes_) {
       const bool ready = std::all_of(node.parents.begin(), node.parents.end(),
                                      [&](const auto& parent) { return placed.count(parent) > 0; });
       if (!ready || placed.count(name) > 0) continue;
       placed.insert(name);
+      node.position = graph.order_.size();
       graph.order_.push_back(name);
     }
     if (placed.size() == before) {
@@ -246,14 +247,20 @@ absl::StatusOr<SystemGraph> SystemGraph::Build(const v1::System& system) {
 }
 
 std::vector<std::string> SystemGraph::WithAncestors(const std::set<std::string>& vertices) const {
-  std::set<std::string> needed = vertices;
-  for (auto name = order_.rbegin(); name != order_.rend(); ++name) {
-    if (needed.count(*name) == 0) continue;
-    needed.insert(node(*name).parents.begin(), node(*name).parents.end());
+  std::set<size_t> needed;  // Positions in order().
+  std::vector<size_t> waiting;
+  const auto need = [&](const std::string& name) {
+    const size_t position = node(name).position;
+    if (needed.insert(position).second) waiting.push_back(position);
+  };
+  for (const std::string& name : vertices) need(name);
+  while (!waiting.empty()) {
+    const std::string& name = order_[waiting.back()];
+    waiting.pop_back();
+    for (const std::string& parent : node(name).parents) need(parent);
   }
   std::vector<std::string> ordered;
-  std::copy_if(order_.begin(), order_.end(), std::back_inserter(ordered),
-               [&](const auto& name) { return needed.count(name) > 0; });
+  for (const size_t position : needed) ordered.push_back(order_[position]);
   return ordered;
 }
 

@@ -32,6 +32,7 @@ class SystemGraph {
     std::string model_name;                ///< `models/{model}`.
     std::map<std::string, Source> inputs;  ///< By input of the model.
     std::set<std::string> parents;         ///< Vertices that feed it.
+    size_t position = 0;                   ///< In order().
   };
 
   /// Checks everything that a system says by itself. INVALID_ARGUMENT: names that are malformed,
