@@ -5,7 +5,9 @@
 #include <memory>
 
 #include "orchestrator/api/orchestrator_service.h"
-#include "orchestrator/workflow/engine.h"
+#include "orchestrator/execution/model_service_client.h"
+#include "orchestrator/store/sqlite_repository.h"
+#include "services/base/clock.h"
 #include "services/base/command_line.h"
 #include "services/base/status.h"
 #include "services/runtime/data_directory.h"
@@ -20,17 +22,20 @@ absl::Status Run(const runtime::RpcServerOptions& options, const std::filesystem
   BACKFIRE_RETURN_IF_ERROR(InitLogging(options.log, options.name));
   BACKFIRE_ASSIGN_OR_RETURN(const auto directory, runtime::DataDirectory::Open(data));
   const auto registry = std::make_shared<prometheus::Registry>();
+  BACKFIRE_ASSIGN_OR_RETURN(const auto repository,
+                            store::SqliteRepository::Open(data / "orchestrator.sqlite"));
+  execution::ModelServiceClient services;
   BACKFIRE_ASSIGN_OR_RETURN(
-      const auto engine, workflow::Engine::Open(data / "orchestrator.sqlite", *registry,
-                                                std::chrono::milliseconds(
-                                                    static_cast<int64_t>(lease_seconds * 1000))));
-  api::OrchestratorService service(*engine);
+      const auto plane, api::ControlPlane::Start(
+                            {*repository, services, services, MachineClock(), *registry},
+                            std::chrono::milliseconds(static_cast<int64_t>(lease_seconds * 1000))));
+  api::OrchestratorService service(*plane);
   BACKFIRE_ASSIGN_OR_RETURN(const auto server,
                             runtime::RpcServer::Start(options, {&service}, registry));
-  server->AddMetrics([&] { return engine->SampleMetrics(); });
+  server->AddMetrics([&] { return plane->SampleMetrics(); });
   server->AddMetrics([data] { return runtime::DiskMetrics(data); });
   server->SetServing(true);
-  return server->WaitForSignalThenDrain([&] { engine->Stop(); });
+  return server->WaitForSignalThenDrain([&] { plane->Stop(); });
 }
 
 }  // namespace

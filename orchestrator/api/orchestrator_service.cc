@@ -1,18 +1,24 @@
 #include "orchestrator/api/orchestrator_service.h"
 
 #include <google/protobuf/util/message_differencer.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
+#include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
+#include "orchestrator/api/answer.h"
+#include "orchestrator/api/paging.h"
+#include "orchestrator/api/shown.h"
+#include "orchestrator/commands/apply_system.h"
+#include "orchestrator/commands/propose.h"
+#include "orchestrator/commands/system_revision.h"
+#include "orchestrator/commands/update_commands.h"
+#include "orchestrator/records/resource_name.h"
+#include "orchestrator/records/update_state.h"
+#include "services/base/status.h"
 #include "services/runtime/cancellation_watch.h"
 #include "services/runtime/rpc_status.h"
 
@@ -22,84 +28,141 @@ namespace {
 using google::protobuf::util::MessageDifferencer;
 using std::chrono::steady_clock;
 
-constexpr int kDefaultPageSize = 100;
-constexpr int kMaxPageSize = 1000;
 // An update of many vertices is large, and changes with every progress of every step: a watcher
 // sees it this often at most, and showing it takes a tenth of the time at most.
 constexpr std::chrono::milliseconds kWatchPace(20);
 constexpr int kWatchRest = 9;
-// How long a stream that has nothing to say goes without asking whether its client is still there.
-constexpr absl::Duration kStreamCheck = absl::Milliseconds(500);
-
-template <typename T>
-grpc::Status Answer(absl::StatusOr<T> result, T* response) {
-  if (result.ok()) *response = *std::move(result);
-  return runtime::ToGrpcStatus(result.status());
-}
-
-// Copies a page of `items`; the token is the position that the next page starts at.
-template <typename Item, typename Add>
-absl::StatusOr<std::string> Page(const std::vector<Item>& items, int32_t page_size,
-                                 const std::string& token, const Add& add) {
-  size_t start = 0;
-  if (!token.empty() && !absl::SimpleAtoi(token, &start)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("page_token is not one of this call's: \"", token, "\""));
-  }
-  if (page_size < 0) {
-    return absl::InvalidArgumentError(absl::StrCat("page_size must be >= 0: got ", page_size));
-  }
-  const int count = page_size == 0 ? kDefaultPageSize : std::min(page_size, kMaxPageSize);
-  const size_t end = std::min(items.size(), start + static_cast<size_t>(count));
-  for (size_t i = start; i < end; ++i) add(items[i]);
-  return end < items.size() ? absl::StrCat(end) : std::string();
-}
-
-bool NothingLeftToDo(const v1::Update& update) {
-  switch (update.state()) {
-    case v1::Update::DECIDED:
-    case v1::Update::PROMOTED:
-    case v1::Update::REJECTED:
-    case v1::Update::FAILED:
-    case v1::Update::CANCELLED:
-      return true;
-    default:
-      return false;
-  }
-}
 
 }  // namespace
+
+absl::StatusOr<v1::Update> OrchestratorService::Show(const std::string& update) const {
+  BACKFIRE_ASSIGN_OR_RETURN(const int64_t number, records::ParseNumber(update, "updates"));
+  // What is running is asked first: a step that ends in between is shown as ended.
+  const auto progress = plane_.executor().ProgressOf(number);
+  return ShowUpdate(*plane_.ledger().state(), plane_.ledger().history(), update, progress);
+}
+
+absl::StatusOr<v1::ApplySystemResponse> OrchestratorService::Apply(
+    const v1::ApplySystemRequest& request) {
+  BACKFIRE_ASSIGN_OR_RETURN(const graph::SystemGraph graph,
+                            graph::SystemGraph::Build(commands::WithDefaults(request.system())));
+  BACKFIRE_ASSIGN_OR_RETURN(
+      const auto models,
+      commands::FetchModels(graph, [this](const std::string& endpoint, const std::string& name) {
+        return plane_.versions().GetModel(endpoint, name);
+      }));
+  v1::ApplySystemResponse response;
+  if (request.validate_only()) {
+    *response.mutable_system() = graph.system();
+    return response;
+  }
+  const auto apply = [&](const records::State& state) -> absl::StatusOr<records::Change> {
+    BACKFIRE_ASSIGN_OR_RETURN(commands::AppliedSystem applied,
+                              commands::ApplySystem(state, plane_.ledger().history(), request,
+                                                    graph, models, plane_.clock().Now()));
+    response = std::move(applied.response);
+    return std::move(applied.change);
+  };
+  BACKFIRE_RETURN_IF_ERROR(plane_.ledger().Commit(apply).status());
+  return response;
+}
+
+absl::StatusOr<v1::Update> OrchestratorService::Propose(const v1::ProposeUpdateRequest& request) {
+  BACKFIRE_RETURN_IF_ERROR(commands::CheckProposal(request));
+  const store::Repository& history = plane_.ledger().history();
+  const evidence::ReadEvaluation read = [&](records::StepRef ref) {
+    return history.ReadEvaluation(ref);
+  };
+  v1::Version proposed;
+  while (true) {
+    BACKFIRE_ASSIGN_OR_RETURN(const std::optional<int64_t> known,
+                              commands::FindProposal(history, request));
+    if (known.has_value()) return Show(records::UpdateName(*known));
+    const auto state = plane_.ledger().state();
+    if (!request.version().empty() && proposed.name().empty()) {
+      BACKFIRE_ASSIGN_OR_RETURN(const commands::ProposedPlace place,
+                                commands::FindProposedPlace(*state, request));
+      BACKFIRE_ASSIGN_OR_RETURN(proposed,
+                                plane_.versions().GetVersion(place.endpoint, place.version));
+      proposed.clear_loaded();  // Of this moment.
+    }
+    // What it can show takes a while to find, so that is done before the commit, and again if
+    // something that it depends on has changed meanwhile.
+    BACKFIRE_ASSIGN_OR_RETURN(
+        const commands::UpdatePointer update,
+        commands::MakeProposal(*state, request, proposed, read, plane_.clock().Now()));
+    const absl::Status added =
+        plane_.ledger()
+            .Commit([&](const records::State& newest) -> absl::StatusOr<records::Change> {
+              if (newest.last_update != state->last_update || newest.live != state->live ||
+                  newest.systems != state->systems) {
+                return absl::AbortedError("the state has changed");
+              }
+              records::Change change;
+              change.added.push_back(update);
+              return change;
+            })
+            .status();
+    if (added.ok()) return Show(update->update().name());
+    if (!absl::IsAborted(added) || plane_.ledger().changes().stopped()) return added;
+  }
+}
 
 grpc::Status OrchestratorService::ApplySystem(grpc::ServerContext*,
                                               const v1::ApplySystemRequest* request,
                                               v1::ApplySystemResponse* response) {
-  return Answer(engine_.ApplySystem(*request), response);
+  return Answer(Apply(*request), response);
 }
 
 grpc::Status OrchestratorService::GetSystem(grpc::ServerContext*, const v1::GetSystemRequest*,
                                             v1::GetSystemResponse* response) {
-  return Answer(engine_.GetSystem(), response);
+  const auto state = plane_.ledger().state();
+  const records::SystemRevision* current = state->current_system();
+  if (current == nullptr) {
+    return grpc::Status(grpc::StatusCode::NOT_FOUND, "no system was applied yet");
+  }
+  *response->mutable_system() = current->system();
+  response->set_revision(current->revision);
+  response->set_baseline_update(records::UpdateName(current->baseline_update));
+  for (const auto& [vertex, model] : current->models) (*response->mutable_models())[vertex] = model;
+  return grpc::Status::OK;
 }
 
 grpc::Status OrchestratorService::ProposeUpdate(grpc::ServerContext*,
                                                 const v1::ProposeUpdateRequest* request,
                                                 v1::Update* response) {
-  return Answer(engine_.ProposeUpdate(*request), response);
+  return Answer(Propose(*request), response);
 }
 
 grpc::Status OrchestratorService::GetUpdate(grpc::ServerContext*,
                                             const v1::GetUpdateRequest* request,
                                             v1::Update* response) {
-  return Answer(engine_.GetUpdate(request->name()), response);
+  return Answer(Show(request->name()), response);
 }
 
 grpc::Status OrchestratorService::ListUpdates(grpc::ServerContext*,
                                               const v1::ListUpdatesRequest* request,
                                               v1::ListUpdatesResponse* response) {
-  auto token = Page(engine_.ListUpdates(*request), request->page_size(), request->page_token(),
-                    [&](const v1::Update& update) { *response->add_updates() = update; });
-  if (token.ok()) response->set_next_page_token(*token);
-  return runtime::ToGrpcStatus(token.status());
+  const auto list = [&]() -> absl::StatusOr<v1::ListUpdatesResponse> {
+    BACKFIRE_ASSIGN_OR_RETURN(const store::Page page,
+                              PageOf(request->page_size(), request->page_token()));
+    store::UpdateFilter filter;
+    for (const int is : request->states()) {
+      filter.states.push_back(static_cast<v1::Update::State>(is));
+    }
+    filter.vertex = request->vertex();
+    BACKFIRE_ASSIGN_OR_RETURN(std::vector<v1::Update> updates,
+                              plane_.ledger().history().ListUpdates(filter, page));
+    const auto state = plane_.ledger().state();
+    v1::ListUpdatesResponse listed;
+    listed.set_next_page_token(CutPage(page, updates));
+    for (v1::Update& update : updates) {
+      update.set_waits_for(WaitsFor(*state, update.name()));
+      *listed.add_updates() = std::move(update);
+    }
+    return listed;
+  };
+  return Answer(list(), response);
 }
 
 grpc::Status OrchestratorService::WatchUpdate(grpc::ServerContext* context,
@@ -107,21 +170,21 @@ grpc::Status OrchestratorService::WatchUpdate(grpc::ServerContext* context,
                                               grpc::ServerWriter<v1::Update>* writer) {
   v1::Update last;
   while (!context->IsCancelled()) {
-    const int64_t seen = engine_.changes();
+    const int64_t seen = plane_.ledger().changes().count();
     const auto start = steady_clock::now();
-    const absl::StatusOr<v1::Update> update = engine_.GetUpdate(request->name());
+    const absl::StatusOr<v1::Update> update = Show(request->name());
     if (!update.ok()) return runtime::ToGrpcStatus(update.status());
     // Other updates change as well.
     if (!MessageDifferencer::Equals(*update, last)) {
       last = *update;
       if (!writer->Write(last)) break;
     }
-    if (NothingLeftToDo(*update)) return grpc::Status::OK;
+    if (records::HasEnded(*update)) return grpc::Status::OK;
     const auto took =
         std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - start);
     runtime::WaitUnlessCancelled(std::max(kWatchPace, kWatchRest * took),
                                  [&] { return context->IsCancelled(); });
-    if (!engine_.WaitForChange(seen, kStreamCheck)) {
+    if (!plane_.ledger().changes().Wait(seen, kStreamCheck)) {
       return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the orchestrator is shutting down");
     }
   }
@@ -131,85 +194,21 @@ grpc::Status OrchestratorService::WatchUpdate(grpc::ServerContext* context,
 grpc::Status OrchestratorService::CancelUpdate(grpc::ServerContext*,
                                                const v1::CancelUpdateRequest* request,
                                                v1::Update* response) {
-  return Answer(engine_.CancelUpdate(*request), response);
+  const auto changed = plane_.ledger().Commit([&](const records::State& state) {
+    return commands::CancelUpdate(state, plane_.ledger().history(), *request, plane_.clock().Now());
+  });
+  if (!changed.ok()) return runtime::ToGrpcStatus(changed.status());
+  return Answer(Show(request->name()), response);
 }
 
 grpc::Status OrchestratorService::RetryUpdate(grpc::ServerContext*,
                                               const v1::RetryUpdateRequest* request,
                                               v1::Update* response) {
-  return Answer(engine_.RetryUpdate(*request), response);
-}
-
-grpc::Status OrchestratorService::PromoteUpdate(grpc::ServerContext*,
-                                                const v1::PromoteUpdateRequest* request,
-                                                v1::Release* response) {
-  return Answer(engine_.PromoteUpdate(*request), response);
-}
-
-grpc::Status OrchestratorService::RollbackRelease(grpc::ServerContext*,
-                                                  const v1::RollbackReleaseRequest* request,
-                                                  v1::Release* response) {
-  return Answer(engine_.RollbackRelease(*request), response);
-}
-
-grpc::Status OrchestratorService::ListReleases(grpc::ServerContext*,
-                                               const v1::ListReleasesRequest* request,
-                                               v1::ListReleasesResponse* response) {
-  auto token = Page(engine_.ListReleases(), request->page_size(), request->page_token(),
-                    [&](const v1::Release& release) { *response->add_releases() = release; });
-  if (token.ok()) response->set_next_page_token(*token);
-  return runtime::ToGrpcStatus(token.status());
-}
-
-grpc::Status OrchestratorService::GetRelease(grpc::ServerContext*,
-                                             const v1::GetReleaseRequest* request,
-                                             v1::Release* response) {
-  return Answer(engine_.GetRelease(request->name()), response);
-}
-
-grpc::Status OrchestratorService::WatchReleases(
-    grpc::ServerContext* context,
-    grpc::ServerReaderWriter<v1::ReleaseSnapshot, v1::GatewayReport>* stream) {
-  v1::GatewayReport first;
-  if (!stream->Read(&first)) return grpc::Status::OK;
-  const std::string gateway = first.gateway();
-  const bool observes = gateway.empty();
-  if (!observes) {
-    spdlog::info("gateway state=FOLLOWS gateway={}", gateway);
-    engine_.Report(first);
-  }
-  std::atomic<bool> ended{false};
-  std::thread reader([&] {
-    v1::GatewayReport report;
-    while (stream->Read(&report)) {
-      if (observes) continue;
-      report.set_gateway(gateway);
-      engine_.Report(report);
-    }
-    ended = true;
+  const auto changed = plane_.ledger().Commit([&](const records::State& state) {
+    return commands::RetryUpdate(state, plane_.ledger().history(), *request);
   });
-  v1::ReleaseSnapshot last;
-  bool said_something = false;
-  // An observer's end of writing is not the end of its interest.
-  while (!context->IsCancelled() && !(ended && !observes)) {
-    const int64_t seen = engine_.release_changes();
-    const v1::ReleaseSnapshot snapshot = engine_.Snapshot(observes);
-    if (!said_something || !MessageDifferencer::Equals(snapshot, last)) {
-      said_something = true;
-      last = snapshot;
-      if (!stream->Write(last)) break;
-    }
-    if (!engine_.WaitForReleaseChange(seen, kStreamCheck)) break;
-  }
-  // The reader may wait for a client that has nothing to say; a client takes it for a lost
-  // connection.
-  if (!ended) context->TryCancel();
-  reader.join();
-  if (!observes) {
-    spdlog::info("gateway state=GONE gateway={}", gateway);
-    engine_.Disconnect(gateway);
-  }
-  return grpc::Status::OK;
+  if (!changed.ok()) return runtime::ToGrpcStatus(changed.status());
+  return Answer(Show(request->name()), response);
 }
 
 }  // namespace backfire::api

@@ -1,15 +1,17 @@
 #pragma once
 
+#include <string>
+
 #include "backfire/v1/orchestrator.grpc.pb.h"
-#include "orchestrator/workflow/engine.h"
+#include "orchestrator/api/control_plane.h"
 #include "services/runtime/channel.h"
 
 namespace backfire::api {
 
-/// `backfire.v1.Orchestrator` over an engine, which is borrowed. Streams end with the engine.
+/// `backfire.v1.Orchestrator` over a control plane, which is borrowed. Streams end with it.
 class OrchestratorService final : public v1::Orchestrator::Service {
  public:
-  explicit OrchestratorService(workflow::Engine& engine) : engine_(engine) {}
+  explicit OrchestratorService(ControlPlane& plane) : plane_(plane) {}
 
   grpc::Status ApplySystem(grpc::ServerContext* context, const v1::ApplySystemRequest* request,
                            v1::ApplySystemResponse* response) override;
@@ -54,7 +56,15 @@ class OrchestratorService final : public v1::Orchestrator::Service {
                              v1::DeleteVersionResponse* response) override;
 
  private:
-  workflow::Engine& engine_;
+  absl::StatusOr<v1::Update> Show(const std::string& update) const;
+  absl::StatusOr<v1::ApplySystemResponse> Apply(const v1::ApplySystemRequest& request);
+  absl::StatusOr<v1::Update> Propose(const v1::ProposeUpdateRequest& request);
+  absl::StatusOr<v1::Release> ShowRelease(int64_t number) const;
+  absl::StatusOr<v1::Release> Promote(const v1::PromoteUpdateRequest& request);
+  absl::StatusOr<v1::Release> Rollback(const v1::RollbackReleaseRequest& request);
+  absl::StatusOr<v1::ReleaseSnapshot> Snapshot(bool observes) const;
+
+  ControlPlane& plane_;
   runtime::ChannelPool channels_;
 };
 

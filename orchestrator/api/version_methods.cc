@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "backfire/v1/model_service.grpc.pb.h"
 #include "orchestrator/api/orchestrator_service.h"
+#include "orchestrator/commands/version_use.h"
 #include "services/base/status.h"
 #include "services/runtime/rpc_status.h"
 #include "services/runtime/version_name.h"
@@ -37,21 +38,21 @@ struct Relay {
   }
 };
 
-absl::StatusOr<Relay> RelayTo(const workflow::Engine& engine, runtime::ChannelPool& channels,
+absl::StatusOr<Relay> RelayTo(const records::State& state, runtime::ChannelPool& channels,
                               const grpc::ServerContext& caller, const std::string& model_name,
                               v1::Capability capability) {
   Relay relay;
-  BACKFIRE_ASSIGN_OR_RETURN(relay.endpoint, engine.EndpointOf(model_name, capability));
+  BACKFIRE_ASSIGN_OR_RETURN(relay.endpoint, commands::EndpointOf(state, model_name, capability));
   relay.stub = v1::ModelService::NewStub(channels.Get(relay.endpoint));
   relay.Renew(caller);
   return relay;
 }
 
-absl::StatusOr<Relay> RelayToVersion(const workflow::Engine& engine, runtime::ChannelPool& channels,
+absl::StatusOr<Relay> RelayToVersion(const records::State& state, runtime::ChannelPool& channels,
                                      const grpc::ServerContext& caller, const std::string& version,
                                      v1::Capability capability) {
   BACKFIRE_ASSIGN_OR_RETURN(const runtime::VersionId id, runtime::ParseVersionName(version));
-  return RelayTo(engine, channels, caller, id.model_name, capability);
+  return RelayTo(state, channels, caller, id.model_name, capability);
 }
 
 // Versions of a model that a version feeds.
@@ -87,8 +88,8 @@ grpc::Status OrchestratorService::ListVersions(grpc::ServerContext* context,
                                                const v1::ListVersionsRequest* request,
                                                v1::ListVersionsResponse* response) {
   const auto list = [&]() -> absl::Status {
-    BACKFIRE_ASSIGN_OR_RETURN(
-        Relay relay, RelayTo(engine_, channels_, *context, request->model(), v1::LIST_VERSIONS));
+    BACKFIRE_ASSIGN_OR_RETURN(Relay relay, RelayTo(*plane_.ledger().state(), channels_, *context,
+                                                   request->model(), v1::LIST_VERSIONS));
     return relay.Explain(relay.stub->ListVersions(relay.context.get(), *request, response));
   };
   return runtime::ToGrpcStatus(list());
@@ -98,8 +99,9 @@ grpc::Status OrchestratorService::GetVersion(grpc::ServerContext* context,
                                              const v1::GetVersionRequest* request,
                                              v1::Version* response) {
   const auto get = [&]() -> absl::Status {
-    BACKFIRE_ASSIGN_OR_RETURN(Relay relay, RelayToVersion(engine_, channels_, *context,
-                                                          request->name(), v1::LIST_VERSIONS));
+    BACKFIRE_ASSIGN_OR_RETURN(
+        Relay relay, RelayToVersion(*plane_.ledger().state(), channels_, *context, request->name(),
+                                    v1::LIST_VERSIONS));
     return relay.Explain(relay.stub->GetVersion(relay.context.get(), *request, response));
   };
   return runtime::ToGrpcStatus(get());
@@ -111,11 +113,11 @@ grpc::Status OrchestratorService::ImportVersion(
   const auto import = [&]() -> absl::Status {
     v1::ImportVersionRequest message;
     if (!reader->Read(&message)) return absl::InvalidArgumentError("the import has no message");
-    BACKFIRE_ASSIGN_OR_RETURN(
-        Relay relay, RelayTo(engine_, channels_, *context, message.model(), v1::IMPORT_VERSION));
+    BACKFIRE_ASSIGN_OR_RETURN(Relay relay, RelayTo(*plane_.ledger().state(), channels_, *context,
+                                                   message.model(), v1::IMPORT_VERSION));
     if (message.lineage().empty()) {
       BACKFIRE_ASSIGN_OR_RETURN(const std::vector<v1::Parent> lineage,
-                                engine_.LiveLineage(message.model()));
+                                commands::LiveLineage(*plane_.ledger().state(), message.model()));
       for (const v1::Parent& parent : lineage) *message.add_lineage() = parent;
     }
     const auto writer = relay.stub->ImportVersion(relay.context.get(), response);
@@ -132,8 +134,9 @@ grpc::Status OrchestratorService::ExportVersion(
     grpc::ServerContext* context, const v1::ExportVersionRequest* request,
     grpc::ServerWriter<v1::ExportVersionResponse>* writer) {
   const auto send = [&]() -> absl::Status {
-    BACKFIRE_ASSIGN_OR_RETURN(Relay relay, RelayToVersion(engine_, channels_, *context,
-                                                          request->name(), v1::EXPORT_VERSION));
+    BACKFIRE_ASSIGN_OR_RETURN(
+        Relay relay, RelayToVersion(*plane_.ledger().state(), channels_, *context, request->name(),
+                                    v1::EXPORT_VERSION));
     const auto reader = relay.stub->ExportVersion(relay.context.get(), *request);
     v1::ExportVersionResponse piece;
     bool alive = true;
@@ -151,11 +154,12 @@ grpc::Status OrchestratorService::DeleteVersion(grpc::ServerContext* context,
     BACKFIRE_ASSIGN_OR_RETURN(const runtime::VersionId id,
                               runtime::ParseVersionName(request->name()));
     const std::string name = runtime::VersionName(id.model_name, id.number);
-    BACKFIRE_ASSIGN_OR_RETURN(
-        Relay relay, RelayTo(engine_, channels_, *context, id.model_name, v1::DELETE_VERSION));
-    BACKFIRE_RETURN_IF_ERROR(engine_.CheckUnneeded(name));
+    BACKFIRE_ASSIGN_OR_RETURN(Relay relay, RelayTo(*plane_.ledger().state(), channels_, *context,
+                                                   id.model_name, v1::DELETE_VERSION));
+    const auto state = plane_.ledger().state();
+    BACKFIRE_RETURN_IF_ERROR(commands::CheckUnneeded(*state, plane_.ledger().history(), name));
     std::vector<std::string> fed;
-    for (const workflow::Engine::Child& child : engine_.ChildrenOf(id.model_name)) {
+    for (const commands::ChildModel& child : commands::ChildrenOf(*state, id.model_name)) {
       // What a service can't list it can't have kept for others than updates, which were asked.
       if (!child.lists_versions) continue;
       Relay to_child;

@@ -1,8 +1,6 @@
 // The orchestrator as a process, over real services that come and go.
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -46,6 +44,16 @@ class OrchestratorTest : public testing::OrchestratorFixture {
     request.set_reason("a test");
     request.set_request_id(id);
     return Call(&Stub::PromoteUpdate, request);
+  }
+  // The state of a cancelled update's step once its job has stopped, or after a minute. No stream
+  // tells of it, as the update has ended.
+  v1::Step::State AwaitStepsEnd(const std::string& name, const std::string& id) {
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    v1::Step::State state = v1::Step::RUNNING;
+    while (state == v1::Step::RUNNING && std::chrono::steady_clock::now() < give_up) {
+      state = StepOf(Get(name), id).state();
+    }
+    return state;
   }
   std::vector<v1::Version> VersionsOf(const std::string& service, const std::string& model) {
     v1::ListVersionsRequest request;
@@ -227,13 +235,14 @@ TEST_F(OrchestratorTest, PatienceCountsSinceAServiceWasThereLastAndNotSinceItsJo
   v1::ApplySystemRequest apply;
   *apply.mutable_system() = system;
   ASSERT_TRUE(Call(&Stub::ApplySystem, apply).ok());
-  const std::string name = Propose("long", "left", 0.5, /*seconds=*/5);
+  const std::string name = Propose("long", "left", 0.5, /*seconds=*/8);
   WaitForStep(name, "train/left/0", v1::Step::RUNNING);
   // The training outlasts the timeout before its service dies.
-  const auto start = std::chrono::steady_clock::now();
-  while (std::chrono::steady_clock::now() < start + std::chrono::milliseconds(3500)) {
-    ASSERT_EQ(StepOf(Get(name), "train/left/0").state(), v1::Step::RUNNING);
-  }
+  WaitFor(name, [&](const v1::Update& update) {
+    const v1::Step& step = StepOf(update, "train/left/0");
+    EXPECT_LE(step.state(), v1::Step::RUNNING);
+    return step.progress().stage() == "working" && step.progress().step() >= 35;
+  });
   Kill("a");
   StartService("a");
   const v1::Update done = WaitForEnd(name);
@@ -245,18 +254,10 @@ TEST_F(OrchestratorTest, CancellingReachesTheTrainingAndLeavesNoVersion) {
   const size_t before = VersionsOf("a", "first").size();
   const std::string name = Propose("slow", "left", 0.5, /*seconds=*/300);
   WaitForStep(name, "train/left/0", v1::Step::RUNNING);
-  const auto start = std::chrono::steady_clock::now();
   ASSERT_TRUE(Cancel(name, "stop").ok());
-  const v1::Update cancelled = Get(name);
-  EXPECT_EQ(cancelled.state(), v1::Update::CANCELLED);
-  v1::Update stopped = cancelled;
-  while (StepOf(stopped, "train/left/0").state() == v1::Step::RUNNING &&
-         std::chrono::steady_clock::now() < start + std::chrono::minutes(1)) {
-    stopped = Get(name);
-  }
-  EXPECT_EQ(StepOf(stopped, "train/left/0").state(), v1::Step::CANCELLED);
-  // A loaded machine gets more time than a user would like.
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+  EXPECT_EQ(Get(name).state(), v1::Update::CANCELLED);
+  // It would train for five minutes.
+  EXPECT_EQ(AwaitStepsEnd(name, "train/left/0"), v1::Step::CANCELLED);
   EXPECT_EQ(VersionsOf("a", "first").size(), before);
   EXPECT_TRUE(Cancel(name, "stop").ok());
   EXPECT_TRUE(Cancel(name).ok());
@@ -272,14 +273,8 @@ TEST_F(OrchestratorTest, ACancellingThatARestartInterruptedIsFinished) {
   Kill("o");
   processes_.at("a")->Signal(SIGCONT);
   StartOrchestrator();
-  v1::Update update = Get(name);
-  const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(1);
-  while (StepOf(update, "train/left/0").state() == v1::Step::RUNNING &&
-         std::chrono::steady_clock::now() < give_up) {
-    update = Get(name);
-  }
-  EXPECT_EQ(update.state(), v1::Update::CANCELLED);
-  EXPECT_EQ(StepOf(update, "train/left/0").state(), v1::Step::CANCELLED);
+  EXPECT_EQ(Get(name).state(), v1::Update::CANCELLED);
+  EXPECT_EQ(AwaitStepsEnd(name, "train/left/0"), v1::Step::CANCELLED);
 }
 
 TEST_F(OrchestratorTest, EveryMutatingCallIsDoneOnce) {
@@ -370,60 +365,6 @@ TEST_F(OrchestratorTest, AFullDiskFailsTheUpdateWhichGoesOnOnceThereIsRoom) {
   ASSERT_TRUE(Retry(name).ok());
   const v1::Update done = WaitForEnd(name);
   EXPECT_EQ(done.state(), v1::Update::DECIDED) << done.error_message();
-}
-
-class ClockTest : public OrchestratorTest {
- protected:
-  void SetUp() override {
-#if defined(__SANITIZE_ADDRESS__) || defined(BACKFIRE_THREAD_SANITIZER)
-    GTEST_SKIP() << "a sanitizer must be the first library of a process";
-#endif
-    SetClock(0);
-    prefix_ = {"/usr/bin/env", std::string("LD_PRELOAD=") + BACKFIRE_CLOCK_SHIM,
-               "CLOCK_SHIM_FILE=" + (directory_ / "clock").string()};
-    StartService("a");
-    StartService("b");
-    StartOrchestrator({"--lease-seconds=1"});
-  }
-  // In place: the processes have the file mapped.
-  void SetClock(int64_t seconds_off) {
-    const int file = ::open((directory_ / "clock").c_str(), O_WRONLY | O_CREAT, 0644);
-    ASSERT_EQ(::pwrite(file, &seconds_off, sizeof(seconds_off), 0),
-              static_cast<ssize_t>(sizeof(seconds_off)));
-    ::close(file);
-  }
-};
-
-TEST_F(ClockTest, AClockThatJumpsDelaysNothing) {
-  Apply(System());
-  const std::string first = Propose("forward", "left", 0.5, /*seconds=*/1);
-  WaitForStep(first, "train/left/0", v1::Step::RUNNING);
-  SetClock(3600);
-  // Waits that ended by the wall clock would last an hour now.
-  ASSERT_EQ(WaitForEnd(first).state(), v1::Update::DECIDED);
-  // It can't begin, so it can't end, before the clock has jumped back: its vertex is taken.
-  const std::string slow = Propose("slow", "right", 3, /*seconds=*/30);
-  WaitForStep(slow, "train/right/0", v1::Step::RUNNING);
-  const std::string second = Propose("back", "right", 0.5);
-  SetClock(-3600);
-  ASSERT_TRUE(Cancel(slow).ok());
-  ASSERT_EQ(WaitForEnd(second).state(), v1::Update::DECIDED);
-
-  ASSERT_TRUE(Promote(second).ok());
-  SetClock(7200);
-  v1::GetReleaseRequest get;
-  get.set_name("releases/1");
-  const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(1);
-  v1::Release::State state = v1::Release::LIVE;
-  while (state != v1::Release::RETIRED && std::chrono::steady_clock::now() < give_up) {
-    const auto release = Call(&Stub::GetRelease, get);
-    ASSERT_TRUE(release.ok()) << release.status();
-    state = release->state();
-  }
-  EXPECT_EQ(state, v1::Release::RETIRED);
-  // Both jumps were seen: it was decided an hour before it was proposed.
-  const v1::Update update = Get(second);
-  EXPECT_LT(update.end_time().seconds(), update.create_time().seconds() - 3000);
 }
 
 TEST_F(OrchestratorTest, ADamagedVersionIsNamedAndNothingElseIsLost) {

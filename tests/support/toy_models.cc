@@ -82,6 +82,26 @@ class ToyPredictor : public runtime::Predictor {
   const double slope_;
 };
 
+// Lasts for so long, and says so every tenth of a second.
+absl::Status Work(double seconds, runtime::JobContext& job) {
+  Mutex mutex;
+  CondVar never;
+  MutexLock lock(mutex);
+  const auto start = std::chrono::steady_clock::now();
+  const auto tenths = static_cast<int64_t>(seconds * 10);
+  for (int64_t tenth = 1; tenth <= tenths; ++tenth) {
+    while (never.WaitUntil(mutex, start + std::chrono::milliseconds(100 * tenth))) {
+    }
+    if (job.cancelled()) return absl::CancelledError("cancelled while training");
+    v1::Progress progress;
+    progress.set_stage("working");
+    progress.set_step(tenth);
+    progress.set_total_steps(tenths);
+    job.Report(progress);
+  }
+  return absl::OkStatus();
+}
+
 class ToyModel : public runtime::Model {
  public:
   ToyModel(const std::string& name, const std::string& input) : input_(input) {
@@ -138,11 +158,7 @@ class ToyModel : public runtime::Model {
     const bool fail = parameters.Integer("fail", 0, 1) == 1;
     BACKFIRE_RETURN_IF_ERROR(parameters.status());
     if (fail) return absl::InternalError("the recipe asked to fail");
-    const auto end = std::chrono::steady_clock::now() +
-                     std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
-    while (std::chrono::steady_clock::now() < end) {
-      if (job.cancelled()) return absl::CancelledError("cancelled while training");
-    }
+    BACKFIRE_RETURN_IF_ERROR(Work(seconds, job));
     double xy = 0, xx = 0;
     for (int64_t i = 0; i < task.dataset->size(Split::kTrain); ++i) {
       const double truth = 2 * X(Split::kTrain, i);

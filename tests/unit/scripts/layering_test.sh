@@ -15,7 +15,7 @@ none() {
 # `proposals(` and `proposals[` are a system's field, not the vertex.
 names='\b(disparity|pointcloud|pedestrian|psmnet|frustum|kitti)\b|\bproposals\b([^([]|$)|\b[cC]ars?\b'
 none 'no vertex by name in the generic code' "$names" services/base services/graph services/gateway \
-  $(ls -d orchestrator/{system,verdict,store,workflow,api})
+  orchestrator/{api,commands,diagnosis,evidence,execution,ledger,metrics,planning,records,releases,store,system,verdict}
 # The runtime's headers give examples of names in comments; its code names none.
 found="$(grep -rnE --include='*.h' --include='*.cc' "$names" services/runtime | grep -vE ':[0-9]+: *//')"
 found="$(grep -vE '///<|// ' <<<"$found" || true)"
@@ -25,4 +25,34 @@ none 'no gRPC in model code' '#include <grpc|grpc\.pb\.h' services/{metrics,data
 none 'no LibTorch outside the models' '#include <(torch|ATen)/' services/{base,yaml,graph,runtime,gateway,metrics,datasets,planar,vision} orchestrator
 none 'the orchestrator knows no vision' '#include "services/(metrics|datasets|learning|disparity|pointcloud|detection|proposals|car|pedestrian|planar|vision|gateway)/' orchestrator
 none 'services do not know the orchestrator' '#include "orchestrator/' services
+
+# The control plane's rooms, and those whose headers each may see. ARCHITECTURE.md draws it.
+rooms() {
+  local room="$1" found
+  shift
+  found="$(grep -rnE --include='*.h' --include='*.cc' '#include "orchestrator/' "orchestrator/$room" |
+    grep -vE "#include \"orchestrator/($(IFS='|'; echo "$room${*:+|$*}"))/")"
+  expect_equal "what orchestrator/$room may see" "$found" ''
+}
+rooms records
+rooms store records
+rooms verdict
+rooms diagnosis
+rooms planning records verdict
+rooms evidence records planning verdict diagnosis
+rooms ledger records store planning
+rooms execution records planning evidence ledger
+rooms releases records ledger execution
+rooms commands records store planning evidence verdict
+rooms metrics records ledger
+rooms api records store planning evidence ledger execution releases commands metrics
+none 'no clock, lock or service in what decides' \
+  '_clock::now|absl::Now|MachineClock|GetCurrentTime|base/(clock|mutex)\.h|runtime/(channel|attempts|unary_call)\.h|<grpcpp|<fstream>' \
+  orchestrator/{records,planning,evidence,verdict,diagnosis,commands}
+for file in orchestrator/{api,commands,diagnosis,evidence,execution,ledger,metrics,planning,records,releases,store,system,verdict}/*.{h,cc}; do
+  lines=$(wc -l <"$file")
+  most=400
+  [[ $file != *.h ]] || most=200
+  ((lines <= most)) || expect_equal "lines of $file" "$lines" "at most $most"
+done
 finish

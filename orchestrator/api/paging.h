@@ -1,0 +1,38 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "orchestrator/store/repository.h"
+
+namespace backfire::api {
+
+/// The rows that a listing request asks for, and one more, which tells whether there is a next
+/// page. INVALID_ARGUMENT: malformed page_size or page_token.
+inline absl::StatusOr<store::Page> PageOf(int32_t page_size, const std::string& token) {
+  constexpr int64_t kDefaultPageSize = 100, kMaxPageSize = 1000;
+  store::Page page;
+  if (!token.empty() && (!absl::SimpleAtoi(token, &page.skip) || page.skip < 0)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("page_token is not one of this call's: \"", token, "\""));
+  }
+  if (page_size < 0) {
+    return absl::InvalidArgumentError(absl::StrCat("page_size must be >= 0: got ", page_size));
+  }
+  page.count = 1 + (page_size == 0 ? kDefaultPageSize : std::min<int64_t>(page_size, kMaxPageSize));
+  return page;
+}
+
+/// Drops the row too many, if it is there; the token of the next page, empty if there is none.
+template <typename Rows>
+std::string CutPage(const store::Page& page, Rows& rows) {
+  if (static_cast<int64_t>(rows.size()) < page.count) return "";
+  rows.pop_back();
+  return absl::StrCat(page.skip + page.count - 1);
+}
+
+}  // namespace backfire::api

@@ -1,0 +1,174 @@
+// The calls on releases.
+#include <google/protobuf/util/message_differencer.h>
+#include <google/protobuf/util/time_util.h>
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "orchestrator/api/answer.h"
+#include "orchestrator/api/orchestrator_service.h"
+#include "orchestrator/api/paging.h"
+#include "orchestrator/api/shown.h"
+#include "orchestrator/commands/lookup.h"
+#include "orchestrator/commands/release_commands.h"
+#include "orchestrator/records/resource_name.h"
+#include "services/base/crash_point.h"
+#include "services/base/status.h"
+
+namespace backfire::api {
+
+using google::protobuf::util::MessageDifferencer;
+
+absl::StatusOr<v1::Release> OrchestratorService::ShowRelease(int64_t number) const {
+  BACKFIRE_ASSIGN_OR_RETURN(
+      records::ReleaseRecord found,
+      commands::FindRelease(*plane_.ledger().state(), plane_.ledger().history(),
+                            records::ReleaseName(number)));
+  return std::move(found.release);
+}
+
+absl::StatusOr<v1::Release> OrchestratorService::Promote(const v1::PromoteUpdateRequest& request) {
+  const store::Repository& history = plane_.ledger().history();
+  BACKFIRE_ASSIGN_OR_RETURN(const commands::Switching switching,
+                            commands::CheckPromotion(*plane_.ledger().state(), history, request));
+  if (switching.is_done) return ShowRelease(switching.release);
+  const auto promote = [&]() -> absl::Status {
+    const auto decide = [&](const records::State& state) {
+      auto change =
+          commands::PromoteUpdate(state, history, request, switching.release, plane_.clock().Now());
+      if (change.ok() && !change->empty()) CrashPoint("promote", request.name());
+      return change;
+    };
+    const auto written = [&] { CrashPoint("promoted", request.name()); };
+    return plane_.ledger().Commit(decide, written).status();
+  };
+  BACKFIRE_RETURN_IF_ERROR(plane_.releases().Switch(switching.release, promote));
+  return ShowRelease(switching.release);
+}
+
+absl::StatusOr<v1::Release> OrchestratorService::Rollback(
+    const v1::RollbackReleaseRequest& request) {
+  const store::Repository& history = plane_.ledger().history();
+  BACKFIRE_ASSIGN_OR_RETURN(const commands::Switching switching,
+                            commands::CheckRollback(*plane_.ledger().state(), history, request));
+  if (switching.is_done) return ShowRelease(switching.release);
+  const auto roll_back = [&]() -> absl::Status {
+    const auto decide = [&](const records::State& state) {
+      auto change = commands::RollbackRelease(state, history, request, plane_.clock().Now());
+      if (change.ok() && !change->empty()) CrashPoint("promote", request.name());
+      return change;
+    };
+    const auto written = [&] { CrashPoint("promoted", request.name()); };
+    return plane_.ledger().Commit(decide, written).status();
+  };
+  BACKFIRE_RETURN_IF_ERROR(plane_.releases().Switch(switching.release, roll_back));
+  return ShowRelease(switching.release);
+}
+
+absl::StatusOr<v1::ReleaseSnapshot> OrchestratorService::Snapshot(bool observes) const {
+  const auto state = plane_.ledger().state();
+  v1::ReleaseSnapshot snapshot;
+  if (observes) {
+    BACKFIRE_ASSIGN_OR_RETURN(snapshot, ShowAllReleases(*state, plane_.ledger().history()));
+    for (v1::Gateway& gateway : plane_.gateways().List()) {
+      *snapshot.add_gateways() = std::move(gateway);
+    }
+  } else {
+    snapshot = ShowReleases(*state);
+  }
+  *snapshot.mutable_lease() =
+      google::protobuf::util::TimeUtil::MillisecondsToDuration(plane_.gateways().lease().count());
+  return snapshot;
+}
+
+grpc::Status OrchestratorService::PromoteUpdate(grpc::ServerContext*,
+                                                const v1::PromoteUpdateRequest* request,
+                                                v1::Release* response) {
+  return Answer(Promote(*request), response);
+}
+
+grpc::Status OrchestratorService::RollbackRelease(grpc::ServerContext*,
+                                                  const v1::RollbackReleaseRequest* request,
+                                                  v1::Release* response) {
+  return Answer(Rollback(*request), response);
+}
+
+grpc::Status OrchestratorService::ListReleases(grpc::ServerContext*,
+                                               const v1::ListReleasesRequest* request,
+                                               v1::ListReleasesResponse* response) {
+  const auto list = [&]() -> absl::StatusOr<v1::ListReleasesResponse> {
+    BACKFIRE_ASSIGN_OR_RETURN(const store::Page page,
+                              PageOf(request->page_size(), request->page_token()));
+    BACKFIRE_ASSIGN_OR_RETURN(std::vector<v1::Release> releases,
+                              plane_.ledger().history().ListReleases(page));
+    v1::ListReleasesResponse listed;
+    listed.set_next_page_token(CutPage(page, releases));
+    for (v1::Release& release : releases) *listed.add_releases() = std::move(release);
+    return listed;
+  };
+  return Answer(list(), response);
+}
+
+grpc::Status OrchestratorService::GetRelease(grpc::ServerContext*,
+                                             const v1::GetReleaseRequest* request,
+                                             v1::Release* response) {
+  auto found =
+      commands::FindRelease(*plane_.ledger().state(), plane_.ledger().history(), request->name());
+  if (!found.ok()) return runtime::ToGrpcStatus(found.status());
+  *response = std::move(found->release);
+  return grpc::Status::OK;
+}
+
+grpc::Status OrchestratorService::WatchReleases(
+    grpc::ServerContext* context,
+    grpc::ServerReaderWriter<v1::ReleaseSnapshot, v1::GatewayReport>* stream) {
+  v1::GatewayReport first;
+  if (!stream->Read(&first)) return grpc::Status::OK;
+  const std::string gateway = first.gateway();
+  const bool observes = gateway.empty();
+  if (!observes) {
+    spdlog::info("gateway state=FOLLOWS gateway={}", gateway);
+    plane_.gateways().Report(first);
+  }
+  std::atomic<bool> ended{false};
+  std::thread reader([&] {
+    v1::GatewayReport report;
+    while (stream->Read(&report)) {
+      if (observes) continue;
+      report.set_gateway(gateway);
+      plane_.gateways().Report(report);
+    }
+    ended = true;
+  });
+  absl::Status status;
+  v1::ReleaseSnapshot last;
+  bool said_something = false;
+  // An observer's end of writing is not the end of its interest.
+  while (!context->IsCancelled() && !(ended && !observes)) {
+    const int64_t seen = plane_.ledger().release_changes().count();
+    absl::StatusOr<v1::ReleaseSnapshot> snapshot = Snapshot(observes);
+    status = snapshot.status();
+    if (!status.ok()) break;
+    if (!said_something || !MessageDifferencer::Equals(*snapshot, last)) {
+      said_something = true;
+      last = *std::move(snapshot);
+      if (!stream->Write(last)) break;
+    }
+    if (!plane_.ledger().release_changes().Wait(seen, kStreamCheck)) break;
+  }
+  // The reader may wait for a client that has nothing to say; a client takes it for a lost
+  // connection.
+  if (!ended) context->TryCancel();
+  reader.join();
+  if (!observes) {
+    spdlog::info("gateway state=GONE gateway={}", gateway);
+    plane_.gateways().Disconnect(gateway);
+  }
+  return runtime::ToGrpcStatus(status);
+}
+
+}  // namespace backfire::api

@@ -1,0 +1,81 @@
+#include "orchestrator/commands/update_commands.h"
+
+#include "absl/strings/str_cat.h"
+#include "orchestrator/commands/lookup.h"
+#include "orchestrator/commands/request_log.h"
+#include "orchestrator/planning/release_changes.h"
+#include "orchestrator/planning/timestamp.h"
+#include "services/base/status.h"
+
+namespace backfire::commands {
+
+absl::StatusOr<records::Change> CancelUpdate(const records::State& state,
+                                             const store::Repository& history,
+                                             const v1::CancelUpdateRequest& request,
+                                             absl::Time now) {
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string known,
+                            FindDone(history, request.request_id(), request));
+  BACKFIRE_ASSIGN_OR_RETURN(const UpdatePointer found, FindUpdate(state, history, request.name()));
+  const v1::Update::State is = found->update().state();
+  records::Change change;
+  if (!known.empty() || is == v1::Update::CANCELLED || is == v1::Update::REJECTED) return change;
+  if (is == v1::Update::PROMOTED) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(request.name(), " was promoted; to undo that, roll back to another release"));
+  }
+  if (is == v1::Update::FAILED && found->update().baseline()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        request.name(), " is the system's baseline: retry it, or apply another system"));
+  }
+  v1::Update& update = records::ChangeUpdate(found->number(), found->update(), change).update;
+  update.set_state(is == v1::Update::DECIDED ? v1::Update::REJECTED : v1::Update::CANCELLED);
+  *update.mutable_end_time() = planning::ToTimestamp(now);
+  // Steps that run stay RUNNING until their jobs have stopped, so that a restart goes on with that.
+  for (size_t i = 0; i < found->step_count(); ++i) {
+    if (found->step(i).step.state() != v1::Step::WAITING) continue;
+    records::ChangeStep({found->number(), i}, found->step(i), change)
+        .record.step.set_state(v1::Step::CANCELLED);
+  }
+  planning::AbandonRelease(state, found->update(), "its update was cancelled", state.epoch, now,
+                           change);
+  NoteDone(request.request_id(), request, request.name(), change);
+  return change;
+}
+
+absl::StatusOr<records::Change> RetryUpdate(const records::State& state,
+                                            const store::Repository& history,
+                                            const v1::RetryUpdateRequest& request) {
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string known,
+                            FindDone(history, request.request_id(), request));
+  records::Change change;
+  if (!known.empty()) return change;
+  BACKFIRE_ASSIGN_OR_RETURN(const UpdatePointer found, FindUpdate(state, history, request.name()));
+  if (found->update().state() != v1::Update::FAILED) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(request.name(), " is ", v1::Update::State_Name(found->update().state()),
+                     ": only a FAILED update can be retried"));
+  }
+  if (state.FindUpdate(found->number()) == nullptr) change.reopened.push_back(found);
+  v1::Update& update = records::ChangeUpdate(found->number(), found->update(), change).update;
+  update.set_state(v1::Update::PROPOSED);
+  update.clear_error_message();
+  update.clear_end_time();
+  const auto again = [&](size_t position) {
+    v1::Step& step =
+        records::ChangeStep({found->number(), position}, found->step(position), change).record.step;
+    step.set_state(v1::Step::WAITING);
+    step.clear_error_code();
+    step.clear_error_message();
+  };
+  for (size_t i = 0; i < found->step_count(); ++i) {
+    if (found->step(i).step.state() == v1::Step::FAILED) again(i);
+  }
+  // What failed then is what follows the last step; it is done again, and so is what follows.
+  for (size_t i = found->step_count(); change.steps.empty() && i > 0; --i) {
+    if (found->step(i - 1).step.state() == v1::Step::SUCCEEDED) again(i - 1);
+  }
+  NoteDone(request.request_id(), request, request.name(), change);
+  return change;
+}
+
+}  // namespace backfire::commands

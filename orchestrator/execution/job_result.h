@@ -1,0 +1,15 @@
+#pragma once
+
+#include "absl/status/status.h"
+#include "backfire/v1/model_service.pb.h"
+#include "orchestrator/planning/job_request.h"
+
+namespace backfire::execution {
+
+/// Whether what a succeeded job returned is what was asked for, so that nothing behind it has to
+/// doubt: a version of the requested model by its name and digest; or an evaluation with losses, an
+/// example count, and on the test split the requested number of resamples of every judged loss.
+/// FAILED_PRECONDITION names the field and what is expected: a service breaks its contract.
+absl::Status CheckJobResult(const planning::JobRequest& request, const v1::Job& job);
+
+}  // namespace backfire::execution

@@ -1,0 +1,116 @@
+#include "orchestrator/execution/version_loader.h"
+
+#include <spdlog/spdlog.h>
+
+#include "absl/strings/str_cat.h"
+#include "services/base/parallel.h"
+#include "services/base/status.h"
+
+namespace backfire::execution {
+namespace {
+
+// How long replicas are waited for: those that take longer are filled by whoever keeps them.
+constexpr std::chrono::seconds kReplicaPatience(5);
+// How often somebody who waits looks whether they are interrupted.
+constexpr std::chrono::milliseconds kInterruptionCheck(200);
+
+}  // namespace
+
+absl::Status VersionLoader::WaitUntilKept(const ServedVersion& served,
+                                          const Interrupted& interrupted) {
+  MutexLock lock(mutex_);
+  while (unloading_.count(served) > 0 && !interrupted()) {
+    kept_.WaitUntil(mutex_, std::chrono::steady_clock::now() + kInterruptionCheck);
+  }
+  return interrupted() ? absl::CancelledError("interrupted") : absl::OkStatus();
+}
+
+absl::Status VersionLoader::LoadOnReplica(const std::string& replica, const std::string& version,
+                                          const std::string& digest,
+                                          const Interrupted& interrupted) {
+  BACKFIRE_RETURN_IF_ERROR(WaitUntilKept({replica, version}, interrupted));
+  const runtime::Patience once{absl::ZeroDuration(), replica};
+  BACKFIRE_RETURN_IF_ERROR(host_.LoadVersion(replica, version, once, interrupted));
+  if (digest.empty()) return absl::OkStatus();
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Version loaded, host_.GetVersion(replica, version));
+  if (loaded.digest() == digest) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(
+      replica, " has other weights by the name ", version, " (digest ", loaded.digest(),
+      ") than the vertex's endpoint (", digest,
+      "): start it with --replica-of and the endpoint, or take it out of the vertex's replicas"));
+}
+
+absl::Status VersionLoader::LoadOnEndpoint(const VertexVersion& wanted,
+                                           const runtime::Patience& patience,
+                                           const Interrupted& interrupted,
+                                           std::vector<ReplicaLoad>& replicas) {
+  const std::string& endpoint = wanted.vertex.endpoint();
+  BACKFIRE_RETURN_IF_ERROR(WaitUntilKept({endpoint, wanted.version}, interrupted));
+  BACKFIRE_RETURN_IF_ERROR(host_.LoadVersion(endpoint, wanted.version, patience, interrupted));
+  if (wanted.vertex.replicas().empty()) return absl::OkStatus();
+  const absl::StatusOr<v1::Version> loaded = host_.GetVersion(endpoint, wanted.version);
+  if (!loaded.ok() && !absl::IsUnimplemented(loaded.status())) return loaded.status();
+  const std::string digest = loaded.ok() ? loaded->digest() : "";  // Listing is a capability.
+  for (const std::string& replica : wanted.vertex.replicas()) {
+    replicas.push_back({replica, wanted.version, digest});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status VersionLoader::LoadOnReplicas(const std::vector<ReplicaLoad>& replicas,
+                                           const Interrupted& interrupted) {
+  const auto until = clock_.Steady() + kReplicaPatience;
+  const auto late = [&] { return interrupted() || clock_.Steady() > until; };
+  std::vector<absl::Status> statuses(replicas.size());
+  const auto count = static_cast<int64_t>(replicas.size());
+  ParallelFor(count, static_cast<int>(count), [&](int64_t i) {
+    const ReplicaLoad& load = replicas[static_cast<size_t>(i)];
+    statuses[static_cast<size_t>(i)] = LoadOnReplica(load.replica, load.version, load.digest, late);
+  });
+  if (interrupted()) return absl::CancelledError("interrupted");
+  for (size_t i = 0; i < replicas.size(); ++i) {
+    if (statuses[i].ok()) continue;
+    if (!runtime::IsTransient(statuses[i])) return statuses[i];
+    // Replicas only add capacity: one that is away delays nothing, and is filled when it is back.
+    spdlog::warn("replica state=NOT_LOADED endpoint={} version={} error=\"{}\"",
+                 replicas[i].replica, replicas[i].version, std::string(statuses[i].message()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status VersionLoader::Load(const std::vector<VertexVersion>& versions,
+                                 const runtime::Patience& patience,
+                                 const Interrupted& interrupted) {
+  std::vector<ReplicaLoad> replicas;
+  for (const VertexVersion& wanted : versions) {
+    BACKFIRE_RETURN_IF_ERROR(Annotate(LoadOnEndpoint(wanted, patience, interrupted, replicas),
+                                      absl::StrCat("loading ", wanted.version, " failed")));
+  }
+  return LoadOnReplicas(replicas, interrupted);
+}
+
+void VersionLoader::Unload(
+    const std::set<ServedVersion>& versions, const std::function<std::set<ServedVersion>()>& needed,
+    const std::function<void(const ServedVersion&, const absl::Status&)>& ended) {
+  {
+    MutexLock lock(mutex_);
+    unloading_.insert(versions.begin(), versions.end());
+  }
+  // From here on a load of one of them waits; what was loaded before is known to be needed.
+  const std::set<ServedVersion> kept = needed();
+  const auto let_go = [this](const ServedVersion& served) {
+    MutexLock lock(mutex_);
+    unloading_.erase(unloading_.find(served));
+    kept_.NotifyAll();
+  };
+  for (const ServedVersion& served : versions) {
+    if (kept.count(served) > 0) let_go(served);
+  }
+  for (const ServedVersion& served : versions) {
+    if (kept.count(served) > 0) continue;
+    ended(served, host_.UnloadVersion(served.first, served.second));
+    let_go(served);
+  }
+}
+
+}  // namespace backfire::execution

@@ -1,0 +1,109 @@
+#include "orchestrator/releases/release_policy.h"
+
+#include "absl/strings/str_cat.h"
+#include "orchestrator/records/resource_name.h"
+#include "orchestrator/records/update_state.h"
+
+namespace backfire::releases {
+namespace {
+
+// Null: the release or its system is not known.
+const records::SystemRevision* SystemOf(const records::State& state, int64_t release) {
+  const records::ReleaseRecord* record = state.FindRelease(release);
+  return record == nullptr ? nullptr : state.FindSystem(record->revision).value_or(nullptr);
+}
+
+}  // namespace
+
+std::set<ServedVersion> VersionsOf(const records::State& state, int64_t release) {
+  std::set<ServedVersion> versions;
+  const records::SystemRevision* system = SystemOf(state, release);
+  if (system == nullptr) return versions;
+  for (const auto& [vertex, version] : state.FindRelease(release)->release.versions()) {
+    if (!system->graph.Has(vertex)) continue;
+    for (const std::string& endpoint : graph::ServingEndpoints(system->graph.node(vertex).vertex)) {
+      versions.emplace(endpoint, version);
+    }
+  }
+  return versions;
+}
+
+std::set<ServedVersion> NeededVersions(const records::State& state, int64_t without) {
+  std::set<ServedVersion> needed;
+  for (const auto& [number, release] : *state.releases) {
+    if (number != without) needed.merge(VersionsOf(state, number));
+  }
+  return needed;
+}
+
+std::set<std::string> ReplicasOf(const records::State& state, int64_t release) {
+  std::set<std::string> replicas;
+  const records::SystemRevision* system = SystemOf(state, release);
+  if (system == nullptr) return replicas;
+  for (const v1::Vertex& vertex : system->system().vertices()) {
+    replicas.insert(vertex.replicas().begin(), vertex.replicas().end());
+  }
+  return replicas;
+}
+
+std::map<std::string, std::set<std::string>> VersionsOfReplicas(const records::State& state) {
+  std::map<std::string, std::set<std::string>> wanted;
+  for (const auto& [number, record] : *state.releases) {
+    const v1::Release::State is = record->release.state();
+    if (is != v1::Release::LIVE && is != v1::Release::STAGED) continue;
+    const std::set<std::string> replicas = ReplicasOf(state, number);
+    if (replicas.empty()) continue;
+    for (const auto& [endpoint, version] : VersionsOf(state, number)) {
+      if (replicas.count(endpoint) > 0) wanted[endpoint].insert(version);
+    }
+  }
+  return wanted;
+}
+
+int64_t NextToRetire(const records::State& state, const Circumstances& circumstances) {
+  for (const auto& [number, record] : *state.releases) {
+    if (record->release.state() == v1::Release::DRAINING && !circumstances.is_postponed(number) &&
+        !circumstances.is_wanted(number) &&
+        circumstances.all_beyond(record->release.drain_epoch())) {
+      return number;
+    }
+  }
+  return 0;
+}
+
+bool HindersRetirement(const absl::Status& unloaded, bool is_replica) {
+  if (unloaded.ok() || absl::IsNotFound(unloaded) || absl::IsUnimplemented(unloaded)) return false;
+  return !is_replica || !runtime::IsTransient(unloaded);
+}
+
+absl::StatusOr<records::Change> Retire(const records::State& state, int64_t release) {
+  const records::ReleaseRecord* record = state.FindRelease(release);
+  if (record == nullptr || record->release.state() != v1::Release::DRAINING) {
+    return absl::AbortedError(
+        absl::StrCat(records::ReleaseName(release), " is not draining any more"));
+  }
+  records::Change change;
+  v1::Release& retired = records::ChangeRelease(release, *record, change).record.release;
+  retired.set_state(v1::Release::RETIRED);
+  retired.clear_drain_epoch();
+  return change;
+}
+
+records::Change Prepare(int64_t release, const records::ReleaseRecord& record) {
+  records::Change change;
+  records::ChangeRelease(release, record, change).record.release.set_state(v1::Release::PREPARING);
+  return change;
+}
+
+records::Change LetGo(const records::State& state, int64_t release, v1::Update::State update) {
+  records::Change change;
+  const records::ReleaseRecord* record = state.FindRelease(release);
+  if (record == nullptr || record->release.state() != v1::Release::PREPARING) return change;
+  if (records::IsOpen(update) || update == v1::Update::FAILED) return change;
+  v1::Release& dropped = records::ChangeRelease(release, *record, change).record.release;
+  dropped.set_state(v1::Release::DRAINING);
+  dropped.set_drain_epoch(state.epoch);
+  return change;
+}
+
+}  // namespace backfire::releases

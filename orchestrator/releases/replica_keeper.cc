@@ -1,0 +1,94 @@
+#include "orchestrator/releases/replica_keeper.h"
+
+#include <spdlog/spdlog.h>
+
+#include "orchestrator/releases/release_policy.h"
+#include "services/base/status.h"
+#include "services/runtime/version_name.h"
+
+namespace backfire::releases {
+namespace {
+
+// Replicas are looked after this often.
+constexpr std::chrono::seconds kReplicaInterval(5);
+
+}  // namespace
+
+ReplicaKeeper::ReplicaKeeper(ledger::Ledger& ledger, execution::VersionHost& host,
+                             execution::VersionLoader& loader)
+    : ledger_(ledger), host_(host), loader_(loader) {}
+
+ReplicaKeeper::~ReplicaKeeper() { Stop(); }
+
+void ReplicaKeeper::Start() {
+  thread_ = std::thread([this] { Loop(); });
+}
+
+void ReplicaKeeper::Stop() {
+  stopping_ = true;
+  {
+    MutexLock lock(mutex_);
+    stop_.NotifyAll();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void ReplicaKeeper::Loop() {
+  while (!stopping_) {
+    RunOnce();
+    MutexLock lock(mutex_);
+    const auto next = std::chrono::steady_clock::now() + kReplicaInterval;
+    while (!stopping_ && std::chrono::steady_clock::now() < next) stop_.WaitUntil(mutex_, next);
+  }
+}
+
+void ReplicaKeeper::RunOnce() {
+  for (const auto& [replica, versions] : VersionsOfReplicas(*ledger_.state())) {
+    const absl::Status refilled = Refill(replica, versions);
+    if (stopping_) return;
+    std::string& error = errors_[replica];
+    const bool was_well = error.empty();
+    error = std::string(refilled.message());
+    if (!refilled.ok() && was_well) {
+      spdlog::warn("replica state=NOT_LOADED endpoint={} error=\"{}\"", replica, error);
+    } else if (refilled.ok() && !was_well) {
+      spdlog::info("replica state=LOADED endpoint={}", replica);
+    }
+  }
+}
+
+absl::Status ReplicaKeeper::Refill(const std::string& replica,
+                                   const std::set<std::string>& versions) {
+  std::set<std::string> models;
+  for (const std::string& version : versions) {
+    BACKFIRE_ASSIGN_OR_RETURN(const runtime::VersionId id, runtime::ParseVersionName(version));
+    models.insert(id.model_name);
+    // Time has passed since these were asked for.
+    if (NeededVersions(*ledger_.state(), /*without=*/0).count({replica, version}) == 0) continue;
+    // A replica compares its copy with its primary's by itself.
+    BACKFIRE_RETURN_IF_ERROR(Annotate(
+        loader_.LoadOnReplica(replica, version, /*digest=*/"", [this] { return stopping_.load(); }),
+        version));
+  }
+  for (const std::string& model : models) {
+    BACKFIRE_RETURN_IF_ERROR(UnloadOthers(replica, model));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReplicaKeeper::UnloadOthers(const std::string& replica, const std::string& model) {
+  const auto loaded = host_.LoadedVersions(replica, model);
+  if (absl::IsUnimplemented(loaded.status())) return absl::OkStatus();  // Listing is a capability.
+  BACKFIRE_RETURN_IF_ERROR(loaded.status());
+  std::set<ServedVersion> served;
+  for (const std::string& version : *loaded) served.emplace(replica, version);
+  absl::Status status;
+  loader_.Unload(
+      served, [this] { return NeededVersions(*ledger_.state(), /*without=*/0); },
+      [&](const ServedVersion& unwanted, const absl::Status& unloaded) {
+        if (status.ok()) status = Annotate(unloaded, unwanted.second);
+      });
+  return status;
+}
+
+}  // namespace backfire::releases

@@ -1,0 +1,215 @@
+#include "tests/support/fake_services.h"
+
+#include <algorithm>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "services/base/random.h"
+
+namespace backfire::testing {
+namespace {
+
+constexpr int kExamples = 50;
+// A held job looks this often whether it is to stop, as the services' client does.
+constexpr std::chrono::milliseconds kLook(5);
+
+std::string RequestId(const planning::JobRequest& request) {
+  return std::visit([](const auto& r) { return r.request_id(); }, request);
+}
+
+}  // namespace
+
+bool FakeServices::IsHeld(const std::string& request_id) const {
+  return std::any_of(held_.begin(), held_.end(),
+                     [&](const auto& part) { return absl::StrContains(request_id, part); });
+}
+
+absl::StatusOr<v1::Job> FakeServices::Run(
+    const std::string&, const planning::JobRequest& request, bool, const runtime::Patience&,
+    const std::function<execution::Interrupt()>& interrupt,
+    const std::function<void(const v1::Progress&)>& progress) {
+  const std::string id = RequestId(request);
+  bool is_held = false;
+  {
+    MutexLock lock(mutex_);
+    if (keeps_calls_) calls_.push_back(id);
+    is_held = IsHeld(id);
+  }
+  if (is_held) {
+    v1::Progress started;
+    started.set_stage("held");
+    progress(started);
+  }
+  MutexLock lock(mutex_);
+  if (is_held) running_.insert(id);
+  changed_.NotifyAll();
+  while (IsHeld(id) && interrupt() == execution::Interrupt::kNone) {
+    changed_.WaitUntil(mutex_, std::chrono::steady_clock::now() + kLook);
+  }
+  running_.erase(id);
+  if (interrupt() == execution::Interrupt::kStop) return absl::CancelledError("interrupted");
+  v1::Job job;
+  if (interrupt() == execution::Interrupt::kCancel) {
+    job.set_state(v1::Job::CANCELLED);
+    job.set_error_code(static_cast<int>(absl::StatusCode::kCancelled));
+    job.set_error_message("cancelled");
+    return job;
+  }
+  for (const auto& [part, status] : failures_) {
+    if (status.ok() || !absl::StrContains(id, part)) continue;
+    job.set_state(v1::Job::FAILED);
+    job.set_error_code(static_cast<int>(status.code()));
+    job.set_error_message(std::string(status.message()));
+    return job;
+  }
+  if (const auto* train = std::get_if<v1::TrainRequest>(&request)) return Train(*train);
+  return Evaluate(std::get<v1::EvaluateRequest>(request));
+}
+
+v1::Job FakeServices::Train(const v1::TrainRequest& request) {
+  std::string& name = versions_by_request_[request.request_id()];
+  if (name.empty()) {
+    name = absl::StrCat(request.model(), "/versions/", ++counts_[request.model()]);
+    v1::Version& version = versions_[name];
+    version.set_name(name);
+    version.set_digest(absl::StrCat("digest of ", name));
+    *version.mutable_recipe() = request.recipe();
+    *version.mutable_lineage() = request.lineage();
+    version.set_seed(request.seed());
+    version.mutable_dataset()->set_digest("data");
+  }
+  v1::Job job;
+  job.set_state(v1::Job::SUCCEEDED);
+  job.set_compute_seconds(1);
+  *job.mutable_version() = versions_.at(name);
+  return job;
+}
+
+v1::Job FakeServices::Evaluate(const v1::EvaluateRequest& request) const {
+  const v1::Version& version = versions_.at(request.version());
+  const auto& parameters = version.recipe().parameters().fields();
+  const auto offset = parameters.find("offset");
+  Random random(SplitMix64(static_cast<uint64_t>(version.seed())));
+  v1::Job job;
+  job.set_state(v1::Job::SUCCEEDED);
+  job.set_compute_seconds(1);
+  v1::Evaluation& evaluation = *job.mutable_evaluation();
+  evaluation.set_example_count(kExamples);
+  evaluation.set_dataset_digest("data");
+  v1::LossEstimate& loss = *evaluation.add_losses();
+  loss.set_loss("mae");
+  loss.set_judged(true);
+  loss.set_value(1 + (offset == parameters.end() ? 0 : offset->second.number_value()) +
+                 1e-3 * random.Normal());
+  for (int i = 0; i < request.bootstrap().resample_count(); ++i) {
+    loss.add_resampled(loss.value() + 1e-4 * random.Normal());
+  }
+  return job;
+}
+
+absl::Status FakeServices::LoadVersion(const std::string& endpoint, const std::string& version,
+                                       const runtime::Patience&, const std::function<bool()>&) {
+  MutexLock lock(mutex_);
+  if (keeps_calls_) calls_.push_back(absl::StrCat("load ", endpoint, " ", version));
+  const auto failure = load_failures_.find(endpoint);
+  if (failure != load_failures_.end() && !failure->second.ok()) return failure->second;
+  loaded_.insert(absl::StrCat(endpoint, " ", version));
+  return absl::OkStatus();
+}
+
+absl::Status FakeServices::UnloadVersion(const std::string& endpoint, const std::string& version) {
+  MutexLock lock(mutex_);
+  if (keeps_calls_) calls_.push_back(absl::StrCat("unload ", endpoint, " ", version));
+  const auto failure = load_failures_.find(endpoint);
+  if (failure != load_failures_.end() && !failure->second.ok()) return failure->second;
+  loaded_.erase(absl::StrCat(endpoint, " ", version));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<v1::Model> FakeServices::GetModel(const std::string&, const std::string& name) {
+  v1::Model model;
+  model.set_name(name);
+  for (auto* signature : {model.add_inputs(), model.add_outputs()}) {
+    signature->set_datatype("FP64");
+    signature->add_shape(1);
+  }
+  model.mutable_inputs(0)->set_name("x");
+  model.mutable_outputs(0)->set_name("y");
+  v1::Recipe& recipe = *model.add_recipes();
+  recipe.set_name("fit");
+  (*recipe.mutable_parameters()->mutable_fields())["offset"].set_number_value(0);
+  v1::JudgedLoss& loss = *model.add_losses();
+  loss.set_name("mae");
+  loss.set_unit("1");
+  loss.set_maximum(1e9);
+  for (const auto capability : {v1::LIST_VERSIONS, v1::WATCH_JOB}) {
+    model.add_capabilities(capability);
+  }
+  return model;
+}
+
+absl::StatusOr<v1::Version> FakeServices::GetVersion(const std::string&, const std::string& name) {
+  MutexLock lock(mutex_);
+  const auto found = versions_.find(name);
+  if (found != versions_.end()) return found->second;
+  return absl::NotFoundError(absl::StrCat("there is no ", name));
+}
+
+absl::StatusOr<std::vector<std::string>> FakeServices::LoadedVersions(const std::string& endpoint,
+                                                                      const std::string& model) {
+  MutexLock lock(mutex_);
+  std::vector<std::string> versions;
+  for (const std::string& entry : loaded_) {
+    if (absl::StartsWith(entry, absl::StrCat(endpoint, " ", model, "/"))) {
+      versions.push_back(entry.substr(endpoint.size() + 1));
+    }
+  }
+  return versions;
+}
+
+void FakeServices::Hold(const std::string& part) {
+  MutexLock lock(mutex_);
+  held_.insert(part);
+}
+
+void FakeServices::Release(const std::string& part) {
+  MutexLock lock(mutex_);
+  held_.erase(part);
+  changed_.NotifyAll();
+}
+
+void FakeServices::AwaitHeld(const std::string& part) {
+  MutexLock lock(mutex_);
+  const auto runs = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return std::any_of(running_.begin(), running_.end(),
+                       [&](const auto& id) { return absl::StrContains(id, part); });
+  };
+  while (!runs()) changed_.Wait(mutex_);
+}
+
+void FakeServices::Fail(const std::string& part, absl::Status status) {
+  MutexLock lock(mutex_);
+  failures_[part] = std::move(status);
+}
+
+void FakeServices::FailLoading(const std::string& endpoint, absl::Status status) {
+  MutexLock lock(mutex_);
+  load_failures_[endpoint] = std::move(status);
+}
+
+std::set<std::string> FakeServices::loaded() const {
+  MutexLock lock(mutex_);
+  return loaded_;
+}
+
+std::vector<std::string> FakeServices::calls() const {
+  MutexLock lock(mutex_);
+  return calls_;
+}
+
+void FakeServices::KeepNoCalls() {
+  MutexLock lock(mutex_);
+  keeps_calls_ = false;
+}
+
+}  // namespace backfire::testing

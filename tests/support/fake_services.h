@@ -1,0 +1,67 @@
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "orchestrator/execution/job_backend.h"
+#include "services/base/mutex.h"
+
+namespace backfire::testing {
+
+/// Model services without processes: a job ends at once, unless it is held, with a result that
+/// depends on its request alone; the same request_id is the same job. A version's loss is 1 plus
+/// its recipe's `offset` plus a little noise by its seed. Thread-safe.
+class FakeServices final : public execution::JobBackend, public execution::VersionHost {
+ public:
+  absl::StatusOr<v1::Job> Run(const std::string& endpoint, const planning::JobRequest& request,
+                              bool can_watch, const runtime::Patience& patience,
+                              const std::function<execution::Interrupt()>& interrupt,
+                              const std::function<void(const v1::Progress&)>& progress) override;
+  absl::Status LoadVersion(const std::string& endpoint, const std::string& version,
+                           const runtime::Patience& patience,
+                           const std::function<bool()>& interrupted) override;
+  absl::Status UnloadVersion(const std::string& endpoint, const std::string& version) override;
+  absl::StatusOr<v1::Model> GetModel(const std::string& endpoint, const std::string& name) override;
+  absl::StatusOr<v1::Version> GetVersion(const std::string& endpoint,
+                                         const std::string& name) override;
+  absl::StatusOr<std::vector<std::string>> LoadedVersions(const std::string& endpoint,
+                                                          const std::string& model) override;
+
+  /// Jobs whose request_id has this in it run until Release, and say so.
+  void Hold(const std::string& part);
+  void Release(const std::string& part);
+  /// Waits until a held job runs.
+  void AwaitHeld(const std::string& part);
+  /// Jobs whose request_id has this in it fail; OK: they succeed again.
+  void Fail(const std::string& part, absl::Status status);
+  /// The endpoint answers like this when it is to load or unload; OK: it does so.
+  void FailLoading(const std::string& endpoint, absl::Status status);
+  /// What is loaded: "endpoint version".
+  std::set<std::string> loaded() const;
+  /// What was asked, in order: request_ids, "load endpoint version", "unload endpoint version".
+  std::vector<std::string> calls() const;
+  /// Forgets calls(): a benchmark makes too many.
+  void KeepNoCalls();
+
+ private:
+  v1::Job Train(const v1::TrainRequest& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  v1::Job Evaluate(const v1::EvaluateRequest& request) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool IsHeld(const std::string& request_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  mutable Mutex mutex_;
+  CondVar changed_;
+  bool keeps_calls_ ABSL_GUARDED_BY(mutex_) = true;
+  std::set<std::string> held_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::string> running_ ABSL_GUARDED_BY(mutex_);  // Request_ids of held jobs.
+  std::map<std::string, absl::Status> failures_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, absl::Status> load_failures_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> versions_by_request_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, v1::Version> versions_ ABSL_GUARDED_BY(mutex_);  // By name.
+  std::map<std::string, int64_t> counts_ ABSL_GUARDED_BY(mutex_);        // Versions by model.
+  std::set<std::string> loaded_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> calls_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace backfire::testing

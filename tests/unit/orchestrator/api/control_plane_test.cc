@@ -1,0 +1,269 @@
+// The orchestrator as a whole, in one process: what it does over restarts, full disks, clocks that
+// jump, and services that fail.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/support/control_plane_fixture.h"
+
+namespace backfire::api {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class ControlPlaneTest : public testing::ControlPlaneFixture {
+ protected:
+  void SetUp() override { StartPlane(); }
+  int64_t CountCalls(const std::string& call) const {
+    const std::vector<std::string> calls = services_.calls();
+    return std::count(calls.begin(), calls.end(), call);
+  }
+};
+
+TEST_F(ControlPlaneTest, AnUpdateGoesFromProposalToPromotionAndBack) {
+  ApplyBaseline();
+  const std::string name = Propose("first", "a");
+  const v1::Update decided = AwaitState(name, v1::Update::DECIDED);
+  EXPECT_TRUE(decided.verdict().first_look());
+  EXPECT_EQ(decided.verdict().candidates_judged(), 1);
+  EXPECT_EQ(decided.reuse().versions(), 4) << "a and b, twice";
+  EXPECT_EQ(decided.sensitivities_size(), 2);
+  EXPECT_EQ(Propose("first", "a"), name) << "the same call";
+  EXPECT_TRUE(
+      absl::IsAlreadyExists(Call(&Service::ProposeUpdate, Proposal("first", "b", 0)).status()));
+
+  const auto promoted = Promote(name, "promote");
+  ASSERT_TRUE(promoted.ok()) << promoted.status();
+  EXPECT_EQ(promoted->state(), v1::Release::LIVE);
+  EXPECT_EQ(Get(name).state(), v1::Update::PROMOTED);
+  // The old one is unloaded once every lease has run out, and comes back for a rollback.
+  const std::string old = "host-a " + GetRelease("releases/1").versions().at("a");
+  EXPECT_THAT(services_.loaded(), Contains(old));
+  clock_.Advance(absl::Seconds(30));
+  Await([&] { return GetRelease("releases/1").state() == v1::Release::RETIRED; });
+  EXPECT_THAT(services_.loaded(), Not(Contains(old)));
+  EXPECT_THAT(services_.loaded(), Contains(HasSubstr("host-c")));
+  const auto back = Rollback("releases/1", "back");
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->epoch(), 3);
+  EXPECT_THAT(services_.loaded(), Contains(old));
+  EXPECT_EQ(Rollback("releases/1", "back")->epoch(), 3) << "the same call";
+
+  // What is proposed now is compared with what was rolled back to.
+  const v1::Update next = AwaitState(Propose("second", "b"), v1::Update::DECIDED);
+  EXPECT_EQ(next.baseline_release(), "releases/1");
+  EXPECT_EQ(next.verdict().candidates_judged(), 2);
+}
+
+TEST_F(ControlPlaneTest, AClockThatJumpsDelaysNothing) {
+  ApplyBaseline();
+  services_.Hold("train/c/0");
+  const std::string name = Propose("jump", "c");
+  services_.AwaitHeld("train/c/0");
+  clock_.Jump(-absl::Hours(2));
+  services_.Release("train/c/0");
+  const v1::Update decided = AwaitState(name, v1::Update::DECIDED);
+  EXPECT_LT(decided.end_time().seconds(), decided.create_time().seconds() - 7000);
+  ASSERT_TRUE(Promote(name).ok());
+  clock_.Jump(absl::Hours(3));
+  EXPECT_EQ(GetRelease("releases/1").state(), v1::Release::DRAINING);
+  clock_.Advance(absl::Seconds(11));
+  Await([&] { return GetRelease("releases/1").state() == v1::Release::RETIRED; });
+}
+
+TEST_F(ControlPlaneTest, ARestartGoesOnWithTheSameJobs) {
+  ApplyBaseline();
+  services_.Hold("train/a/0");
+  const std::string name = Propose("held", "a");
+  services_.AwaitHeld("train/a/0");
+  const v1::Update before = Get(name);
+  EXPECT_EQ(StateOf(before, "train/a/0"), v1::Step::RUNNING);
+  EXPECT_EQ(before.steps(0).progress().stage(), "held");
+  Stop();
+  services_.Release("train/a/0");
+  StartPlane();
+  EXPECT_EQ(AwaitState(name, v1::Update::DECIDED).state(), v1::Update::DECIDED);
+  EXPECT_EQ(CountCalls("memory00/updates/2/train/a/0/1"), 2) << "by the same name";
+}
+
+TEST_F(ControlPlaneTest, CancellingReachesTheJobAlsoOverARestart) {
+  ApplyBaseline();
+  services_.Hold("train/a/0");
+  for (const bool restarts : {false, true}) {
+    const std::string name = Propose(restarts ? "second" : "first", "a");
+    services_.AwaitHeld(name + "/train/a/0");
+    if (restarts) {
+      // The process ends between the call's commit and the end of the job.
+      records::Change change;
+      const auto state = plane_->ledger().state();
+      const records::OpenUpdate& update = *state->updates.rbegin()->second;
+      records::ChangeUpdate(update.number(), update.update(), change)
+          .update.set_state(v1::Update::CANCELLED);
+      Stop();
+      ASSERT_TRUE(memory_.Write(change).ok());
+      StartPlane();
+    } else {
+      const auto cancelled = Cancel(name, "stop");
+      ASSERT_TRUE(cancelled.ok()) << cancelled.status();
+      EXPECT_EQ(cancelled->state(), v1::Update::CANCELLED);
+      EXPECT_TRUE(Cancel(name, "stop").ok());
+      EXPECT_TRUE(Cancel(name).ok());
+    }
+    Await([&] { return StateOf(Get(name), "train/a/0") == v1::Step::CANCELLED; });
+  }
+}
+
+TEST_F(ControlPlaneTest, AFailedUpdateGoesOnFromWhereItFailed) {
+  ApplyBaseline();
+  services_.Fail("evaluate/b/1", absl::ResourceExhaustedError("the disk is full"));
+  const std::string name = Propose("fails", "a");
+  const v1::Update failed = AwaitState(name, v1::Update::FAILED);
+  EXPECT_EQ(failed.error_message(), "step evaluate/b/1: the disk is full");
+  EXPECT_TRUE(absl::IsFailedPrecondition(Promote(name).status()));
+  services_.Fail("evaluate/b/1", absl::OkStatus());
+  ASSERT_TRUE(Retry(name, "once").ok());
+  AwaitState(name, v1::Update::DECIDED);
+  EXPECT_TRUE(Retry(name, "once").ok()) << "the same call does not fail for the state now";
+  EXPECT_TRUE(absl::IsFailedPrecondition(Retry(name, "twice").status()));
+  EXPECT_EQ(CountCalls("memory00/updates/2/train/a/0/1"), 1);
+  EXPECT_EQ(CountCalls("memory00/updates/2/evaluate/b/1/2"), 1) << "a failed job keeps its name";
+}
+
+TEST_F(ControlPlaneTest, WhileTheDiskRefusesNothingIsLostAndNothingIsAcknowledged) {
+  ApplyBaseline();
+  services_.Hold("train/a/0");
+  const std::string name = Propose("full", "a");
+  services_.AwaitHeld("train/a/0");
+  memory_.FailWrites(absl::ResourceExhaustedError("the store: no room"));
+  services_.Release("train/a/0");
+  EXPECT_TRUE(absl::IsResourceExhausted(
+      Call(&Service::ProposeUpdate, Proposal("refused", "c", 0)).status()));
+  EXPECT_TRUE(absl::IsResourceExhausted(Cancel(name).status()));
+  EXPECT_EQ(StateOf(Get(name), "train/a/0"), v1::Step::RUNNING);
+  memory_.FailWrites(absl::OkStatus());
+  AwaitState(name, v1::Update::DECIDED);
+  EXPECT_EQ(CountCalls("memory00/updates/2/train/a/0/1"), 1) << "its job is not run again";
+}
+
+TEST_F(ControlPlaneTest, WhatCannotBeLoadedIsNotMadeLive) {
+  ApplyBaseline();
+  const std::string name = Propose("first", "a");
+  AwaitState(name, v1::Update::DECIDED);
+  services_.FailLoading("host-b", absl::UnavailableError("away"));
+  const absl::Status refused = Promote(name).status();
+  EXPECT_TRUE(absl::IsUnavailable(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()),
+              AllOf(HasSubstr("releases/2 can't be made live: loading models/mb/versions/"),
+                    HasSubstr("away")));
+  EXPECT_EQ(GetRelease("releases/1").state(), v1::Release::LIVE);
+  EXPECT_EQ(GetRelease("releases/2").state(), v1::Release::STAGED);
+  services_.FailLoading("host-b", absl::OkStatus());
+  EXPECT_TRUE(Promote(name).ok());
+}
+
+TEST_F(ControlPlaneTest, PromotingOneKeepsTheVerdictsThatItDoesNotTouch) {
+  ApplyBaseline();
+  const std::string a = Propose("a", "a"), b = Propose("b", "b"), c = Propose("c", "c");
+  for (const std::string& name : {a, b, c}) AwaitState(name, v1::Update::DECIDED);
+  const auto first = Promote(a);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(Get(b).state(), v1::Update::REJECTED);
+  EXPECT_EQ(Get(c).baseline_release(), first->name());
+  const auto second = Promote(c);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ(second->versions().at("a"), first->versions().at("a"));
+  EXPECT_NE(second->versions().at("c"), first->versions().at("c"));
+}
+
+TEST_F(ControlPlaneTest, AGatewayHoldsItsReleaseUntilItReportsOrIsLost) {
+  ApplyBaseline();
+  const std::string name = Propose("first", "a");
+  AwaitState(name, v1::Update::DECIDED);
+  clock_.Advance(absl::Minutes(1));
+  v1::GatewayReport report;
+  report.set_gateway("g");
+  report.set_epoch(1);
+  plane_->gateways().Report(report);
+  ASSERT_TRUE(Promote(name).ok());
+  EXPECT_EQ(GetRelease("releases/1").state(), v1::Release::DRAINING);
+  report.set_epoch(2);
+  plane_->gateways().Report(report);
+  Await([&] { return GetRelease("releases/1").state() == v1::Release::RETIRED; });
+}
+
+TEST_F(ControlPlaneTest, ListsArePagesOfHistory) {
+  ApplyBaseline();
+  for (const char* id : {"1", "2", "3"}) AwaitState(Propose(id, "c"), v1::Update::DECIDED);
+  v1::ListUpdatesRequest request;
+  request.set_page_size(3);
+  auto page = Call(&Service::ListUpdates, request);
+  ASSERT_TRUE(page.ok()) << page.status();
+  EXPECT_EQ(page->updates(0).name(), "updates/4");
+  EXPECT_EQ(page->updates_size(), 3);
+  request.set_page_token(page->next_page_token());
+  page = Call(&Service::ListUpdates, request);
+  ASSERT_EQ(page->updates_size(), 1);
+  EXPECT_EQ(page->updates(0).name(), "updates/1");
+  EXPECT_EQ(page->next_page_token(), "");
+  for (const char* token : {"zebra", "-1"}) {
+    request.set_page_token(token);
+    EXPECT_TRUE(absl::IsInvalidArgument(Call(&Service::ListUpdates, request).status())) << token;
+  }
+  v1::ListReleasesRequest releases;
+  releases.set_page_size(-1);
+  EXPECT_TRUE(absl::IsInvalidArgument(Call(&Service::ListReleases, releases).status()));
+  releases.set_page_size(2);
+  EXPECT_EQ(Call(&Service::ListReleases, releases)->releases(0).name(), "releases/4");
+}
+
+TEST_F(ControlPlaneTest, WhatIsNotThereIsNotFoundAndWhatIsMalformedIsSaid) {
+  v1::GetUpdateRequest get;
+  for (const char* name : {"updates/7", "zebra"}) {
+    get.set_name(name);
+    const absl::Status status = Call(&Service::GetUpdate, get).status();
+    EXPECT_EQ(absl::IsNotFound(status), std::string(name) == "updates/7") << status;
+    EXPECT_EQ(absl::IsInvalidArgument(status), std::string(name) == "zebra") << status;
+  }
+  EXPECT_TRUE(absl::IsNotFound(Call(&Service::GetSystem, v1::GetSystemRequest()).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(
+      Call(&Service::ProposeUpdate, Proposal("early", "a", 0)).status()));
+  EXPECT_TRUE(absl::IsNotFound(Promote("updates/7").status()));
+  ApplyBaseline();
+  EXPECT_TRUE(absl::IsNotFound(Call(&Service::ProposeUpdate, Proposal("x", "z", 0)).status()));
+  v1::ProposeUpdateRequest proposal = Proposal("y", "a", 0);
+  proposal.set_replicates(3);
+  EXPECT_TRUE(absl::IsInvalidArgument(Call(&Service::ProposeUpdate, proposal).status()));
+}
+
+TEST_F(ControlPlaneTest, AnotherExperimentWaitsForWhatIsUnderWay) {
+  ApplyBaseline();
+  v1::ApplySystemRequest request;
+  *request.mutable_system() = testing::SmallSystem();
+  EXPECT_EQ(Call(&Service::ApplySystem, request)->revision(), 1) << "the same system";
+  services_.Hold("train/a/0");
+  const std::string name = Propose("held", "a");
+  services_.AwaitHeld("train/a/0");
+  request.mutable_system()->set_alpha(0.2);
+  absl::Status refused = Call(&Service::ApplySystem, request).status();
+  EXPECT_THAT(std::string(refused.message()),
+              HasSubstr("before alpha, margins or required_slices change"));
+  request.mutable_system()->set_seed(7);
+  refused = Call(&Service::ApplySystem, request).status();
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("before another system is applied"));
+  services_.Release("train/a/0");
+  AwaitState(name, v1::Update::DECIDED);
+  request.set_request_id("another");
+  const auto applied = Call(&Service::ApplySystem, request);
+  ASSERT_TRUE(applied.ok()) << applied.status();
+  EXPECT_EQ(applied->revision(), 2);
+  EXPECT_EQ(Call(&Service::ApplySystem, request)->update(), applied->update());
+  AwaitState(applied->update(), v1::Update::PROMOTED);
+  EXPECT_EQ(GetRelease("releases/3").state(), v1::Release::LIVE);
+}
+
+}  // namespace
+}  // namespace backfire::api

@@ -1,0 +1,97 @@
+#include "orchestrator/execution/job_result.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+namespace backfire::execution {
+namespace {
+
+using planning::JobRequest;
+using ::testing::HasSubstr;
+
+JobRequest Training() {
+  v1::TrainRequest request;
+  request.set_model("models/car");
+  return request;
+}
+
+JobRequest Evaluation(const std::string& split = "test") {
+  v1::EvaluateRequest request;
+  request.set_split(split);
+  request.mutable_bootstrap()->set_resample_count(2);
+  return request;
+}
+
+v1::Job Trained() {
+  v1::Job job;
+  job.mutable_version()->set_name("models/car/versions/3");
+  job.mutable_version()->set_digest("d");
+  return job;
+}
+
+v1::Job Evaluated() {
+  v1::Job job;
+  job.mutable_evaluation()->set_example_count(40);
+  v1::LossEstimate& judged = *job.mutable_evaluation()->add_losses();
+  judged.set_loss("ap_3d");
+  judged.set_judged(true);
+  judged.add_resampled(1);
+  judged.add_resampled(2);
+  job.mutable_evaluation()->add_losses()->set_loss("only_shown");
+  return job;
+}
+
+// The message for a job's result after `change`.
+std::string Fault(const JobRequest& request, v1::Job job,
+                  const std::function<void(v1::Job&)>& change) {
+  EXPECT_TRUE(CheckJobResult(request, job).ok()) << CheckJobResult(request, job);
+  change(job);
+  const absl::Status status = CheckJobResult(request, job);
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  return std::string(status.message());
+}
+
+TEST(CheckJobResultTest, ATrainingGivesAVersionOfItsModel) {
+  const auto fault = [](const std::function<void(v1::Job&)>& change) {
+    return Fault(Training(), Trained(), change);
+  };
+  EXPECT_THAT(fault([](v1::Job& job) { job.clear_version(); }), HasSubstr("version is missing"));
+  for (const char* name :
+       {"", "models/car/versions/two", "models/other/versions/3", "models/car/versions/0"}) {
+    EXPECT_THAT(fault([&](v1::Job& job) { job.mutable_version()->set_name(name); }),
+                HasSubstr("version.name must be models/car/versions/{number}: got"));
+  }
+  EXPECT_THAT(fault([](v1::Job& job) { job.mutable_version()->clear_digest(); }),
+              HasSubstr("version.digest must not be empty"));
+}
+
+TEST(CheckJobResultTest, AnEvaluationOfTheTestSplitHasItsResamples) {
+  const auto fault = [](const std::function<void(v1::Job&)>& change) {
+    return Fault(Evaluation(), Evaluated(), change);
+  };
+  EXPECT_THAT(fault([](v1::Job& job) { job.clear_evaluation(); }),
+              HasSubstr("evaluation is missing"));
+  EXPECT_THAT(fault([](v1::Job& job) { job.mutable_evaluation()->clear_losses(); }),
+              HasSubstr("evaluation.losses must not be empty"));
+  EXPECT_THAT(fault([](v1::Job& job) { job.mutable_evaluation()->clear_example_count(); }),
+              HasSubstr("evaluation.example_count must be at least 1: got 0"));
+  EXPECT_THAT(
+      fault([](v1::Job& job) { job.mutable_evaluation()->mutable_losses(0)->clear_loss(); }),
+      HasSubstr("evaluation.losses[0].loss must not be empty"));
+  EXPECT_THAT(
+      fault([](v1::Job& job) { job.mutable_evaluation()->mutable_losses(0)->add_resampled(3); }),
+      HasSubstr("evaluation.losses[0].resampled of loss ap_3d must have 2 values, one per "
+                "resample: got 3"));
+}
+
+TEST(CheckJobResultTest, ThePopulationHasNoResamples) {
+  v1::Job job = Evaluated();
+  job.mutable_evaluation()->mutable_losses(0)->clear_resampled();
+  job.mutable_evaluation()->clear_example_count();
+  EXPECT_TRUE(CheckJobResult(Evaluation("population"), job).ok());
+}
+
+}  // namespace
+}  // namespace backfire::execution

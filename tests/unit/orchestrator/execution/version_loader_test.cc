@@ -1,0 +1,107 @@
+#include "orchestrator/execution/version_loader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "tests/support/fake_clock.h"
+#include "tests/support/fake_services.h"
+
+namespace backfire::execution {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAre;
+
+constexpr char kVersion[] = "models/m/versions/1";
+
+class VersionLoaderTest : public ::testing::Test {
+ protected:
+  VersionLoaderTest() {
+    v1::TrainRequest train;
+    train.set_model("models/m");
+    train.set_request_id("train");
+    EXPECT_TRUE(services_
+                    .Run(
+                        "host", train, true, {}, [] { return Interrupt::kNone; },
+                        [](const v1::Progress&) {})
+                    .ok());
+  }
+  absl::Status Load(const std::vector<std::string>& replicas = {}) {
+    v1::Vertex vertex;
+    vertex.set_endpoint("host");
+    for (const std::string& replica : replicas) vertex.add_replicas(replica);
+    return loader_.Load({{vertex, kVersion}}, {}, [] { return false; });
+  }
+  testing::FakeClock clock_;
+  testing::FakeServices services_;
+  VersionLoader loader_{services_, clock_};
+};
+
+TEST_F(VersionLoaderTest, LoadsOnTheEndpointThenOnReplicasThatAreThere) {
+  services_.FailLoading("away", absl::UnavailableError("away"));
+  EXPECT_TRUE(Load({"near", "away"}).ok());
+  EXPECT_THAT(services_.loaded(), UnorderedElementsAre(std::string("host ") + kVersion,
+                                                       std::string("near ") + kVersion));
+  services_.FailLoading("near", absl::InternalError("broken"));
+  EXPECT_TRUE(absl::IsInternal(Load({"near"}))) << "this is no absence";
+  services_.FailLoading("host", absl::UnavailableError("away"));
+  const absl::Status status = Load();
+  EXPECT_TRUE(absl::IsUnavailable(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("loading models/m/versions/1 failed: away"));
+}
+
+TEST_F(VersionLoaderTest, AReplicaWithOtherWeightsIsSaid) {
+  const absl::Status status =
+      loader_.LoadOnReplica("near", kVersion, "another digest", [] { return false; });
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("near has other weights by the name"));
+}
+
+TEST_F(VersionLoaderTest, WhatBecameNeededMeanwhileIsNotUnloaded) {
+  const ServedVersion kept("host", "models/m/versions/1"), other("host", "models/m/versions/2");
+  std::vector<std::string> unloaded;
+  loader_.Unload(
+      {kept, other}, [&] { return std::set<ServedVersion>{kept}; },
+      [&](const ServedVersion& served, const absl::Status&) { unloaded.push_back(served.second); });
+  EXPECT_THAT(unloaded, ElementsAre("models/m/versions/2"));
+}
+
+TEST_F(VersionLoaderTest, ALoadWaitsForTheUnloadingOfTheSame) {
+  std::atomic<bool> is_loaded{false};
+  std::thread loading;
+  loader_.Unload(
+      {{"host", kVersion}},
+      [&] {
+        // Somebody wants it from here on, and must not get it before it is gone.
+        loading = std::thread([&] {
+          EXPECT_TRUE(Load().ok());
+          is_loaded = true;
+        });
+        return std::set<ServedVersion>();
+      },
+      [&](const ServedVersion&, const absl::Status&) { EXPECT_FALSE(is_loaded); });
+  loading.join();
+  const std::vector<std::string> calls = services_.calls();
+  ASSERT_EQ(calls.size(), 3u);
+  EXPECT_EQ(calls[1], std::string("unload host ") + kVersion);
+  EXPECT_EQ(calls[2], std::string("load host ") + kVersion);
+}
+
+TEST_F(VersionLoaderTest, WaitingCanBeInterrupted) {
+  loader_.Unload(
+      {{"host", kVersion}},
+      [&] {
+        const absl::Status status =
+            loader_.LoadOnReplica("host", kVersion, "", [] { return true; });
+        EXPECT_TRUE(absl::IsCancelled(status)) << status;
+        return std::set<ServedVersion>();
+      },
+      [](const ServedVersion&, const absl::Status&) {});
+}
+
+}  // namespace
+}  // namespace backfire::execution

@@ -1,0 +1,226 @@
+#include "orchestrator/planning/advance.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/record_kit.h"
+
+namespace backfire::planning {
+namespace {
+
+using records::State;
+using ::testing::HasSubstr;
+
+const absl::Time kNow = absl::FromUnixSeconds(1000);
+using MaybeJudgement = std::optional<absl::StatusOr<Judgement>>;
+
+// Runs the steps of one update to their ends, one after another.
+class AdvanceTest : public ::testing::Test {
+ protected:
+  void Begin(records::UpdateRecord record) {
+    number_ = record.number;
+    const State live = testing::LiveState();
+    if (!record.update.baseline()) {
+      state_ = testing::WithUpdate(live, std::move(record));
+      return;
+    }
+    state_.identity = "store";
+    records::Change change;
+    change.system = testing::SmallRevision();
+    change.added.push_back(testing::Open(std::move(record)));
+    state_ = records::Apply(state_, change);
+  }
+  const records::OpenUpdate& update() const { return *state_.FindUpdate(number_); }
+  size_t PositionOf(const std::string& id) const { return testing::PositionOf(update(), id); }
+
+  JobEnd JobOf(const std::string& id) const {
+    records::UpdateRecord record = testing::SmallUpdate(number_, "");
+    record.steps = {update().step(PositionOf(id))};
+    testing::Succeed(record, 0);
+    v1::Job job;
+    job.set_state(v1::Job::SUCCEEDED);
+    job.set_compute_seconds(3);
+    const v1::Step& step = record.steps[0].step;
+    if (step.has_version()) *job.mutable_version() = step.version();
+    if (step.has_evaluation()) *job.mutable_evaluation() = step.evaluation();
+    return {job, false};
+  }
+  absl::StatusOr<records::Change> End(const std::string& id, const JobEnd& end,
+                                      const MaybeJudgement& judgement = std::nullopt) {
+    records::Change start;
+    const size_t position = PositionOf(id);
+    records::ChangeStep({number_, position}, update().step(position), start)
+        .record.step.set_state(v1::Step::RUNNING);
+    state_ = records::Apply(state_, start);
+    needed_ = NeedsJudgement(update(), position, end);
+    auto change = StepEnded(state_, {number_, position}, end, judgement, kNow);
+    if (change.ok()) {
+      EXPECT_TRUE(records::Check(state_, *change).ok()) << records::Check(state_, *change);
+      state_ = records::Apply(state_, *change);
+    }
+    return change;
+  }
+  // Ends every due step but for those whose id begins like this.
+  void EndAllBut(const std::string& prefix) {
+    while (true) {
+      std::string next;
+      for (const size_t position : update().Ready(100)) {
+        const std::string& id = update().step(position).step.id();
+        if (next.empty() && id.rfind(prefix, 0) != 0) next = id;
+      }
+      if (next.empty()) return;
+      ASSERT_TRUE(End(next, JobOf(next)).ok()) << next;
+    }
+  }
+  static Judgement Saying(v1::Verdict::Outcome outcome) {
+    Judgement judgement;
+    judgement.verdict.set_outcome(outcome);
+    judgement.test_split = "data";
+    return judgement;
+  }
+
+  State state_;
+  int64_t number_ = 0;
+  bool needed_ = false;
+};
+
+TEST_F(AdvanceTest, AnUpdateIsPreparedThenDecided) {
+  Begin(testing::SmallUpdate(2, "b"));
+  EndAllBut("evaluate/b/1");
+  EXPECT_EQ(update().update().state(), v1::Update::EVALUATING_CANDIDATE);
+  const auto evaluated = End("evaluate/b/1", JobOf("evaluate/b/1"));
+  ASSERT_TRUE(evaluated.ok());
+  // The release has its own versions, and else those of what is live.
+  ASSERT_EQ(evaluated->releases.size(), 1u);
+  const v1::Release& release = evaluated->releases.at(2).record.release;
+  EXPECT_EQ(release.state(), v1::Release::PREPARING);
+  EXPECT_EQ(release.versions().at("a"), "models/ma/versions/100");
+  EXPECT_EQ(release.versions().at("b"), "models/mb/versions/200");
+  EXPECT_EQ(update().update().release(), "releases/2");
+  EXPECT_EQ(evaluated->steps.begin()->second.evaluation->losses_size(), 1);
+
+  const auto asked = End("load/b/0", JobOf("load/b/0"));
+  EXPECT_TRUE(absl::IsAborted(asked.status())) << "it is to be judged";
+  EXPECT_TRUE(needed_);
+  const auto decided = End("load/b/0", JobOf("load/b/0"), Saying(v1::Verdict::SAFE));
+  ASSERT_TRUE(decided.ok()) << decided.status();
+  const records::UpdateChange& changed = decided->updates.at(2);
+  EXPECT_EQ(changed.update.state(), v1::Update::DECIDED);
+  EXPECT_EQ(changed.update.verdict().outcome(), v1::Verdict::SAFE);
+  EXPECT_EQ(*changed.test_split, "data");
+  EXPECT_EQ(changed.update.end_time().seconds(), 1000);
+  EXPECT_EQ(decided->releases.at(2).record.release.state(), v1::Release::STAGED);
+  EXPECT_EQ(state_.FindUpdate(2), nullptr) << "it is history";
+}
+
+TEST_F(AdvanceTest, ABaselineIsLiveOnceItIsLoaded) {
+  Begin(testing::SmallUpdate(1, ""));
+  EndAllBut("load/c/0");
+  const auto live = End("load/c/0", JobOf("load/c/0"));
+  ASSERT_TRUE(live.ok()) << live.status();
+  EXPECT_FALSE(needed_);
+  EXPECT_EQ(live->updates.at(1).update.state(), v1::Update::PROMOTED);
+  EXPECT_EQ(state_.live, 1);
+  EXPECT_EQ(state_.epoch, 1);
+  const v1::Release& release = state_.FindRelease(1)->release;
+  EXPECT_EQ(release.history(0).kind(), v1::ReleaseEvent::PROMOTED);
+  EXPECT_EQ(release.history(0).reason(), "baseline");
+  EXPECT_EQ(state_.live_standing->Find("train/b/1")->record->step.version().name(),
+            "models/mb/versions/101");
+}
+
+TEST_F(AdvanceTest, AnotherLookIsTakenWhereTheEvidenceDoesNotSay) {
+  records::UpdateRecord record = testing::SmallUpdate(2, "b");
+  record.update.set_replicates(1);
+  record.update.set_planned_looks(2);
+  Begin(record);
+  EndAllBut("evaluate/b/0");
+  const auto looked = End("evaluate/b/0", JobOf("evaluate/b/0"), Saying(v1::Verdict::INCONCLUSIVE));
+  ASSERT_TRUE(looked.ok()) << looked.status();
+  EXPECT_TRUE(needed_);
+  EXPECT_EQ(update().update().look(), 2);
+  EXPECT_EQ(update().update().replicates(), 2);
+  EXPECT_EQ(update().update().earlier_looks_size(), 1);
+  EXPECT_EQ(update().update().state(), v1::Update::TRAINING_CANDIDATE);
+  EXPECT_TRUE(update().update().release().empty());
+  EXPECT_TRUE(update().IsReady(PositionOf("train/b/1")));
+}
+
+TEST_F(AdvanceTest, ALookThatSaysItAllIsTheLast) {
+  records::UpdateRecord record = testing::SmallUpdate(2, "b");
+  record.update.set_replicates(1);
+  record.update.set_planned_looks(2);
+  Begin(record);
+  EndAllBut("evaluate/b/0");
+  ASSERT_TRUE(End("evaluate/b/0", JobOf("evaluate/b/0"), Saying(v1::Verdict::SAFE)).ok());
+  EXPECT_EQ(update().update().release(), "releases/2");
+  const auto decided = End("load/b/0", JobOf("load/b/0"), Saying(v1::Verdict::SAFE));
+  ASSERT_TRUE(decided.ok()) << decided.status();
+  EXPECT_EQ(decided->updates.at(2).update.state(), v1::Update::DECIDED);
+  int cancelled = 0;
+  for (const auto& [ref, step] : decided->steps) {
+    if (step.record.step.state() == v1::Step::CANCELLED) ++cancelled;
+  }
+  EXPECT_EQ(cancelled, 2) << "training and evaluation of the second replicate";
+}
+
+struct FailureCase {
+  absl::StatusOr<v1::Job> job;
+  int64_t attempt;
+  std::string message;
+};
+
+TEST_F(AdvanceTest, WhatFailedForGoodGetsAnotherNameAndWhatWasAwayKeepsIts) {
+  v1::Job failed;
+  failed.set_state(v1::Job::FAILED);
+  v1::Job other_data;
+  other_data.set_state(v1::Job::SUCCEEDED);
+  other_data.mutable_evaluation()->set_dataset_digest("other");
+  for (const FailureCase& row :
+       {FailureCase{failed, 2, "step evaluate/b/0: the service gave no reason"},
+        FailureCase{absl::UnavailableError("away"), 1, "step evaluate/b/0: away"},
+        FailureCase{other_data, 2, "services read different datasets: digest other here, data"}}) {
+    state_ = State();
+    Begin(testing::SmallUpdate(2, "b"));
+    ASSERT_TRUE(End("train/b/0", JobOf("train/b/0")).ok());
+    const auto change = End("evaluate/b/0", {row.job, false});
+    ASSERT_TRUE(change.ok()) << change.status();
+    EXPECT_EQ(change->updates.at(2).update.state(), v1::Update::FAILED);
+    EXPECT_THAT(change->updates.at(2).update.error_message(), HasSubstr(row.message));
+    EXPECT_EQ(change->steps.begin()->second.record.attempt, row.attempt);
+    EXPECT_EQ(change->steps.begin()->second.record.step.state(), v1::Step::FAILED);
+    EXPECT_FALSE(change->steps.begin()->second.evaluation.has_value());
+  }
+}
+
+TEST_F(AdvanceTest, AStepOfACancelledUpdateEndsByItself) {
+  Begin(testing::SmallUpdate(2, "b"));
+  const size_t position = PositionOf("train/b/0");
+  records::Change change;
+  records::ChangeStep({2, position}, update().step(position), change)
+      .record.step.set_state(v1::Step::RUNNING);
+  records::ChangeUpdate(2, update().update(), change).update.set_state(v1::Update::CANCELLED);
+  state_ = records::Apply(state_, change);
+  v1::Job job;
+  job.set_state(v1::Job::CANCELLED);
+  job.set_error_code(1);
+  const auto ended = StepEnded(state_, {2, position}, {job, true}, std::nullopt, kNow);
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_TRUE(ended->updates.empty());
+  EXPECT_EQ(ended->steps.begin()->second.record.step.state(), v1::Step::CANCELLED);
+  EXPECT_EQ(records::Apply(state_, *ended).FindUpdate(2), nullptr);
+}
+
+TEST_F(AdvanceTest, WhereThereIsNoJudgementTheUpdateSaysWhy) {
+  Begin(testing::SmallUpdate(2, "b"));
+  EndAllBut("load/");
+  const auto failed =
+      End("load/b/0", JobOf("load/b/0"), MaybeJudgement(absl::DataLossError("a row is damaged")));
+  ASSERT_TRUE(failed.ok()) << failed.status();
+  EXPECT_EQ(failed->updates.at(2).update.state(), v1::Update::FAILED);
+  EXPECT_EQ(failed->updates.at(2).update.error_message(), "step load/b/0: a row is damaged");
+  EXPECT_EQ(failed->steps.begin()->second.record.step.state(), v1::Step::SUCCEEDED);
+}
+
+}  // namespace
+}  // namespace backfire::planning

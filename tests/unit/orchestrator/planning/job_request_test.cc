@@ -1,0 +1,60 @@
+#include "orchestrator/planning/job_request.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/record_kit.h"
+
+namespace backfire::planning {
+namespace {
+
+class JobRequestTest : public ::testing::Test {
+ protected:
+  // The request of a step of an update of `a`, whose trainings are done.
+  JobRequest Build(const std::string& id) {
+    records::UpdateRecord record = testing::SmallUpdate(2, "a");
+    (*record.update.mutable_recipe()->mutable_parameters()->mutable_fields())["offset"]
+        .set_number_value(0.5);
+    for (size_t i = 0; i < record.steps.size(); ++i) {
+      if (record.steps[i].step.kind() == v1::Step::TRAIN) testing::Succeed(record, i);
+    }
+    const auto update = testing::Open(record, testing::LiveState().live_standing);
+    auto request = BuildJobRequest("store", testing::SmallRevision()->graph, *update,
+                                   testing::PositionOf(*update, id));
+    EXPECT_TRUE(request.ok()) << request.status();
+    return *std::move(request);
+  }
+};
+
+TEST_F(JobRequestTest, ATrainingIsFedByItsReplicate) {
+  const auto train = std::get<v1::TrainRequest>(Build("train/b/1"));
+  EXPECT_EQ(train.request_id(), "store/updates/2/train/b/1/1");
+  EXPECT_EQ(train.model(), "models/mb");
+  ASSERT_EQ(train.lineage_size(), 1);
+  EXPECT_EQ(train.lineage(0).version(), "models/ma/versions/201");
+  EXPECT_EQ(train.lineage(0).input(), "x");
+  EXPECT_EQ(train.seed(), 1) << "the system's seed and the replicate";
+  EXPECT_EQ(train.endpoints().by_model().at("models/ma"), "host-a");
+  EXPECT_EQ(train.endpoints().by_model_size(), 1) << "of ancestors alone";
+}
+
+TEST_F(JobRequestTest, TheCandidateHasTheProposedRecipeAndOthersTheirOwn) {
+  EXPECT_TRUE(std::get<v1::TrainRequest>(Build("train/a/0")).recipe().has_parameters());
+  EXPECT_EQ(std::get<v1::TrainRequest>(Build("train/b/0")).recipe().name(), "fit");
+  EXPECT_FALSE(std::get<v1::TrainRequest>(Build("train/b/0")).recipe().has_parameters());
+}
+
+TEST_F(JobRequestTest, SwappedIsTheOldVersionOnTheNewParents) {
+  const auto evaluate = std::get<v1::EvaluateRequest>(Build("evaluate/b/0"));
+  EXPECT_EQ(evaluate.version(), "models/mb/versions/200");
+  EXPECT_EQ(evaluate.split(), "test");
+  EXPECT_EQ(evaluate.bootstrap().resample_count(), 20);
+  EXPECT_EQ(evaluate.swapped_parents_size(), 0);
+  const auto swapped = std::get<v1::EvaluateRequest>(Build("evaluate-swapped/b/0"));
+  EXPECT_EQ(swapped.version(), "models/mb/versions/100");
+  ASSERT_EQ(swapped.swapped_parents_size(), 1);
+  EXPECT_EQ(swapped.swapped_parents(0).version(), "models/ma/versions/200");
+}
+
+}  // namespace
+}  // namespace backfire::planning

@@ -1,0 +1,98 @@
+#include "orchestrator/planning/plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace backfire::planning {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+// x -> a -> t -> b, x -> c.
+graph::SystemGraph Graph() {
+  v1::System system;
+  system.set_name("s");
+  system.set_dataset("toy:1");
+  system.add_request()->set_name("x");
+  const auto add = [&](const char* name, const char* source) {
+    v1::Vertex* vertex = system.add_vertices();
+    vertex->set_name(name);
+    vertex->set_endpoint("unix:/x");
+    (*vertex->mutable_inputs())["in"] = source;
+  };
+  add("a", "request.x");
+  add("t", "a.y");
+  add("b", "t.y");
+  add("c", "request.x");
+  (*system.mutable_outputs())["y"] = "b.y";
+  return *graph::SystemGraph::Build(system);
+}
+
+std::vector<std::string> Ids(const std::vector<v1::Step>& steps) {
+  std::vector<std::string> ids;
+  for (const v1::Step& step : steps) ids.push_back(step.id());
+  return ids;
+}
+
+TEST(PlanTest, ABaselineTrainsEverything) {
+  const auto steps = PlanBaseline(Graph(), 2);
+  EXPECT_EQ(steps.size(), 4u * 2 * 2 + 4);
+  EXPECT_THAT(Ids(steps), Contains("train/b/1"));
+  EXPECT_THAT(Ids(steps), Contains("load/c/0"));
+  EXPECT_THAT(Ids(steps), Not(Contains("load/c/1")));
+}
+
+TEST(PlanTest, AnUpdateTouchesTheCandidateAndItsDescendantsOnly) {
+  const auto steps = PlanUpdate(Graph(), "a", {"t"}, 1);
+  EXPECT_THAT(Ids(steps), ElementsAre("train/a/0", "evaluate/a/0", "train/t/0", "train/b/0",
+                                      "evaluate/t/0", "evaluate-swapped/b/0", "evaluate/b/0",
+                                      "load/a/0", "load/t/0", "load/b/0"));
+}
+
+TEST(PlanTest, DependenciesFollowTheGraphWithinOneReplicate) {
+  const graph::SystemGraph graph = Graph();
+  const auto steps = PlanUpdate(graph, "a", {"t"}, 2);
+  const auto dependencies = Dependencies(graph, steps);
+  ASSERT_EQ(dependencies.size(), steps.size());
+  const auto needs = [&](const std::string& id) {
+    std::vector<std::string> ids;
+    for (size_t i = 0; i < steps.size(); ++i) {
+      if (steps[i].id() != id) continue;
+      for (const size_t needed : dependencies[i]) ids.push_back(steps[needed].id());
+    }
+    return ids;
+  };
+  EXPECT_THAT(needs("train/a/1"), IsEmpty());
+  EXPECT_THAT(needs("evaluate/a/1"), ElementsAre("train/a/1"));
+  EXPECT_THAT(needs("train/b/1"), ElementsAre("train/t/1"));
+  EXPECT_THAT(needs("evaluate-swapped/b/0"), ElementsAre("train/t/0"));
+  // Every evaluation, of which there are two of a, two of t, and four of b.
+  EXPECT_EQ(needs("load/a/0").size(), 8u);
+  EXPECT_THAT(needs("load/b/0"), ElementsAre("load/a/0"));
+}
+
+TEST(PlanTest, UpdatesTouchTheirVertexAndWhatNeedsIt) {
+  const graph::SystemGraph graph = Graph();
+  v1::Update update;
+  update.set_vertex("t");
+  EXPECT_THAT(TouchedVertices(graph, update), ElementsAre("b", "t"));
+  update.set_vertex("c");
+  EXPECT_THAT(TouchedVertices(graph, update), ElementsAre("c"));
+  update.set_baseline(true);
+  EXPECT_THAT(TouchedVertices(graph, update), ElementsAre("a", "b", "c", "t"));
+}
+
+TEST(LooksTest, ShareTheReplicatesAndTheLastHasAll) {
+  EXPECT_EQ(ReplicatesOfLook(15, 3, 1), 5);
+  EXPECT_EQ(ReplicatesOfLook(15, 3, 2), 10);
+  EXPECT_EQ(ReplicatesOfLook(15, 3, 3), 15);
+  EXPECT_EQ(ReplicatesOfLook(11, 2, 1), 6);  // Rounded up.
+  EXPECT_EQ(ReplicatesOfLook(11, 2, 2), 11);
+  EXPECT_EQ(ReplicatesOfLook(1, 1, 1), 1);
+}
+
+}  // namespace
+}  // namespace backfire::planning
