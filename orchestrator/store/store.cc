@@ -34,6 +34,10 @@ CREATE TABLE releases (number INTEGER PRIMARY KEY, message BLOB NOT NULL);
     // Calls by their request_id.
     R"(
 CREATE TABLE requests (id TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, resource TEXT NOT NULL);
+)",
+    // Seeds by hashing; systems that are there keep SeedRule::kConsecutive.
+    R"(
+ALTER TABLE systems ADD COLUMN seed_rule INTEGER NOT NULL DEFAULT 0;
 )"};
 constexpr int64_t kSchemaVersion = std::size(kMigrations);
 
@@ -190,7 +194,7 @@ absl::StatusOr<Contents> Store::ReadAll() {
   if (!more) return absl::DataLossError("the store: table identity is empty");
   contents.identity = identity.Bytes(0);
 
-  Statement systems(database_, "SELECT revision, system, baseline_update FROM systems");
+  Statement systems(database_, "SELECT revision, system, baseline_update, seed_rule FROM systems");
   while (true) {
     BACKFIRE_ASSIGN_OR_RETURN(more, systems.Next());
     if (!more) break;
@@ -198,6 +202,12 @@ absl::StatusOr<Contents> Store::ReadAll() {
     record.revision = systems.Integer(0);
     BACKFIRE_RETURN_IF_ERROR(Parse(systems.Bytes(1), "systems", record.system));
     record.baseline_update = systems.Integer(2);
+    const int64_t seed_rule = systems.Integer(3);
+    record.seed_rule = static_cast<SeedRule>(seed_rule);
+    if (record.seed_rule != SeedRule::kConsecutive && record.seed_rule != SeedRule::kHashed) {
+      return absl::DataLossError(
+          absl::StrCat("the store: revision ", record.revision, " has seed_rule ", seed_rule));
+    }
   }
   Statement models(database_, "SELECT revision, vertex, model FROM models");
   while (true) {
@@ -248,11 +258,13 @@ absl::Status Store::Write(const Changes& changes) {
     for (const SystemRecord* record : changes.systems) {
       BACKFIRE_RETURN_IF_ERROR(
           Statement(database_,
-                    "INSERT INTO systems VALUES (?, ?, ?) ON CONFLICT (revision) DO UPDATE SET "
-                    "system = excluded.system, baseline_update = excluded.baseline_update")
+                    "INSERT INTO systems VALUES (?, ?, ?, ?) ON CONFLICT (revision) DO UPDATE SET "
+                    "system = excluded.system, baseline_update = excluded.baseline_update, "
+                    "seed_rule = excluded.seed_rule")
               .Bind(record->revision)
               .Bind(record->system.SerializeAsString())
               .Bind(record->baseline_update)
+              .Bind(static_cast<int64_t>(record->seed_rule))
               .Run());
       for (const auto& [vertex, model] : record->models) {
         BACKFIRE_RETURN_IF_ERROR(

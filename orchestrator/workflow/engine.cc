@@ -241,6 +241,7 @@ absl::StatusOr<v1::ApplySystemResponse> Engine::ApplySystem(const v1::ApplySyste
       }
       record.revision = current.revision;
       record.baseline_update = current.baseline_update;
+      record.seed_rule = current.seed_rule;
       NoteRequest(request, absl::StrCat("revisions/", record.revision), change);
       BACKFIRE_RETURN_IF_ERROR(Commit(std::move(change)));
       response.set_revision(record.revision);
@@ -249,6 +250,8 @@ absl::StatusOr<v1::ApplySystemResponse> Engine::ApplySystem(const v1::ApplySyste
     }
     BACKFIRE_RETURN_IF_ERROR(CheckNoOpenUpdate("another system is applied"));
     record.revision = current.revision + 1;
+    // What this revision has in common with the one before need not be trained again.
+    if (record.system.seed() == current.system.seed()) record.seed_rule = current.seed_rule;
   }
   store::UpdateRecord update = NewUpdate(PlanBaseline(graph, graph.system().replicates()));
   update.update.set_baseline(true);

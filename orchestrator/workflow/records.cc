@@ -11,6 +11,7 @@
 #include "orchestrator/verdict/looks.h"
 #include "orchestrator/workflow/plan.h"
 #include "orchestrator/workflow/references.h"
+#include "orchestrator/workflow/seeds.h"
 #include "services/base/status.h"
 
 namespace backfire::workflow {
@@ -50,13 +51,30 @@ absl::StatusOr<verdict::LossSample> Sample(const v1::Evaluation& evaluation,
   return sample;
 }
 
-// What a loss was measured on. Services that don't say which examples bear upon it mean all.
+// What a loss was measured on. Services that don't say which examples and clusters bear upon it
+// mean all, and all of one size.
 verdict::SampleSize SizeOf(const v1::Evaluation& evaluation,
                            const verdict::LossEvidence& evidence) {
-  const int64_t examples = evaluation.example_count();
+  const auto within = [](auto some, auto all) { return some > 0 ? std::min(some, all) : all; };
+  v1::LossEstimate unsaid;
   const v1::LossEstimate* loss = FindLoss(evaluation, evidence.loss, evidence.slice);
-  const int64_t bearing = loss == nullptr ? 0 : loss->example_count();
-  return {examples, bearing > 0 ? std::min(bearing, examples) : examples};
+  if (loss == nullptr) loss = &unsaid;
+  verdict::SampleSize size;
+  size.examples = evaluation.example_count();
+  size.bearing = within(loss->example_count(), size.examples);
+  if (evaluation.cluster_count() > 0) {
+    verdict::ClusterCounts& clusters = size.clusters.emplace();
+    clusters.all = evaluation.cluster_count();
+    clusters.bearing = within(loss->cluster_count(), clusters.all);
+    clusters.effective =
+        within(loss->effective_cluster_count(), static_cast<double>(clusters.bearing));
+  }
+  return size;
+}
+
+// What the resamples of an evaluation were drawn from.
+int64_t DrawnFrom(const v1::Evaluation& evaluation) {
+  return evaluation.cluster_count() > 0 ? evaluation.cluster_count() : evaluation.example_count();
 }
 
 // The dataset on whose test split an update was judged, whatever system it belonged to.
@@ -208,6 +226,7 @@ absl::StatusOr<JobRequest> BuildJobRequest(const store::Contents& contents,
                                            const store::StepRecord& record) {
   const v1::Step& step = record.step;
   const v1::System& system = graph.system();
+  const store::SeedRule seed_rule = contents.systems.at(update.update.system_revision()).seed_rule;
   const std::string request_id = absl::StrCat(contents.identity, "/updates/", update.number, "/",
                                               step.id(), "/", record.attempt);
   BACKFIRE_ASSIGN_OR_RETURN(
@@ -228,12 +247,12 @@ absl::StatusOr<JobRequest> BuildJobRequest(const store::Contents& contents,
     } else {
       BACKFIRE_ASSIGN_OR_RETURN(const int64_t baseline, BaselineOf(contents, update));
       BACKFIRE_ASSIGN_OR_RETURN(const v1::Version* before,
-                                VersionAsOf(contents, baseline, step.vertex(), step.replicate()));
+                                VersionAsOf(contents, baseline, step.vertex(), 0));
       *request.mutable_recipe() = before->recipe();
     }
     for (const v1::Parent& parent : lineage) *request.add_lineage() = parent;
     request.mutable_dataset()->set_uri(system.dataset());
-    request.set_seed(system.seed() + step.replicate());
+    request.set_seed(TrainingSeed(seed_rule, system.seed(), request.model(), step.replicate()));
     // What is solved on a known distribution has no seed: on equal parents it is the same version.
     if (step.kind() == v1::Step::TRAIN_REFERENCE) request.set_seed(system.seed());
     *request.mutable_endpoints() = AncestorEndpoints(graph, step.vertex());
@@ -262,7 +281,7 @@ absl::StatusOr<JobRequest> BuildJobRequest(const store::Contents& contents,
     request.set_split(kPopulationSplit);  // No sample: nothing to resample.
   } else {
     request.set_split(kTestSplit);
-    *request.mutable_bootstrap() = system.bootstrap();
+    *request.mutable_bootstrap() = BootstrapOf(seed_rule, system);
   }
   *request.mutable_endpoints() = AncestorEndpoints(graph, step.vertex());
   return request;
@@ -292,6 +311,13 @@ absl::StatusOr<verdict::Evidence> BuildEvidence(const store::Contents& contents,
         return absl::FailedPreconditionError(absl::StrCat(
             "vertex ", loss.vertex, " was evaluated on dataset ", before->dataset_digest(),
             " before and on ", after->dataset_digest(), " after: losses can't be compared"));
+      }
+      if (DrawnFrom(*before) != DrawnFrom(*after)) {
+        return absl::FailedPreconditionError(absl::StrCat(
+            "vertex ", loss.vertex, "'s service drew resamples from ", DrawnFrom(*before),
+            " clusters before and from ", DrawnFrom(*after),
+            " after: losses can't be compared; apply the system with another bootstrap seed for a "
+            "baseline that can"));
       }
       BACKFIRE_ASSIGN_OR_RETURN(loss.after.emplace_back(), Sample(*after, loss));
       BACKFIRE_ASSIGN_OR_RETURN(const v1::Version* old,
@@ -347,9 +373,11 @@ absl::StatusOr<v1::Reuse> BuildReuse(const store::Contents& contents,
   record.update = update;
   BACKFIRE_ASSIGN_OR_RETURN(const int64_t baseline, BaselineOf(contents, record));
   const std::set<std::string> touched = TouchedVertices(graph, update);
+  const int replicates =
+      std::min(update.replicates(), contents.updates.at(baseline).update.replicates());
   v1::Reuse reuse;
   for (const std::string& vertex : graph.WithAncestors(touched)) {
-    for (int k = 0; k < update.replicates(); ++k) {
+    for (int k = 0; k < replicates; ++k) {
       const std::string training = StepId(v1::Step::TRAIN, vertex, k);
       BACKFIRE_ASSIGN_OR_RETURN(const store::StepRecord* step,
                                 FindStep(contents, baseline, training));
