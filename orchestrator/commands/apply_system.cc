@@ -62,6 +62,7 @@ absl::StatusOr<AppliedSystem> ApplySystem(const records::State& state,
     }
     system->revision = current->revision;
     system->baseline_update = current->baseline_update;
+    system->seed_rule = current->seed_rule;
   } else {
     if (current != nullptr) {
       BACKFIRE_RETURN_IF_ERROR(CheckNoOpenUpdate(state, "another system is applied"));

@@ -364,6 +364,35 @@ class Trial {
     return pieces;
   }
 
+  // `all`: what Materialize gave of the split that was evaluated.
+  absl::Status CheckClusters(const std::vector<v1::MaterializeResponse>& all) const {
+    if (all.empty() || evaluation_.losses().empty()) return NotTried("there is no evaluation");
+    std::set<std::string> named;
+    std::set<int64_t> examples, alone;
+    for (const v1::MaterializeResponse& piece : all) {
+      if (!examples.insert(piece.example()).second) continue;
+      if (piece.cluster().empty()) {
+        alone.insert(piece.example());
+      } else {
+        named.insert(piece.cluster());
+      }
+    }
+    const size_t expected = named.empty() ? 0 : named.size() + alone.size();
+    if (evaluation_.cluster_count() != static_cast<int64_t>(expected)) {
+      return Broken(absl::StrCat("Evaluation.cluster_count must be ", expected, ": got ",
+                                 evaluation_.cluster_count()));
+    }
+    for (const v1::LossEstimate& loss : evaluation_.losses()) {
+      if (loss.cluster_count() < 0 || loss.cluster_count() > evaluation_.cluster_count() ||
+          !(loss.effective_cluster_count() >= 0) ||
+          loss.effective_cluster_count() > static_cast<double>(evaluation_.cluster_count())) {
+        return Broken(absl::StrCat("loss ", loss.loss(), " of slice \"", loss.slice(),
+                                   "\" has more clusters than the evaluation"));
+      }
+    }
+    return absl::OkStatus();
+  }
+
   void TryOutputs() {
     v1::MaterializeRequest request;
     request.set_version(version_.name());
@@ -392,6 +421,8 @@ class Trial {
             }
             return absl::OkStatus();
           });
+    Check("the evaluation drew its resamples from the clusters that Materialize names",
+          [&]() -> absl::Status { return CheckClusters(all); });
     Check("outputs have the datatypes and shapes of the signature", [&]() -> absl::Status {
       for (const v1::MaterializeResponse& piece : all) {
         if (piece.datatype().empty()) continue;  // Not the first of its tensor.

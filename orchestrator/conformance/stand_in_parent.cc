@@ -85,7 +85,10 @@ struct StandInParent::Server final : public v1::ModelService::Service {
       for (size_t i = 0; i < fed.size(); ++i) {
         v1::MaterializeResponse piece;
         piece.set_example(example);
-        if (i == 0) piece.set_example_id(absl::StrCat(example));
+        if (i == 0) {
+          piece.set_example_id(absl::StrCat(example));
+          piece.set_cluster(absl::StrCat("cluster ", example / 3));
+        }
         piece.set_output(fed[i].name());
         piece.set_datatype(fed[i].datatype());
         Random random(i, static_cast<uint64_t>(example) * 4 + request->split().size() % 4);

@@ -34,13 +34,30 @@ absl::StatusOr<verdict::LossSample> Sample(const v1::Evaluation& evaluation,
   return sample;
 }
 
-// What a loss was measured on. Services that don't say which examples bear upon it mean all.
+// What a loss was measured on. Services that don't say which examples and clusters bear upon it
+// mean all, and all of one size.
 verdict::SampleSize SizeOf(const v1::Evaluation& evaluation,
                            const verdict::LossEvidence& evidence) {
-  const int64_t examples = evaluation.example_count();
+  const auto within = [](auto some, auto all) { return some > 0 ? std::min(some, all) : all; };
+  v1::LossEstimate unsaid;
   const v1::LossEstimate* loss = FindLoss(evaluation, evidence.loss, evidence.slice);
-  const int64_t bearing = loss == nullptr ? 0 : loss->example_count();
-  return {examples, bearing > 0 ? std::min(bearing, examples) : examples};
+  if (loss == nullptr) loss = &unsaid;
+  verdict::SampleSize size;
+  size.examples = evaluation.example_count();
+  size.bearing = within(loss->example_count(), size.examples);
+  if (evaluation.cluster_count() > 0) {
+    verdict::ClusterCounts& clusters = size.clusters.emplace();
+    clusters.all = evaluation.cluster_count();
+    clusters.bearing = within(loss->cluster_count(), clusters.all);
+    clusters.effective =
+        within(loss->effective_cluster_count(), static_cast<double>(clusters.bearing));
+  }
+  return size;
+}
+
+// What the resamples of an evaluation were drawn from.
+int64_t DrawnFrom(const v1::Evaluation& evaluation) {
+  return evaluation.cluster_count() > 0 ? evaluation.cluster_count() : evaluation.example_count();
 }
 
 // The evaluation of a vertex in replicate k, as of `steps`.
@@ -73,6 +90,13 @@ absl::StatusOr<std::vector<v1::Evaluation>> EvaluationsAfter(const Comparison& c
       return absl::FailedPreconditionError(absl::StrCat(
           "vertex ", vertex, " was evaluated on dataset ", before.dataset_digest(),
           " before and on ", after.dataset_digest(), " after: losses can't be compared"));
+    }
+    if (DrawnFrom(before) != DrawnFrom(after)) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "vertex ", vertex, "'s service drew resamples from ", DrawnFrom(before),
+          " clusters before and from ", DrawnFrom(after),
+          " after: losses can't be compared; apply the system with another bootstrap seed for a "
+          "baseline that can"));
     }
     evaluations.push_back(after);
   }

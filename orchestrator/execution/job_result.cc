@@ -32,6 +32,12 @@ absl::Status CheckLosses(const v1::EvaluateRequest& request, const v1::Evaluatio
     return Broken("evaluation.example_count",
                   absl::StrCat("must be at least 1: got ", evaluation.example_count()));
   }
+  if (resampled &&
+      (evaluation.cluster_count() < 0 || evaluation.cluster_count() > evaluation.example_count())) {
+    return Broken("evaluation.cluster_count",
+                  absl::StrCat("must be in [0, ", evaluation.example_count(), "]: got ",
+                               evaluation.cluster_count()));
+  }
   for (int i = 0; i < evaluation.losses_size(); ++i) {
     const v1::LossEstimate& loss = evaluation.losses(i);
     const std::string field = absl::StrCat("evaluation.losses[", i, "]");

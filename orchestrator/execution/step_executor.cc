@@ -214,7 +214,7 @@ absl::StatusOr<v1::Job> StepExecutor::RunJob(const records::State& state, StepRe
                             state.FindSystem(update.update().system_revision()));
   BACKFIRE_ASSIGN_OR_RETURN(
       const planning::JobRequest request,
-      planning::BuildJobRequest(state.identity, system->graph, update, ref.position));
+      planning::BuildJobRequest(state.identity, *system, update, ref.position));
   const std::string& endpoint = system->graph.node(step.vertex()).vertex.endpoint();
   const auto& capabilities = system->models.at(step.vertex()).capabilities();
   const bool can_watch = std::count(capabilities.begin(), capabilities.end(), v1::WATCH_JOB) > 0;

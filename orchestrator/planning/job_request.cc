@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "orchestrator/planning/plan.h"
 #include "orchestrator/planning/reference_steps.h"
+#include "orchestrator/planning/seeds.h"
 #include "orchestrator/planning/step_plan.h"
 #include "services/base/status.h"
 
@@ -39,26 +40,29 @@ absl::StatusOr<v1::Recipe> RecipeOf(const graph::SystemGraph& graph,
   return before.recipe();
 }
 
-absl::StatusOr<v1::TrainRequest> BuildTraining(const graph::SystemGraph& graph,
+absl::StatusOr<v1::TrainRequest> BuildTraining(const records::SystemRevision& system,
                                                const records::OpenUpdate& update,
                                                const v1::Step& step,
                                                const std::vector<v1::Parent>& lineage) {
+  const graph::SystemGraph& graph = system.graph;
   v1::TrainRequest request;
   request.set_model(graph.node(step.vertex()).model_name);
   BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_recipe(), RecipeOf(graph, update, step));
   for (const v1::Parent& parent : lineage) *request.add_lineage() = parent;
   request.mutable_dataset()->set_uri(graph.system().dataset());
-  request.set_seed(graph.system().seed() + step.replicate());
+  request.set_seed(
+      TrainingSeed(system.seed_rule, graph.system().seed(), request.model(), step.replicate()));
   // What is solved on a known distribution has no seed: on equal parents it is the same version.
   if (step.kind() == v1::Step::TRAIN_REFERENCE) request.set_seed(graph.system().seed());
   *request.mutable_endpoints() = AncestorEndpoints(graph, step.vertex());
   return request;
 }
 
-absl::StatusOr<v1::EvaluateRequest> BuildEvaluation(const graph::SystemGraph& graph,
+absl::StatusOr<v1::EvaluateRequest> BuildEvaluation(const records::SystemRevision& system,
                                                     const records::OpenUpdate& update,
                                                     const v1::Step& step,
                                                     const std::vector<v1::Parent>& lineage) {
+  const graph::SystemGraph& graph = system.graph;
   v1::EvaluateRequest request;
   std::string trained = StepId(v1::Step::TRAIN, step.vertex(), step.replicate());
   if (step.kind() == v1::Step::EVALUATE_REFERENCE) {
@@ -80,7 +84,7 @@ absl::StatusOr<v1::EvaluateRequest> BuildEvaluation(const graph::SystemGraph& gr
     request.set_split(kPopulationSplit);  // No sample: nothing to resample.
   } else {
     request.set_split(kTestSplit);
-    *request.mutable_bootstrap() = graph.system().bootstrap();
+    *request.mutable_bootstrap() = BootstrapOf(system.seed_rule, graph.system());
   }
   *request.mutable_endpoints() = AncestorEndpoints(graph, step.vertex());
   return request;
@@ -89,22 +93,22 @@ absl::StatusOr<v1::EvaluateRequest> BuildEvaluation(const graph::SystemGraph& gr
 }  // namespace
 
 absl::StatusOr<JobRequest> BuildJobRequest(const std::string& identity,
-                                           const graph::SystemGraph& graph,
+                                           const records::SystemRevision& system,
                                            const records::OpenUpdate& update, size_t position) {
   const records::StepRecord& record = update.step(position);
   const v1::Step& step = record.step;
   const std::string request_id =
       absl::StrCat(identity, "/updates/", update.number(), "/", step.id(), "/", record.attempt);
   BACKFIRE_ASSIGN_OR_RETURN(const std::vector<v1::Parent> lineage,
-                            LineageAsOf(update, graph, step.vertex(), step.replicate()));
+                            LineageAsOf(update, system.graph, step.vertex(), step.replicate()));
   if (step.kind() == v1::Step::TRAIN || step.kind() == v1::Step::TRAIN_REFERENCE) {
     BACKFIRE_ASSIGN_OR_RETURN(v1::TrainRequest request,
-                              BuildTraining(graph, update, step, lineage));
+                              BuildTraining(system, update, step, lineage));
     request.set_request_id(request_id);
     return request;
   }
   BACKFIRE_ASSIGN_OR_RETURN(v1::EvaluateRequest request,
-                            BuildEvaluation(graph, update, step, lineage));
+                            BuildEvaluation(system, update, step, lineage));
   request.set_request_id(request_id);
   return request;
 }

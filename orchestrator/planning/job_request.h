@@ -6,7 +6,7 @@
 #include "absl/status/statusor.h"
 #include "backfire/v1/model_service.pb.h"
 #include "orchestrator/records/open_update.h"
-#include "services/graph/system_graph.h"
+#include "orchestrator/records/state.h"
 
 namespace backfire::planning {
 
@@ -22,7 +22,7 @@ using JobRequest = std::variant<v1::TrainRequest, v1::EvaluateRequest>;
 /// @param identity  Of the store.
 /// @param position  Of any step but a LOAD, its dependencies done.
 absl::StatusOr<JobRequest> BuildJobRequest(const std::string& identity,
-                                           const graph::SystemGraph& graph,
+                                           const records::SystemRevision& system,
                                            const records::OpenUpdate& update, size_t position);
 
 }  // namespace backfire::planning

@@ -10,12 +10,20 @@
 
 namespace backfire::records {
 
+/// How seeds of trainings and resamples come from those of a system: see planning/seeds.h. Values are
+/// stored.
+enum class SeedRule : int64_t {
+  kConsecutive = 0,  ///< Of revisions that were made before there was another.
+  kHashed = 1,
+};
+
 /// A revision of the system.
 struct SystemRecord {
   int64_t revision = 0;
   v1::System system;
   std::map<std::string, v1::Model> models;  ///< By vertex, as the services described them.
   int64_t baseline_update = 0;              ///< Number of the update that trains its baseline.
+  SeedRule seed_rule = SeedRule::kHashed;
 };
 
 /// Which step: its update and its position there.

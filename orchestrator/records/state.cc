@@ -30,6 +30,7 @@ absl::StatusOr<std::shared_ptr<const SystemRevision>> MakeSystemRevision(
   made->revision = record.revision;
   made->models = record.models;
   made->baseline_update = record.baseline_update;
+  made->seed_rule = record.seed_rule;
   return made;
 }
 

@@ -19,6 +19,7 @@ struct SystemRevision {
   graph::SystemGraph graph;  ///< Of system(), which it holds.
   std::map<std::string, v1::Model> models;
   int64_t baseline_update = 0;
+  SeedRule seed_rule = SeedRule::kHashed;
   const v1::System& system() const { return graph.system(); }
 };
 

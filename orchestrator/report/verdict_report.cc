@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -56,6 +57,50 @@ std::string IntervalLegend(const Verdict& verdict) {
       "margin\n  it is no worse. Left, after Holm's correction over %d judged losses: above the "
       "margin it is worse.\n",
       100 * (1 - alpha), verdict.family());
+}
+
+// `9 to 16`, of what a verdict's judged losses have.
+template <typename Get>
+std::string Range(const Verdict& verdict, int decimals, const Get& get) {
+  double least = std::numeric_limits<double>::infinity(), most = 0;
+  for (const LossComparison& comparison : verdict.comparisons()) {
+    if (!comparison.judged()) continue;
+    least = std::min(least, static_cast<double>(get(comparison)));
+    most = std::max(most, static_cast<double>(get(comparison)));
+  }
+  const std::string greatest = absl::StrFormat("%.*f", decimals, most);
+  return least < most ? absl::StrFormat("%.*f to %s", decimals, least, greatest) : greatest;
+}
+
+// How many test examples and clusters a verdict rests on; nothing for verdicts of before these were
+// counted.
+std::string SampleLine(const Verdict& verdict) {
+  const auto any = [&](const auto& is) {
+    return std::any_of(verdict.comparisons().begin(), verdict.comparisons().end(),
+                       [&](const LossComparison& one) { return one.judged() && is(one); });
+  };
+  if (!any([](const LossComparison& one) { return one.example_count() > 0; })) return "";
+  const std::string examples = absl::StrCat(
+      "Test examples: ", Range(verdict, 0, [](const auto& one) { return one.example_count(); }));
+  if (any([](const LossComparison& one) { return one.cluster_count() == 0; })) {
+    return absl::StrCat(
+        examples,
+        ", each counted as independent, as the dataset names no clusters: if they "
+        "are drives, users\nor sessions, harm and safety are claimed too readily.\n");
+  }
+  if (!any([](const LossComparison& one) { return one.cluster_count() < one.example_count(); })) {
+    return absl::StrCat(examples, ", each a cluster by itself.\n");
+  }
+  const auto clusters = [](const auto& one) { return one.cluster_count(); };
+  const auto effective = [](const auto& one) { return one.effective_cluster_count(); };
+  const bool unequal = any([](const LossComparison& one) {
+    return one.effective_cluster_count() < 0.95 * static_cast<double>(one.cluster_count());
+  });
+  return absl::StrCat(examples, ", in ", Range(verdict, 0, clusters), " clusters",
+                      unequal ? absl::StrCat(", which say as much as ",
+                                             Range(verdict, 1, effective), " of one size")
+                              : "",
+                      ".\n");
 }
 
 std::string ReplicateTable(const Verdict& verdict) {
@@ -142,7 +187,8 @@ std::string VerdictText(const Verdict& verdict) {
       &text, "Definition 2.1 on the numbers alone: ",
       verdict.definition_2_1() ? "self-defeating" : "not self-defeating", ".\n",
       "Replicates: ", verdict.replicates(), verdict.first_look() ? " (a first look)" : "",
-      ". Candidates that this test split has judged so far: ", verdict.candidates_judged(), ".\n");
+      ". Candidates that this test split has judged so far: ", verdict.candidates_judged(), ".\n",
+      SampleLine(verdict));
   if (verdict.planned_looks() > 1) {
     absl::StrAppend(&text, "Look ", verdict.look(), " of ", verdict.planned_looks(),
                     " that were planned; this one may test at up to ",

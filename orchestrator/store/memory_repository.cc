@@ -86,7 +86,8 @@ absl::Status MemoryRepository::Write(const records::Change& change) {
   ++writes_;
   if (change.system != nullptr) {
     systems_[change.system->revision] = {change.system->revision, change.system->system(),
-                                         change.system->models, change.system->baseline_update};
+                                         change.system->models, change.system->baseline_update,
+                                         change.system->seed_rule};
   }
   for (const auto& update : change.added) {
     records::UpdateRecord record;

@@ -30,7 +30,7 @@ absl::StatusOr<int64_t> ReadNumber(SqliteStatement& statement) {
 
 absl::Status SqliteRepository::ReadSystems(Beginning& beginning) const {
   std::map<int64_t, records::SystemRecord> systems;
-  auto rows = reader_->Prepare("SELECT revision, system, baseline_update FROM systems");
+  auto rows = reader_->Prepare("SELECT revision, system, baseline_update, seed_rule FROM systems");
   while (true) {
     BACKFIRE_ASSIGN_OR_RETURN(const bool more, rows.Next());
     if (!more) break;
@@ -38,6 +38,13 @@ absl::Status SqliteRepository::ReadSystems(Beginning& beginning) const {
     record.revision = rows.Integer(0);
     BACKFIRE_RETURN_IF_ERROR(ParseRow(rows.Bytes(1), "systems", record.system));
     record.baseline_update = rows.Integer(2);
+    const int64_t seed_rule = rows.Integer(3);
+    record.seed_rule = static_cast<records::SeedRule>(seed_rule);
+    if (record.seed_rule != records::SeedRule::kConsecutive &&
+        record.seed_rule != records::SeedRule::kHashed) {
+      return absl::DataLossError(
+          absl::StrCat("the store: revision ", record.revision, " has seed_rule ", seed_rule));
+    }
   }
   auto models = reader_->Prepare("SELECT revision, vertex, model FROM models");
   while (true) {

@@ -62,6 +62,10 @@ ALTER TABLE releases ADD COLUMN state INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE releases ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE releases ADD COLUMN update_number INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX releases_by_state ON releases (state, number);
+)",
+    // Seeds by hashing; systems that are there keep SeedRule::kConsecutive.
+    R"(
+ALTER TABLE systems ADD COLUMN seed_rule INTEGER NOT NULL DEFAULT 0;
 )"};
 constexpr int64_t kSchemaVersion = std::size(kMigrations);
 constexpr int64_t kColumnsSchema = 3;  // The one that FillColumns belongs to.

@@ -62,11 +62,13 @@ absl::Status SqliteRepository::WriteRows(const records::Change& change) {
 absl::Status SqliteRepository::WriteSystem(const records::SystemRevision& system) {
   BACKFIRE_RETURN_IF_ERROR(
       writer_
-          ->Prepare("INSERT INTO systems VALUES (?, ?, ?) ON CONFLICT (revision) DO UPDATE SET "
-                    "system = excluded.system, baseline_update = excluded.baseline_update")
+          ->Prepare("INSERT INTO systems VALUES (?, ?, ?, ?) ON CONFLICT (revision) DO UPDATE SET "
+                    "system = excluded.system, baseline_update = excluded.baseline_update, "
+                    "seed_rule = excluded.seed_rule")
           .Bind(system.revision)
           .Bind(system.system().SerializeAsString())
           .Bind(system.baseline_update)
+          .Bind(static_cast<int64_t>(system.seed_rule))
           .Run());
   for (const auto& [vertex, model] : system.models) {
     BACKFIRE_RETURN_IF_ERROR(writer_->Prepare("INSERT OR REPLACE INTO models VALUES (?, ?, ?)")

@@ -1,5 +1,6 @@
 #include "services/datasets/dataset_check.h"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -12,6 +13,7 @@
 #include "services/datasets/dataset_sources.h"
 #include "services/datasets/image_file.h"
 #include "services/datasets/kitti_calibration.h"
+#include "services/datasets/kitti_clusters.h"
 #include "services/datasets/kitti_layout.h"
 #include "services/datasets/kitti_objects.h"
 #include "services/datasets/lidar.h"
@@ -78,6 +80,7 @@ class KittiChecker {
       ids[i] = *std::move(list);
       total += static_cast<int64_t>(ids[i].size());
     }
+    CheckClusters(ids);
     CheckOverlap(ids, Split::kTrain, Split::kValidation);
     CheckOverlap(ids, Split::kTrain, Split::kTest);
     CheckOverlap(ids, Split::kValidation, Split::kTest);
@@ -96,6 +99,44 @@ class KittiChecker {
  private:
   void Add(const absl::Status& status, const std::string& path) {
     report_.faults.push_back(FaultOf(status, path));
+  }
+
+  // Of a status that begins with the path of its file.
+  void AddOf(const absl::Status& status) {
+    Add(status, std::string(status.message().substr(0, status.message().find(':'))));
+  }
+
+  void CheckClusters(const std::array<std::vector<std::string>, 3>& ids) {
+    if (options_.clusters.empty()) {
+      report_.warnings.push_back(
+          "no `clusters`: if frames are alike, as those of one drive are, verdicts are too sure; "
+          "name them, or say clusters=each");
+      return;
+    }
+    std::vector<absl::Status> faults;
+    const auto clusters = KittiClusters::Read(options_.directory, options_.clusters, &faults);
+    for (const absl::Status& fault : faults) AddOf(fault);
+    if (!clusters.ok()) return Add(clusters.status(), options_.clusters);
+    std::array<std::set<std::string>, 3> of_split;
+    for (const Split split : kSplits) {
+      for (const std::string& id : ids[static_cast<size_t>(split)]) {
+        const auto cluster = clusters->Of(id);
+        if (cluster.ok()) {
+          of_split[static_cast<size_t>(split)].insert(*cluster);
+        } else {
+          AddOf(cluster.status());
+        }
+      }
+    }
+    // Frames of a drive that was learnt from say less of streets that nobody has seen.
+    const auto& train = of_split[static_cast<size_t>(Split::kTrain)];
+    const auto& test = of_split[static_cast<size_t>(Split::kTest)];
+    const auto shared = std::count_if(test.begin(), test.end(), [&](const std::string& cluster) {
+      return train.count(cluster) > 0;
+    });
+    if (shared == 0) return;
+    report_.warnings.push_back(absl::StrCat("of the ", test.size(), " clusters of the test split, ",
+                                            shared, " have frames in the training split as well"));
   }
 
   // Who is tested on what he was trained on learns nothing; settings chosen on the test split are

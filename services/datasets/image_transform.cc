@@ -53,6 +53,9 @@ class TransformedDataset : public StereoDataset {
   std::string ExampleId(Split split, int64_t example) const override {
     return dataset_->ExampleId(split, example);
   }
+  std::string Cluster(Split split, int64_t example) const override {
+    return dataset_->Cluster(split, example);
+  }
 
   absl::StatusOr<cv::Mat> LeftImage(Split split, int64_t example) const override {
     return Image(split, example, &StereoDataset::LeftImage, TransformImage);

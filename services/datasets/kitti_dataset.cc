@@ -16,6 +16,7 @@
 #include "services/datasets/dataset_sources.h"
 #include "services/datasets/image_file.h"
 #include "services/datasets/kitti_calibration.h"
+#include "services/datasets/kitti_clusters.h"
 #include "services/datasets/kitti_layout.h"
 #include "services/datasets/kitti_objects.h"
 #include "services/datasets/lidar.h"
@@ -62,12 +63,15 @@ class DigestMemo {
 
 class KittiDataset : public StereoDataset {
  public:
+  // `clusters` are known of every frame of the splits, or of none.
   KittiDataset(std::string uri, DisparitySource disparity, KittiLayout layout,
-               std::array<std::vector<std::string>, 3> ids)
+               std::array<std::vector<std::string>, 3> ids,
+               std::map<std::string, std::string> clusters)
       : uri_(std::move(uri)),
         disparity_(disparity),
         layout_(std::move(layout)),
-        ids_(std::move(ids)) {}
+        ids_(std::move(ids)),
+        clusters_(std::move(clusters)) {}
 
   // Reads every file that is used once.
   absl::Status ComputeDigest() {
@@ -85,6 +89,8 @@ class KittiDataset : public StereoDataset {
         digest.UpdateField(id).UpdateField(frames[id]);
       }
     }
+    if (!clusters_.empty()) digest.UpdateField("clusters");
+    for (const auto& [id, cluster] : clusters_) digest.UpdateField(id).UpdateField(cluster);
     digest_ = digest.Finish();
     return absl::OkStatus();
   }
@@ -96,6 +102,10 @@ class KittiDataset : public StereoDataset {
   }
   std::string ExampleId(Split split, int64_t example) const override {
     return ids_[static_cast<size_t>(split)][static_cast<size_t>(example)];
+  }
+  std::string Cluster(Split split, int64_t example) const override {
+    const auto found = clusters_.find(ExampleId(split, example));
+    return found == clusters_.end() ? "" : found->second;
   }
 
   absl::StatusOr<cv::Mat> LeftImage(Split split, int64_t example) const override {
@@ -262,6 +272,7 @@ class KittiDataset : public StereoDataset {
   const DisparitySource disparity_;
   const KittiLayout layout_;
   const std::array<std::vector<std::string>, 3> ids_;  // By split.
+  const std::map<std::string, std::string> clusters_;  // By frame.
   std::string digest_;
 };
 
@@ -280,8 +291,18 @@ absl::StatusOr<std::shared_ptr<const StereoDataset>> OpenKittiDataset(const std:
     const auto index = static_cast<size_t>(split);
     BACKFIRE_ASSIGN_OR_RETURN(ids[index], layout->ReadList(options.lists[index], nullptr));
   }
-  auto dataset =
-      std::make_shared<KittiDataset>(uri, options.disparity, *std::move(layout), std::move(ids));
+  std::map<std::string, std::string> clusters;
+  if (!options.clusters.empty()) {
+    BACKFIRE_ASSIGN_OR_RETURN(const auto known,
+                              KittiClusters::Read(options.directory, options.clusters, nullptr));
+    for (const auto& of_split : ids) {
+      for (const std::string& id : of_split) {
+        BACKFIRE_ASSIGN_OR_RETURN(clusters[id], known.Of(id));
+      }
+    }
+  }
+  auto dataset = std::make_shared<KittiDataset>(uri, options.disparity, *std::move(layout),
+                                                std::move(ids), std::move(clusters));
   BACKFIRE_RETURN_IF_ERROR(dataset->ComputeDigest());
   return TransformDataset(std::move(dataset), options.transform);
 }

@@ -51,10 +51,15 @@ absl::StatusOr<KittiOptions> ParseKittiUri(const std::string& uri, const Dataset
                                             : DisparitySource::kLidar;
       continue;
     }
+    if (name == "clusters") {
+      if (value.empty()) return MalformedUri(uri, "clusters must be `each`, a folder or a file");
+      options.clusters = value;
+      continue;
+    }
     const auto split = runtime::ParseSplit(name);
     if (!split.ok()) {
       return MalformedUri(uri, absl::StrCat("a kitti dataset has train, validation, test, "
-                                            "disparity, crop and size: no \"",
+                                            "disparity, clusters, crop and size: no \"",
                                             name, "\""));
     }
     if (absl::StrContains(value, "/") || absl::StrContains(value, "..")) {

@@ -24,6 +24,7 @@ struct KittiOptions {
   std::filesystem::path directory;
   std::array<std::string, 3> lists = {"train", "val", "test"};  ///< By split.
   DisparitySource disparity = DisparitySource::kAuto;
+  std::string clusters;  ///< As KittiClusters has it; empty: unknown.
   ImageTransform transform;
 };
 /// INVALID_ARGUMENT: a parameter that isn't one, or a wrong value.

@@ -46,6 +46,10 @@ class RenderedStereoDataset : public StereoDataset {
     for (size_t i = 0; i < static_cast<size_t>(split); ++i) example += sizes_[i];
     return absl::StrFormat("%06d", example);
   }
+  // Every frame is a street of its own.
+  std::string Cluster(Split split, int64_t example) const override {
+    return ExampleId(split, example);
+  }
 
   absl::StatusOr<cv::Mat> LeftImage(Split split, int64_t example) const override {
     return Part(split, example, &StereoFrame::left);

@@ -48,15 +48,17 @@ class StereoDataset : public runtime::Dataset {
 
 /// Opens a dataset by its URI:
 ///
-/// `kitti:DIRECTORY[?train=NAME&validation=NAME&test=NAME&disparity=SOURCE&crop=WxH+X+Y&size=WxH]`:
+/// `kitti:DIRECTORY[?train=NAME&validation=NAME&test=NAME&disparity=SOURCE&clusters=PATH&...]`:
 /// KITTI's object layout (image_2, image_3, calib, label_2, velodyne, and disp_occ_0 as in KITTI
 /// 2015), or KITTI 2015's stereo layout (`000000_10.png`), directly in the directory or in its
 /// `training/`. Splits are ImageSets/NAME.txt (by default train, val and test), `all`, or
 /// `FIRST-LAST`, which count frames from 0; `validation=` is an empty split. Ground-truth disparity
-/// comes from disp_occ_0, else from the scan (`disparity=file` or `lidar`: only from there). `crop`
-/// and `size` cut out and resize: see image_transform.h. Every frame must have image_2 and (but for
-/// KITTI 2015) calib. The digest is over the splits and over the content of all files that are
-/// used, wherever the directory is.
+/// comes from disp_occ_0, else from the scan (`disparity=file` or `lidar`: only from there).
+/// `clusters` says which frames are alike: see kitti_clusters.h; without it none are known to be,
+/// and verdicts that count them as independent are too sure. `crop=WxH+X+Y` and `size=WxH` cut out
+/// and resize: see image_transform.h. Every frame must have image_2 and (but for
+/// KITTI 2015) calib. The digest is over the splits, the clusters, and the content of all files
+/// that are used, wherever the directory is.
 ///
 /// `rendered:PROFILE[?frames=600&validation=60&test=320&seed=1&PARAMETER=VALUE...]`: the rendered
 /// world (rendered_world.h), drawn when it is asked for; `frames` is the size of the training

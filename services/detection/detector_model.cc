@@ -116,7 +116,7 @@ class DetectorModel final : public runtime::Model {
 
   absl::StatusOr<v1::Evaluation> Evaluate(const runtime::Dataset& base, Split split,
                                           const runtime::Examples& outputs,
-                                          const v1::Bootstrap& bootstrap,
+                                          const metrics::Resampling& resampling,
                                           runtime::JobContext& job) const override {
     const auto& dataset = static_cast<const datasets::StereoDataset&>(base);
     std::vector<metrics::ImageObjects> images;
@@ -139,7 +139,7 @@ class DetectorModel final : public runtime::Model {
       for (const auto& [loss, view] : {std::pair("ap_3d", metrics::View::k3d),
                                        std::pair("ap_bev", metrics::View::kBirdsEye)}) {
         options.view = view;
-        metrics::AddAveragePrecisionLoss(images, options, bootstrap, loss, slice, judged,
+        metrics::AddAveragePrecisionLoss(images, options, resampling, loss, slice, judged,
                                          evaluation);
       }
     };

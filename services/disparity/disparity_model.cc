@@ -137,7 +137,7 @@ class DisparityModel final : public runtime::Model {
 
   absl::StatusOr<v1::Evaluation> Evaluate(const runtime::Dataset& base, Split split,
                                           const runtime::Examples& outputs,
-                                          const v1::Bootstrap& bootstrap,
+                                          const metrics::Resampling& resampling,
                                           runtime::JobContext& job) const override {
     const auto& dataset = static_cast<const datasets::StereoDataset&>(base);
     std::vector<metrics::DisparityErrorSums> sums;
@@ -169,7 +169,7 @@ class DisparityModel final : public runtime::Model {
         numerators.push_back(numerator(one)[range]);
         denominators.push_back(one.pixels[range]);
       }
-      metrics::AddRatioLoss(numerators, denominators, bootstrap, loss,
+      metrics::AddRatioLoss(numerators, denominators, resampling, loss,
                             std::string(metrics::kDepthRanges[range].slice), judged, evaluation);
     };
     const auto absolute = [](const auto& one) { return one.absolute_error_px; };

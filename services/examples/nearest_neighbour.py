@@ -6,7 +6,7 @@ say). docs/own-models.md walks through it.
 """
 import numpy
 from backfire_service import (VersionMethods, check, check_evaluation, check_lineage, check_split, check_version_name, pb,
-                              pull, read_inputs, resample, rpc, serve, sha256, v2, v2_rpc)
+                              pull, read_inputs, Resampling, rpc, serve, sha256, v2, v2_rpc)
 
 MODEL = pb.Model(name="models/nearest", kind=pb.Model.MODEL, description="k nearest neighbours, taught by a vertex.",
                  capabilities=[pb.LOAD_VERSION, pb.LIST_VERSIONS, pb.INFER], build_fingerprint=sha256(open(__file__).read()))
@@ -62,7 +62,7 @@ class NearestNeighbour(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInfe
         def work(job):
             version, weights = job.version, {}
             for parent in sorted(request.lineage, key=lambda parent: parent.input):
-                rows, version.dataset.digest = pull(parent, request, "train")
+                rows, version.dataset.digest, _ = pull(parent, request, "train")
                 weights[parent.input] = rows.tolist()
                 version.lineage.append(parent)
             check_counts(context, weights["feature"], weights["teacher"])
@@ -80,17 +80,14 @@ class NearestNeighbour(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInfe
 
         def work(job):
             parents = {parent.input: parent for parent in request.swapped_parents or version.lineage}
-            features, _ = pull(parents["feature"], request, request.split)
-            teacher, job.evaluation.dataset_digest = pull(parents["teacher"], request, request.split)
+            features, _, _ = pull(parents["feature"], request, request.split)
+            teacher, job.evaluation.dataset_digest, clusters = pull(parents["teacher"], request, request.split)
             check_counts(context, features, teacher)
             check_width(context, "feature", features, weights)
             check_width(context, "teacher", teacher, weights)
             answers = numpy.array([predict(version, weights, feature) for feature in features])
             errors = abs(answers - teacher).mean(axis=1)
-            job.evaluation.example_count = len(errors)
-            resampled = [errors[resample(request.bootstrap, b, len(errors))].mean()
-                         for b in range(request.bootstrap.resample_count)]
-            job.evaluation.losses.add(loss="disagreement", value=errors.mean(), resampled=resampled, judged=True)
+            Resampling(request.bootstrap, clusters).add_loss(job.evaluation, "disagreement", errors)
             job.version.CopyFrom(version)
         return self.store.run(request, context, work)
 
@@ -98,7 +95,7 @@ class NearestNeighbour(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInfe
         version, weights = self.store.version(request.version, context)
         check(context, request.digest in ("", version.digest), "DATA_LOSS", f"{version.name} has digest {version.digest}")
         check_split(context, request.split)
-        features, _ = pull(version.lineage[0], request, request.split, context)  # Sorted: `feature` is the first.
+        features, _, clusters = pull(version.lineage[0], request, request.split, context)  # Sorted: `feature` is the first.
         check_width(context, "feature", features, weights)
         for example in request.examples:
             check(context, 0 <= example < len(features), "INVALID_ARGUMENT",
@@ -106,7 +103,7 @@ class NearestNeighbour(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInfe
         for example in request.examples or range(len(features)):
             y = predict(version, weights, features[example])
             yield pb.MaterializeResponse(example=example, example_id=f"{example:06}", output="y", datatype="FP64",
-                                         shape=y.shape, data=y.astype("<f8").tobytes(), last_piece=True)
+                                         cluster=clusters[example], shape=y.shape, data=y.astype("<f8").tobytes(), last_piece=True)
 
     def LoadVersion(self, request, context):  # What is on disk is in memory already.
         self.store.version(request.name, context)

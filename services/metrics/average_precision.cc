@@ -2,7 +2,6 @@
 
 #include <limits>
 
-#include "services/metrics/bootstrap.h"
 #include "services/metrics/kitti_evaluation.h"
 
 namespace backfire::metrics {
@@ -24,7 +23,7 @@ double AveragePrecision::Compute() const {
 }
 
 void AddAveragePrecisionLoss(const std::vector<ImageObjects>& images,
-                             const AveragePrecisionOptions& options, const v1::Bootstrap& bootstrap,
+                             const AveragePrecisionOptions& options, const Resampling& resampling,
                              const std::string& loss, const std::string& slice, bool judged,
                              v1::Evaluation& evaluation) {
   const AveragePrecision average_precision(images, options);
@@ -32,13 +31,11 @@ void AddAveragePrecisionLoss(const std::vector<ImageObjects>& images,
   estimate.set_loss(loss);
   estimate.set_slice(slice);
   estimate.set_judged(judged);
+  resampling.SetCounts(average_precision.labelled_images(), estimate);
   // Subtracted, so that AP 0 is loss 0 and not -0.
-  estimate.set_example_count(average_precision.labelled_image_count());
   estimate.set_value(0.0 - average_precision.Compute());
-  const auto examples = static_cast<int64_t>(images.size());
-  for (int32_t b = 0; b < bootstrap.resample_count(); ++b) {
-    estimate.add_resampled(
-        0.0 - average_precision.Compute(ResampleCounts(bootstrap.seed(), b, examples)));
+  for (int32_t b = 0; b < resampling.resample_count(); ++b) {
+    estimate.add_resampled(0.0 - average_precision.Compute(resampling.Counts(b)));
   }
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "backfire/v1/model_service.pb.h"
+#include "services/metrics/bootstrap.h"
 #include "services/metrics/matching_rules.h"
 #include "services/metrics/precision_recall.h"
 
@@ -27,8 +28,8 @@ class AveragePrecision {
   double Compute() const;
   /// Labels that count, the denominator of recall.
   int64_t label_count() const { return pool_.label_count(); }
-  /// Images with a label that counts: they bear upon it.
-  int64_t labelled_image_count() const { return pool_.labelled_image_count(); }
+  /// Whether each image has a label that counts: those that have bear upon it.
+  std::vector<bool> labelled_images() const { return pool_.labelled_images(); }
 
  private:
   int recall_points_;
@@ -37,7 +38,7 @@ class AveragePrecision {
 
 /// Appends to `evaluation` the loss -AP, in percent, with its resamples.
 void AddAveragePrecisionLoss(const std::vector<ImageObjects>& images,
-                             const AveragePrecisionOptions& options, const v1::Bootstrap& bootstrap,
+                             const AveragePrecisionOptions& options, const Resampling& resampling,
                              const std::string& loss, const std::string& slice, bool judged,
                              v1::Evaluation& evaluation);
 

@@ -132,9 +132,10 @@ int64_t MatchPool::label_count() const {
                          [](int64_t sum, const Image& image) { return sum + image.label_count; });
 }
 
-int64_t MatchPool::labelled_image_count() const {
-  return std::count_if(images_.begin(), images_.end(),
-                       [](const Image& image) { return image.label_count > 0; });
+std::vector<bool> MatchPool::labelled_images() const {
+  std::vector<bool> labelled;
+  for (const Image& image : images_) labelled.push_back(image.label_count > 0);
+  return labelled;
 }
 
 }  // namespace backfire::metrics

@@ -54,8 +54,8 @@ class MatchPool {
   size_t image_count() const { return images_.size(); }
   /// Labels that count in all images together.
   int64_t label_count() const;
-  /// Images with a label that counts.
-  int64_t labelled_image_count() const;
+  /// Whether each image has a label that counts.
+  std::vector<bool> labelled_images() const;
 
  private:
   struct Image {

@@ -33,6 +33,10 @@ class PlanarDataset : public runtime::Dataset {
   bool Has(runtime::Split) const override { return true; }
   int64_t size(runtime::Split split) const override;
   std::string ExampleId(runtime::Split split, int64_t example) const override;
+  /// Points are drawn by themselves.
+  std::string Cluster(runtime::Split split, int64_t example) const override {
+    return ExampleId(split, example);
+  }
   absl::StatusOr<runtime::TensorMap> RequestInputs(
       runtime::Split split, int64_t example, const std::vector<std::string>& names) const override;
 

@@ -225,7 +225,7 @@ class PlanarModel : public runtime::Model {
 
   absl::StatusOr<v1::Evaluation> Evaluate(const runtime::Dataset& any, Split split,
                                           const runtime::Examples& outputs,
-                                          const v1::Bootstrap& bootstrap,
+                                          const metrics::Resampling& resampling,
                                           runtime::JobContext& job) const override {
     const auto& dataset = static_cast<const PlanarDataset&>(any);
     BACKFIRE_ASSIGN_OR_RETURN(const Judge judge, Judge::Make(dataset, spec_.target));
@@ -267,7 +267,7 @@ class PlanarModel : public runtime::Model {
       estimate.set_numerical_error(integral.error);
       return evaluation;
     }
-    metrics::AddRatioLoss(numerators, denominators, bootstrap, loss, /*slice=*/"", /*judged=*/true,
+    metrics::AddRatioLoss(numerators, denominators, resampling, loss, /*slice=*/"", /*judged=*/true,
                           evaluation);
     return evaluation;
   }

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "services/base/status.h"
+#include "services/metrics/bootstrap.h"
 #include "services/planar/planar_model.h"
 
 namespace backfire::planar {
@@ -134,7 +135,8 @@ absl::StatusOr<v1::Evaluation> Rehearsal::Evaluate(const std::string& vertex, Ve
     if (!graph_.system().has_bootstrap()) bootstrap.set_resample_count(1000);
   }
   QuietJob job;
-  return model(vertex).Evaluate(*dataset_, split, Kept(outputs), bootstrap, job);
+  return model(vertex).Evaluate(*dataset_, split, Kept(outputs),
+                                metrics::Resampling(bootstrap, Clusters(*dataset_, split)), job);
 }
 
 absl::StatusOr<std::shared_ptr<const Tensors>> Rehearsal::Inputs(const std::string& vertex,

@@ -255,7 +255,7 @@ class PointCloudModel final : public runtime::Model {
 
   absl::StatusOr<v1::Evaluation> Evaluate(const runtime::Dataset& base, Split split,
                                           const runtime::Examples& outputs,
-                                          const v1::Bootstrap& bootstrap,
+                                          const metrics::Resampling& resampling,
                                           runtime::JobContext& job) const override {
     const auto& dataset = static_cast<const datasets::StereoDataset&>(base);
     std::vector<double> errors, counts, distances, measured;
@@ -291,9 +291,9 @@ class PointCloudModel final : public runtime::Model {
     BACKFIRE_RETURN_IF_ERROR(
         runtime::ForEachExample(dataset.size(split), "computing losses", job, read));
     v1::Evaluation evaluation;
-    metrics::AddRatioLoss(distances, measured, bootstrap, "mean_point_distance", "", true,
+    metrics::AddRatioLoss(distances, measured, resampling, "mean_point_distance", "", true,
                           evaluation);
-    metrics::AddRatioLoss(errors, counts, bootstrap, "point_depth_mae", "", true, evaluation);
+    metrics::AddRatioLoss(errors, counts, resampling, "point_depth_mae", "", true, evaluation);
     return evaluation;
   }
 

@@ -285,7 +285,7 @@ class ProposalsModel final : public runtime::Model {
 
   absl::StatusOr<v1::Evaluation> Evaluate(const runtime::Dataset& base, Split split,
                                           const runtime::Examples& outputs,
-                                          const v1::Bootstrap& bootstrap,
+                                          const metrics::Resampling& resampling,
                                           runtime::JobContext& job) const override {
     const auto& dataset = static_cast<const datasets::StereoDataset&>(base);
     std::vector<metrics::ImageObjects> images;
@@ -310,11 +310,11 @@ class ProposalsModel final : public runtime::Model {
     average_precision.view = metrics::View::kImage;
     average_precision.type = "Car";
     average_precision.iou_threshold = 0.7;
-    metrics::AddAveragePrecisionLoss(images, average_precision, bootstrap, "ap_2d_car", "", true,
+    metrics::AddAveragePrecisionLoss(images, average_precision, resampling, "ap_2d_car", "", true,
                                      evaluation);
     average_precision.type = "Pedestrian";
     average_precision.iou_threshold = 0.5;
-    metrics::AddAveragePrecisionLoss(images, average_precision, bootstrap, "ap_2d_pedestrian", "",
+    metrics::AddAveragePrecisionLoss(images, average_precision, resampling, "ap_2d_pedestrian", "",
                                      true, evaluation);
     return evaluation;
   }

@@ -126,8 +126,45 @@ def read_inputs(context, request, signatures, optional=()):
     return arrays
 
 
-def resample(bootstrap, b, n):
-    """Indices of resample b of n < 2^31 examples, bit for bit as model_service.proto fixes them."""
+class Resampling:
+    """The resamples of a split, bit for bit as model_service.proto has them: examples of one cluster are drawn together.
+
+    `clusters` has a name for each example, as `pull` returns them; one whose name is empty is a cluster by itself.
+    """
+
+    def __init__(self, bootstrap, clusters):
+        self.bootstrap, self.named, numbers = bootstrap, any(clusters), {}
+        self.cluster_of = numpy.array([numbers.setdefault(name or i, len(numbers)) for i, name in enumerate(clusters)])
+        self.drawn = len(numbers)
+
+    def counts(self):
+        """Of each resample in turn: how often each example is in it."""
+        for b in range(self.bootstrap.resample_count):
+            yield numpy.bincount(draw(self.bootstrap.seed + b, self.drawn), minlength=self.drawn)[self.cluster_of]
+
+    def add_loss(self, evaluation, loss, values, weights=None, **fields):
+        """Adds a judged loss to an Evaluation: the mean of the examples' `values`, and its resamples.
+
+        With `weights` the mean is weighted, and examples of weight 0 don't bear upon the loss: give them any finite value.
+        """
+        weights = numpy.ones(len(values)) if weights is None else numpy.asarray(weights, float)
+
+        def mean(weights):
+            return float(weights @ values / weights.sum()) if weights.any() else math.nan
+
+        estimate = evaluation.losses.add(loss=loss, value=mean(weights), judged=True,
+                                         resampled=[mean(counts * weights) for counts in self.counts()],
+                                         example_count=int((weights != 0).sum()), **fields)
+        evaluation.example_count = len(values)
+        if self.named:
+            sizes = numpy.bincount(self.cluster_of, weights=weights != 0, minlength=self.drawn)
+            evaluation.cluster_count, estimate.cluster_count = self.drawn, int((sizes > 0).sum())
+            if sizes.any():
+                estimate.effective_cluster_count = (sizes**2).sum() ** 2 / (sizes**4).sum()
+
+
+def draw(seed, n):
+    """Draws n < 2^31 of n with replacement: the contract's index(b, 0) to index(b, n - 1), where `seed` is seed + b."""
 
     def split_mix(x):
         z = x + numpy.uint64(0x9E3779B97F4A7C15)
@@ -135,14 +172,14 @@ def resample(bootstrap, b, n):
         z = (z ^ (z >> numpy.uint64(27))) * numpy.uint64(0x94D049BB133111EB)
         return z ^ (z >> numpy.uint64(31))
 
-    key = split_mix(numpy.array([(bootstrap.seed + b) % 2**64], dtype=numpy.uint64))
+    key = split_mix(numpy.array([seed % 2**64], dtype=numpy.uint64))
     bits, count, half = split_mix(key + numpy.arange(n, dtype=numpy.uint64)), numpy.uint64(n), numpy.uint64(32)
     low = (bits & numpy.uint64(2**32 - 1)) * count >> half  # The product has 96 bits: half by half.
     return (((bits >> half) * count + low) >> half).astype(int)
 
 
 def pull(parent, request, split, context=None):
-    """FP64 rows, one per example, from the service of a parent, and its dataset's digest.
+    """FP64 rows, one per example, from the service of a parent; its dataset's digest; and the examples' clusters.
 
     A parent that is lost is asked again for PATIENCE_SECONDS. Give the `context` of a call that pulls, other than a
     job's: the pull ends with it.
@@ -157,7 +194,7 @@ def pull(parent, request, split, context=None):
         JOBS_CHANNELS.add(channel)
     try:
         check(context, not STOPPING.is_set(), "UNAVAILABLE", "the service is shutting down")
-        rows, digest = pull_patiently(rpc.ModelServiceStub(channel), parent, request, split, context, target)
+        rows, digest, clusters = pull_patiently(rpc.ModelServiceStub(channel), parent, request, split, context, target)
     finally:
         channel.close()
         if context is None:
@@ -168,14 +205,14 @@ def pull(parent, request, split, context=None):
     check(context, rows, "INVALID_ARGUMENT", f"{what} has no examples; is there such an output?")
     sizes = {len(row) for row in rows}
     check(context, len(sizes) == 1 and sizes.pop() % 8 == 0, "INVALID_ARGUMENT", f"{what} must have rows of one size")
-    return numpy.array([numpy.frombuffer(row, "<f8") for row in rows]), digest
+    return numpy.array([numpy.frombuffer(row, "<f8") for row in rows]), digest, clusters
 
 
 def pull_patiently(stub, parent, request, split, context, target):
-    """Bytes of each example, and the dataset's digest; asks again as long as a parent may come back."""
+    """Bytes of each example, the dataset's digest and the clusters; asks again as long as a parent may come back."""
     pause, most, lost_since = 0.1, 0, None
     while True:
-        pieces, ended = [], 0  # Of each example; how many examples are whole.
+        pieces, ended, clusters = [], 0, {}  # Of each example; how many examples are whole.
         try:
             digest = stub.GetVersion(pb.GetVersionRequest(name=parent.version),
                                      timeout=seconds_left(context, DESCRIBE_SECONDS)).dataset.digest
@@ -186,6 +223,8 @@ def pull_patiently(stub, parent, request, split, context, target):
             if context is not None and not context.add_callback(call.cancel):
                 call.cancel()  # Whom it was for has gone already.
             for piece in call:
+                if piece.cluster:
+                    clusters[piece.example] = piece.cluster
                 if piece.output != parent.output:
                     continue
                 if piece.example == ended == len(pieces):
@@ -199,7 +238,7 @@ def pull_patiently(stub, parent, request, split, context, target):
                 if ended > most:  # Only what is new shows that it gets on: one that dies again and again is given up.
                     pause, most, lost_since = 0.1, ended, None
             check(context, ended == len(pieces), "INTERNAL", f"{parent.version} at {target}: example {ended} has no end")
-            return [b"".join(data) for data in pieces], digest
+            return [b"".join(data) for data in pieces], digest, [clusters.get(i, "") for i in range(ended)]
         except grpc.RpcError as error:
             code, details = error.code(), f"{parent.version} at {target}: {error.details()}"
         check(context, context is None or context.is_active(), "CANCELLED", "the caller has gone")

@@ -26,4 +26,10 @@ absl::StatusOr<Split> ParseSplit(std::string_view name) {
       "split must be train, validation, test or population: got \"", std::string(name), "\""));
 }
 
+std::vector<std::string> Clusters(const Dataset& dataset, Split split) {
+  std::vector<std::string> clusters;
+  for (int64_t i = 0; i < dataset.size(split); ++i) clusters.push_back(dataset.Cluster(split, i));
+  return clusters;
+}
+
 }  // namespace backfire::runtime

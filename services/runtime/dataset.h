@@ -33,11 +33,18 @@ class Dataset {
   virtual int64_t size(Split split) const = 0;
   /// The dataset's own name for an example: `000042`.
   virtual std::string ExampleId(Split split, int64_t example) const = 0;
+  /// What the example shares with others that are alike: a drive, a user, a session. Its own name
+  /// if it is like no other; empty if the dataset does not say. Sizes of samples are counted in
+  /// these, and they are resampled together.
+  virtual std::string Cluster(Split split, int64_t example) const = 0;
   /// What a client would send for this example: the tensors called `names`, and no labels.
   /// INVALID_ARGUMENT: it has no such tensor. Errors of reading name the file.
   virtual absl::StatusOr<TensorMap> RequestInputs(Split split, int64_t example,
                                                   const std::vector<std::string>& names) const = 0;
 };
+
+/// The cluster of each example of a split, in its order.
+std::vector<std::string> Clusters(const Dataset& dataset, Split split);
 
 /// Tensors of each example of a split, read when asked for: a model's inputs, or its outputs.
 /// Thread-safe.

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backfire/v1/model_service.pb.h"
+#include "services/metrics/bootstrap.h"
 #include "services/runtime/dataset.h"
 #include "services/runtime/tensor.h"
 
@@ -130,10 +131,11 @@ class Model {
                                                        int64_t example) const;
 
   /// Computes every loss on a split from a version's outputs for its examples, and on every
-  /// resample of them (see v1.Bootstrap). Judged losses first, in the order of description().
+  /// resample of them, with how many examples and clusters bear upon it. Judged losses first, in
+  /// the order of description().
   virtual absl::StatusOr<v1::Evaluation> Evaluate(const Dataset& dataset, Split split,
                                                   const Examples& outputs,
-                                                  const v1::Bootstrap& bootstrap,
+                                                  const metrics::Resampling& resampling,
                                                   JobContext& job) const = 0;
 };
 

@@ -420,9 +420,11 @@ absl::Status ModelHost::Evaluate(const v1::EvaluateRequest& request, JobContext&
                             ComputeOutputs(version, ToVector(request.swapped_parents()), dataset,
                                            split, request.endpoints(), job, tally));
   job.Report(Stage("computing losses"));
+  const metrics::Resampling resampling(request.bootstrap(), Clusters(*dataset, split));
   BACKFIRE_ASSIGN_OR_RETURN(v1::Evaluation evaluation,
-                            model_->Evaluate(*dataset, split, *outputs, request.bootstrap(), job));
-  evaluation.set_example_count(dataset->size(split));
+                            model_->Evaluate(*dataset, split, *outputs, resampling, job));
+  evaluation.set_example_count(resampling.example_count());
+  evaluation.set_cluster_count(resampling.cluster_count());
   evaluation.set_dataset_digest(dataset->digest());
   if (split == Split::kTest && request.swapped_parents().empty()) {
     std::vector<v1::LossEstimate> losses(evaluation.losses().begin(), evaluation.losses().end());

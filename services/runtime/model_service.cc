@@ -63,8 +63,10 @@ bool SendExample(const ModelHost::Outputs& outputs, int64_t example, const v1::M
     do {
       v1::MaterializeResponse piece;
       piece.set_example(example);
-      if (first_of_example)
+      if (first_of_example) {
         piece.set_example_id(outputs.dataset->ExampleId(outputs.split, example));
+        piece.set_cluster(outputs.dataset->Cluster(outputs.split, example));
+      }
       first_of_example = false;
       piece.set_output(output.name());
       if (sent == 0) {

@@ -41,6 +41,7 @@ std::string RangeName(const std::string& slice) { return slice.empty() ? "all" :
 
 DisparityReport MakeDisparityReport(const std::vector<DisparityErrorSums>& images, bool with_depth,
                                     const v1::Bootstrap& bootstrap) {
+  const metrics::Resampling resampling(bootstrap, static_cast<int64_t>(images.size()));
   DisparityReport report;
   report.images = static_cast<int64_t>(images.size());
   report.with_depth = with_depth;
@@ -54,7 +55,7 @@ DisparityReport MakeDisparityReport(const std::vector<DisparityErrorSums>& image
         numerators.push_back(scale * numerator(image, range));
         denominators.push_back(denominator(image, range));
       }
-      metrics::AddRatioLoss(numerators, denominators, bootstrap, name,
+      metrics::AddRatioLoss(numerators, denominators, resampling, name,
                             std::string(kDepthRanges[range].slice), /*judged=*/false,
                             report.evaluation);
     }

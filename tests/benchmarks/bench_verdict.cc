@@ -2,9 +2,12 @@
 // what is none (against alpha), how often it calls safe what is not, and how often it finds harm.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
 #include <cstdio>
+#include <functional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -149,7 +152,7 @@ Rates Measure(const VerdictSimulation& simulation, const SimulatedSystem& system
 
 struct Row {
   SimulatedSystem system;
-  int examples = 200;
+  SimulatedSplit split;
   bool promised = true;
 };
 
@@ -184,7 +187,7 @@ std::vector<Row> Rows() {
     system.candidate = truth;
     system.descendants = 4;
   }
-  for (const int examples : {20, 1000}) add("normal").examples = examples;
+  for (const int examples : {20, 1000}) add("normal").split.examples = examples;
   for (const int bearing : {5, 20}) {
     add("slice of " + std::to_string(bearing)).system.bearing = bearing;
   }
@@ -195,6 +198,7 @@ std::vector<Row> Rows() {
   for (const int descendants : {1, 4}) {
     SimulatedSystem& system = add("average precision").system;
     system.noise = Noise::kAveragePrecision;
+    system.margin = 0;
     system.descendants = descendants;
   }
   for (const Noise noise : {Noise::kSkewed, Noise::kSkewedBetter}) {
@@ -206,29 +210,115 @@ std::vector<Row> Rows() {
       system.descendants = descendants;
     }
   }
-  for (const double correlation : {0.05, 0.3}) {
-    Row& row = add("20 a drive, correlated " + std::to_string(correlation).substr(0, 4), false);
-    row.examples = 320;
-    row.system.cluster = 20;
-    row.system.cluster_correlation = correlation;
+  for (const bool named : {true, false}) {
+    for (const double correlation : {0.05, 0.1, 0.3}) {
+      Row& row = add("20 a drive, alike " + std::to_string(correlation).substr(0, 4) +
+                         (named ? "" : ", unnamed"),
+                     named);
+      row.split = {320, 400, /*cluster=*/20, /*cluster_growth=*/1, named};
+      row.system.cluster_correlation = correlation;
+    }
+  }
+  for (const int descendants : {1, 10}) {
+    for (const double correlation : {0.0, 0.3}) {
+      Row& row = add("4 to 50 a drive, alike " + std::to_string(correlation).substr(0, 4));
+      row.split = {320, 400, /*cluster=*/4, /*cluster_growth=*/1.2, /*clusters_named=*/true};
+      row.system.cluster_correlation = correlation;
+      row.system.descendants = descendants;
+    }
   }
   return rows;
 }
 
-bool PrintVerdicts(const Options& options) {
-  std::printf(
-      "\n3. Whole verdicts. alarms: exit 1 (with a candidate that is worse: harm of a descendant)\n"
-      "although each descendant is worse by just its margin; false SAFE: although the first one "
-      "is,\n"
-      "and the others are as before. %d systems a cell, 400 resamples; +-: 2 Monte-Carlo standard\n"
-      "errors of alpha.\n\n  %-28s %3s %12s %9s %7s %7s %11s   at most alpha\n",
-      options.systems, "system", "K", "descendants", "examples", "alarms", "+-", "false SAFE");
+// Whole verdicts in which every two levels of any two of these factors meet: a covering array, made
+// greedily.
+struct PairedLevels {
+  std::array<std::vector<std::string>, 5> names = {
+      {{"96", "320", "1000"},                       // Test examples.
+       {"each", "16 equal", "16 unequal"},          // Clusters, alike by 0.3.
+       {"0", "0.5", "2", "8"},                      // Margin, in standard errors.
+       {"normal", "heavy", "0 or 1", "AP"},         // Distribution.
+       {"null", "better", "at margin", "worse"}}};  // The candidate.
+};
+
+using Levels = std::array<size_t, 5>;
+
+std::vector<Levels> CoverPairs(const PairedLevels& levels) {
+  std::set<std::array<size_t, 4>> open;  // Two factors, and a level of each.
+  for (size_t f = 0; f < 5; ++f) {
+    for (size_t g = f + 1; g < 5; ++g) {
+      for (size_t i = 0; i < levels.names[f].size(); ++i) {
+        for (size_t j = 0; j < levels.names[g].size(); ++j) open.insert({f, g, i, j});
+      }
+    }
+  }
+  const auto pairs = [](const Levels& row) {
+    std::vector<std::array<size_t, 4>> met;
+    for (size_t f = 0; f < 5; ++f) {
+      for (size_t g = f + 1; g < 5; ++g) met.push_back({f, g, row[f], row[g]});
+    }
+    return met;
+  };
+  std::vector<Levels> rows;
+  while (!open.empty()) {
+    Levels best{}, row{};
+    size_t most = 0;
+    // All combinations: a few hundred.
+    const std::function<void(size_t)> vary = [&](size_t factor) {
+      if (factor < 5) {
+        for (row[factor] = 0; row[factor] < levels.names[factor].size(); ++row[factor]) {
+          vary(factor + 1);
+        }
+        row[factor] = 0;
+        return;
+      }
+      size_t news = 0;
+      for (const auto& pair : pairs(row)) news += open.count(pair);
+      if (news > most) most = news, best = row;
+    };
+    vary(0);
+    for (const auto& pair : pairs(best)) open.erase(pair);
+    rows.push_back(best);
+  }
+  return rows;
+}
+
+Row PairedRow(const PairedLevels& levels, const Levels& chosen) {
+  Row row;
+  for (size_t f = 0; f < 5; ++f) {
+    row.system.name += (f == 0 ? "" : ", ") + levels.names[f][chosen[f]];
+  }
+  constexpr std::array kExamples = {96, 320, 1000};
+  row.split.examples = kExamples[chosen[0]];
+  if (chosen[1] > 0) {
+    row.system.cluster_correlation = 0.3;
+    row.split.clusters_named = true;
+    row.split.cluster = chosen[1] == 1 ? row.split.examples / 16 : row.split.examples / 80;
+    row.split.cluster_growth = chosen[1] == 1 ? 1 : 1.2;
+  }
+  row.system.margin = std::array{0.0, 0.5, 2.0, 8.0}[chosen[2]];
+  row.system.noise = std::array{Noise::kNormal, Noise::kHeavy, Noise::kErrors,
+                                Noise::kAveragePrecision}[chosen[3]];
+  // In points, and not so many that precision is no linear function of skill.
+  if (row.system.noise == Noise::kAveragePrecision) {
+    row.system.margin = std::array{0.0, 0.5, 2.0, 4.0}[chosen[2]];
+  }
+  row.system.candidate = std::array{CandidateTruth::kNull, CandidateTruth::kBetter,
+                                    CandidateTruth::kAtMargin, CandidateTruth::kWorse}[chosen[4]];
+  row.system.descendants = 2;
+  return row;
+}
+
+bool PrintRows(const std::vector<Row>& rows, const Options& options, uint64_t& number) {
+  std::printf("  %-40s %3s %12s %9s %7s %7s %11s   at most alpha\n", "system", "K", "descendants",
+              "examples", "alarms", "+-", "false SAFE");
   bool kept = true;
-  uint64_t number = 0;
-  for (const Row& row : Rows()) {
-    const VerdictSimulation simulation(row.examples, 400);
+  for (const Row& row : rows) {
+    const VerdictSimulation simulation(row.split);
     SimulatedSystem system = row.system;
-    const int count = std::max(options.systems / (system.descendants > 10 ? 4 : 1), 1);
+    // What costs most is simulated less.
+    const bool is_dear = system.descendants > 10 || system.noise == Noise::kAveragePrecision;
+    const int count = std::max(options.systems / (is_dear ? 4 : 1), 1);
     const double error = std::sqrt(kAlpha * (1 - kAlpha) / count);
     const Rates at_margin = Measure(simulation, system, count, options, ++number);
     system.others = 0;
@@ -237,11 +327,31 @@ bool PrintVerdicts(const Options& options) {
     const double alarms = candidate_worse ? at_margin.harmed : at_margin.blocked;
     const bool within = std::max(alarms, one.safe) <= kAlpha + 3 * error;
     kept = kept && (within || !row.promised);
-    std::printf("  %-28s %3d %12d %9d %7.4f %7.4f %11.4f   %s\n", system.name.c_str(),
-                system.replicates, system.descendants, row.examples, alarms, 2 * error, one.safe,
-                YesNo(within, row.promised).c_str());
+    std::printf("  %-40s %3d %12d %9d %7.4f %7.4f %11.4f   %s\n", system.name.c_str(),
+                system.replicates, system.descendants, row.split.examples, alarms, 2 * error,
+                one.safe, YesNo(within, row.promised).c_str());
     std::fflush(stdout);
   }
+  return kept;
+}
+
+bool PrintVerdicts(const Options& options) {
+  std::printf(
+      "\n3. Whole verdicts. alarms: exit 1 (with a candidate that is worse: harm of a descendant)\n"
+      "although each descendant is worse by just its margin; false SAFE: although the first one "
+      "is,\n"
+      "and the others are as before. %d systems a cell, 400 resamples; +-: 2 Monte-Carlo standard\n"
+      "errors of alpha.\n\n",
+      options.systems);
+  uint64_t number = 0;
+  bool kept = PrintRows(Rows(), options, number);
+  std::printf(
+      "\nThe same with every two levels of examples, clusters (alike by 0.3), margin (in standard "
+      "errors;\nof AP in points, at most 4), distribution and candidate in some row.\n\n");
+  const PairedLevels levels;
+  std::vector<Row> rows;
+  for (const Levels& chosen : CoverPairs(levels)) rows.push_back(PairedRow(levels, chosen));
+  kept = PrintRows(rows, options, number) && kept;
   return kept;
 }
 
@@ -274,8 +384,7 @@ void PrintPower(const Options& options) {
       "worse beyond the margin (candidate and one descendant), and how often no change is SAFE.\n\n"
       "  %4s %7s %8s %9s %6s\n",
       "K", "margin", "1 point", "2 points", "SAFE");
-  const VerdictSimulation simulation(320, 400);
-  const double skill = simulation.SkillForPoints(1);
+  const VerdictSimulation simulation(SimulatedSplit{320});
   uint64_t number = 1000;
   for (const int replicates : {5, 10}) {
     for (const double margin : {0.0, 1.0}) {
@@ -283,11 +392,12 @@ void PrintPower(const Options& options) {
       system.noise = Noise::kAveragePrecision;
       system.replicates = replicates;
       system.margin = margin;
+      system.first = system.others = 0;
       const int count = std::max(options.systems / 2, 1);
       std::printf("  %4d %7g", replicates, margin);
       const Rates none = Measure(simulation, system, count, options, ++number);
       for (const double points : {1.0, 2.0}) {
-        system.harm = points * skill;
+        system.harm = points;
         std::printf(" %8.2f", Measure(simulation, system, count, options, ++number).blocked);
       }
       std::printf("  %6.2f\n", none.safe);
@@ -319,7 +429,7 @@ bool PrintLooks(const Options& options) {
       "10 finds, and two looks of alpha / 2 each.\n\n  %8s %7s %7s %7s %7s %9s %11s   at most "
       "alpha\n",
       "training", "alarms", "+-", "found", "early", "one look", "alpha / 2");
-  const VerdictSimulation simulation(200, 400);
+  const VerdictSimulation simulation(SimulatedSplit{200});
   const double error = std::sqrt(kAlpha * (1 - kAlpha) / options.systems);
   bool kept = true;
   uint64_t row = 2000;

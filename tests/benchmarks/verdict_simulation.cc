@@ -2,20 +2,20 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "services/base/random.h"
-#include "services/metrics/bootstrap.h"
 
 namespace backfire::benchmarks {
 namespace {
 
 constexpr double kLossBefore = 10;
 constexpr double kSkill = 0.5;
-// Margins, and how far a candidate is from its own, in true standard errors.
-constexpr double kMargin = 2, kClearly = 6;
+// How far a candidate is from its margin, in true standard errors.
+constexpr double kClearly = 6;
 
 // A draw with mean 0 and variance 1, but for the heavy tail's 3.
 double Centred(Noise noise, Random& random) {
@@ -42,17 +42,7 @@ double Centred(Noise noise, Random& random) {
   }
 }
 
-// Objects of a test split, and how hard each is to find: the same for all models.
 using Difficulties = std::vector<std::vector<double>>;
-
-Difficulties DrawDifficulties(int examples, Random& random) {
-  Difficulties difficulties(static_cast<size_t>(examples));
-  for (std::vector<double>& of_example : difficulties) {
-    of_example.resize(static_cast<size_t>(random.Below(4)));
-    for (double& difficulty : of_example) difficulty = random.Normal();
-  }
-  return difficulties;
-}
 
 // One model's detections on one test split, highest score first.
 struct Detections {
@@ -101,19 +91,63 @@ double PrecisionArea(const Detections& detections, const std::vector<int32_t>& c
 
 }  // namespace
 
-VerdictSimulation::VerdictSimulation(int examples, int resamples) : examples_(examples) {
-  for (int b = 0; b < resamples; ++b) {
-    counts_.push_back(metrics::ResampleCounts(/*seed=*/1, b, examples));
+VerdictSimulation::VerdictSimulation(const SimulatedSplit& split) : examples_(split.examples) {
+  double size = split.cluster;
+  for (int cluster = 0; static_cast<int>(cluster_of_.size()) < examples_; ++cluster) {
+    const int left = examples_ - static_cast<int>(cluster_of_.size());
+    cluster_of_.insert(cluster_of_.end(), std::min(left, static_cast<int>(size)), cluster);
+    size *= split.cluster_growth;
+  }
+  v1::Bootstrap bootstrap;
+  bootstrap.set_seed(1);
+  bootstrap.set_resample_count(split.resamples);
+  std::vector<std::string> names;
+  for (const int cluster : cluster_of_) {
+    names.push_back(split.clusters_named ? absl::StrCat(cluster) : "");
+  }
+  resampling_ = metrics::Resampling(bootstrap, names);
+  for (int b = 0; b < split.resamples; ++b) {
+    counts_.push_back(resampling_.Counts(b));
     std::vector<float>& weights = weights_.emplace_back();
     for (const int32_t count : counts_.back()) {
-      weights.push_back(static_cast<float>(count) / static_cast<float>(examples));
+      weights.push_back(static_cast<float>(count) / static_cast<float>(examples_));
     }
   }
+}
+
+verdict::SampleSize VerdictSimulation::SizeOf(const std::vector<bool>& bears) const {
+  v1::LossEstimate counts;
+  resampling_.SetCounts(bears, counts);
+  verdict::SampleSize size = {examples_, counts.example_count()};
+  if (resampling_.cluster_count() > 0) {
+    size.clusters = verdict::ClusterCounts{resampling_.cluster_count(), counts.cluster_count(),
+                                           counts.effective_cluster_count()};
+  }
+  return size;
+}
+
+Difficulties VerdictSimulation::DrawDifficulties(double cluster_correlation, Random& random) const {
+  Difficulties difficulties(static_cast<size_t>(examples_));
+  double of_cluster = 0;
+  for (size_t i = 0; i < difficulties.size(); ++i) {
+    if (i == 0 || cluster_of_[i] != cluster_of_[i - 1]) of_cluster = random.Normal();
+    difficulties[i].resize(static_cast<size_t>(random.Below(4)));
+    for (double& difficulty : difficulties[i]) {
+      difficulty = std::sqrt(cluster_correlation) * of_cluster +
+                   std::sqrt(1 - cluster_correlation) * random.Normal();
+    }
+  }
+  return difficulties;
 }
 
 verdict::Evidence VerdictSimulation::Draw(const SimulatedSystem& system, uint64_t seed) const {
   verdict::Evidence evidence;
   if (system.noise == Noise::kAveragePrecision) {
+    SimulatedSystem candidate = system;
+    candidate.noise = Noise::kNormal;
+    candidate.descendants = 0;
+    candidate.margin = 2;
+    DrawMeans(candidate, seed, evidence);
     DrawPrecisions(system, seed, evidence);
   } else {
     DrawMeans(system, seed, evidence);
@@ -136,7 +170,9 @@ void VerdictSimulation::DrawMeans(const SimulatedSystem& system, uint64_t seed,
     std::vector<float> values;
     double cluster = 0;
     for (int i = 0; i < bearing; ++i) {
-      if (i % system.cluster == 0) cluster = Centred(system.noise, random);
+      const auto at = static_cast<size_t>(i);
+      const bool starts = i == 0 || cluster_of_[at] != cluster_of_[at - 1];
+      if (starts) cluster = Centred(system.noise, random);
       values.push_back(static_cast<float>(
           (of_cluster * cluster + of_one * Centred(system.noise, random)) * root_bearing));
     }
@@ -155,7 +191,13 @@ void VerdictSimulation::DrawMeans(const SimulatedSystem& system, uint64_t seed,
   }
   const double growth = system.noise_growth;
   const double of_training = std::pow(system.training_noise, 2) * (1 + growth * growth) / 2;
-  const double clustered = 1 + (system.cluster - 1) * system.cluster_correlation;
+  std::map<int, double> cluster_sizes;
+  for (int i = 0; i < bearing; ++i) ++cluster_sizes[cluster_of_[static_cast<size_t>(i)]];
+  double squares = 0;
+  for (const auto& [cluster, size] : cluster_sizes) squares += size * size;
+  const double clustered = 1 + (squares / bearing - 1) * system.cluster_correlation;
+  std::vector<bool> bears(static_cast<size_t>(examples_), false);
+  std::fill_n(bears.begin(), bearing, true);
   const double true_error =
       std::sqrt(clustered + (of_training + std::pow(system.interaction, 2)) / system.replicates);
   for (int d = -1; d < system.descendants; ++d) {
@@ -163,15 +205,16 @@ void VerdictSimulation::DrawMeans(const SimulatedSystem& system, uint64_t seed,
     loss.vertex = d < 0 ? "candidate" : absl::StrCat("descendant-", d);
     loss.loss = "loss";
     loss.candidate = d < 0;
-    loss.size = {examples_, bearing};
-    loss.margin = kMargin * true_error;
+    loss.size = SizeOf(bears);
+    loss.margin = system.margin * true_error;
     double truth = d == 0 ? system.first * *loss.margin + system.harm * true_error
                           : system.others * *loss.margin;
     if (d < 0) {
-      const double side = system.candidate == CandidateTruth::kBetter     ? -1
-                          : system.candidate == CandidateTruth::kAtMargin ? 0
-                                                                          : 1;
+      const double side = system.candidate == CandidateTruth::kBetter  ? -1
+                          : system.candidate == CandidateTruth::kWorse ? 1
+                                                                       : 0;
       truth = *loss.margin + side * kClearly * true_error;
+      if (system.candidate == CandidateTruth::kNull) truth = 0;
     }
     std::vector<float> of_example = draw_examples();
     for (size_t i = 0; i < of_example.size(); ++i) {
@@ -214,23 +257,17 @@ void VerdictSimulation::DrawPrecisions(const SimulatedSystem& system, uint64_t s
                                        verdict::Evidence& evidence) const {
   Random random(seed, 3);
   const std::vector<int32_t> once(static_cast<size_t>(examples_), 1);
-  verdict::LossEvidence& candidate = evidence.losses.emplace_back();
-  candidate.vertex = "candidate";
-  candidate.loss = "loss";
-  candidate.candidate = true;
-  candidate.size = {examples_, examples_};
-  const std::vector<double> before(counts_.size(), 1.0), after(counts_.size(), 0.5);
-  candidate.before.assign(static_cast<size_t>(system.replicates), {1.0, before});
-  candidate.after.assign(static_cast<size_t>(system.replicates), {0.5, after});
+  const double skill_of_point = SkillOfPoint(system);
   for (int d = 0; d < system.descendants; ++d) {
     verdict::LossEvidence& loss = evidence.losses.emplace_back();
     loss.vertex = absl::StrCat("descendant-", d);
     loss.loss = "loss";
     loss.unit = "percent";
     loss.margin = system.margin;
-    const Difficulties objects = DrawDifficulties(examples_, random);
-    loss.size = {examples_, std::count_if(objects.begin(), objects.end(),
-                                          [](const auto& one) { return !one.empty(); })};
+    const Difficulties objects = DrawDifficulties(system.cluster_correlation, random);
+    std::vector<bool> bears;
+    for (const auto& of_example : objects) bears.push_back(!of_example.empty());
+    loss.size = SizeOf(bears);
     const auto model = [&](double quality) {
       const double skill = quality + 0.1 * system.training_noise * random.Normal();
       const Detections detections = Detect(objects, skill, random);
@@ -243,12 +280,17 @@ void VerdictSimulation::DrawPrecisions(const SimulatedSystem& system, uint64_t s
     };
     for (int k = 0; k < system.replicates; ++k) {
       loss.before.push_back(model(kSkill));
-      loss.after.push_back(model(d == 0 ? kSkill - system.harm : kSkill));
+      const double points =
+          d == 0 ? system.first * system.margin + system.harm : system.others * system.margin;
+      loss.after.push_back(model(kSkill - points * skill_of_point));
     }
   }
 }
 
-double VerdictSimulation::SkillForPoints(double points) const {
+double VerdictSimulation::SkillOfPoint(const SimulatedSystem& system) const {
+  MutexLock lock(mutex_);
+  const auto known = skill_of_point_.find(system.cluster_correlation);
+  if (known != skill_of_point_.end()) return known->second;
   // Nearly linear over the few points of interest; the same objects and noise on both sides.
   constexpr int kSplits = 2000;
   constexpr double kStep = 0.06;
@@ -256,13 +298,14 @@ double VerdictSimulation::SkillForPoints(double points) const {
   for (int i = 0; i < kSplits; ++i) {
     const auto precision = [&](double skill) {
       Random random(static_cast<uint64_t>(i), 5);
-      const Difficulties objects = DrawDifficulties(examples_, random);
-      return PrecisionArea(Detect(objects, skill + 0.1 * random.Normal(), random),
+      const Difficulties objects = DrawDifficulties(system.cluster_correlation, random);
+      const double trained = skill + 0.1 * system.training_noise * random.Normal();
+      return PrecisionArea(Detect(objects, trained, random),
                            std::vector<int32_t>(objects.size(), 1), objects);
     };
     fall += (precision(kSkill) - precision(kSkill - kStep)) / kSplits;
   }
-  return kStep * points / fall;
+  return skill_of_point_[system.cluster_correlation] = kStep / fall;
 }
 
 }  // namespace backfire::benchmarks

@@ -22,7 +22,7 @@ PROGRAM = os.path.join(sys.argv[1], "nearest-neighbour-service")
 try:
     sys.path.insert(0, os.path.dirname(os.path.realpath(PROGRAM)))
     import grpc
-    from backfire_service import pb, rpc, v2, v2_rpc
+    from backfire_service import Resampling, pb, rpc, v2, v2_rpc
 except ImportError:
     sys.exit(77)
 
@@ -56,6 +56,7 @@ class FakeParent(rpc.ModelServiceServicer):
             if example == 1 and self.failures:
                 context.abort(self.failures.pop(0), "on request")
             yield pb.MaterializeResponse(example=example, output="y", datatype=self.datatype, shape=[self.width],
+                                         cluster="ab"[example % 2],
                                          data=struct.pack(f"<{self.width}d", *[example] * self.width), last_piece=True)
 
 
@@ -216,6 +217,29 @@ class PythonServiceTest(unittest.TestCase):
         job = self.ended(self.stub.Evaluate, self.evaluate_request(version))
         self.assertEqual(job.state, pb.Job.FAILED)
         self.assertIn("feature must have shape [2]", job.error_message)
+
+    def test_examples_of_a_cluster_are_drawn_together(self):
+        request = self.evaluate_request(self.trained())
+        request.bootstrap.resample_count = 5
+        evaluation = self.ended(self.stub.Evaluate, request).evaluation
+        loss = evaluation.losses[0]
+        self.assertEqual((evaluation.example_count, evaluation.cluster_count), (3, 2))  # Clusters a, b, a.
+        self.assertEqual((loss.example_count, loss.cluster_count, len(loss.resampled)), (3, 2, 5))
+        self.assertAlmostEqual(loss.effective_cluster_count, (4 + 1)**2 / (16 + 1))
+
+        # Resample 3 of seed 7 draws clusters 0 6 2 6 1 2 6 3 of eight, by exact integers outside of this program.
+        names = [*"abcdefgh", "g", ""]
+        resampling = Resampling(pb.Bootstrap(seed=7, resample_count=4), names[:-1])
+        self.assertEqual(list(resampling.counts())[3].tolist(), [1, 1, 2, 1, 0, 0, 3, 0, 3])
+        evaluation, values = pb.Evaluation(), [1.0, 2, 3, 4, 5, 6, 7, 8, 9]
+        resampling.add_loss(evaluation, "mae", values, weights=[1, 1, 1, 1, 1, 1, 2, 1, 0])
+        loss = evaluation.losses[0]
+        self.assertAlmostEqual(loss.resampled[3], (1 + 2 + 6 + 4 + 3 * 2 * 7) / (5 + 6))
+        self.assertEqual((loss.example_count, loss.cluster_count, loss.effective_cluster_count), (8, 8, 8))
+        self.assertEqual(evaluation.cluster_count, 8)
+        alone = Resampling(pb.Bootstrap(resample_count=1), ["", "", "a", ""])
+        self.assertEqual((alone.drawn, alone.named), (4, True))
+        self.assertFalse(Resampling(pb.Bootstrap(), ["", ""]).named)
 
     def test_large_messages_pass(self):
         self.trained()

@@ -9,11 +9,13 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "services/base/digest.h"
 #include "services/base/mutex.h"
 #include "services/base/random.h"
 #include "services/base/status.h"
+#include "services/metrics/bootstrap.h"
 #include "services/runtime/recipe.h"
 
 namespace backfire::testing {
@@ -37,13 +39,19 @@ Tensor Scalar(double value) {
 
 class ToyDataset : public runtime::Dataset {
  public:
-  ToyDataset(std::string uri, int64_t size)
-      : uri_(std::move(uri)), digest_(Sha256Hex(absl::StrCat("toy ", size))), size_(size) {}
+  ToyDataset(std::string uri, int64_t size, int64_t per_cluster)
+      : uri_(std::move(uri)),
+        digest_(Sha256Hex(absl::StrCat("toy ", size, "/", per_cluster))),
+        size_(size),
+        per_cluster_(per_cluster) {}
   const std::string& uri() const override { return uri_; }
   const std::string& digest() const override { return digest_; }
   int64_t size(Split) const override { return size_; }
   std::string ExampleId(Split, int64_t example) const override {
     return absl::StrFormat("%06d", example);
+  }
+  std::string Cluster(Split, int64_t example) const override {
+    return per_cluster_ == 0 ? "" : absl::StrCat("drive-", example / per_cluster_);
   }
   absl::StatusOr<TensorMap> RequestInputs(Split split, int64_t example,
                                           const std::vector<std::string>& names) const override {
@@ -61,6 +69,7 @@ class ToyDataset : public runtime::Dataset {
   const std::string uri_;
   const std::string digest_;
   const int64_t size_;
+  const int64_t per_cluster_;
 };
 
 class ToyPredictor : public runtime::Predictor {
@@ -141,12 +150,16 @@ class ToyModel : public runtime::Model {
 
   absl::StatusOr<std::shared_ptr<const runtime::Dataset>> OpenDataset(
       const std::string& uri) const override {
-    int64_t size = 0;
+    int64_t size = 0, per_cluster = 1;
     absl::string_view rest = uri;
-    if (!absl::ConsumePrefix(&rest, "toy:") || !absl::SimpleAtoi(rest, &size) || size < 1) {
-      return absl::InvalidArgumentError(absl::StrCat("dataset.uri must be toy:N: got ", uri));
+    const bool is_toy = absl::ConsumePrefix(&rest, "toy:");
+    const std::vector<absl::string_view> parts = absl::StrSplit(rest, absl::MaxSplits('/', 1));
+    if (!is_toy || !absl::SimpleAtoi(parts[0], &size) || size < 1 ||
+        (parts.size() > 1 && (!absl::SimpleAtoi(parts[1], &per_cluster) || per_cluster < 0))) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("dataset.uri must be toy:N or toy:N/C: got ", uri));
     }
-    return std::make_shared<const ToyDataset>(uri, size);
+    return std::make_shared<const ToyDataset>(uri, size, per_cluster);
   }
 
   absl::StatusOr<std::string> Train(const runtime::TrainingTask& task,
@@ -211,7 +224,7 @@ class ToyModel : public runtime::Model {
 
   absl::StatusOr<v1::Evaluation> Evaluate(const runtime::Dataset& dataset, Split split,
                                           const runtime::Examples& outputs,
-                                          const v1::Bootstrap& bootstrap,
+                                          const metrics::Resampling& resampling,
                                           runtime::JobContext&) const override {
     const int64_t n = dataset.size(split);
     std::vector<double> errors;
@@ -221,22 +234,8 @@ class ToyModel : public runtime::Model {
       errors.push_back(std::abs(*y->As<double>() - 2 * X(split, i)));
     }
     v1::Evaluation evaluation;
-    v1::LossEstimate& loss = *evaluation.add_losses();
-    loss.set_loss("mae");
-    loss.set_judged(true);
-    double sum = 0;
-    for (const double error : errors) sum += error;
-    loss.set_value(sum / static_cast<double>(n));
-    for (int32_t b = 0; b < bootstrap.resample_count(); ++b) {
-      double resampled = 0;
-      for (int64_t i = 0; i < n; ++i) {
-        const uint64_t bits = SplitMix64(SplitMix64(bootstrap.seed() + static_cast<uint64_t>(b)) +
-                                         static_cast<uint64_t>(i));
-        const uint64_t index = MultiplyHigh(bits, static_cast<uint64_t>(n));
-        resampled += errors[index];
-      }
-      loss.add_resampled(resampled / static_cast<double>(n));
-    }
+    metrics::AddRatioLoss(errors, std::vector<double>(errors.size(), 1), resampling, "mae",
+                          /*slice=*/"", /*judged=*/true, evaluation);
     return evaluation;
   }
 

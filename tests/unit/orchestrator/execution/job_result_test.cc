@@ -77,6 +77,10 @@ TEST(CheckJobResultTest, AnEvaluationOfTheTestSplitHasItsResamples) {
               HasSubstr("evaluation.losses must not be empty"));
   EXPECT_THAT(fault([](v1::Job& job) { job.mutable_evaluation()->clear_example_count(); }),
               HasSubstr("evaluation.example_count must be at least 1: got 0"));
+  EXPECT_THAT(fault([](v1::Job& job) {
+                job.mutable_evaluation()->set_cluster_count(job.evaluation().example_count() + 1);
+              }),
+              HasSubstr("evaluation.cluster_count must be in [0, 40]: got 41"));
   EXPECT_THAT(
       fault([](v1::Job& job) { job.mutable_evaluation()->mutable_losses(0)->clear_loss(); }),
       HasSubstr("evaluation.losses[0].loss must not be empty"));

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "orchestrator/planning/seeds.h"
 #include "tests/support/record_kit.h"
 
 namespace backfire::planning {
@@ -19,7 +20,7 @@ class JobRequestTest : public ::testing::Test {
       if (record.steps[i].step.kind() == v1::Step::TRAIN) testing::Succeed(record, i);
     }
     const auto update = testing::Open(record, testing::LiveState().live_standing);
-    auto request = BuildJobRequest("store", testing::SmallRevision()->graph, *update,
+    auto request = BuildJobRequest("store", *testing::SmallRevision(), *update,
                                    testing::PositionOf(*update, id));
     EXPECT_TRUE(request.ok()) << request.status();
     return *std::move(request);
@@ -33,7 +34,7 @@ TEST_F(JobRequestTest, ATrainingIsFedByItsReplicate) {
   ASSERT_EQ(train.lineage_size(), 1);
   EXPECT_EQ(train.lineage(0).version(), "models/ma/versions/201");
   EXPECT_EQ(train.lineage(0).input(), "x");
-  EXPECT_EQ(train.seed(), 1) << "the system's seed and the replicate";
+  EXPECT_EQ(train.seed(), TrainingSeed(records::SeedRule::kHashed, 0, "models/mb", 1));
   EXPECT_EQ(train.endpoints().by_model().at("models/ma"), "host-a");
   EXPECT_EQ(train.endpoints().by_model_size(), 1) << "of ancestors alone";
 }

@@ -94,6 +94,28 @@ TEST(VerdictTextTest, SaysWhatWasFoundAndOnWhatGround) {
   EXPECT_THAT(text, HasSubstr("judged so far: 2."));
 }
 
+TEST(VerdictTextTest, SaysHowManyClustersCarriedIt) {
+  Verdict verdict = SelfDefeating();
+  EXPECT_THAT(VerdictText(verdict), Not(HasSubstr("Test examples")));  // Of an earlier rule.
+  for (const int i : {0, 1}) verdict.mutable_comparisons(i)->set_example_count(320 - 100 * i);
+  EXPECT_THAT(VerdictText(verdict), HasSubstr("Test examples: 220 to 320, each counted as "
+                                              "independent, as the dataset names no clusters"));
+  for (const int i : {0, 1}) {
+    verdict.mutable_comparisons(i)->set_cluster_count(320 - 100 * i);
+    verdict.mutable_comparisons(i)->set_effective_cluster_count(320 - 100 * i);
+  }
+  EXPECT_THAT(VerdictText(verdict),
+              HasSubstr("Test examples: 220 to 320, each a cluster by itself.\n"));
+  for (const int i : {0, 1}) {
+    verdict.mutable_comparisons(i)->set_cluster_count(16);
+    verdict.mutable_comparisons(i)->set_effective_cluster_count(16);
+  }
+  EXPECT_THAT(VerdictText(verdict), HasSubstr("Test examples: 220 to 320, in 16 clusters.\n"));
+  verdict.mutable_comparisons(1)->set_effective_cluster_count(9.75);
+  EXPECT_THAT(VerdictText(verdict),
+              HasSubstr("in 16 clusters, which say as much as 9.8 to 16.0 of one size.\n"));
+}
+
 TEST(VerdictTextTest, AFirstLookDecidesNothing) {
   Verdict verdict = SelfDefeating();
   verdict.set_outcome(Verdict::INCONCLUSIVE);

@@ -98,6 +98,7 @@ TEST_P(RepositoryTest, WhatHasWorkLeftIsTheBeginningAndTheRestIsHistory) {
   ASSERT_EQ(beginning->systems.size(), 1u);
   EXPECT_EQ(beginning->systems[0].models.size(), 3u);
   EXPECT_EQ(beginning->systems[0].baseline_update, 1);
+  EXPECT_EQ(beginning->systems[0].seed_rule, records::SeedRule::kHashed);
   ASSERT_EQ(beginning->updates.size(), 2u) << "one is open, of one a job may run";
   EXPECT_EQ(beginning->updates[0].number, 2);
   EXPECT_EQ(beginning->updates[0].base, 1);

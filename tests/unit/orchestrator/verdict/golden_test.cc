@@ -10,14 +10,18 @@
 
 #include "orchestrator/verdict/verdict.h"
 #include "services/base/random.h"
+#include "services/metrics/bootstrap.h"
 
 namespace backfire::verdict {
 namespace {
+
+constexpr uint64_t kFirstClustered = 200;
 
 // draw_evidence of golden/verdict_reference.py, number for number.
 class Draws {
  public:
   explicit Draws(uint64_t seed) : random_(seed, 7) {}
+  double Uniform() { return random_.Uniform(); }
   double Noise() {
     const double first = random_.Uniform(), second = random_.Uniform();
     const double third = random_.Uniform();
@@ -80,6 +84,68 @@ Evidence DrawEvidence(uint64_t number) {
   return evidence;
 }
 
+// draw_clustered of golden/verdict_reference.py; losses and counts as services make them.
+Evidence DrawClustered(uint64_t number) {
+  Draws draws(number);
+  const int replicates = draws.Pick<int>({5, 5, 6, 8});
+  v1::Bootstrap bootstrap;
+  bootstrap.set_seed(number);
+  bootstrap.set_resample_count(draws.Pick<int>({12, 25, 40}));
+  std::vector<size_t> sizes(draws.Pick<size_t>({3, 5, 8, 16}));
+  for (size_t& size : sizes) size = draws.Pick<size_t>({1, 2, 5, 9});
+  std::vector<size_t> cluster_of;
+  std::vector<std::string> names;
+  for (size_t turn = 0; turn < 9; ++turn) {
+    for (size_t c = 0; c < sizes.size(); ++c) {
+      if (sizes[c] <= turn) continue;
+      cluster_of.push_back(c);
+      names.push_back("drive " + std::to_string(c));
+    }
+  }
+  const metrics::Resampling resampling(bootstrap, names);
+  Evidence evidence;
+  const int losses = draws.Pick<int>({1, 2, 3});
+  for (int index = 0; index < losses; ++index) {
+    LossEvidence& loss = evidence.losses.emplace_back();
+    loss.vertex = index == 0 ? "candidate" : "descendant";
+    loss.loss = "loss-" + std::to_string(index);
+    loss.candidate = index == 0;
+    const double share = draws.Pick<double>({1.0, 0.7, 0.3});
+    loss.margin = draws.Pick<double>({0.0, 0.25, 1.0});
+    const double shift = draws.Pick<double>({-1.0, 0.0, 0.5, 1.0, 2.0});
+    std::vector<double> scales, of_cluster, of_example, bears;
+    for (int i = 0; i < 4; ++i) scales.push_back(draws.Pick<double>({0.05, 0.2, 1.0}));
+    for (size_t c = 0; c < sizes.size(); ++c) of_cluster.push_back(scales[0] * draws.Noise());
+    for (const size_t c : cluster_of) {
+      of_example.push_back(of_cluster[c] + scales[1] * draws.Noise());
+    }
+    for (size_t i = 0; i < cluster_of.size(); ++i) {
+      bears.push_back(draws.Uniform() < share ? 1 : 0);
+    }
+    const auto add = [&](const std::vector<double>& values, std::vector<LossSample>& samples) {
+      std::vector<double> numerators;
+      for (size_t i = 0; i < values.size(); ++i) numerators.push_back(bears[i] * values[i]);
+      v1::Evaluation evaluation;
+      metrics::AddRatioLoss(numerators, bears, resampling, loss.loss, "", true, evaluation);
+      const v1::LossEstimate& estimate = evaluation.losses(0);
+      samples.push_back(
+          {estimate.value(), {estimate.resampled().begin(), estimate.resampled().end()}});
+      loss.size = {resampling.example_count(), estimate.example_count(),
+                   ClusterCounts{resampling.cluster_count(), estimate.cluster_count(),
+                                 estimate.effective_cluster_count()}};
+    };
+    for (int k = 0; k < replicates; ++k) {
+      const double was = 20 + scales[2] * draws.Noise();
+      const double value = was + shift + scales[2] * draws.Noise();
+      std::vector<double> values;
+      for (const double one : of_example) values.push_back(value + one + scales[3] * draws.Noise());
+      add(std::vector<double>(values.size(), was), loss.before);
+      add(values, loss.after);
+    }
+  }
+  return evidence;
+}
+
 void ExpectNumber(double got, double expected, const std::string& what) {
   if (std::isnan(expected)) {
     EXPECT_TRUE(std::isnan(got)) << what << ": " << got;
@@ -101,7 +167,8 @@ TEST(GoldenTest, VerdictsAreThoseOfAnotherImplementation) {
       std::string outcome, blocks;
       uint64_t number = 0;
       words >> number >> outcome >> blocks;
-      const v1::Verdict verdict = Decide(DrawEvidence(number));
+      const v1::Verdict verdict =
+          Decide(number < kFirstClustered ? DrawEvidence(number) : DrawClustered(number));
       EXPECT_EQ(v1::Verdict::Outcome_Name(verdict.outcome()), outcome) << line;
       EXPECT_EQ(Blocks(verdict), blocks == "blocks") << line;
       comparisons.clear();
@@ -133,7 +200,7 @@ TEST(GoldenTest, VerdictsAreThoseOfAnotherImplementation) {
     ++outcomes[outcome];
     ++losses;
   }
-  EXPECT_EQ(evidences, 200);
+  EXPECT_EQ(evidences, 240);
   EXPECT_GT(losses, 400);
   EXPECT_GE(simulated, 20);
   // All that can come out does.

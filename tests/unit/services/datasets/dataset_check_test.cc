@@ -135,8 +135,34 @@ TEST_F(DatasetCheckTest, ValidationMayBeTheTestSplit) {
       [] { return false; });
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_TRUE(report->faults.empty());
-  ASSERT_EQ(report->warnings.size(), 1u);
-  EXPECT_THAT(report->warnings[0], HasSubstr("validation and test share 1 frame: 000004"));
+  ASSERT_EQ(report->warnings.size(), 2u);
+  EXPECT_THAT(report->warnings[0], HasSubstr("no `clusters`"));
+  EXPECT_THAT(report->warnings[1], HasSubstr("validation and test share 1 frame: 000004"));
+}
+
+TEST_F(DatasetCheckTest, ClustersOfAllFramesAreNamed) {
+  const auto check = [this](const std::string& clusters) {
+    return *CheckDataset(
+        "kitti:" + root_.string() + "?clusters=" + clusters, [](int64_t, int64_t) {},
+        [] { return false; });
+  };
+  EXPECT_TRUE(check("each").faults.empty());
+  EXPECT_TRUE(check("each").warnings.empty());
+  EXPECT_TRUE(Has(check("nowhere"), "nowhere", 0, ""));
+  // Train 0 to 3, validation 4, test 5 and 6.
+  ASSERT_TRUE(WriteFileAtomically(root_ / "drives.txt",
+                                  "000000 a\n000001 a\n000002 b\n000003 b\n000004 c\n000005 b\n")
+                  .ok());
+  EXPECT_TRUE(Has(check("drives.txt"), "drives.txt", 0, "says nothing of frame 000006"));
+  ASSERT_TRUE(WriteFileAtomically(root_ / "drives.txt",
+                                  "000000 a\n000001 a\n000002 b\n000003 b\n000004 c\n000005 b\n"
+                                  "000006 d\n")
+                  .ok());
+  const DatasetReport report = check("drives.txt");
+  EXPECT_TRUE(report.faults.empty());
+  ASSERT_EQ(report.warnings.size(), 1u);
+  EXPECT_EQ(report.warnings[0],
+            "of the 2 clusters of the test split, 1 have frames in the training split as well");
 }
 
 TEST_F(DatasetCheckTest, MissingListIsAFault) {

@@ -67,6 +67,23 @@ TEST_F(KittiDatasetTest, ReadsWhatWasWritten) {
   EXPECT_NEAR((*labels)[0].box_3d.x, frame.labels[0].box_3d.x, 0.005 + 1e-9);
 }
 
+TEST_F(KittiDatasetTest, ClustersAreNamedByTheUri) {
+  ASSERT_TRUE(WriteFileAtomically(folder_.path() / "drives.txt",
+                                  "000000 monday\n000001 monday\n000002 tuesday\n")
+                  .ok());
+  const auto none = OpenStereoDataset(Uri()), each = OpenStereoDataset(Uri("?clusters=each"));
+  const auto drives = OpenStereoDataset(Uri("?clusters=drives.txt&size=192x64"));
+  ASSERT_TRUE(none.ok() && each.ok() && drives.ok()) << drives.status();
+  EXPECT_EQ((*none)->Cluster(Split::kTest, 0), "");
+  EXPECT_EQ((*each)->Cluster(Split::kTest, 0), "000002");
+  EXPECT_EQ((*drives)->Cluster(Split::kTest, 0), "tuesday");
+  EXPECT_EQ((*drives)->Cluster(Split::kTrain, 0), "monday");
+  EXPECT_NE((*none)->digest(), (*each)->digest());
+  ASSERT_TRUE(WriteFileAtomically(folder_.path() / "drives.txt", "000000 monday\n").ok());
+  const auto missing = OpenStereoDataset(Uri("?clusters=drives.txt"));
+  EXPECT_EQ(missing.status().code(), absl::StatusCode::kNotFound) << missing.status();
+}
+
 TEST_F(KittiDatasetTest, SplitsByUri) {
   const auto dataset = OpenStereoDataset(Uri("?train=test&validation=&test=train"));
   ASSERT_TRUE(dataset.ok()) << dataset.status();

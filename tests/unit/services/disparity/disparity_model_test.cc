@@ -165,8 +165,9 @@ TEST_F(DisparityModelTest, PredictsAndJudgesEveryTestFrame) {
   RecordingJob job;
   v1::Bootstrap bootstrap;
   bootstrap.set_resample_count(4);
-  const auto evaluation = model_->Evaluate(frames_.dataset(), Split::kTest,
-                                           testing::FixedExamples(outputs), bootstrap, job);
+  const auto evaluation =
+      model_->Evaluate(frames_.dataset(), Split::kTest, testing::FixedExamples(outputs),
+                       metrics::Resampling(bootstrap, 2), job);
   ASSERT_TRUE(evaluation.ok()) << evaluation.status();
   EXPECT_EQ(evaluation->losses(0).loss(), "disparity_mae");
   EXPECT_TRUE(evaluation->losses(0).judged());

@@ -140,8 +140,11 @@ TEST(AddAveragePrecisionLossTest, IsTheNegatedPercentage) {
   v1::Bootstrap bootstrap;
   bootstrap.set_resample_count(3);
   v1::Evaluation evaluation;
-  AddAveragePrecisionLoss(FortyCars(20), Options(), bootstrap, "ap_3d", "", true, evaluation);
-  AddAveragePrecisionLoss(FortyCars(0), Options(), bootstrap, "ap_3d", "", true, evaluation);
+  for (const int found : {20, 0}) {
+    const std::vector<ImageObjects> images = FortyCars(found);
+    const Resampling resampling(bootstrap, static_cast<int64_t>(images.size()));
+    AddAveragePrecisionLoss(images, Options(), resampling, "ap_3d", "", true, evaluation);
+  }
   EXPECT_DOUBLE_EQ(evaluation.losses(0).value(), -100 * 19.0 / 40);
   EXPECT_EQ(evaluation.losses(0).resampled_size(), 3);
   EXPECT_EQ(evaluation.losses(1).value(), 0);
@@ -154,8 +157,10 @@ TEST(AddAveragePrecisionLossTest, ImagesWithAnObjectOfTheClassBearUponIt) {
   images[3].labels = {Car(0)};
   images[4].detections = {Detected(Car(0), 0.5)};
   v1::Evaluation evaluation;
-  AddAveragePrecisionLoss(images, Options(), v1::Bootstrap(), "ap_3d", "", true, evaluation);
+  const Resampling resampling(v1::Bootstrap(), {"a", "b", "a", "b", "c"});
+  AddAveragePrecisionLoss(images, Options(), resampling, "ap_3d", "", true, evaluation);
   EXPECT_EQ(evaluation.losses(0).example_count(), 2);
+  EXPECT_EQ(evaluation.losses(0).cluster_count(), 1);
 }
 
 TEST(AddAveragePrecisionLossTest, ThousandResamplesOfATestSplitTakeNoTime) {
@@ -175,7 +180,8 @@ TEST(AddAveragePrecisionLossTest, ThousandResamplesOfATestSplitTakeNoTime) {
   bootstrap.set_resample_count(1000);
   v1::Evaluation evaluation;
   const auto start = std::chrono::steady_clock::now();
-  AddAveragePrecisionLoss(images, Options(), bootstrap, "ap_3d", "", true, evaluation);
+  AddAveragePrecisionLoss(images, Options(), Resampling(bootstrap, 120), "ap_3d", "", true,
+                          evaluation);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   EXPECT_LT(took.count(), 5);  // 0.1 s on one core; the limit leaves room for sanitizers.
   RecordProperty("seconds", std::to_string(took.count()));

@@ -1,7 +1,8 @@
-"""Verdicts of 200 small evidences by docs/statistics.md, for comparison with the C++.
+"""Verdicts of 240 small evidences by docs/statistics.md, for comparison with the C++.
 
 Prints `evidence` lines, each followed by a `loss` line per loss. Probabilities come from numerical
-convolution of two Student's t distributions; of every ninth evidence one is simulated as well.
+convolution of two Student's t distributions; of every ninth evidence one is simulated as well. The
+last 40 begin with examples in clusters, which are resampled as model_service.proto says.
 """
 
 import argparse
@@ -11,7 +12,8 @@ import sys
 
 import numpy as np
 
-COUNT = 200
+COUNT = 240
+FIRST_CLUSTERED = 200
 MASK = 2**64 - 1
 NAN = float('nan')
 MIN_REPLICATES = 5
@@ -79,6 +81,53 @@ def draw_evidence(number):
         losses.append({
             'name': f'loss-{index}', 'candidate': index == 0, 'judged': judged or index == 0,
             'percent': percent, 'margin': margin, 'examples': examples, 'bearing': bearing,
+            'before': before, 'after': after})
+    return losses
+
+
+def draw_clustered(number):
+    """Losses that are means over examples in clusters of different sizes."""
+    draws = Draws(number)
+    replicates = draws.pick([5, 5, 6, 8])
+    resamples = draws.pick([12, 25, 40])
+    sizes = [draws.pick([1, 2, 5, 9]) for _ in range(draws.pick([3, 5, 8, 16]))]
+    # One of each in turn, while it has some.
+    cluster_of = [c for turn in range(max(sizes)) for c, size in enumerate(sizes) if size > turn]
+    drawn = []
+    for b in range(resamples):
+        key = split_mix((number + b) & MASK)
+        drawn.append([split_mix((key + i) & MASK) * len(sizes) >> 64 for i in range(len(sizes))])
+    losses = []
+    for index in range(draws.pick([1, 2, 3])):
+        share = draws.pick([1.0, 0.7, 0.3])
+        margin = draws.pick([0.0, 0.25, 1.0])
+        shift = draws.pick([-1.0, 0.0, 0.5, 1.0, 2.0])
+        scales = [draws.pick([0.05, 0.2, 1.0]) for _ in range(4)]
+        of_cluster = [scales[0] * draws.noise() for _ in sizes]
+        of_example = [of_cluster[c] + scales[1] * draws.noise() for c in cluster_of]
+        bears = [draws.uniform() < share for _ in cluster_of]
+        before, after = [], []
+        for _ in range(replicates):
+            was = 20 + scales[2] * draws.noise()
+            value = was + shift + scales[2] * draws.noise()
+            values = [value + one + scales[3] * draws.noise() for one in of_example]
+
+            def mean(counts):
+                weights = [counts[c] * bear for c, bear in zip(cluster_of, bears)]
+                if not any(weights):
+                    return NAN
+                return math.fsum(w * v for w, v in zip(weights, values)) / sum(weights)
+
+            counts = [[row.count(c) for c in range(len(sizes))] for row in drawn]
+            before.append((was if any(bears) else NAN,
+                           [was if math.isfinite(mean(row)) else NAN for row in counts]))
+            after.append((mean([1] * len(sizes)), [mean(row) for row in counts]))
+        bearing = [sum(b for c, b in zip(cluster_of, bears) if c == one) for one in range(len(sizes))]
+        fourth = sum(m**4 for m in bearing)
+        losses.append({
+            'name': f'loss-{index}', 'candidate': index == 0, 'judged': True, 'percent': False,
+            'margin': margin, 'examples': len(sizes),
+            'bearing': sum(m**2 for m in bearing) ** 2 / fourth if fourth else 0,
             'before': before, 'after': after})
     return losses
 
@@ -206,6 +255,8 @@ def estimate(loss):
     d = [a - b for (b, _), (a, _) in zip(before, after)]
     d = [0.0 if abs(one) <= rounding else one for one in d]
     r = np.array([np.subtract(a, b) for (_, b), (_, a) in zip(before, after)])
+    undefined = ~np.isfinite(r.sum(axis=0))
+    r = r[:, ~undefined]
     n = loss['examples']
     result = {'rounding': rounding, 'mean': sum(d) / count, 'c': 0.0}
     result['a'] = variance(d, rounding) / count
@@ -216,7 +267,10 @@ def estimate(loss):
     result['c'] = min(c, result['a'], e)
     result['e'] = e - result['c']
     result['fa'] = count - 1
-    result['fe'] = 1 / (1 / (loss['bearing'] - 1) + 1 / (r.shape[1] - 1))
+    if loss['bearing'] < 2 or r.shape[1] < max(2, undefined.sum()):
+        result['e'] = result['c'] = result['fe'] = NAN
+    else:
+        result['fe'] = 1 / (1 / (loss['bearing'] - 1) + 1 / (r.shape[1] - 1))
     if loss['margin'] is not None:
         result['margin'] = loss['margin']
     elif loss['percent']:
@@ -227,12 +281,12 @@ def estimate(loss):
 
 
 def judge(number, alpha=0.05):
-    losses = draw_evidence(number)
+    losses = (draw_clustered if number >= FIRST_CLUSTERED else draw_evidence)(number)
     rows = []
     for loss in losses:
         row = dict(loss, **estimate(loss))
-        row['known'] = math.isfinite(row['mean'])
-        row['error'] = Convolution(row['a'], row['fa'], row['e'], row['fe'])
+        row['known'] = math.isfinite(row['mean']) and math.isfinite(row['e'])
+        row['error'] = Convolution(row['a'], row['fa'], row['e'], row['fe']) if row['known'] else None
         silent = row['a'] == 0 and row['e'] == 0
 
         def tail(distance):
