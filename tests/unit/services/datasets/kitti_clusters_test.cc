@@ -74,6 +74,7 @@ TEST_F(KittiClustersTest, FaultsHaveFileAndLine) {
   EXPECT_THAT(std::string(faults[1].message()),
               EndsWith("words.txt:2: a line must be FRAME CLUSTER"));
   Write("cut/train_mapping.txt", "2011_09_26 drive_0005 0000000109\n2011_09_26 drive_0009\n");
+  Write("cut/train_rand.txt", "1,2\n");
   EXPECT_EQ(Read("cut").status().code(), absl::StatusCode::kDataLoss);
   Write("short/train_mapping.txt", "2011_09_26 drive_0005 0000000109\n");
   EXPECT_EQ(Read("short").status().code(), absl::StatusCode::kNotFound);  // No train_rand.txt.
