@@ -199,6 +199,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
   }
   std::unique_ptr<RpcServer> server(new RpcServer(std::move(state)));
   server->AddMetrics([program = options.name] { return ProcessMetrics(program); });
+  server->SetServing("liveness", true);
   server->SetServing(false);
   spdlog::info("server state=LISTENING endpoint={} metrics={}", server->endpoint(),
                server->metrics_endpoint());
@@ -207,7 +208,10 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
 
 void RpcServer::SetServing(bool serving) {
   state_->server->GetHealthCheckService()->SetServingStatus("", serving);
+  SetReady(serving);
 }
+
+void RpcServer::SetReady(bool ready) { SetServing("readiness", ready); }
 
 void RpcServer::SetServing(const std::string& model, bool serving) {
   state_->server->GetHealthCheckService()->SetServingStatus(model, serving);

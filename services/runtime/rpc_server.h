@@ -49,8 +49,9 @@ void BlockShutdownSignals();
 /// shutdown. Thread-safe.
 class RpcServer {
  public:
-  /// Listens and answers; health says NOT_SERVING until SetServing. INVALID_ARGUMENT: malformed
-  /// address. ALREADY_EXISTS: the address is in use.
+  /// Listens and answers; health says NOT_SERVING until SetServing, but SERVING of the service
+  /// `liveness`, for whoever starts again what hangs. INVALID_ARGUMENT: malformed address.
+  /// ALREADY_EXISTS: the address is in use.
   /// @param services  Borrowed until the server has been destroyed.
   /// @param registry  What /metrics shows; if null, the server makes one.
   static absl::StatusOr<std::unique_ptr<RpcServer>> Start(
@@ -60,8 +61,10 @@ class RpcServer {
   RpcServer(const RpcServer&) = delete;
   RpcServer& operator=(const RpcServer&) = delete;
 
-  /// Sets the health of the whole server (health service name "").
+  /// Sets the health of the whole server (health service name ""), and of `readiness`.
   void SetServing(bool serving);
+  /// Sets the health of `readiness` alone: whether requests should be sent here now.
+  void SetReady(bool ready);
   /// Sets the health of one model.
   void SetServing(const std::string& model, bool serving);
   /// Where clients reach it: the target, with the port that was chosen.
