@@ -22,6 +22,7 @@
 #include "orchestrator/workflow/job_client.h"
 #include "services/base/mutex.h"
 #include "services/graph/system_graph.h"
+#include "services/runtime/name_follower.h"
 
 namespace backfire::workflow {
 
@@ -174,10 +175,13 @@ class Engine {
   // The same for a rollback; the live one's own number if there is nothing to do.
   absl::StatusOr<int64_t> CheckRollback(const v1::RollbackReleaseRequest& request) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // What a replica should load; `digest` is its endpoint's, if known.
+  // What a replica should load; `target` is one of its processes, `digest` its endpoint's, if
+  // known.
   struct ReplicaLoad {
-    std::string replica, version, digest;
+    std::string replica, target, version, digest;
   };
+  // The processes of a replica, or of an endpoint: one, but of `dns:NAME:PORT`.
+  std::vector<std::string> ProcessesOf(const std::string& replica) ABSL_LOCKS_EXCLUDED(mutex_);
   // Has a version loaded at its vertex's endpoint, and adds what its replicas should load.
   absl::Status LoadOnEndpoint(const v1::Vertex& vertex, const std::string& version,
                               const runtime::Patience& patience,
@@ -192,16 +196,15 @@ class Engine {
                               const runtime::Patience& patience,
                               const std::function<bool()>& interrupted) ABSL_LOCKS_EXCLUDED(mutex_);
   // One attempt. DATA_LOSS: it has something else than `digest`, if that is known, by that name.
-  absl::Status LoadOnReplica(const std::string& replica, const std::string& version,
-                             const std::string& digest, const std::function<bool()>& interrupted)
+  absl::Status LoadOnReplica(const ReplicaLoad& load, const std::function<bool()>& interrupted)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // A thread that has replicas have what is live or staged, and nothing else: they come, go, and
   // come back empty or with what is served no more.
   void KeepReplicas();
   std::map<std::string, std::set<std::string>> VersionsOfReplicas() const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status RefillReplica(const std::string& replica, const std::set<std::string>& versions)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status RefillReplica(const std::string& replica, const std::string& target,
+                             const std::set<std::string>& versions) ABSL_LOCKS_EXCLUDED(mutex_);
   // Has every version of a release loaded, and keeps them so until Unwant. Without the mutex.
   absl::Status LoadRelease(int64_t number) ABSL_LOCKS_EXCLUDED(mutex_);
   // Ends LoadRelease: what it loaded goes again if the release did not become live.
@@ -260,6 +263,7 @@ class Engine {
   struct Metrics;
 
   JobClient client_;
+  runtime::NameFollower names_;
   const std::unique_ptr<Metrics> metrics_;
   mutable Mutex mutex_;
   mutable CondVar changed_;

@@ -24,6 +24,8 @@ constexpr absl::Duration kLoadPatience = absl::Seconds(20);
 // How long replicas are waited for: those that take longer get what is live or staged from
 // KeepReplicas.
 constexpr std::chrono::seconds kReplicaPatience(5);
+// How long a name that was never asked for before may take to be resolved.
+constexpr absl::Duration kNamePatience = absl::Seconds(2);
 // Leases are looked at this often, and unloading is tried again; less and less often where it
 // fails.
 constexpr std::chrono::milliseconds kKeeperInterval(200), kLongestPause(30'000);
@@ -32,21 +34,25 @@ constexpr std::chrono::seconds kReplicaInterval(5);
 
 }  // namespace
 
-absl::Status Engine::LoadOnReplica(const std::string& replica, const std::string& version,
-                                   const std::string& digest,
+std::vector<std::string> Engine::ProcessesOf(const std::string& replica) {
+  return names_.Expand({replica}, kNamePatience);
+}
+
+absl::Status Engine::LoadOnReplica(const ReplicaLoad& load,
                                    const std::function<bool()>& interrupted) {
   {
     MutexLock lock(mutex_);
-    if (!WaitUntilKept(replica, version)) return absl::CancelledError("interrupted");
+    if (!WaitUntilKept(load.replica, load.version)) return absl::CancelledError("interrupted");
   }
-  const runtime::Patience once{absl::ZeroDuration(), replica};
-  BACKFIRE_RETURN_IF_ERROR(client_.LoadVersion(replica, version, once, interrupted));
-  if (digest.empty()) return absl::OkStatus();
-  BACKFIRE_ASSIGN_OR_RETURN(const v1::Version loaded, client_.GetVersion(replica, version));
-  if (loaded.digest() == digest) return absl::OkStatus();
+  const runtime::Patience once{absl::ZeroDuration(), load.target};
+  BACKFIRE_RETURN_IF_ERROR(client_.LoadVersion(load.target, load.version, once, interrupted));
+  if (load.digest.empty()) return absl::OkStatus();
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Version loaded,
+                            client_.GetVersion(load.target, load.version));
+  if (loaded.digest() == load.digest) return absl::OkStatus();
   return absl::DataLossError(absl::StrCat(
-      replica, " has other weights by the name ", version, " (digest ", loaded.digest(),
-      ") than the vertex's endpoint (", digest,
+      load.target, " has other weights by the name ", load.version, " (digest ", loaded.digest(),
+      ") than the vertex's endpoint (", load.digest,
       "): start it with --replica-of and the endpoint, or take it out of the vertex's replicas"));
 }
 
@@ -64,7 +70,9 @@ absl::Status Engine::LoadOnEndpoint(const v1::Vertex& vertex, const std::string&
   if (!loaded.ok() && !absl::IsUnimplemented(loaded.status())) return loaded.status();
   const std::string digest = loaded.ok() ? loaded->digest() : "";  // Listing is a capability.
   for (const std::string& replica : vertex.replicas()) {
-    replicas.push_back({replica, version, digest});
+    for (const std::string& target : ProcessesOf(replica)) {
+      replicas.push_back({replica, target, version, digest});
+    }
   }
   return absl::OkStatus();
 }
@@ -76,16 +84,16 @@ absl::Status Engine::LoadOnReplicas(const std::vector<ReplicaLoad>& replicas,
   std::vector<absl::Status> statuses(replicas.size());
   const auto count = static_cast<int64_t>(replicas.size());
   ParallelFor(count, static_cast<int>(count), [&](int64_t i) {
-    const ReplicaLoad& load = replicas[static_cast<size_t>(i)];
-    statuses[static_cast<size_t>(i)] = LoadOnReplica(load.replica, load.version, load.digest, late);
+    const auto at = static_cast<size_t>(i);
+    statuses[at] = LoadOnReplica(replicas[at], late);
   });
   if (interrupted()) return absl::CancelledError("interrupted");
   for (size_t i = 0; i < replicas.size(); ++i) {
     if (statuses[i].ok()) continue;
     if (!runtime::IsTransient(statuses[i])) return statuses[i];
     // Replicas are there to serve more, not less: one that is away gets it when it is back.
-    spdlog::warn("replica state=NOT_LOADED endpoint={} version={} error=\"{}\"",
-                 replicas[i].replica, replicas[i].version, std::string(statuses[i].message()));
+    spdlog::warn("replica state=NOT_LOADED endpoint={} version={} error=\"{}\"", replicas[i].target,
+                 replicas[i].version, std::string(statuses[i].message()));
   }
   return absl::OkStatus();
 }
@@ -211,7 +219,7 @@ std::map<std::string, std::set<std::string>> Engine::VersionsOfReplicas() const 
   return wanted;
 }
 
-absl::Status Engine::RefillReplica(const std::string& replica,
+absl::Status Engine::RefillReplica(const std::string& replica, const std::string& target,
                                    const std::set<std::string>& versions) {
   std::set<std::string> models;
   for (const std::string& version : versions) {
@@ -223,12 +231,12 @@ absl::Status Engine::RefillReplica(const std::string& replica,
       if (NeededVersions(/*without=*/0).count({replica, version}) == 0) continue;
     }
     // A replica compares its copy with its primary's by itself.
-    BACKFIRE_RETURN_IF_ERROR(Annotate(
-        LoadOnReplica(replica, version, /*digest=*/"", [this] { return stopping_.load(); }),
-        version));
+    BACKFIRE_RETURN_IF_ERROR(Annotate(LoadOnReplica({replica, target, version, /*digest=*/""},
+                                                    [this] { return stopping_.load(); }),
+                                      version));
   }
   for (const std::string& model : models) {
-    const auto loaded = client_.LoadedVersions(replica, model);
+    const auto loaded = client_.LoadedVersions(target, model);
     if (absl::IsUnimplemented(loaded.status())) continue;  // Listing is a capability.
     BACKFIRE_RETURN_IF_ERROR(loaded.status());
     for (const std::string& version : *loaded) {
@@ -238,7 +246,7 @@ absl::Status Engine::RefillReplica(const std::string& replica,
         if (NeededVersions(/*without=*/0).count(served) > 0) continue;
         unloading_.insert(served);
       }
-      const absl::Status unloaded = client_.UnloadVersion(replica, version);
+      const absl::Status unloaded = client_.UnloadVersion(target, version);
       MutexLock lock(mutex_);
       unloading_.erase(served);
       changed_.NotifyAll();
@@ -249,23 +257,28 @@ absl::Status Engine::RefillReplica(const std::string& replica,
 }
 
 void Engine::KeepReplicas() {
-  std::map<std::string, std::string> errors;  // Of replicas, the last time.
+  std::map<std::string, std::string> errors;  // Of replicas' processes, the last time.
   MutexLock lock(mutex_);
   while (!stopping_) {
+    std::map<std::string, std::string> errors_now;
     for (const auto& [replica, versions] : VersionsOfReplicas()) {
       mutex_.Unlock();
-      const absl::Status refilled = RefillReplica(replica, versions);
+      for (const std::string& target : ProcessesOf(replica)) {
+        const absl::Status refilled = RefillReplica(replica, target, versions);
+        if (stopping_) break;
+        std::string& error = errors_now[target];
+        error = std::string(refilled.message());
+        const bool was_well = errors[target].empty();
+        if (!refilled.ok() && was_well) {
+          spdlog::warn("replica state=NOT_LOADED endpoint={} error=\"{}\"", target, error);
+        } else if (refilled.ok() && !was_well) {
+          spdlog::info("replica state=LOADED endpoint={}", target);
+        }
+      }
       mutex_.Lock();
       if (stopping_) break;
-      std::string& error = errors[replica];
-      const bool was_well = error.empty();
-      error = std::string(refilled.message());
-      if (!refilled.ok() && was_well) {
-        spdlog::warn("replica state=NOT_LOADED endpoint={} error=\"{}\"", replica, error);
-      } else if (refilled.ok() && !was_well) {
-        spdlog::info("replica state=LOADED endpoint={}", replica);
-      }
     }
+    errors = std::move(errors_now);
     const auto next = steady_clock::now() + kReplicaInterval;
     while (!stopping_ && steady_clock::now() < next) changed_.WaitUntil(mutex_, next);
   }
@@ -282,12 +295,15 @@ absl::Status Engine::Retire(int64_t number) {
   mutex_.Unlock();
   absl::Status status;
   for (const auto& [endpoint, version] : unload) {
-    const absl::Status unloaded = client_.UnloadVersion(endpoint, version);
-    // What is deleted, or can't be unloaded, is not worth another attempt; a replica that is away
-    // is looked after when it is back.
-    if (absl::IsNotFound(unloaded) || absl::IsUnimplemented(unloaded)) continue;
-    if (replicas.count(endpoint) > 0 && runtime::IsTransient(unloaded)) continue;
-    if (status.ok()) status = unloaded;
+    const bool is_replica = replicas.count(endpoint) > 0;
+    for (const std::string& target : is_replica ? ProcessesOf(endpoint) : std::vector{endpoint}) {
+      const absl::Status unloaded = client_.UnloadVersion(target, version);
+      // What is deleted, or can't be unloaded, is not worth another attempt; a replica that is
+      // away is looked after when it is back.
+      if (absl::IsNotFound(unloaded) || absl::IsUnimplemented(unloaded)) continue;
+      if (is_replica && runtime::IsTransient(unloaded)) continue;
+      if (status.ok()) status = unloaded;
+    }
   }
   mutex_.Lock();
   for (const ServedVersion& served : unload) unloading_.erase(served);

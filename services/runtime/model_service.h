@@ -27,8 +27,9 @@ class ModelServiceImpl final : public v1::ModelService::Service {
   /// @param primary  gRPC target of the service that this one is a replica of; empty: it is none.
   ///                 A replica serves requests; FAILED_PRECONDITION for what only its primary does.
   /// @param on_load  Called when a version was loaded or unloaded, on the thread that did it.
-  ModelServiceImpl(const ModelHosts& hosts, JobRunner& jobs, std::string primary = "",
-                   std::function<void()> on_load = [] {})
+  ModelServiceImpl(
+      const ModelHosts& hosts, JobRunner& jobs, std::string primary = "",
+      std::function<void()> on_load = [] {})
       : hosts_(hosts), jobs_(jobs), primary_(std::move(primary)), on_load_(std::move(on_load)) {}
 
   grpc::Status GetModel(grpc::ServerContext* context, const v1::GetModelRequest* request,

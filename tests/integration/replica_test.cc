@@ -74,8 +74,7 @@ class ReplicaTest : public testing::OrchestratorFixture {
     const auto response = runtime::UnaryCall(*stub, &grpc::health::v1::Health::Stub::Check, request,
                                              absl::Minutes(1));
     EXPECT_TRUE(response.ok()) << target << ": " << response.status();
-    return response.ok() &&
-           response->status() == grpc::health::v1::HealthCheckResponse::SERVING;
+    return response.ok() && response->status() == grpc::health::v1::HealthCheckResponse::SERVING;
   }
   void Infer(int count) {
     ToyClient gateway(Target("g"));
