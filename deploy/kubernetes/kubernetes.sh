@@ -11,14 +11,16 @@ tests="$root/tests/kubernetes"
 
 help_kubernetes() {
   cat <<'HELP'
-Usage: ./dev kubernetes check|render
+Usage: ./dev kubernetes check|render|test
 
 The manifests of deploy/kubernetes. `./dev test` checks what tests/kubernetes/rendered holds, without
-a network; these two render it.
+a network; `check` and `render` render it.
 
   check    check that it is what the overlays render to, and every resource against the schemas of
            Kubernetes, unknown fields refused; then what `./dev test` checks
   render   render it anew: after each change of deploy/kubernetes or deploy/systems/kubernetes
+  test     what `./dev test` has of Kubernetes: the checks, and the planar overlay's pods run by a
+           stand-in for nodes, from nothing to a verdict; no API server
 
 Renders with `kustomize` (BACKFIRE_KUSTOMIZE="kubectl kustomize" names another), or builds it with Go.
 What is missing is put into ~/.cache/backfire/kubernetes (BACKFIRE_KUBERNETES_TOOLS): kustomize, and a
@@ -70,6 +72,7 @@ main_kubernetes() {
   local command="${1:-}"
   (($#)) && shift
   case "$command" in
+    test) cmd_test -R kubernetes "$@" ;;
     check | render)
       case "${1:-}" in
         '') "kubernetes_$command" ;;
@@ -79,7 +82,7 @@ main_kubernetes() {
       ;;
     -h | --help | help) help_kubernetes ;;
     '') help_kubernetes; return 2 ;;
-    *) usage_error "kubernetes does check or render: got '$command'" kubernetes ;;
+    *) usage_error "kubernetes does check, render or test: got '$command'" kubernetes ;;
   esac
 }
 

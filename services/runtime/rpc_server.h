@@ -33,10 +33,13 @@ struct RpcServerOptions {
   int max_calls = 256;
   /// How long calls in flight may go on after SIGTERM.
   double drain_seconds = 10;
+  /// A connection is closed after so long, once its calls have ended: clients keep theirs, and
+  /// would never come to a process that has been added, nor leave one that is to end. 0: never.
+  double max_connection_seconds = 0;
   LogOptions log;
 
-  /// Adds the flags --listen, --metrics-listen, --max-message-bytes, --drain-seconds, --log-level
-  /// and --log-format.
+  /// Adds the flags --listen, --metrics-listen, --max-message-bytes, --drain-seconds,
+  /// --max-connection-seconds, --log-level and --log-format.
   void AddTo(CLI::App& app);
 };
 

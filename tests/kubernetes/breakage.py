@@ -95,6 +95,7 @@ BREAKAGES = {
     'a program that listens elsewhere': ('cpu', lambda m: set_flag(m, 'gateway', 'listen', '0.0.0.0:7010'), '--listen=0.0.0.0:7010'),
     'a program that only its pod reaches': ('cpu', lambda m: set_flag(m, 'gateway', 'listen', 'localhost:7000'), '--listen=localhost:7000'),
     'too little time to drain': ('cpu', lambda m: workload(m, 'gateway').pod.update(terminationGracePeriodSeconds=15), 'is killed before it has drained'),
+    'connections that outlast preStop': ('cpu', lambda m: set_flag(m, 'gateway', 'max-connection-seconds', '60'), 'ends while clients have connections'),
     'versions in the container': ('cpu', lambda m: set_flag(m, 'car-primary', 'data-dir', '/data'), 'no volume to write to'),
     'versions that go with the pod': ('cpu', lambda m: set_flag(m, 'car-primary', 'data-dir', '/tmp'), 'must be on a claim'),
     'a flag that the program has not': ('cpu', lambda m: container(m, 'gateway')['command'].append('--replicas=3'), 'has no flag --replicas'),

@@ -96,7 +96,7 @@ class Clients:
         self.request.inputs.add(name='point', datatype='FP64', shape=[2])
         self.request.raw_input_contents.append(struct.pack('<2d', 0.3, -1.4))
         self.channel = grpc.insecure_channel('dns:///gateway-pods:7000', options=[
-            ('grpc.lb_policy_name', 'round_robin'), ('grpc.dns_min_time_between_resolutions_ms', 500)])
+            ('grpc.lb_policy_name', 'round_robin'), ('grpc.dns_min_time_between_resolutions_ms', 1000)])
         self.call = v2_rpc.GRPCInferenceServiceStub(self.channel).ModelInfer
         self.error = grpc.RpcError
         self.stopping, self.lock = threading.Event(), threading.Lock()

@@ -83,6 +83,8 @@ def lifecycle_faults(workload):
     drained = slept + float(workload.flag('drain-seconds') or DRAIN_SECONDS)
     if workload.pod.get('terminationGracePeriodSeconds', 30) < drained + 5:
         yield f'is killed before it has drained, which takes {drained:g} s'
+    if slept and workload.flag('max-connection-seconds') and slept < 1.1 * float(workload.flag('max-connection-seconds')) + 1:
+        yield f'ends while clients have connections: preStop of {slept} s, --max-connection-seconds={workload.flag("max-connection-seconds")}'
     directory = workload.flag('data-dir')
     mounts = {mount['mountPath']: mount for mount in container.get('volumeMounts', [])}
     if directory and (directory not in mounts or mounts[directory].get('readOnly')):
