@@ -62,6 +62,8 @@ BREAKAGES = {
     'a port that a Service has not': ('cpu', lambda m: set_flag(m, 'gateway', 'orchestrator', 'orchestrator:7010'), 'the Service has no such port'),
     'replicas that are hidden until they are ready': (
         'cpu', lambda m: m.of('Service')['car-replicas']['spec'].pop('publishNotReadyAddresses'), 'name pods that are not ready'),
+    'a primary whose name ends with its pod': (
+        'cpu', lambda m: m.of('Service')['car-primary']['spec'].update(clusterIP='None'), 'must not be headless'),
     'another namespace': ('cpu', lambda m: m.of('Service')['gateway']['metadata'].update(namespace='default'), 'its namespace default'),
     # Edges.
     'no policy for parents': ('cpu', lambda m: drop(m, 'NetworkPolicy', 'disparity-is-read'), 'pointcloud-primary must reach disparity-primary:7000'),

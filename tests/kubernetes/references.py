@@ -114,6 +114,8 @@ def endpoint_faults(manifests, endpoint):
         return
     if int(port) not in [one['port'] for one in service['spec']['ports']]:
         yield f'{endpoint}: the Service has no such port'
+    if not every_pod and service['spec'].get('clusterIP') == 'None':
+        yield f'{endpoint}: its Service must not be headless: the name ends with its pod, and gRPC asks for it less and less often'
     if every_pod and (service['spec'].get('clusterIP') != 'None' or not service['spec'].get('publishNotReadyAddresses')):
         yield f'{endpoint}: its Service must be headless, and name pods that are not ready: they get ready by what they are told'
 

@@ -3,7 +3,7 @@
 Every pod gets an address on a bridge, its volumes as folders at the manifest's paths, a root file system that it can't write
 to, and the manifest's command, unchanged. Its probes are made, it is restarted when it ends or is no longer alive, and is told
 to end by SIGTERM within its grace. Names of Services are in a hosts file: addresses of pods that are ready, or of all where
-the Service says so. There is no API server: controllers' rules are in cluster_test.py, and NetworkPolicies, resources and
+the Service says so. Instead of a Service's own address, a pod that comes back by its name has the one that it had. There is no API server: controllers' rules are in cluster_test.py, and NetworkPolicies, resources and
 users are not enforced. It must run in network, mount and process namespaces of its own (`isolated`), which end all of it.
 """
 
@@ -21,6 +21,11 @@ SECONDS = 120  # For anything that is waited for; much more than it takes.
 
 def run(*command):
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def mac_of(address):
+    """By its address, so that others need not learn a new one when a pod comes back."""
+    return '02:00:' + ':'.join(f'{int(part):02x}' for part in address.split('.'))
 
 
 class Pod:
@@ -44,8 +49,9 @@ class Pod:
              node.programs, node.hosts, *volumes], stdout=subprocess.PIPE, text=True)
         if self.sandbox.stdout.readline() != 'ready\n':
             raise RuntimeError(f'{name}: no sandbox')
-        link, inside = f'p{node.next_address}', ['nsenter', '-t', str(self.sandbox.pid), '-n', '-u']
-        run('ip', 'link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', str(self.sandbox.pid))
+        link, inside = f'p{self.sandbox.pid}', ['nsenter', '-t', str(self.sandbox.pid), '-n', '-u']
+        run('ip', 'link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth0', 'address', mac_of(address),
+            'netns', str(self.sandbox.pid))
         run('ip', 'link', 'set', link, 'master', 'pods', 'up')
         run(*inside, 'ip', 'link', 'set', 'lo', 'up')
         run(*inside, 'ip', 'address', 'add', f'{address}/16', 'dev', 'eth0')
@@ -153,7 +159,7 @@ class Node:
     def __init__(self, manifests, programs, folder):
         self.manifests, self.programs, self.folder = manifests, programs, pathlib.Path(folder)
         self.hosts, self.claims = self.folder / 'hosts', self.folder / 'claims'
-        self.pods, self.next_address = {}, 2
+        self.pods, self.addresses, self.kept = {}, {}, {}
         self.changed = threading.Condition()
         self.hosts.write_text('127.0.0.1 localhost\n', encoding='utf-8')
         self.claims.mkdir()
@@ -165,8 +171,8 @@ class Node:
         run('mount', '--bind', self.hosts, '/etc/hosts')
 
     def start(self, name, workload):
-        address = f'10.77.{self.next_address // 250}.{self.next_address % 250 + 2}'
-        self.next_address += 1
+        number = len(self.addresses)
+        address = self.addresses.setdefault(name, f'10.77.{number // 250}.{number % 250 + 2}')
         pod = Pod(self, name, workload, address)
         self.pods[name] = pod
         self.tell()
@@ -177,11 +183,13 @@ class Node:
         with self.changed:
             lines = ['127.0.0.1 localhost']
             for name, service in sorted(self.manifests.of('Service').items()):
-                selector = service['spec']['selector']
-                for pod in list(self.pods.values()):
-                    if all(pod.labels.get(key) == value for key, value in selector.items()) and (
-                            pod.is_ready or service['spec'].get('publishNotReadyAddresses')):
-                        lines.append(f'{pod.address} {name} {name}.{service["metadata"]["namespace"]}')
+                spec = service['spec']
+                pods = [pod for pod in list(self.pods.values())
+                        if all(pod.labels.get(key) == value for key, value in spec['selector'].items())]
+                chosen = [pod.address for pod in pods if pod.is_ready or spec.get('publishNotReadyAddresses')]
+                if spec.get('clusterIP') != 'None':  # Its name and address stay, whatever is behind them.
+                    chosen = self.kept[name] = chosen or [pod.address for pod in pods] or self.kept.get(name, [])
+                lines += [f'{address} {name} {name}.{service["metadata"]["namespace"]}' for address in chosen]
             text = '\n'.join(lines) + '\n'
             # Into the same file, which is mounted; one write, so that nobody reads half of it.
             if text != self.hosts.read_text(encoding='utf-8'):
