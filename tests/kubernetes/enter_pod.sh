@@ -22,7 +22,7 @@ while (($#)); do
   mount --bind "$2" "$root$1"
   shift 2
 done
-mount -o remount,ro "$root"
+mount -o remount,bind,ro "$root"
 printf 'ready\n'
 # Until it is killed; the namespaces are this process's.
 exec sleep infinity
