@@ -13,6 +13,8 @@ namespace {
 constexpr std::chrono::seconds kReplicaPatience(5);
 // How often somebody who waits looks whether they are interrupted.
 constexpr std::chrono::milliseconds kInterruptionCheck(200);
+// How long a name that was never asked for before may take to be resolved.
+constexpr absl::Duration kNamePatience = absl::Seconds(2);
 
 }  // namespace
 
@@ -25,18 +27,20 @@ absl::Status VersionLoader::WaitUntilKept(const ServedVersion& served,
   return interrupted() ? absl::CancelledError("interrupted") : absl::OkStatus();
 }
 
-absl::Status VersionLoader::LoadOnReplica(const std::string& replica, const std::string& version,
-                                          const std::string& digest,
-                                          const Interrupted& interrupted) {
-  BACKFIRE_RETURN_IF_ERROR(WaitUntilKept({replica, version}, interrupted));
-  const runtime::Patience once{absl::ZeroDuration(), replica};
-  BACKFIRE_RETURN_IF_ERROR(host_.LoadVersion(replica, version, once, interrupted));
-  if (digest.empty()) return absl::OkStatus();
-  BACKFIRE_ASSIGN_OR_RETURN(const v1::Version loaded, host_.GetVersion(replica, version));
-  if (loaded.digest() == digest) return absl::OkStatus();
+std::vector<std::string> VersionLoader::ProcessesOf(const std::string& replica) {
+  return names_.Expand({replica}, kNamePatience);
+}
+
+absl::Status VersionLoader::LoadOnReplica(const ReplicaLoad& load, const Interrupted& interrupted) {
+  BACKFIRE_RETURN_IF_ERROR(WaitUntilKept({load.replica, load.version}, interrupted));
+  const runtime::Patience once{absl::ZeroDuration(), load.target};
+  BACKFIRE_RETURN_IF_ERROR(host_.LoadVersion(load.target, load.version, once, interrupted));
+  if (load.digest.empty()) return absl::OkStatus();
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Version loaded, host_.GetVersion(load.target, load.version));
+  if (loaded.digest() == load.digest) return absl::OkStatus();
   return absl::DataLossError(absl::StrCat(
-      replica, " has other weights by the name ", version, " (digest ", loaded.digest(),
-      ") than the vertex's endpoint (", digest,
+      load.target, " has other weights by the name ", load.version, " (digest ", loaded.digest(),
+      ") than the vertex's endpoint (", load.digest,
       "): start it with --replica-of and the endpoint, or take it out of the vertex's replicas"));
 }
 
@@ -52,7 +56,9 @@ absl::Status VersionLoader::LoadOnEndpoint(const VertexVersion& wanted,
   if (!loaded.ok() && !absl::IsUnimplemented(loaded.status())) return loaded.status();
   const std::string digest = loaded.ok() ? loaded->digest() : "";  // Listing is a capability.
   for (const std::string& replica : wanted.vertex.replicas()) {
-    replicas.push_back({replica, wanted.version, digest});
+    for (const std::string& target : ProcessesOf(replica)) {
+      replicas.push_back({replica, target, wanted.version, digest});
+    }
   }
   return absl::OkStatus();
 }
@@ -64,16 +70,16 @@ absl::Status VersionLoader::LoadOnReplicas(const std::vector<ReplicaLoad>& repli
   std::vector<absl::Status> statuses(replicas.size());
   const auto count = static_cast<int64_t>(replicas.size());
   ParallelFor(count, static_cast<int>(count), [&](int64_t i) {
-    const ReplicaLoad& load = replicas[static_cast<size_t>(i)];
-    statuses[static_cast<size_t>(i)] = LoadOnReplica(load.replica, load.version, load.digest, late);
+    const auto at = static_cast<size_t>(i);
+    statuses[at] = LoadOnReplica(replicas[at], late);
   });
   if (interrupted()) return absl::CancelledError("interrupted");
   for (size_t i = 0; i < replicas.size(); ++i) {
     if (statuses[i].ok()) continue;
     if (!runtime::IsTransient(statuses[i])) return statuses[i];
     // Replicas only add capacity: one that is away delays nothing, and is filled when it is back.
-    spdlog::warn("replica state=NOT_LOADED endpoint={} version={} error=\"{}\"",
-                 replicas[i].replica, replicas[i].version, std::string(statuses[i].message()));
+    spdlog::warn("replica state=NOT_LOADED endpoint={} version={} error=\"{}\"", replicas[i].target,
+                 replicas[i].version, std::string(statuses[i].message()));
   }
   return absl::OkStatus();
 }
@@ -89,9 +95,23 @@ absl::Status VersionLoader::Load(const std::vector<VertexVersion>& versions,
   return LoadOnReplicas(replicas, interrupted);
 }
 
-void VersionLoader::Unload(
-    const std::set<ServedVersion>& versions, const std::function<std::set<ServedVersion>()>& needed,
-    const std::function<void(const ServedVersion&, const absl::Status&)>& ended) {
+void VersionLoader::Unload(const std::set<ServedVersion>& versions,
+                           const std::function<std::set<ServedVersion>()>& needed,
+                           const Ended& ended) {
+  Unload(
+      versions, [this](const std::string& replica) { return ProcessesOf(replica); }, needed, ended);
+}
+
+void VersionLoader::UnloadFrom(const std::string& target, const std::set<ServedVersion>& versions,
+                               const std::function<std::set<ServedVersion>()>& needed,
+                               const Ended& ended) {
+  Unload(
+      versions, [&](const std::string&) { return std::vector{target}; }, needed, ended);
+}
+
+void VersionLoader::Unload(const std::set<ServedVersion>& versions, const Targets& targets,
+                           const std::function<std::set<ServedVersion>()>& needed,
+                           const Ended& ended) {
   {
     MutexLock lock(mutex_);
     unloading_.insert(versions.begin(), versions.end());
@@ -108,7 +128,9 @@ void VersionLoader::Unload(
   }
   for (const ServedVersion& served : versions) {
     if (kept.count(served) > 0) continue;
-    ended(served, host_.UnloadVersion(served.first, served.second));
+    for (const std::string& target : targets(served.first)) {
+      ended(served, host_.UnloadVersion(target, served.second));
+    }
     let_go(served);
   }
 }

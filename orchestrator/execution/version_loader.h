@@ -11,6 +11,7 @@
 #include "orchestrator/execution/job_backend.h"
 #include "services/base/clock.h"
 #include "services/base/mutex.h"
+#include "services/runtime/name_follower.h"
 
 namespace backfire::execution {
 
@@ -36,31 +37,41 @@ class VersionLoader {
   /// has something else by a version's name.
   absl::Status Load(const std::vector<VertexVersion>& versions, const runtime::Patience& patience,
                     const Interrupted& interrupted);
-  /// One attempt on one replica. DATA_LOSS: it has something else than `digest`, if that is known,
-  /// by that name.
-  absl::Status LoadOnReplica(const std::string& replica, const std::string& version,
-                             const std::string& digest, const Interrupted& interrupted);
+  /// What one of a replica's processes should load.
+  struct ReplicaLoad {
+    std::string replica, target, version;
+    std::string digest;  ///< Its endpoint's; empty: not known.
+  };
+  /// One attempt. DATA_LOSS: the process has something else by the version's name.
+  absl::Status LoadOnReplica(const ReplicaLoad& load, const Interrupted& interrupted);
 
-  /// Unloads versions, one attempt each, but for those that are needed.
+  /// The targets of the processes of an endpoint or a replica: one, but of `dns:NAME:PORT`.
+  std::vector<std::string> ProcessesOf(const std::string& replica);
+
+  /// Tells the result for each process that was tried.
+  using Ended = std::function<void(const ServedVersion&, const absl::Status&)>;
+  /// Unloads versions from every process, one attempt each, but for those that are needed.
   /// @param needed  All that is needed now. Asked once nothing can be loaded behind its back.
-  /// @param ended   Told the result of each that was tried.
   void Unload(const std::set<ServedVersion>& versions,
-              const std::function<std::set<ServedVersion>()>& needed,
-              const std::function<void(const ServedVersion&, const absl::Status&)>& ended);
+              const std::function<std::set<ServedVersion>()>& needed, const Ended& ended);
+  /// The same from one process of a replica.
+  void UnloadFrom(const std::string& target, const std::set<ServedVersion>& versions,
+                  const std::function<std::set<ServedVersion>()>& needed, const Ended& ended);
 
  private:
-  struct ReplicaLoad {
-    std::string replica, version, digest;  // The digest is its endpoint's, if known.
-  };
   absl::Status LoadOnEndpoint(const VertexVersion& wanted, const runtime::Patience& patience,
                               const Interrupted& interrupted, std::vector<ReplicaLoad>& replicas);
   absl::Status LoadOnReplicas(const std::vector<ReplicaLoad>& replicas,
                               const Interrupted& interrupted);
+  using Targets = std::function<std::vector<std::string>(const std::string& replica)>;
+  void Unload(const std::set<ServedVersion>& versions, const Targets& targets,
+              const std::function<std::set<ServedVersion>()>& needed, const Ended& ended);
   // Waits until this version is not being unloaded. CANCELLED: interrupted.
   absl::Status WaitUntilKept(const ServedVersion& served, const Interrupted& interrupted);
 
   VersionHost& host_;
   const Clock& clock_;
+  runtime::NameFollower names_;
   Mutex mutex_;
   CondVar kept_;
   std::multiset<ServedVersion> unloading_ ABSL_GUARDED_BY(mutex_);

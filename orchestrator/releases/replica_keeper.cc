@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <utility>
+
 #include "orchestrator/releases/release_policy.h"
 #include "services/base/status.h"
 #include "services/runtime/version_name.h"
@@ -43,21 +45,24 @@ void ReplicaKeeper::Loop() {
 }
 
 void ReplicaKeeper::RunOnce() {
+  std::map<std::string, std::string> errors;  // Without processes that are gone.
   for (const auto& [replica, versions] : VersionsOfReplicas(*ledger_.state())) {
-    const absl::Status refilled = Refill(replica, versions);
-    if (stopping_) return;
-    std::string& error = errors_[replica];
-    const bool was_well = error.empty();
-    error = std::string(refilled.message());
-    if (!refilled.ok() && was_well) {
-      spdlog::warn("replica state=NOT_LOADED endpoint={} error=\"{}\"", replica, error);
-    } else if (refilled.ok() && !was_well) {
-      spdlog::info("replica state=LOADED endpoint={}", replica);
+    for (const std::string& target : loader_.ProcessesOf(replica)) {
+      const absl::Status refilled = Refill(replica, target, versions);
+      if (stopping_) return;
+      const std::string& error = errors[target] = std::string(refilled.message());
+      const bool was_well = errors_[target].empty();
+      if (!refilled.ok() && was_well) {
+        spdlog::warn("replica state=NOT_LOADED endpoint={} error=\"{}\"", target, error);
+      } else if (refilled.ok() && !was_well) {
+        spdlog::info("replica state=LOADED endpoint={}", target);
+      }
     }
   }
+  errors_ = std::move(errors);
 }
 
-absl::Status ReplicaKeeper::Refill(const std::string& replica,
+absl::Status ReplicaKeeper::Refill(const std::string& replica, const std::string& target,
                                    const std::set<std::string>& versions) {
   std::set<std::string> models;
   for (const std::string& version : versions) {
@@ -66,25 +71,27 @@ absl::Status ReplicaKeeper::Refill(const std::string& replica,
     // Time has passed since these were asked for.
     if (NeededVersions(*ledger_.state(), /*without=*/0).count({replica, version}) == 0) continue;
     // A replica compares its copy with its primary's by itself.
-    BACKFIRE_RETURN_IF_ERROR(Annotate(
-        loader_.LoadOnReplica(replica, version, /*digest=*/"", [this] { return stopping_.load(); }),
-        version));
+    BACKFIRE_RETURN_IF_ERROR(
+        Annotate(loader_.LoadOnReplica({replica, target, version, /*digest=*/""},
+                                       [this] { return stopping_.load(); }),
+                 version));
   }
   for (const std::string& model : models) {
-    BACKFIRE_RETURN_IF_ERROR(UnloadOthers(replica, model));
+    BACKFIRE_RETURN_IF_ERROR(UnloadOthers(replica, target, model));
   }
   return absl::OkStatus();
 }
 
-absl::Status ReplicaKeeper::UnloadOthers(const std::string& replica, const std::string& model) {
-  const auto loaded = host_.LoadedVersions(replica, model);
+absl::Status ReplicaKeeper::UnloadOthers(const std::string& replica, const std::string& target,
+                                         const std::string& model) {
+  const auto loaded = host_.LoadedVersions(target, model);
   if (absl::IsUnimplemented(loaded.status())) return absl::OkStatus();  // Listing is a capability.
   BACKFIRE_RETURN_IF_ERROR(loaded.status());
   std::set<ServedVersion> served;
   for (const std::string& version : *loaded) served.emplace(replica, version);
   absl::Status status;
-  loader_.Unload(
-      served, [this] { return NeededVersions(*ledger_.state(), /*without=*/0); },
+  loader_.UnloadFrom(
+      target, served, [this] { return NeededVersions(*ledger_.state(), /*without=*/0); },
       [&](const ServedVersion& unwanted, const absl::Status& unloaded) {
         if (status.ok()) status = Annotate(unloaded, unwanted.second);
       });

@@ -32,14 +32,17 @@ class ReplicaKeeper {
 
  private:
   void Loop();
-  absl::Status Refill(const std::string& replica, const std::set<std::string>& versions);
-  absl::Status UnloadOthers(const std::string& replica, const std::string& model);
+  // Of one of a replica's processes.
+  absl::Status Refill(const std::string& replica, const std::string& target,
+                      const std::set<std::string>& versions);
+  absl::Status UnloadOthers(const std::string& replica, const std::string& target,
+                            const std::string& model);
 
   ledger::Ledger& ledger_;
   execution::VersionHost& host_;
   execution::VersionLoader& loader_;
   std::atomic<bool> stopping_{false};
-  std::map<std::string, std::string> errors_;  // Of replicas, the last time. Of one thread.
+  std::map<std::string, std::string> errors_;  // Of processes, the last time. Of one thread.
   Mutex mutex_;
   CondVar stop_;
   std::thread thread_;

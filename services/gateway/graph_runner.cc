@@ -129,7 +129,7 @@ class Run {
     for (const auto& [used, count] : uses_) {
       if (used.first == vertex) call->request.add_outputs()->set_name(used.second);
     }
-    call->endpoints = graph::ServingEndpoints(node.vertex);
+    call->endpoints = services_.names.Expand(graph::ServingEndpoints(node.vertex));
     CrashPoint("vertex-call", call_.id, " ", vertex);
     Send(vertex, *call);
     calls_[vertex] = std::move(call);

@@ -10,6 +10,7 @@
 #include "services/gateway/replica_balancer.h"
 #include "services/runtime/channel.h"
 #include "services/runtime/inference_service.h"
+#include "services/runtime/name_follower.h"
 #include "services/runtime/tensor.h"
 
 namespace backfire::gateway {
@@ -21,6 +22,7 @@ struct VertexServices {
   /// Hears that a vertex's request was sent again, to another of its endpoints.
   std::function<void(const std::string& vertex)> sent_again;
   runtime::ChannelPool channels;
+  runtime::NameFollower names;
   ReplicaBalancer balancer;
 };
 

@@ -1,6 +1,7 @@
 #include "services/gateway/replica_balancer.h"
 
 #include <algorithm>
+#include <iterator>
 #include <tuple>
 
 namespace backfire::gateway {
@@ -8,6 +9,7 @@ namespace backfire::gateway {
 std::string ReplicaBalancer::Begin(const std::vector<std::string>& endpoints,
                                    const std::set<std::string>& tried, Clock::time_point now) {
   MutexLock lock(mutex_);
+  if (loads_.size() > kMostKnown) ForgetIdle();
   const std::string* best = nullptr;
   std::tuple<bool, int64_t, uint64_t> least;
   for (const std::string& endpoint : endpoints) {
@@ -24,6 +26,12 @@ std::string ReplicaBalancer::Begin(const std::vector<std::string>& endpoints,
   ++load.in_flight;
   load.last_turn = ++turn_;
   return *best;
+}
+
+void ReplicaBalancer::ForgetIdle() {
+  for (auto load = loads_.begin(); load != loads_.end();) {
+    load = load->second.in_flight == 0 ? loads_.erase(load) : std::next(load);
+  }
 }
 
 void ReplicaBalancer::End(const std::string& endpoint, Outcome outcome, Clock::time_point now) {

@@ -41,6 +41,10 @@ class ReplicaBalancer {
     Clock::time_point avoided_until;
   };
 
+  // Without this, addresses of processes that have gone would gather.
+  static constexpr size_t kMostKnown = 1024;
+  void ForgetIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   Mutex mutex_;
   uint64_t turn_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::string, Load> loads_ ABSL_GUARDED_BY(mutex_);

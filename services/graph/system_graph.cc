@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "backfire/v1/orchestrator.pb.h"
+#include "services/base/dns_target.h"
 #include "services/base/status.h"
 
 namespace backfire::graph {
@@ -152,6 +153,9 @@ absl::StatusOr<SystemGraph> SystemGraph::Build(const v1::System& system) {
       const std::string& replica = vertex.replicas(i);
       if (replica.empty()) {
         faults.Add(path, ".replicas[", i, "] must not be empty");
+      } else if (const auto parsed = ParseDnsTarget(replica);
+                 IsDnsTarget(replica) && !parsed.ok()) {
+        faults.Add(path, ".replicas[", i, "]: ", parsed.status().message());
       } else if (!served.insert(replica).second) {
         faults.Add(path, ".replicas[", i, "]: \"", replica,
                    "\" is the endpoint, or another of its replicas");

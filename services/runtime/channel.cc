@@ -8,6 +8,11 @@
 #include <limits>
 
 namespace backfire::runtime {
+namespace {
+
+constexpr size_t kMostKept = 1024;
+
+}  // namespace
 
 std::vector<std::pair<std::string, int>> TransportArguments() {
   return {{GRPC_ARG_HTTP2_MAX_FRAME_SIZE, 8 << 20},
@@ -30,6 +35,10 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, int64_t ma
   // Reconnecting backs off to two minutes by default; a restarted service should be found at once.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);
+  // An address whose machine has gone answers nothing, for 20 s by default; a name is asked for
+  // again after 30 s by default, and may lead elsewhere at once.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5'000);
+  arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 1'000);
   // Retries inside gRPC buffer at most 256 KiB a call, and fail oddly above it: callers retry.
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   // An http proxy of the environment is not for services of this mesh.
@@ -46,6 +55,8 @@ void SetDeadline(grpc::ClientContext& context, absl::Duration timeout) {
 
 std::shared_ptr<grpc::Channel> ChannelPool::Get(const std::string& target) {
   MutexLock lock(mutex_);
+  // Addresses of processes that have gone would gather; what is used now is held by its users.
+  if (channels_.size() >= kMostKept && channels_.count(target) == 0) channels_.clear();
   std::shared_ptr<grpc::Channel>& channel = channels_[target];
   if (channel == nullptr) channel = MakeChannel(target);
   return channel;

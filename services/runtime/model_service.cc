@@ -313,16 +313,21 @@ grpc::Status ModelServiceImpl::LoadVersion(grpc::ServerContext* context,
                                            const v1::LoadVersionRequest* request,
                                            v1::LoadVersionResponse*) {
   const auto named = FindVersion(hosts_, request->name());
-  return ToGrpcStatus(named.ok()
-                          ? named->host->Load(named->number, [&] { return context->IsCancelled(); })
-                          : named.status());
+  if (!named.ok()) return ToGrpcStatus(named.status());
+  const absl::Status loaded =
+      named->host->Load(named->number, [&] { return context->IsCancelled(); });
+  on_load_();
+  return ToGrpcStatus(loaded);
 }
 
 grpc::Status ModelServiceImpl::UnloadVersion(grpc::ServerContext*,
                                              const v1::UnloadVersionRequest* request,
                                              v1::UnloadVersionResponse*) {
   const auto named = FindVersion(hosts_, request->name());
-  return ToGrpcStatus(named.ok() ? named->host->Unload(named->number) : named.status());
+  if (!named.ok()) return ToGrpcStatus(named.status());
+  const absl::Status unloaded = named->host->Unload(named->number);
+  on_load_();
+  return ToGrpcStatus(unloaded);
 }
 
 absl::StatusOr<std::shared_ptr<const InferenceTarget>> ModelBackend::Find(

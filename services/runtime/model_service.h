@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -25,8 +26,11 @@ class ModelServiceImpl final : public v1::ModelService::Service {
  public:
   /// @param primary  gRPC target of the service that this one is a replica of; empty: it is none.
   ///                 A replica serves requests; FAILED_PRECONDITION for what only its primary does.
-  ModelServiceImpl(const ModelHosts& hosts, JobRunner& jobs, std::string primary = "")
-      : hosts_(hosts), jobs_(jobs), primary_(std::move(primary)) {}
+  /// @param on_load  Called when a version was loaded or unloaded, on the thread that did it.
+  ModelServiceImpl(
+      const ModelHosts& hosts, JobRunner& jobs, std::string primary = "",
+      std::function<void()> on_load = [] {})
+      : hosts_(hosts), jobs_(jobs), primary_(std::move(primary)), on_load_(std::move(on_load)) {}
 
   grpc::Status GetModel(grpc::ServerContext* context, const v1::GetModelRequest* request,
                         v1::Model* response) override;
@@ -66,6 +70,7 @@ class ModelServiceImpl final : public v1::ModelService::Service {
   const ModelHosts& hosts_;
   JobRunner& jobs_;
   const std::string primary_;
+  const std::function<void()> on_load_;
 };
 
 /// Serves the loaded versions of hosts, which are borrowed.

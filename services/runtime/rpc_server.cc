@@ -100,6 +100,11 @@ void RpcServerOptions::AddTo(CLI::App& app) {
                  "How long calls in flight may go on after SIGTERM")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
+  app.add_option("--max-connection-seconds", max_connection_seconds,
+                 "Close a connection after so long, once its calls have ended, so that clients "
+                 "spread anew; 0: never")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 86'400.0));
   app.add_option("--log-level", log.level, "trace, debug, info, warning, error or off")
       ->capture_default_str();
   app.add_option("--log-format", log.format, "text or json")->capture_default_str();
@@ -168,6 +173,10 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
   // A client that is gone without a word, a laptop that sleeps, must not hold its watches' threads.
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  if (options.max_connection_seconds > 0) {
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS,
+                               static_cast<int>(options.max_connection_seconds * 1000) + 1);
+  }
   // A thread per call in flight, watches included; calls beyond get RESOURCE_EXHAUSTED.
   grpc::ResourceQuota quota(options.name);
   quota.SetMaxThreads(options.max_calls);
@@ -199,6 +208,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
   }
   std::unique_ptr<RpcServer> server(new RpcServer(std::move(state)));
   server->AddMetrics([program = options.name] { return ProcessMetrics(program); });
+  server->SetServing("liveness", true);
   server->SetServing(false);
   spdlog::info("server state=LISTENING endpoint={} metrics={}", server->endpoint(),
                server->metrics_endpoint());
@@ -207,7 +217,10 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
 
 void RpcServer::SetServing(bool serving) {
   state_->server->GetHealthCheckService()->SetServingStatus("", serving);
+  SetReady(serving);
 }
+
+void RpcServer::SetReady(bool ready) { SetServing("readiness", ready); }
 
 void RpcServer::SetServing(const std::string& model, bool serving) {
   state_->server->GetHealthCheckService()->SetServingStatus(model, serving);

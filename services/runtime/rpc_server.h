@@ -33,10 +33,13 @@ struct RpcServerOptions {
   int max_calls = 256;
   /// How long calls in flight may go on after SIGTERM.
   double drain_seconds = 10;
+  /// A connection is closed after so long, once its calls have ended: clients keep theirs, and
+  /// would never come to a process that has been added, nor leave one that is to end. 0: never.
+  double max_connection_seconds = 0;
   LogOptions log;
 
-  /// Adds the flags --listen, --metrics-listen, --max-message-bytes, --drain-seconds, --log-level
-  /// and --log-format.
+  /// Adds the flags --listen, --metrics-listen, --max-message-bytes, --drain-seconds,
+  /// --max-connection-seconds, --log-level and --log-format.
   void AddTo(CLI::App& app);
 };
 
@@ -49,8 +52,9 @@ void BlockShutdownSignals();
 /// shutdown. Thread-safe.
 class RpcServer {
  public:
-  /// Listens and answers; health says NOT_SERVING until SetServing. INVALID_ARGUMENT: malformed
-  /// address. ALREADY_EXISTS: the address is in use.
+  /// Listens and answers; health says NOT_SERVING until SetServing, but SERVING of the service
+  /// `liveness`, for whoever starts again what hangs. INVALID_ARGUMENT: malformed address.
+  /// ALREADY_EXISTS: the address is in use.
   /// @param services  Borrowed until the server has been destroyed.
   /// @param registry  What /metrics shows; if null, the server makes one.
   static absl::StatusOr<std::unique_ptr<RpcServer>> Start(
@@ -60,8 +64,10 @@ class RpcServer {
   RpcServer(const RpcServer&) = delete;
   RpcServer& operator=(const RpcServer&) = delete;
 
-  /// Sets the health of the whole server (health service name "").
+  /// Sets the health of the whole server (health service name ""), and of `readiness`.
   void SetServing(bool serving);
+  /// Sets the health of `readiness` alone: whether requests should be sent here now.
+  void SetReady(bool ready);
   /// Sets the health of one model.
   void SetServing(const std::string& model, bool serving);
   /// Where clients reach it: the target, with the port that was chosen.

@@ -14,6 +14,7 @@
 #include "services/base/command_line.h"
 #include "services/base/file.h"
 #include "services/base/memory.h"
+#include "services/base/mutex.h"
 #include "services/base/status.h"
 #include "services/runtime/build_fingerprint.h"
 #include "services/runtime/channel.h"
@@ -93,7 +94,19 @@ absl::Status Run(const Settings& settings, const ServiceDescription& description
   job_options.max_ended = settings.kept_jobs;
   BACKFIRE_ASSIGN_OR_RETURN(const auto jobs, JobRunner::Open(job_options, ExecuteOn(hosts)));
 
-  ModelServiceImpl model_service(hosts, *jobs, settings.primary);
+  Mutex mutex;
+  RpcServer* listening = nullptr;  // Under the mutex.
+  // What a replica serves it is told only when it listens: it is ready while it has a version
+  // loaded. A primary has loaded what it served before, and must be reached to train anything.
+  const auto show_readiness = [&] {
+    MutexLock lock(mutex);
+    if (listening == nullptr) return;
+    listening->SetReady(settings.primary.empty() ||
+                        std::any_of(hosts.begin(), hosts.end(), [](const auto& host) {
+                          return !host.second->LoadedNumbers().empty();
+                        }));
+  };
+  ModelServiceImpl model_service(hosts, *jobs, settings.primary, show_readiness);
   const ModelBackend backend(hosts);
   InferenceService::Options inference;
   inference.server_name = description.name;
@@ -112,6 +125,11 @@ absl::Status Run(const Settings& settings, const ServiceDescription& description
   server->AddMetrics([root] { return DiskMetrics(root); });
   server->SetServing(true);
   for (const auto& [name, host] : hosts) server->SetServing(name, true);
+  {
+    MutexLock lock(mutex);
+    listening = server.get();
+  }
+  show_readiness();
   return server->WaitForSignalThenDrain([&] { jobs->Stop(); });
 }
 

@@ -9,6 +9,7 @@
 #include <set>
 #include <thread>
 
+#include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/support/orchestrator_fixture.h"
 #include "tests/support/toy_client.h"
 
@@ -65,6 +66,16 @@ class ReplicaTest : public testing::OrchestratorFixture {
     return false;
   }
   // What the vertices' service answered of so many requests through the gateway.
+  // Of grpc.health.v1.
+  static bool IsServing(const std::string& target, const std::string& name) {
+    const auto stub = grpc::health::v1::Health::NewStub(runtime::MakeChannel(target));
+    grpc::health::v1::HealthCheckRequest request;
+    request.set_service(name);
+    const auto response = runtime::UnaryCall(*stub, &grpc::health::v1::Health::Stub::Check, request,
+                                             absl::Minutes(1));
+    EXPECT_TRUE(response.ok()) << target << ": " << response.status();
+    return response.ok() && response->status() == grpc::health::v1::HealthCheckResponse::SERVING;
+  }
   void Infer(int count) {
     ToyClient gateway(Target("g"));
     for (int i = 0; i < count; ++i) {
@@ -117,11 +128,25 @@ TEST_F(ReplicaTest, OneThatIsAwayIsLeftOutAndFilledWhenItComesBackEmpty) {
   Infer(10);
   std::filesystem::remove_all(directory_ / "r.d");
   StartReplica("r");
+  EXPECT_TRUE(IsServing(Target("r"), "liveness"));
   // Empty, and in the mesh: its requests go to the primary.
   Infer(10);
   EXPECT_TRUE(Eventually([&] {
     return Versions(ToyClient(Target("r"))) == std::set<std::string>{"models/first/versions/1"};
   }));
+}
+
+TEST_F(ReplicaTest, IsReadyWhileItHasAVersionLoaded) {
+  const std::string version = "models/first/versions/1";
+  StartReplica("one");  // Which the system does not name: only this test fills it.
+  ToyClient replica(Target("one"));
+  EXPECT_FALSE(IsServing(Target("one"), "readiness"));
+  ASSERT_TRUE(replica.Load(version).ok());
+  EXPECT_TRUE(IsServing(Target("one"), "readiness"));
+  ASSERT_TRUE(replica.Unload(version).ok());
+  EXPECT_FALSE(IsServing(Target("one"), "readiness"));
+  EXPECT_TRUE(IsServing(Target("one"), "liveness"));
+  EXPECT_TRUE(IsServing(Target("a"), "readiness"));
 }
 
 TEST_F(ReplicaTest, OneThatIsAwayHoldsNothingUp) {

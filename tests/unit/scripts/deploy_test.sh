@@ -36,6 +36,12 @@ done < <(sed -n 's/^ *labels: {\(.*\)}/\1/p' deploy/prometheus/targets/*.yml | t
 # The cluster's system is deploy/systems/stereo.yaml at other addresses.
 plain() { grep -v '^ *#' "$1" | sed '/^ *process:/d; s/^\( *endpoint:\) .*/\1/; s/^dataset: .*/dataset:/; s/ *#.*//'; }
 expect_equal 'the system of the cluster' "$(plain deploy/systems/compose/stereo.yaml)" "$(plain deploy/systems/stereo.yaml)"
+elsewhere() { plain "$1" | sed '/^ *replicas: \["dns:/d'; }
+expect_equal 'the system on Kubernetes' "$(elsewhere deploy/systems/kubernetes/stereo/system.yaml)" "$(plain deploy/systems/stereo.yaml)"
+expect_equal 'the planar system on Kubernetes' "$(elsewhere deploy/systems/kubernetes/planar/system.yaml)" \
+  "$(plain deploy/systems/planar/distribution-mismatch.yaml)"
+expect_equal 'dashboards on Kubernetes' "$(sed -n 's/^ *files: \[\(.*\)\]/\1/p' deploy/grafana/dashboards/kustomization.yaml | tr -d ' ' | tr ',' '\n' | sort)" \
+  "$(cd deploy/grafana/dashboards && printf '%s\n' *.json | sort)"
 while read -r host; do
   grep -q "^  $host:\$" docker/compose.yaml || expect_equal 'a container of the system' missing "$host"
   grep -q "\"$host:8000\"" deploy/prometheus/targets/stereo.yml || expect_equal 'a target of Prometheus' missing "$host"
@@ -55,4 +61,8 @@ output="$(bash dev compose --help 2>&1)"
 expect_contains 'the help' "$output" 'Example: ./dev compose up'
 bash dev compose sideways >/dev/null 2>&1
 expect_equal 'a wrong command' $? 2
+output="$(bash dev kubernetes --help 2>&1)"
+expect_contains 'the help' "$output" 'Example: ./dev kubernetes check'
+bash dev kubernetes check sideways >/dev/null 2>&1
+expect_equal 'a wrong argument' $? 2
 finish

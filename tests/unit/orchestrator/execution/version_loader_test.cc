@@ -56,7 +56,7 @@ TEST_F(VersionLoaderTest, LoadsOnTheEndpointThenOnReplicasThatAreThere) {
 
 TEST_F(VersionLoaderTest, AReplicaWithOtherWeightsIsSaid) {
   const absl::Status status =
-      loader_.LoadOnReplica("near", kVersion, "another digest", [] { return false; });
+      loader_.LoadOnReplica({"near", "near", kVersion, "another digest"}, [] { return false; });
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(status.message()), HasSubstr("near has other weights by the name"));
 }
@@ -96,7 +96,7 @@ TEST_F(VersionLoaderTest, WaitingCanBeInterrupted) {
       {{"host", kVersion}},
       [&] {
         const absl::Status status =
-            loader_.LoadOnReplica("host", kVersion, "", [] { return true; });
+            loader_.LoadOnReplica({"host", "host", kVersion, ""}, [] { return true; });
         EXPECT_TRUE(absl::IsCancelled(status)) << status;
         return std::set<ServedVersion>();
       },

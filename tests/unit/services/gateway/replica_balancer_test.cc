@@ -90,5 +90,18 @@ TEST_F(ReplicaBalancerTest, ACallThatWasCalledOffSaysNothing) {
   EXPECT_NE(Begin(), "a");
 }
 
+// As pods come and go, each with another address.
+TEST_F(ReplicaBalancerTest, ForgetsOnlyWhatHasNoCallInFlight) {
+  EXPECT_EQ(Begin(), "a");
+  for (int i = 0; i < 5000; ++i) {
+    const std::string endpoint = "10.0.0.1:" + std::to_string(i);
+    EXPECT_EQ(balancer_.Begin({endpoint}, {}, now_), endpoint);
+    balancer_.End(endpoint, Outcome::kFailed, now_);
+  }
+  // Of these only `a` has a call in flight, still.
+  EXPECT_EQ(balancer_.Begin({"a", "10.0.0.1:0"}, {}, now_), "10.0.0.1:0");
+  balancer_.End("a", Outcome::kServed, now_);
+}
+
 }  // namespace
 }  // namespace backfire::gateway

@@ -112,9 +112,13 @@ TEST(SystemGraphTest, AVertexIsServedOnceAtEachPlace) {
   EXPECT_TRUE(SystemGraph::Build(system).ok());
   vertex.add_replicas("localhost:1");
   vertex.add_replicas("");
-  EXPECT_THAT(FaultOf(system),
-              AllOf(HasSubstr("vertices[a].replicas[1]: \"localhost:1\" is the endpoint"),
-                    HasSubstr("vertices[a].replicas[2] must not be empty")));
+  vertex.add_replicas("dns:pods:7000");
+  vertex.add_replicas("dns:pods");
+  EXPECT_THAT(
+      FaultOf(system),
+      AllOf(HasSubstr("vertices[a].replicas[1]: \"localhost:1\" is the endpoint"),
+            HasSubstr("vertices[a].replicas[2] must not be empty"), Not(HasSubstr("replicas[3]")),
+            HasSubstr("vertices[a].replicas[4]: must be dns:NAME:PORT")));
 }
 
 TEST(SystemGraphTest, NamesVertexAndInputOfAnUnknownSource) {
