@@ -55,7 +55,7 @@ int main(int argc, char** argv) {
       ->required();
   double lease_seconds = 10;
   app.add_option("--lease-seconds", lease_seconds,
-                 "How long a gateway that is not heard of is taken to serve what it served")
+                 "Seconds a silent gateway is assumed to go on serving what it last reported")
       ->capture_default_str()
       ->check(CLI::Range(0.1, 3600.0));
   if (const std::optional<int> code = backfire::ParseCommandLine(app, argc, argv)) return *code;

@@ -192,7 +192,9 @@ records::StepRecord EndStep(const records::OpenUpdate& update, size_t position, 
 }
 
 bool NeedsJudgement(const records::OpenUpdate& update, size_t position, const JobEnd& end) {
-  if (!records::IsOpen(update.update())) return false;
+  if (!records::IsOpen(update.update()) || update.update().baseline()) return false;
+  const records::Unfinished& left = update.unfinished();
+  if (left.steps - left.loads > 1) return false;  // Something is left to evaluate after this.
   if (!StatusOf(update, position, end).ok()) return false;
   records::StepRecord record = update.step(position);
   record.step.set_state(v1::Step::SUCCEEDED);

@@ -81,7 +81,8 @@ class OpenUpdate {
                                          const StepChanges& steps) const;
 
  private:
-  static constexpr size_t kChunk = 128;
+  // About the root of the most steps that an update has, so that both levels are short.
+  static constexpr size_t kChunk = 256;
   struct Chunk {
     std::vector<std::shared_ptr<const StepRecord>> records;
     std::vector<uint32_t> unmet;  // Due steps that each waits for.

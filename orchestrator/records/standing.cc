@@ -8,6 +8,14 @@ namespace backfire::records {
 
 void Standing::Set(StepRef ref, std::shared_ptr<const StepRecord> record) {
   std::string id = record->step.id();
+  const v1::Step::Kind kind = record->step.kind();
+  const bool is_training = kind == v1::Step::TRAIN || kind == v1::Step::TRAIN_REFERENCE;
+  if (!is_training && record->step.has_version()) {
+    // Which version was evaluated its training says as well; there may be many thousands.
+    auto slim = std::make_shared<StepRecord>(*record);
+    slim->step.clear_version();
+    record = std::move(slim);
+  }
   steps_[std::move(id)] = {ref, std::move(record)};
 }
 

@@ -212,4 +212,11 @@ void FakeServices::KeepNoCalls() {
   keeps_calls_ = false;
 }
 
+void FakeServices::ForgetVersions() {
+  MutexLock lock(mutex_);
+  versions_.clear();
+  versions_by_request_.clear();
+  loaded_.clear();
+}
+
 }  // namespace backfire::testing

@@ -44,6 +44,8 @@ class FakeServices final : public execution::JobBackend, public execution::Versi
   std::vector<std::string> calls() const;
   /// Forgets calls(): a benchmark makes too many.
   void KeepNoCalls();
+  /// Forgets all versions, which nobody asks for any more.
+  void ForgetVersions();
 
  private:
   v1::Job Train(const v1::TrainRequest& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

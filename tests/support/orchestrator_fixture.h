@@ -50,9 +50,8 @@ class OrchestratorFixture : public ::testing::Test {
     v1::ListUpdatesResponse response;
     ASSERT_TRUE(stub_->ListUpdates(&context, {}, &response).ok()) << processes_.at("o")->Log();
   }
-  void Start(const std::string& name, std::vector<std::string> command) {
+  void Start(const std::string& name, const std::vector<std::string>& command) {
     processes_.erase(name);
-    command.insert(command.begin(), prefix_.begin(), prefix_.end());
     processes_[name] = std::make_unique<ChildProcess>(command, directory_ / (name + ".log"));
   }
   /// SIGKILL.
@@ -149,7 +148,6 @@ class OrchestratorFixture : public ::testing::Test {
   const TemporaryDirectory directory_;
   const std::string toy_service_;
   const std::string orchestrator_;
-  std::vector<std::string> prefix_;  // Before every command: `/usr/bin/env NAME=VALUE`.
   std::map<std::string, std::unique_ptr<ChildProcess>> processes_;
   std::unique_ptr<Stub> stub_;
 };

@@ -54,6 +54,53 @@ TEST_F(VersionLoaderTest, LoadsOnTheEndpointThenOnReplicasThatAreThere) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("loading models/m/versions/1 failed: away"));
 }
 
+// Loads everywhere but on one host, which hangs until whoever waits gives up.
+class HangingHost final : public VersionHost {
+ public:
+  HangingHost(testing::FakeServices& services, testing::FakeClock& clock)
+      : services_(services), clock_(clock) {}
+  absl::Status LoadVersion(const std::string& endpoint, const std::string& version,
+                           const runtime::Patience& patience,
+                           const std::function<bool()>& interrupted) override {
+    if (endpoint != "hangs") {
+      return services_.LoadVersion(endpoint, version, patience, interrupted);
+    }
+    EXPECT_FALSE(interrupted());
+    clock_.Advance(absl::Seconds(6));
+    EXPECT_TRUE(interrupted()) << "replicas are not waited for so long";
+    return absl::CancelledError("interrupted");
+  }
+  absl::Status UnloadVersion(const std::string& endpoint, const std::string& version) override {
+    return services_.UnloadVersion(endpoint, version);
+  }
+  absl::StatusOr<v1::Model> GetModel(const std::string& endpoint,
+                                     const std::string& name) override {
+    return services_.GetModel(endpoint, name);
+  }
+  absl::StatusOr<v1::Version> GetVersion(const std::string& endpoint,
+                                         const std::string& name) override {
+    return services_.GetVersion(endpoint, name);
+  }
+  absl::StatusOr<std::vector<std::string>> LoadedVersions(const std::string& endpoint,
+                                                          const std::string& model) override {
+    return services_.LoadedVersions(endpoint, model);
+  }
+
+ private:
+  testing::FakeServices& services_;
+  testing::FakeClock& clock_;
+};
+
+TEST_F(VersionLoaderTest, AReplicaThatHangsIsPassedOver) {
+  HangingHost host(services_, clock_);
+  VersionLoader loader(host, clock_);
+  v1::Vertex vertex;
+  vertex.set_endpoint("host");
+  vertex.add_replicas("hangs");
+  EXPECT_TRUE(loader.Load({{vertex, kVersion}}, {}, [] { return false; }).ok());
+  EXPECT_THAT(services_.loaded(), ElementsAre(std::string("host ") + kVersion));
+}
+
 TEST_F(VersionLoaderTest, AReplicaWithOtherWeightsIsSaid) {
   const absl::Status status =
       loader_.LoadOnReplica({"near", "near", kVersion, "another digest"}, [] { return false; });

@@ -90,6 +90,17 @@ TEST(OpenUpdateTest, FindsItsOwnStepsThenWhatItInherits) {
   EXPECT_EQ(standing->Find("train/b/0")->ref.update, 2);
   EXPECT_EQ(standing->Find("train/a/1")->ref.update, 1);
   EXPECT_FALSE(standing->Has("load/b/0"));
+  // Evaluations don't repeat the versions of their trainings.
+  Standing slim(1, std::make_shared<const v1::Update>());
+  for (const auto kind : {v1::Step::TRAIN, v1::Step::EVALUATE}) {
+    StepRecord step;
+    step.step.set_id(v1::Step::Kind_Name(kind));
+    step.step.set_kind(kind);
+    step.step.mutable_version()->set_name("models/ma/versions/1");
+    slim.Set({1, 0}, std::make_shared<const StepRecord>(step));
+  }
+  EXPECT_TRUE(slim.Find("TRAIN")->record->step.has_version());
+  EXPECT_FALSE(slim.Find("EVALUATE")->record->step.has_version());
 }
 
 // What is counted step by step is what is counted from nothing, over any sequence of changes and
