@@ -120,8 +120,13 @@ class ModelHost {
   absl::StatusOr<v1::Recipe> CompleteRecipe(const v1::Version& version) const;
   absl::StatusOr<std::shared_ptr<const Predictor>> MakePredictor(const v1::Version& version) const;
   bool IsUnservable(const v1::Recipe& recipe) const;
-  /// The version that a recipe's training starts from; nothing if it starts from scratch.
-  absl::StatusOr<std::optional<v1::Version>> InitialVersion(const v1::Recipe& recipe) const;
+  /// What a recipe's training starts from: its digest, and how to read it.
+  struct Start {
+    std::string digest;
+    std::function<absl::StatusOr<std::string>()> read_weights;
+  };
+  /// Nothing if the training starts from scratch.
+  absl::StatusOr<std::optional<Start>> StartOf(const v1::Recipe& recipe) const;
   absl::Status CheckLineage(const google::protobuf::RepeatedPtrField<v1::Parent>& lineage,
                             const std::string& field) const;
   /// The named inputs of every example: those of `lineage` from the parents' services, the others

@@ -15,7 +15,8 @@ detector = "{name: frustum-pointnet, parameters: {steps: 400, batch: 4, points: 
 for old, new in [
     ("rendered:tiny?frames=200&validation=8&test=100&seed=1", "rendered:tiny?frames=8&validation=1&test=4&seed=1"),
     ("resample_count: 1000", "resample_count: 20"),
-    ("{name: psmnet-depth-mae}", "{name: psmnet-depth-mae, parameters: {steps: 200, %s}}" % sys.argv[3]),
+    ('parameters: {initialize_from: "pretrained:small", steps: 300, learning_rate: 0.001, threads: 2}',
+     "parameters: {steps: 200, %s}" % sys.argv[3]),
     ("{name: centre-point}", "{name: centre-point, parameters: {steps: 20, channels: 4, batch: 2, min_score: 0}}"),
     ("{name: frustum-pointnet}", detector)]:
     assert old in text, old
