@@ -50,7 +50,6 @@ stage 'Prometheus has it'
 must 'a scrape of the verdict' wait_for 30 has_data 'backfire_latest_update{verdict="SELF_DEFEATING"}'
 expect_contains 'three processes are up' "$(query 'count(up{job="backfire"} == 1)')" '=> 3'
 must 'the alert of the verdict' wait_for 60 alert_is_there BackfireSelfDefeatingImprovement
-draw harmful-update --system planar --board updates
 for service in planar gateway orchestrator; do
   page "$service" >"$temporary/page"
   [[ -s $temporary/page ]] || expect_equal "the page of $service" empty 'not empty'
@@ -61,7 +60,6 @@ done
 stage 'a service goes down, and comes back'
 must 'kill' docker kill -s KILL "$(container planar)" >/dev/null
 must 'the alert of a service that is down' wait_for 60 alert_is_there BackfireServiceDown
-draw dead-vertex --system planar --board mesh
 must 'start' compose_run start planar >/dev/null 2>&1
 must 'health' wait_healthy 60 planar
 must 'the end of that alert' wait_for 90 alert_is_gone BackfireServiceDown
