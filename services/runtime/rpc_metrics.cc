@@ -2,6 +2,7 @@
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message_lite.h>
+#include <grpcpp/server_context.h>
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
@@ -163,8 +164,9 @@ class CallMetrics {
 /// One call, of either side.
 class RpcMetricsInterceptor final : public grpc::experimental::Interceptor {
  public:
-  explicit RpcMetricsInterceptor(MethodMetrics& metrics)
-      : metrics_(metrics), start_(std::chrono::steady_clock::now()) {
+  /// @param context  Of a server's call; null: a client's.
+  RpcMetricsInterceptor(MethodMetrics& metrics, const grpc::ServerContextBase* context)
+      : metrics_(metrics), context_(context), start_(std::chrono::steady_clock::now()) {
     metrics_.Begin();
   }
   ~RpcMetricsInterceptor() override { End(grpc::StatusCode::CANCELLED); }
@@ -175,9 +177,16 @@ class RpcMetricsInterceptor final : public grpc::experimental::Interceptor {
     }
     if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::POST_RECV_MESSAGE)) {
       metrics_.Received(*methods);
+      came_ |= methods->GetRecvMessage() != nullptr;
     }
     if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
-      End(methods->GetSendStatus().error_code());
+      int code = methods->GetSendStatus().error_code();
+      // gRPC itself says so of a request that did not come whole, which is the caller's doing.
+      if (code == grpc::StatusCode::INTERNAL && !came_) {
+        code = context_->IsCancelled() ? grpc::StatusCode::CANCELLED
+                                       : grpc::StatusCode::INVALID_ARGUMENT;
+      }
+      End(code);
     }
     if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::POST_RECV_STATUS)) {
       End(methods->GetRecvStatus()->error_code());
@@ -193,7 +202,9 @@ class RpcMetricsInterceptor final : public grpc::experimental::Interceptor {
   }
 
   MethodMetrics& metrics_;
+  const grpc::ServerContextBase* context_;
   const std::chrono::steady_clock::time_point start_;
+  bool came_ = false;  ///< A message.
   bool ended_ = false;
 };
 
@@ -202,7 +213,8 @@ class ServerFactory final : public grpc::experimental::ServerInterceptorFactoryI
   explicit ServerFactory(prometheus::Registry& registry) : metrics_(registry, "server") {}
   grpc::experimental::Interceptor* CreateServerInterceptor(
       grpc::experimental::ServerRpcInfo* info) override {
-    return new RpcMetricsInterceptor(metrics_.Of(info->method()));  // gRPC deletes it.
+    return new RpcMetricsInterceptor(metrics_.Of(info->method()),
+                                     info->server_context());  // gRPC deletes it.
   }
 
  private:
@@ -214,7 +226,7 @@ class ClientFactory final : public grpc::experimental::ClientInterceptorFactoryI
   explicit ClientFactory(CallMetrics& metrics) : metrics_(metrics) {}
   grpc::experimental::Interceptor* CreateClientInterceptor(
       grpc::experimental::ClientRpcInfo* info) override {
-    return new RpcMetricsInterceptor(metrics_.Of(info->method()));  // gRPC deletes it.
+    return new RpcMetricsInterceptor(metrics_.Of(info->method()), nullptr);  // gRPC deletes it.
   }
 
  private:

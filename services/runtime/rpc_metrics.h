@@ -22,7 +22,8 @@ std::string_view StatusCodeLabel(int code);
 ///   grpc_server_msg_sent_bytes_total{...}, of messages as serialised
 /// grpc_type is unary, client_stream, server_stream or bidi_stream; grpc_code `OK`,
 /// `ResourceExhausted` and the like. Methods that this program has no description of are `unknown`
-/// in all three. A call that ends without a status has been `Canceled`.
+/// in all three. A call that ends without a status has been `Canceled`, as has one whose
+/// caller left before its request was there; a request that can't be parsed is `InvalidArgument`.
 /// @param registry  Borrowed until the server has been destroyed.
 std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> MakeServerRpcMetrics(
     prometheus::Registry& registry);

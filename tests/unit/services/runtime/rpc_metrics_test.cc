@@ -2,7 +2,9 @@
 #include "services/runtime/rpc_metrics.h"
 
 #include <gmock/gmock.h>
+#include <grpcpp/create_channel.h>
 #include <grpcpp/impl/codegen/client_unary_call.h>
+#include <grpcpp/support/byte_buffer.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -113,6 +115,29 @@ TEST_F(RpcMetricsTest, LabelsAreOfMethodsThatTheServerHas) {
       "grpc_method=\"unknown\",grpc_service=\"unknown\",grpc_type=\"unknown\"";
   EXPECT_GE(page.Value("grpc_server_handled_total{grpc_code=\"Unimplemented\"," + unknown + "}"),
             2);
+}
+
+// gRPC answers Internal; that it is not the service's fault is the metric's to say.
+TEST_F(RpcMetricsTest, ARequestThatIsNoneIsItsCallersFault) {
+  const Backend backend;
+  InferenceService service({"s"}, backend);
+  Start({&service});
+  grpc::ClientContext context;
+  SetDeadline(context, absl::Minutes(1));
+  const grpc::internal::RpcMethod rpc("/inference.GRPCInferenceService/ModelInfer",
+                                      grpc::internal::RpcMethod::NORMAL_RPC);
+  const grpc::Slice no_message("\x0a", 1);  // A field that begins, and does not go on.
+  const grpc::ByteBuffer request(&no_message, 1);
+  grpc::ByteBuffer response;
+  const auto channel = grpc::CreateChannel(target_, grpc::InsecureChannelCredentials());
+  EXPECT_EQ(grpc::internal::BlockingUnaryCall(channel.get(), rpc, &context, request, &response)
+                .error_code(),
+            grpc::StatusCode::INTERNAL);
+  EXPECT_EQ(Scrape().Value("grpc_server_handled_total{grpc_code=\"InvalidArgument\","
+                           "grpc_method=\"ModelInfer\","
+                           "grpc_service=\"inference.GRPCInferenceService\","
+                           "grpc_type=\"unary\"}"),
+            1);
 }
 
 // Both ends of a call are in this process: what one sends the other receives.
