@@ -573,6 +573,20 @@ std::vector<v1::LossEstimate> ModelHost::TestLosses(int64_t number) const {
   return found == test_losses_.end() ? std::vector<v1::LossEstimate>() : found->second;
 }
 
+std::map<int64_t, prometheus::ClientMetric> ModelHost::BatchSizes() const {
+  std::map<int64_t, std::shared_ptr<const Predictor>> loaded;
+  {
+    MutexLock lock(mutex_);
+    loaded = loaded_;
+  }
+  std::map<int64_t, prometheus::ClientMetric> sizes;
+  for (const auto& [number, predictor] : loaded) {
+    const auto* batching = dynamic_cast<const BatchingPredictor*>(predictor.get());
+    if (batching != nullptr) sizes[number] = batching->BatchSizes();
+  }
+  return sizes;
+}
+
 std::vector<int64_t> ModelHost::LoadedNumbers() const {
   MutexLock lock(mutex_);
   std::vector<int64_t> numbers;

@@ -97,6 +97,8 @@ class ModelHost {
   /// Losses of a version on the test split, fed by its lineage, as the last evaluation since the
   /// start found them, resamples left out; empty: there was none.
   std::vector<v1::LossEstimate> TestLosses(int64_t number) const;
+  /// How many requests were predicted at once, of each loaded version that gathers them.
+  std::map<int64_t, prometheus::ClientMetric> BatchSizes() const;
   /// Loaded versions, ascending.
   std::vector<int64_t> LoadedNumbers() const;
 

@@ -76,6 +76,8 @@ class ToyPredictor : public runtime::Predictor {
     outputs["y"] = Scalar(slope_ * *x->As<double>());
     return outputs;
   }
+  // So that a service with --batch gathers its requests.
+  bool HasBatches() const override { return true; }
 
  private:
   const std::string input_;
