@@ -110,14 +110,14 @@ add_custom_target(tests-without-libtorch)
 
 # backfire_test(NAME SOURCES a_test.cc LIBRARIES lib... [LABEL unit|integration|e2e] [TIMEOUT seconds])
 # One ctest entry per executable: starting a process that links LibTorch costs a second. Tests that link it have the label
-# `libtorch` as well.
+# `libtorch` as well. A timeout ends what hangs, and is many times what the test takes: `./dev test` limits labels.
 function(backfire_test name)
   cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SOURCES;LIBRARIES" ${ARGN})
   if(NOT ARG_LABEL)
     set(ARG_LABEL unit)
   endif()
   if(NOT ARG_TIMEOUT)
-    set(ARG_TIMEOUT 60)
+    set(ARG_TIMEOUT 120)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)

@@ -4,6 +4,8 @@
   check.py structure           what can be seen in the files alone; needs no Prometheus
   check.py queries URL SECONDS sends every panel's query to the Prometheus at URL, over the last so many seconds, and
                                names the panels that have no data; --allow-empty TITLE (repeated) for some
+  check.py rules               prints a file of rules with every query, for the grammar of `promtool check rules`
+  check.py typescript          prints them as TypeScript, for what schema/ has of Grafana's own types
 
 Exits 1 if anything is wrong, with a line for each fault.
 """
@@ -34,7 +36,7 @@ CUSTOM = {
     "bargauge": set(),
     "state-timeline": {"fillOpacity", "lineWidth"},
 }
-UNITS = {"short", "none", "s", "bytes", "percentunit", "reqps"}
+UNITS = {"short", "none", "s", "bytes", "Bps", "percentunit", "reqps"}
 COLUMNS = 24
 
 
@@ -73,9 +75,6 @@ def panel_faults(panel):
             yield "its data source is fixed"
         if "$system" not in expression:
             yield f"its query does not choose the system: {expression}"
-        for name, brackets in (("()", "()"), ("{}", "{}"), ("[]", "[]")):
-            if expression.count(brackets[0]) != expression.count(brackets[1]):
-                yield f"unbalanced {name}: {expression}"
         if target.get("format") != "table" and not target["legendFormat"]:
             yield "a series without a name for people"
         # What the name uses must be among what the query keeps.
@@ -157,18 +156,47 @@ def queries(url, seconds, system, allowed):
     return faults
 
 
+def as_rules():
+    """Every query of panels and annotations as a recording rule."""
+    rules = []
+    for name, board in dashboards().items():
+        asked = [(f"panel_{panel['id']}_{target['refId']}", target["expr"]) for panel in board["panels"] for target in panel["targets"]]
+        asked += [(f"annotation_{i}", annotation["expr"]) for i, annotation in enumerate(board["annotations"]["list"])]
+        rules.append({"name": name, "rules": [{"record": f"{name.removesuffix('.json')}:{record}", "expr": substituted(expression, "any")}
+                                              for record, expression in asked]})
+    return json.dumps({"groups": rules}, indent=1)  # YAML as well.
+
+
+def as_typescript():
+    """Each panel and each board as a constant of its type in schema/panels.ts."""
+    lines = ["import type * as panels from './panels';"]
+    for name, board in dashboards().items():
+        name = name.removesuffix(".json")
+        for panel in board.pop("panels"):
+            kind = "".join(word.capitalize() for word in panel["type"].split("-"))
+            lines.append(f"export const {name}_{panel['id']}: panels.{kind} = {json.dumps(panel, indent=1)};")
+        lines.append(f"export const {name}: panels.Board = {json.dumps(board, indent=1)};")
+    return "\n".join(lines)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("structure")
+    for name in ("structure", "rules", "typescript"):
+        commands.add_parser(name)
     against = commands.add_parser("queries")
     against.add_argument("url")
     against.add_argument("seconds", type=float)
     against.add_argument("--system", default="stereo")
     against.add_argument("--allow-empty", action="append", default=[])
     arguments = parser.parse_args()
+    faults = []
     if arguments.command == "structure":
         faults = structure()
+    elif arguments.command == "rules":
+        print(as_rules())
+    elif arguments.command == "typescript":
+        print(as_typescript())
     else:
         faults = queries(arguments.url, arguments.seconds, arguments.system, arguments.allow_empty)
     for fault in faults:

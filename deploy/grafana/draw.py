@@ -3,10 +3,11 @@
 Grafana, and for the documentation. It knows the five kinds of panel that the dashboards have, and of their options those
 that decide what is seen: it is no Grafana.
 
-  draw.py URL SECONDS OUT [--system stereo]
+  draw.py URL SECONDS OUT [--system stereo] [--board NAME]... [--overview NAME]
 
 asks the Prometheus at URL for the last so many seconds, and writes OUT/NAME.png by a headless Chromium; OUT/NAME.html where there
-is none.
+is none. An overview is the first row of all dashboards in one picture; the tiles in it that are orange or red are printed, a
+line each.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 import time
 
 import check
@@ -24,6 +26,7 @@ WIDTH, ROW, GAP = 1280, 30, 6
 COLORS = ["#7eb26d", "#eab839", "#6ed0e0", "#ef843c", "#e24d42", "#1f78c1", "#ba43a9", "#705da0", "#508642", "#cca300",
           "#447ebc", "#c15c17", "#890f02", "#0a437c", "#6d1f62"]
 THRESHOLDS = {"green": "#2f9e44", "orange": "#e8890c", "red": "#d6336c", "yellow": "#d9b310", "blue": "#2b6cb0", "purple": "#8f3bb8"}
+WARNING_COLORS = {THRESHOLDS["orange"], THRESHOLDS["red"]}
 STYLE = """body{margin:0;background:#111217;color:#ccccdc;font:12px 'DejaVu Sans',sans-serif;width:%dpx}
 h1{font-size:18px;margin:10px 12px 2px}p{margin:0 12px 6px;color:#8e8ea0}
 .panel{position:absolute;background:#181b1f;border:1px solid #2c3235;border-radius:3px;overflow:hidden;box-sizing:border-box}
@@ -41,10 +44,10 @@ def shown(value, defaults):
     unit, decimals = defaults.get("unit", "none"), defaults.get("decimals")
     if unit == "percentunit":
         return f"{100 * value:.{1 if decimals is None else decimals}f} %"
-    if unit == "bytes":
+    if unit in ("bytes", "Bps"):
         for name in ("B", "KiB", "MiB", "GiB"):
             if abs(value) < 1024 or name == "GiB":
-                return f"{value:.3g} {name}"
+                return f"{value:.3g} {name}" + ("/s" if unit == "Bps" else "")
             value /= 1024
     if unit == "s":
         if abs(value) < 1:
@@ -78,6 +81,7 @@ class Data:
 
     def __init__(self, url, system, start, end):
         self.url, self.system, self.start, self.end = url, system, start, end
+        self.warnings = []  # What is drawn in orange or red.
         self.step = max(1.0, (end - start) / 400)
 
     def now(self, target):
@@ -95,6 +99,8 @@ def draw_stat(panel, data, width, height):
     value = values[0] if values else math.nan
     defaults = panel["fieldConfig"]["defaults"]
     color = "#444" if math.isnan(value) else threshold_color(value, defaults)
+    if color in WARNING_COLORS:
+        data.warnings.append(panel["title"])
     return f'<div class="stat" style="background:{color}">{shown(value, defaults)}</div>'
 
 
@@ -121,6 +127,8 @@ def draw_table(panel, data, width, height):
             text = f"{cell:g}" if isinstance(text, float) else text
             text, color = mapped(text if text is not None else "-", defaults)
             style = f"background:{color};color:#fff" if color and names.get(column, column) in colored else ""
+            if style and color in WARNING_COLORS:
+                data.warnings.append(f"{panel['title']}: {text}")
             line += f'<td style="{style}">{html.escape(str(text))}</td>'
         lines.append(f"<tr>{line}</tr>")
     return f"<table>{''.join(lines)}</table>"
@@ -225,22 +233,52 @@ def draw_timeline(panel, data, width, height):
     return f'<svg width="{width}" height="{plot}">{body}{marks}</svg>'
 
 
-def draw_board(board, data):
-    annotations = [at for annotation in board["annotations"]["list"] for _, points in data.over_time(annotation["expr"]) for at, _ in points]
-    # Of neighbours, which one change makes, the first.
-    annotations = [at for i, at in enumerate(sorted(annotations)) if i == 0 or at - sorted(annotations)[i - 1] > 20]
-    parts, bottom = [], 0
-    for panel in board["panels"]:
+def draw_panels(panels, data, annotations, above):
+    """The panels of a board or of its first row, from `above` pixels on; and where they end."""
+    parts, bottom = [], above
+    for panel in panels:
         grid = panel["gridPos"]
-        left, top = grid["x"] * WIDTH / check.COLUMNS, 58 + grid["y"] * ROW
+        left, top = grid["x"] * WIDTH / check.COLUMNS, above + grid["y"] * ROW
         width, height = int(grid["w"] * WIDTH / check.COLUMNS - GAP), grid["h"] * ROW - GAP
         bottom = max(bottom, top + height + GAP)
         drawing = {"stat": draw_stat, "table": draw_table, "bargauge": draw_bars, "state-timeline": draw_timeline}.get(panel["type"])
         inner = drawing(panel, data, width, height) if drawing else draw_lines(panel, data, width, height, annotations)
         parts.append(f'<div class="panel" style="left:{left:.0f}px;top:{top}px;width:{width}px;height:{height}px">'
                      f'<div class="title">{html.escape(panel["title"])}</div>{inner}</div>')
-    return (f'<!doctype html><meta charset="utf-8"><title>{board["title"]}</title><style>{STYLE}</style><h1>{board["title"]}</h1>'
-            f'<p>{html.escape(board["description"])} System: {data.system}.</p>{"".join(parts)}'), bottom
+    return "".join(parts), bottom
+
+
+def page_of(title, inner):
+    return f'<!doctype html><meta charset="utf-8"><title>{html.escape(title)}</title><style>{STYLE}</style>{inner}'
+
+
+def draw_board(board, data):
+    annotations = [at for annotation in board["annotations"]["list"] for _, points in data.over_time(annotation["expr"]) for at, _ in points]
+    # The first point of each run of them.
+    annotations = [at for i, at in enumerate(sorted(annotations)) if i == 0 or at - sorted(annotations)[i - 1] > 3 * data.step]
+    inner, bottom = draw_panels(board["panels"], data, annotations, 58)
+    return page_of(board["title"], f'<h1>{board["title"]}</h1><p>{html.escape(board["description"])} System: {data.system}.</p>{inner}'), bottom
+
+
+def draw_overview(boards, data):
+    """The first row of each board, one below the other."""
+    parts, top = [], 0
+    for board in boards:
+        inner, bottom = draw_panels([panel for panel in board["panels"] if panel["gridPos"]["y"] == 0], data, [], top + 24)
+        parts.append(f'<div style="position:absolute;left:8px;top:{top + 5}px;font-weight:bold;font-size:14px">{board["title"]}</div>{inner}')
+        top = bottom
+    return page_of("Overview", "".join(parts)), top
+
+
+def write_picture(page, height, path):
+    path = path.resolve()
+    path.write_text(page)
+    browser = shutil.which("chromium")
+    if browser:
+        subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--window-size={WIDTH},{height}",
+                        f"--screenshot={path.with_suffix('.png')}", path.as_uri()], check=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        path.unlink()
+        print(path.with_suffix(".png"), file=sys.stderr)
 
 
 def main():
@@ -249,22 +287,20 @@ def main():
     parser.add_argument("seconds", type=float)
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--system", default="stereo")
-    parser.add_argument("--board", action="append", help="only this one: mesh, updates, ...; may be repeated")
+    parser.add_argument("--board", action="append", default=[], help="only this one: mesh, updates, ...; may be repeated")
+    parser.add_argument("--overview", metavar="NAME", help="all first rows, as OUT/NAME.png")
     arguments = parser.parse_args()
     end = time.time()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    browser = shutil.which("chromium")
-    for name, board in check.dashboards().items():
-        if arguments.board and name.removesuffix(".json") not in arguments.board:
-            continue
-        page, height = draw_board(board, Data(arguments.url, arguments.system, end - arguments.seconds, end))
-        path = (arguments.out / name).with_suffix(".html").resolve()
-        path.write_text(page)
-        if browser:
-            subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--window-size={WIDTH},{height}",
-                            f"--screenshot={path.with_suffix('.png')}", path.as_uri()], check=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-            path.unlink()
-            print(path.with_suffix(".png"))
+    data = Data(arguments.url, arguments.system, end - arguments.seconds, end)
+    boards = check.dashboards()
+    if arguments.overview:
+        page, height = draw_overview(boards.values(), data)
+        write_picture(page, height, arguments.out / f"{arguments.overview}.html")
+        print("\n".join(data.warnings))
+    for name, board in boards.items():
+        if name.removesuffix(".json") in arguments.board or not (arguments.board or arguments.overview):
+            write_picture(*draw_board(board, data), (arguments.out / name).with_suffix(".html"))
 
 
 if __name__ == "__main__":

@@ -67,6 +67,8 @@ absl::StatusOr<AppliedSystem> ApplySystem(const records::State& state,
     if (current != nullptr) {
       BACKFIRE_RETURN_IF_ERROR(CheckNoOpenUpdate(state, "another system is applied"));
       system->revision = current->revision + 1;
+      // What this revision has in common with the one before need not be trained again.
+      if (graph.system().seed() == current->system().seed()) system->seed_rule = current->seed_rule;
     }
     records::UpdateRecord baseline =
         planning::NewUpdate(state, planning::PlanBaseline(graph, graph.system().replicates()), now);

@@ -3,12 +3,14 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "services/base/status.h"
 #include "services/datasets/stereo_dataset.h"
+#include "services/disparity/pretrained.h"
 #include "services/disparity/recipe_family.h"
 #include "services/learning/checkpoint_weights.h"
 #include "services/learning/fingerprint.h"
@@ -120,6 +122,10 @@ class DisparityModel final : public runtime::Model {
     BACKFIRE_ASSIGN_OR_RETURN(const RecipeFamily* family, FamilyOf(recipe));
     BACKFIRE_RETURN_IF_ERROR(family->UntrainedWeights(recipe).status());
     return learning::CheckpointFromWeights(weights);
+  }
+
+  absl::StatusOr<std::string> PretrainedFile(std::string_view name) const override {
+    return disparity::PretrainedFile(name);
   }
 
   bool DependsOnSeed(const v1::Recipe& recipe) const override {

@@ -5,8 +5,8 @@ It reads no dataset: both its inputs come from other vertices, `feature` (what i
 say). docs/own-models.md walks through it.
 """
 import numpy
-from backfire_service import (VersionMethods, check, check_evaluation, check_lineage, check_split, check_version_name, pb,
-                              pull, read_inputs, Resampling, rpc, serve, sha256, v2, v2_rpc)
+from backfire_service import (VersionMethods, check, check_evaluation, check_lineage, check_split, pb, pull, read_inputs,
+                              Resampling, rpc, serve, sha256, v2, v2_rpc)
 
 MODEL = pb.Model(name="models/nearest", kind=pb.Model.MODEL, description="k nearest neighbours, taught by a vertex.",
                  capabilities=[pb.LOAD_VERSION, pb.LIST_VERSIONS, pb.INFER], build_fingerprint=sha256(open(__file__).read()))
@@ -104,14 +104,6 @@ class NearestNeighbour(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInfe
             y = predict(version, weights, features[example])
             yield pb.MaterializeResponse(example=example, example_id=f"{example:06}", output="y", datatype="FP64",
                                          cluster=clusters[example], shape=y.shape, data=y.astype("<f8").tobytes(), last_piece=True)
-
-    def LoadVersion(self, request, context):  # What is on disk is in memory already.
-        self.store.version(request.name, context)
-        return pb.LoadVersionResponse()
-
-    def UnloadVersion(self, request, context):
-        check_version_name(context, "name", request.name)
-        return pb.UnloadVersionResponse()
 
     def ModelInfer(self, request, context):
         self.GetModel(pb.GetModelRequest(name=f"models/{request.model_name}"), context)

@@ -15,6 +15,7 @@
 #include "services/gateway/release_watcher.h"
 #include "services/runtime/inference_service.h"
 #include "services/runtime/rpc_server.h"
+#include "services/runtime/sampled_family.h"
 
 namespace backfire::gateway {
 namespace {
@@ -44,9 +45,6 @@ absl::Status Run(const Settings& settings) {
                     .Help("Epoch of the live release that is served.")
                     .Register(*registry)
                     .Add({});
-  const prometheus::Histogram::BucketBoundaries buckets = {
-      0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};
-
   auto& connected = prometheus::BuildGauge()
                         .Name("backfire_gateway_orchestrator_connected")
                         .Help("1: releases are followed; 0: the last known ones are served.")
@@ -90,7 +88,7 @@ absl::Status Run(const Settings& settings) {
   };
   VertexServices services;
   services.took = [&](const std::string& vertex, double seconds) {
-    vertex_seconds.Add({{"vertex", vertex}}, buckets).Observe(seconds);
+    vertex_seconds.Add({{"vertex", vertex}}, runtime::SecondsBuckets()).Observe(seconds);
   };
   services.sent_again = [&](const std::string& vertex) {
     sent_again.Add({{"vertex", vertex}}).Increment();

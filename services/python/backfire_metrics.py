@@ -1,75 +1,168 @@
-"""What a service in Python shows on /metrics for Prometheus: docs/metrics.md, "Every process"."""
-import bisect
+"""What a service in Python shows on /metrics for Prometheus: docs/metrics.md."""
 import http.server
 import os
 import platform
-import resource
 import threading
 import time
 
 import grpc
 
+os.environ.setdefault("PROMETHEUS_DISABLE_CREATED_SERIES", "true")  # Asked when it is imported.
+import prometheus_client  # noqa: E402
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: E402
+
 VERSION = "0.1.0"  # Of the project: its CMakeLists.txt.
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 TYPES = {(False, False): "unary", (False, True): "server_stream", (True, False): "client_stream", (True, True): "bidi_stream"}
+METHOD = ("grpc_method", "grpc_service", "grpc_type")
 # As grpc_code has them in services in C++: `OK`, `InvalidArgument`.
 CODES = {code: "OK" if code == grpc.StatusCode.OK else
          "Canceled" if code == grpc.StatusCode.CANCELLED else
          "".join(word.capitalize() for word in code.name.split("_")) for code in grpc.StatusCode}
+KINDS = ("training", "evaluation")  # Of jobs.
+# Ends of jobs that are shown from 0 on: of a counter that appears with its first event, increase() misses that event.
+ENDS = (("SUCCEEDED", "OK"), ("FAILED", "FailedPrecondition"), ("FAILED", "Internal"), ("FAILED", "ResourceExhausted"))
 
 
-def escaped(value):
-    return str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+def sized(counter, convert):
+    """A (de)serialiser that counts the bytes of each message; without one, messages are not Protobuf's."""
+    if convert is None:
+        return None
+
+    def count(message):
+        converted = convert(message)
+        counter.inc(len(converted if isinstance(converted, bytes) else message))
+        return converted
+    return count
 
 
-def sample(name, labels, value):
-    inner = ",".join(f'{label}="{escaped(text)}"' for label, text in labels)
-    return f"{name}{{{inner}}} {value}\n" if inner else f"{name} {value}\n"
+class Calls:
+    """Counts and times the calls of one side, `server` or `client`. Thread-safe."""
+
+    def __init__(self, side, registry):
+        def family(kind, name, meaning, labels=METHOD, **more):
+            return kind(f"grpc_{side}_{name}", meaning, labels, registry=registry, **more)
+        self.started = family(prometheus_client.Counter, "started_total", "Calls that began.")
+        self.handled = family(prometheus_client.Counter, "handled_total", "Calls that ended, by status code.",
+                              ("grpc_code",) + METHOD)
+        self.seconds = family(prometheus_client.Histogram, "handling_seconds", "Time from a call's beginning to its status.",
+                              buckets=BUCKETS)
+        self.in_flight = family(prometheus_client.Gauge, "in_flight", "Calls that have begun and not ended.")
+        self.received = family(prometheus_client.Counter, "msg_received_bytes_total", "Bytes of messages that came.")
+        self.sent = family(prometheus_client.Counter, "msg_sent_bytes_total", "Bytes of messages that went.")
+
+    @staticmethod
+    def labels(path, is_stream, streams):
+        service, method = path.lstrip("/").rsplit("/", 1)
+        return method, service, TYPES[is_stream, streams]
+
+    def begin(self, labels):
+        self.started.labels(*labels).inc()
+        self.in_flight.labels(*labels).inc()
+        return time.monotonic()
+
+    def end(self, labels, start, code):
+        self.handled.labels(CODES.get(code, "Unknown"), *labels).inc()
+        self.seconds.labels(*labels).observe(time.monotonic() - start)
+        self.in_flight.labels(*labels).dec()
 
 
-def family(name, kind, meaning, samples):
-    return f"# HELP {name} {meaning}\n# TYPE {name} {kind}\n" + "".join(samples)
+CLIENT_REGISTRY = prometheus_client.CollectorRegistry()
+CLIENT = Calls("client", CLIENT_REGISTRY)  # One for all: a call to another process is the process's own.
+
+
+class Channel:
+    """A channel whose calls are counted, as far as this library makes calls: of one request."""
+
+    def __init__(self, channel):
+        self.channel = channel
+
+    def __getattr__(self, name):
+        return getattr(self.channel, name)
+
+    def unary_unary(self, path, request_serializer=None, response_deserializer=None, **more):
+        labels = CLIENT.labels(path, False, False)
+        call = self.channel.unary_unary(path, sized(CLIENT.sent.labels(*labels), request_serializer),
+                                        sized(CLIENT.received.labels(*labels), response_deserializer), **more)
+
+        def counted(request, **options):
+            start, code = CLIENT.begin(labels), grpc.StatusCode.OK
+            try:
+                return call(request, **options)
+            except grpc.RpcError as error:
+                code = error.code()
+                raise
+            finally:
+                CLIENT.end(labels, start, code)
+        return counted
+
+    def unary_stream(self, path, request_serializer=None, response_deserializer=None, **more):
+        labels = CLIENT.labels(path, False, True)
+        call = self.channel.unary_stream(path, sized(CLIENT.sent.labels(*labels), request_serializer),
+                                         sized(CLIENT.received.labels(*labels), response_deserializer), **more)
+
+        def counted(request, **options):
+            start, stream = CLIENT.begin(labels), call(request, **options)
+            stream.add_done_callback(lambda ended: CLIENT.end(labels, start, ended.code()))
+            return stream
+        return counted
 
 
 class Metrics(grpc.ServerInterceptor):
-    """Counts and times the calls of a server: give it as the first of its interceptors. Calls of methods that there are
-    not never get here, so that nobody can make labels up. Thread-safe."""
+    """All that a service shows. As the first interceptor of a server it counts its calls; calls of methods that there are
+    not never get here, so that nobody can make labels up. Thread-safe.
 
-    def __init__(self, program):
-        self.program = program
-        self.lock = threading.Lock()
-        self.started, self.handled, self.seconds = {}, {}, {}
+    `store` (backfire_service.Store) is asked at each scrape which jobs and versions there are.
+    """
+
+    def __init__(self, program, store):
+        self.store = store
+        self.registry = prometheus_client.CollectorRegistry()
+        self.registry.register(CLIENT_REGISTRY)
+        self.calls = Calls("server", self.registry)
+        prometheus_client.ProcessCollector(registry=self.registry)
+        prometheus_client.Gauge("process_threads", "Threads.", registry=self.registry).set_function(
+            lambda: len(os.listdir("/proc/self/task")))
+        prometheus_client.Gauge(
+            "backfire_build_info", "1, with what runs: program, version, compiler.", ("compiler", "program", "version"),
+            registry=self.registry).labels(f"Python {platform.python_version()}", program, VERSION).set(1)
+        self.lock, self.timed = threading.Lock(), set()  # (model, version) that have a series in `inference`.
+        self.inference = prometheus_client.Histogram(
+            "backfire_inference_seconds", "Time that a version took for a request.", ("model", "version"), buckets=BUCKETS,
+            registry=None)
+        self.registry.register(self)
 
     def intercept_service(self, continuation, handler_call_details):
         handler = continuation(handler_call_details)
         if handler is None:
             return None
-        service, method = handler_call_details.method.lstrip("/").rsplit("/", 1)
-        labels = (("grpc_method", method), ("grpc_service", service),
-                  ("grpc_type", TYPES[handler.request_streaming, handler.response_streaming]))
+        calls = self.calls
+        labels = calls.labels(handler_call_details.method, handler.request_streaming, handler.response_streaming)
+
+        def code_of(context, failed):
+            return context.code() or (grpc.StatusCode.UNKNOWN if failed else grpc.StatusCode.OK)
 
         def one(call):
             def answer(request, context):
-                start = self.begin(labels)
+                start, failed = calls.begin(labels), True
                 try:
-                    return call(request, context)
-                except BaseException:
-                    self.end(labels, start, context, failed=True)
-                    start = None
-                    raise
+                    response = call(request, context)
+                    failed = False
+                    if labels[0] == "ModelInfer":
+                        self.inferred(response, time.monotonic() - start)
+                    return response
                 finally:
-                    if start is not None:
-                        self.end(labels, start, context)
+                    calls.end(labels, start, code_of(context, failed))
             return answer
 
         def many(call):
             def answer(request, context):
-                start, failed = self.begin(labels), True
+                start, failed = calls.begin(labels), True
                 try:
                     yield from call(request, context)
                     failed = False
                 finally:
-                    self.end(labels, start, context, failed)
+                    calls.end(labels, start, code_of(context, failed))
             return answer
 
         kinds = {(False, False): (grpc.unary_unary_rpc_method_handler, one, handler.unary_unary),
@@ -77,85 +170,55 @@ class Metrics(grpc.ServerInterceptor):
                  (True, False): (grpc.stream_unary_rpc_method_handler, one, handler.stream_unary),
                  (True, True): (grpc.stream_stream_rpc_method_handler, many, handler.stream_stream)}
         make, wrap, call = kinds[handler.request_streaming, handler.response_streaming]
-        return make(wrap(call), handler.request_deserializer, handler.response_serializer)
+        return make(wrap(call), sized(calls.received.labels(*labels), handler.request_deserializer),
+                    sized(calls.sent.labels(*labels), handler.response_serializer))
 
-    def begin(self, labels):
+    def inferred(self, response, seconds):
+        key = (response.model_name, response.model_version)
         with self.lock:
-            self.started[labels] = self.started.get(labels, 0) + 1
-        return time.monotonic()
+            if "models/%s/versions/%s" % key in self.store.loaded():
+                self.timed.add(key)
+                self.inference.labels(*key).observe(seconds)
 
-    def end(self, labels, start, context, failed=False):
-        elapsed = time.monotonic() - start
-        code = context.code()
-        if code is None:
-            code = grpc.StatusCode.UNKNOWN if failed else grpc.StatusCode.OK
-        ended = (("grpc_code", CODES.get(code, "Unknown")),) + labels
+    def collect(self):
+        """What is as it is at the scrape."""
+        loaded = {name: tuple(name.split("/")[1::2]) for name in self.store.loaded()}  # models/{model}/versions/{number}
         with self.lock:
-            self.handled[ended] = self.handled.get(ended, 0) + 1
-            counts, total = self.seconds.get(labels, ((0,) * (len(BUCKETS) + 1), 0.0))
-            counts = list(counts)
-            counts[bisect.bisect_left(BUCKETS, elapsed)] += 1
-            self.seconds[labels] = (tuple(counts), total + elapsed)
-
-    def page(self):
-        """The whole page, in Prometheus' text format."""
-        with self.lock:
-            started, handled, seconds = dict(self.started), dict(self.handled), dict(self.seconds)
-        times = []
-        for labels, (counts, total) in sorted(seconds.items()):
-            below = 0
-            for bound, count in zip(BUCKETS + ("+Inf",), counts):
-                below += count
-                times.append(sample("grpc_server_handling_seconds_bucket", labels + (("le", bound),), below))
-            times.append(sample("grpc_server_handling_seconds_sum", labels, total))
-            times.append(sample("grpc_server_handling_seconds_count", labels, below))
-        return "".join([
-            family("grpc_server_started_total", "counter", "Calls that arrived.",
-                   [sample("grpc_server_started_total", *item) for item in sorted(started.items())]),
-            family("grpc_server_handled_total", "counter", "Calls that ended, by status code.",
-                   [sample("grpc_server_handled_total", *item) for item in sorted(handled.items())]),
-            family("grpc_server_handling_seconds", "histogram", "Time from a call's arrival to its status.", times),
-            family("backfire_build_info", "gauge", "1, with what runs: program, version, compiler.",
-                   [sample("backfire_build_info", (("compiler", f"Python {platform.python_version()}"),
-                                                   ("program", self.program), ("version", VERSION)), 1)]),
-            *(family(name, kind, meaning, [sample(name, (), value)]) for name, kind, meaning, value in process())])
-
-
-def process():
-    """What this process uses, as Prometheus' own clients name it."""
-    with open("/proc/self/stat", encoding="utf-8") as file:
-        fields = file.read().rpartition(")")[2].split()  # From the third on, as proc(5) counts.
-    with open("/proc/stat", encoding="utf-8") as file:
-        boot = next(float(line.split()[1]) for line in file if line.startswith("btime "))
-    ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGESIZE")
-    return [
-        ("process_cpu_seconds_total", "counter", "Time spent on a CPU, in user and kernel.", (int(fields[11]) + int(fields[12])) / ticks),
-        ("process_max_fds", "gauge", "File descriptors that may be open.", resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
-        # One of them is the listing's own.
-        ("process_open_fds", "gauge", "Open file descriptors.", len(os.listdir("/proc/self/fd")) - 1),
-        ("process_resident_memory_bytes", "gauge", "Memory that is in RAM.", int(fields[21]) * page),
-        ("process_start_time_seconds", "gauge", "Start of the process, since 1970.", boot + int(fields[19]) / ticks),
-        ("process_threads", "gauge", "Threads.", int(fields[17])),
-        ("process_virtual_memory_bytes", "gauge", "Virtual memory.", int(fields[20]))]
+            for key in self.timed - set(loaded.values()):
+                self.inference.remove(*key)
+                self.timed.remove(key)
+        yield from self.inference.collect()
+        serving = GaugeMetricFamily("backfire_version_loaded", "1 for each version that serves requests.",
+                                    labels=("model", "version"))
+        losses = GaugeMetricFamily("backfire_version_loss", "Loss of a version that serves on the test split, as its last "
+                                   "evaluation since the start has it; lower is better.",
+                                   labels=("model", "version", "loss", "slice", "judged"))
+        for name, key in loaded.items():
+            serving.add_metric(key, 1)
+            for loss in self.store.test_losses.get(name, ()):
+                if loss.value == loss.value:  # NaN: no example is in the slice.
+                    losses.add_metric((*key, loss.loss, loss.slice, "true" if loss.judged else "false"), loss.value)
+        yield from (serving, losses)
+        jobs = GaugeMetricFamily("backfire_jobs", "Jobs that wait for a worker, or run.", labels=("kind", "state"))
+        ended = CounterMetricFamily("backfire_jobs_ended", "Jobs that ended since the start, by the code of their error.",
+                                    labels=("kind", "state", "code"))
+        running, ends = self.store.count_jobs()
+        for kind in KINDS:
+            jobs.add_metric((kind, "waiting"), 0)  # Each has a thread of its own at once.
+            jobs.add_metric((kind, "running"), running[kind])
+        for key, count in {**{(kind, *end): 0 for kind in KINDS for end in ENDS}, **ends}.items():
+            ended.add_metric(key, count)
+        yield from (jobs, ended)
+        disk = os.statvfs(os.path.dirname(self.store.path))
+        yield GaugeMetricFamily("backfire_data_directory_free_bytes", "Room left on the disk of --data-dir.",
+                                disk.f_bavail * disk.f_frsize)
+        yield GaugeMetricFamily("backfire_data_directory_size_bytes", "Size of that disk.", disk.f_blocks * disk.f_frsize)
 
 
 def serve(metrics, listen):
     """Serves the page over HTTP at `HOST:PORT`, in the background. Returns the port. OSError: it is taken."""
-    class Page(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):  # noqa: N802: the name is the library's.
-            found = self.path.split("?")[0] == "/metrics"
-            text = metrics.page().encode() if found else b"the page is /metrics\n"
-            self.send_response(200 if found else 404)
-            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def log_message(self, *arguments):
-            pass  # A line for each scrape would drown the others.
-
     host, _, port = listen.rpartition(":")
-    server = http.server.ThreadingHTTPServer((host, int(port)), Page)
+    server = http.server.ThreadingHTTPServer((host, int(port)), prometheus_client.MetricsHandler.factory(metrics.registry))
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server.server_address[1]

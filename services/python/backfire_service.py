@@ -1,7 +1,6 @@
-"""What any model service in Python needs: jobs and versions on disk, parents' outputs, resamples, a server."""
+"""What any model service in Python needs: checks of requests, parents' outputs, resamples, a server; and of backfire_store
+jobs and versions."""
 import argparse
-import hashlib
-import json
 import math
 import os
 import queue
@@ -10,23 +9,19 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from concurrent import futures
 
 import backfire_metrics
 import grpc
 import numpy
-from google.protobuf import json_format
+from backfire_store import STOPPING, Refusal, Store, VersionMethods, check, check_version_name, sha256  # noqa: F401
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "stubs"))
-from backfire.v1 import model_service_pb2 as pb, model_service_pb2_grpc as rpc  # noqa: E402
-from inference import open_inference_pb2 as v2, open_inference_pb2_grpc as v2_rpc  # noqa: E402,F401
+# The stubs' folder is in the path since backfire_store.
+from backfire.v1 import model_service_pb2 as pb, model_service_pb2_grpc as rpc
+from inference import open_inference_pb2 as v2, open_inference_pb2_grpc as v2_rpc  # noqa: F401
 
-STOPPING = threading.Event()  # Set once the process drains: nothing new is begun, and nobody waits for a lost parent.
 GRACE_SECONDS = 10  # How long calls and jobs may go on after SIGTERM, as in the services in C++.
 WORKERS = 64  # Threads for calls.
-RUNNING_JOBS = 64  # Jobs have threads of their own, as one may wait for long.
-ANSWER_SECONDS = 1  # A job that takes no longer has ended when its call returns.
 PATIENCE_SECONDS = 300  # For a parent that is lost, since it last sent something new.
 DESCRIBE_SECONDS, OUTPUTS_SECONDS = 30, 6 * 3600  # A parent that has to predict a whole split first says nothing for long.
 TRANSIENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -48,31 +43,6 @@ SERVER_OPTIONS = OPTIONS + [("grpc.http2.min_ping_interval_without_data_ms", 100
 
 NUMBERS = {"BOOL": "?", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8",
            **{f"{kind}{8 * size}": f"<{kind[0].lower()}{size}" for kind in ("UINT", "INT") for size in (1, 2, 4, 8)}}
-
-
-class Refusal(Exception):
-    """What ends a call with a status, or a job as FAILED: a code's name and a sentence."""
-
-    def __init__(self, code, message):
-        super().__init__(message[:4000])  # It may quote what came, which may be long.
-        self.code = code
-
-
-def sha256(*fields):
-    """A digest of anything that JSON can hold: 64 hexadecimal digits."""
-    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
-
-
-def check(context, holds, code, message):
-    """Refuses, in a call as in a job's work, unless something holds. `context` is the call's, which may have ended."""
-    if not holds:
-        raise Refusal(code, message)
-
-
-def check_version_name(context, field, name):
-    """Refuses what is no version's name; `field` says where it was."""
-    check(context, re.fullmatch(r"models/[^/]+/versions/[1-9][0-9]{0,17}", name), "INVALID_ARGUMENT",
-          f"{field} must be models/{{model}}/versions/{{number}}: got {name!r}")
 
 
 def check_lineage(context, field, parents, inputs):
@@ -189,7 +159,7 @@ def pull(parent, request, split, context=None):
     check(context, target, "FAILED_PRECONDITION", f"endpoints.by_model has no entry for {model}, whose outputs are needed")
     check(context, context is None or PULLING_CALLS.acquire(blocking=False), "RESOURCE_EXHAUSTED",
           "too many calls wait for parents; try again later")
-    channel = grpc.insecure_channel(target, CHANNEL_OPTIONS)
+    channel = backfire_metrics.Channel(grpc.insecure_channel(target, CHANNEL_OPTIONS))
     if context is None:
         JOBS_CHANNELS.add(channel)
     try:
@@ -257,146 +227,6 @@ def seconds_left(context, most):
     return most if left is None else min(most, left)
 
 
-def write_whole(path, text):
-    """Replaces a file: whoever reads it, also after a power cut, finds the old text or the new one."""
-    with open(path + ".tmp", "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(path + ".tmp", path)
-    directory = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)  # Else the new name may be lost, although its content isn't.
-    finally:
-        os.close(directory)
-
-
-class Store:
-    """Jobs by request_id and versions by number, in one file that is replaced whole. Thread-safe.
-
-    `state` is never changed, only replaced, and only by what is on disk already: who reads it needs no lock. `lock` is for
-    those who replace it, and for `running`; no work is done under it.
-    """
-
-    def __init__(self, directory):
-        os.makedirs(directory, exist_ok=True)
-        self.path, self.lock = os.path.join(directory, "state.json"), threading.Lock()
-        self.state, self.running = {"jobs": {}, "versions": []}, {}  # `running`: (what was asked, thread) by request_id.
-        if os.path.exists(self.path):
-            with open(self.path) as file:
-                self.state = json.load(file)
-
-    def run(self, request, context, work):
-        """Starts a job unless it is known, and returns it: ended if that takes a second, else RUNNING.
-
-        `work(job)` fills in a pb.Job, on a thread of its own; what it raises is why the job FAILED. A job that a restart
-        interrupts is forgotten: whoever asks for it again starts it anew, and its result is the same.
-        """
-        request_id = request.request_id
-        check(context, re.fullmatch("[A-Za-z0-9._/-]{1,128}", request_id), "INVALID_ARGUMENT",
-              f"request_id must have 1 to 128 characters of [A-Za-z0-9._/-]: got {request_id!r}")
-        try:
-            asked = json_format.MessageToDict(request)
-        except json_format.Error as error:  # JSON has no NaN.
-            raise Refusal("INVALID_ARGUMENT", f"recipe.parameters must be finite: {error}") from error
-        asked.pop("endpoints", None)  # A service that moved is the same service.
-        with self.lock:
-            kept = self.state["jobs"].get(request_id)
-            known, thread = (kept["asked"], None) if kept else self.running.get(request_id, (asked, None))
-            check(context, known == asked, "ALREADY_EXISTS", f"jobs/{request_id} has other arguments")
-            if kept is None and thread is None:
-                check(context, not STOPPING.is_set(), "UNAVAILABLE", "the service is shutting down")
-                check(context, len(self.running) < RUNNING_JOBS, "RESOURCE_EXHAUSTED",
-                      f"{RUNNING_JOBS} jobs run already; try again later")
-                thread = threading.Thread(target=self.finish, args=(request_id, asked, work), daemon=True)
-                thread.start()
-                self.running[request_id] = (asked, thread)
-        if thread is not None:
-            thread.join(ANSWER_SECONDS)
-        check(context, thread is None or not STOPPING.is_set() or request_id in self.state["jobs"], "UNAVAILABLE",
-              "the service is shutting down")
-        return self.job(f"jobs/{request_id}", context)
-
-    def finish(self, request_id, asked, work):
-        """Does a job's work, and keeps what came of it."""
-        job = pb.Job(name=f"jobs/{request_id}", state=pb.Job.SUCCEEDED)
-        try:
-            work(job)
-        except Exception as error:  # A fault in a training must not end the service: other jobs go on.
-            if isinstance(error, Refusal):
-                code, message = error.code, str(error)
-            elif isinstance(error, grpc.RpcError):
-                code, message = error.code().name, error.details()
-            else:
-                traceback.print_exc()
-                code, message = "INTERNAL", f"{type(error).__name__}: {error}"
-            job = pb.Job(name=job.name, state=pb.Job.FAILED, error_code=getattr(grpc.StatusCode, code).value[0],
-                         error_message=message)
-        with self.lock:
-            if job.state == pb.Job.SUCCEEDED or not STOPPING.is_set():  # Else it may have failed by our end: forget it.
-                kept = {"asked": asked, "job": json_format.MessageToDict(job)}
-                state = {**self.state, "jobs": {**self.state["jobs"], request_id: kept}}
-                try:
-                    self.replace(state)
-                except OSError as error:  # After a restart it is done again.
-                    print(f'job state=UNSAVED job={job.name} error="{error}"', file=sys.stderr, flush=True)
-                    self.state = state
-            del self.running[request_id]
-
-    def job(self, name, context):
-        """A job by its name, `jobs/{request_id}`."""
-        request_id = name[len("jobs/"):] if name.startswith("jobs/") else None
-        if request_id in self.running:  # Asked first: a job is kept before it leaves `running`.
-            return pb.Job(name=name, state=pb.Job.RUNNING)
-        kept = self.state["jobs"].get(request_id)
-        check(context, kept is not None, "NOT_FOUND", f"there is no job {name!r}")
-        return json_format.ParseDict(kept["job"], pb.Job())
-
-    def add(self, model, version, weights):
-        """Names a version, and keeps it with its weights (JSON); the same input_key is the same version."""
-        version.digest, version.weights_bytes = sha256(version.input_key, weights), len(json.dumps(weights))
-        with self.lock:
-            versions = self.state["versions"]
-            known = next((kept for kept in versions if kept["version"]["inputKey"] == version.input_key), None)
-            if known is None:
-                version.name = f"{model}/versions/{len(versions) + 1}"
-                added = {"version": json_format.MessageToDict(version), "weights": weights}
-                self.replace({**self.state, "versions": versions + [added]})
-            else:
-                version.CopyFrom(json_format.ParseDict(known["version"], pb.Version()))
-
-    def version(self, name, context):
-        """A version by its name, and its weights."""
-        check_version_name(context, "a version's name", name)
-        kept = next((kept for kept in self.state["versions"] if kept["version"]["name"] == name), None)
-        check(context, kept is not None, "NOT_FOUND", f"there is no version {name}")
-        return json_format.ParseDict(kept["version"], pb.Version()), kept["weights"]
-
-    def replace(self, state):
-        """Makes this the state, on disk and then here. Under `lock`."""
-        write_whole(self.path, json.dumps(state))
-        self.state = state
-
-
-class VersionMethods:
-    """GetVersion and ListVersions over `self.store`: what children and `backfire version` ask a service for."""
-
-    def GetVersion(self, request, context):
-        return self.store.version(request.name, context)[0]
-
-    def ListVersions(self, request, context):
-        self.GetModel(pb.GetModelRequest(name=request.model), context)  # Refuses a model that isn't here.
-        check(context, re.fullmatch("[0-9]{0,18}", request.page_token), "INVALID_ARGUMENT",
-              f"page_token must be empty or one that was returned: got {request.page_token!r}")
-        check(context, 0 <= request.page_size <= 1000, "INVALID_ARGUMENT",
-              f"page_size must be 0 to 1000: got {request.page_size}")
-        versions, first = self.store.state["versions"], int(request.page_token or 0)
-        page = versions[first:first + (request.page_size or 100)]
-        more = str(first + len(page)) if first + len(page) < len(versions) and page else ""
-        return pb.ListVersionsResponse(versions=[json_format.ParseDict(kept["version"], pb.Version()) for kept in page],
-                                       next_page_token=more)
-
-
 class Refusals(grpc.ServerInterceptor):
     """Ends a call that raises Refusal with its status."""
 
@@ -437,7 +267,7 @@ def serve(make_service, description):
     except (OSError, ValueError) as error:
         sys.exit(f"--data-dir {options.data_dir}: can't be used: {error}")
     service = make_service(store)
-    metrics = backfire_metrics.Metrics(os.path.basename(sys.argv[0]))
+    metrics = backfire_metrics.Metrics(os.path.basename(sys.argv[0]), store)
     server = grpc.server(futures.ThreadPoolExecutor(WORKERS), interceptors=[metrics, Refusals()], options=SERVER_OPTIONS)
     rpc.add_ModelServiceServicer_to_server(service, server)
     v2_rpc.add_GRPCInferenceServiceServicer_to_server(service, server)
@@ -470,7 +300,7 @@ def serve(make_service, description):
         channel.close()
     server.stop(GRACE_SECONDS).wait()
     with store.lock:
-        threads = [thread for _, thread in store.running.values()]
+        threads = [thread for _, _, thread in store.running.values()]
     for thread in threads:
         thread.join(max(0, give_up - time.monotonic()))
     # Python would wait for threads that still work. What they did is not kept, and done again when it is asked for again.

@@ -58,6 +58,7 @@ absl::StatusOr<TensorMap> BatchingPredictor::Predict(const TensorMap& inputs,
     open_.erase(found);
   }
   mutex_.Unlock();
+  sizes_.Observe(static_cast<double>(batch->members.size()));
   std::vector<absl::StatusOr<TensorMap>> outputs = Run(batch->members);
   mutex_.Lock();
   batch->outputs = std::move(outputs);

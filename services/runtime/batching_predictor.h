@@ -1,5 +1,8 @@
 #pragma once
 
+#include <prometheus/client_metric.h>
+#include <prometheus/histogram.h>
+
 #include <chrono>
 #include <functional>
 #include <map>
@@ -30,6 +33,9 @@ class BatchingPredictor final : public Predictor {
   absl::StatusOr<TensorMap> Predict(const TensorMap& inputs,
                                     const std::function<bool()>& cancelled) const override;
 
+  /// How many examples its batches had: a histogram, without labels.
+  prometheus::ClientMetric BatchSizes() const { return sizes_.Collect(); }
+
  private:
   struct Member {
     const TensorMap* inputs = nullptr;
@@ -45,6 +51,8 @@ class BatchingPredictor final : public Predictor {
 
   const std::shared_ptr<const Predictor> predictor_;
   const BatchOptions options_;
+  mutable prometheus::Histogram sizes_{
+      prometheus::Histogram::BucketBoundaries{1, 2, 4, 8, 16, 32, 64}};
   mutable Mutex mutex_;
   mutable CondVar changed_;  ///< A batch is full, or done.
   /// Those that take more, by the shapes of their inputs. A batch's other fields have its guard.

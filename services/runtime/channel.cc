@@ -7,6 +7,8 @@
 #include <chrono>
 #include <limits>
 
+#include "services/runtime/rpc_metrics.h"
+
 namespace backfire::runtime {
 namespace {
 
@@ -46,7 +48,10 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, int64_t ma
   for (const auto& [name, value] : TransportArguments()) arguments.SetInt(name, value);
   // Connections of one channel are its own, so that channels do not queue behind one another.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+  std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(MakeClientRpcMetrics());
+  return grpc::experimental::CreateCustomChannelWithInterceptors(
+      target, grpc::InsecureChannelCredentials(), arguments, std::move(interceptors));
 }
 
 void SetDeadline(grpc::ClientContext& context, absl::Duration timeout) {

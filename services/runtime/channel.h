@@ -25,7 +25,7 @@ std::vector<std::pair<std::string, int>> TransportArguments();
 
 /// A channel to `localhost:7001`, `unix:/run/car.sock` and the like, with message limits raised in
 /// both directions (gRPC's own 4 MiB breaks on images) and keepalive, so that a dead peer is
-/// noticed.
+/// noticed. Its calls are counted: rpc_metrics.h.
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target,
                                            int64_t max_message_bytes = kDefaultMaxMessageBytes);
 

@@ -160,8 +160,7 @@ void InferenceService::Took(const std::string& model, int64_t version, double se
     MutexLock lock(mutex_);
     std::shared_ptr<prometheus::Histogram>& kept = seconds_[{model, version}];
     if (kept == nullptr) {
-      kept = std::make_shared<prometheus::Histogram>(prometheus::Histogram::BucketBoundaries{
-          0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60});
+      kept = std::make_shared<prometheus::Histogram>(SecondsBuckets());
     }
     histogram = kept;
   }
@@ -173,10 +172,9 @@ std::vector<prometheus::MetricFamily> InferenceService::Metrics() {
       GaugeFamily("backfire_inference_running", "Requests that are being answered.");
   prometheus::MetricFamily waiting =
       GaugeFamily("backfire_inference_waiting", "Requests that wait for a place to run.");
-  prometheus::MetricFamily seconds;
-  seconds.name = "backfire_inference_seconds";
-  seconds.help = "Time that a version took for a request, waiting for a place left out.";
-  seconds.type = prometheus::MetricType::Histogram;
+  prometheus::MetricFamily seconds =
+      HistogramFamily("backfire_inference_seconds",
+                      "Time that a version took for a request, waiting for a place left out.");
   std::map<ModelVersion, std::shared_ptr<prometheus::Histogram>> histograms;
   {
     MutexLock lock(mutex_);

@@ -28,6 +28,11 @@ absl::StatusOr<std::string> Model::ExportWeights(const v1::Recipe&,
   return weights;
 }
 
+absl::StatusOr<std::string> Model::PretrainedFile(std::string_view name) const {
+  return absl::NotFoundError(absl::StrCat("there are no pretrained weights \"", std::string(name),
+                                          "\": this model comes with none"));
+}
+
 bool Model::DependsOnSeed(const v1::Recipe&) const { return true; }
 
 absl::StatusOr<TensorMap> Model::PredictFromDataset(const v1::Recipe& recipe, const std::string&,

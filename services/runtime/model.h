@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -43,10 +44,9 @@ struct TrainingTask {
   /// parent feeds, by the name of the model's input. The others come from `dataset`.
   const Examples* train_inputs = nullptr;
   const Examples* validation_inputs = nullptr;
-  /// Weights that the training starts from, of this model by `initial_recipe`, where
-  /// `recipe.parameters.initialize_from` names a version; null otherwise.
+  /// Weights of this model that the training starts from, those that
+  /// `recipe.parameters.initialize_from` names; null where it is empty.
   const std::string* initial_weights = nullptr;
-  v1::Recipe initial_recipe;
   /// The same of the split `population`, for recipes that are solved on it; empty where the dataset
   /// has none.
   const Examples* population_inputs = nullptr;
@@ -118,6 +118,10 @@ class Model {
   /// this recipe's versions hold nothing that is worth a file.
   virtual absl::StatusOr<std::string> ExportWeights(const v1::Recipe& recipe,
                                                     const std::string& weights) const;
+
+  /// A file of weights that comes with the model, for ImportWeights: a start for trainings, made by
+  /// one that is documented. NOT_FOUND: lists those there are; here, there are none.
+  virtual absl::StatusOr<std::string> PretrainedFile(std::string_view name) const;
 
   /// Whether a seed changes what this recipe trains. Where it does not, one version stands for all
   /// seeds.

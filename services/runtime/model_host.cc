@@ -152,13 +152,21 @@ bool ModelHost::IsUnservable(const v1::Recipe& recipe) const {
       [&](const auto& known) { return known.name() == recipe.name() && known.unservable(); });
 }
 
-absl::StatusOr<std::optional<v1::Version>> ModelHost::InitialVersion(
-    const v1::Recipe& recipe) const {
+absl::StatusOr<std::optional<ModelHost::Start>> ModelHost::StartOf(const v1::Recipe& recipe) const {
   const auto found = recipe.parameters().fields().find(kInitializeFrom);
   if (found == recipe.parameters().fields().end() || found->second.string_value().empty()) {
     return std::nullopt;
   }
   const std::string field = absl::StrCat("recipe.parameters.", kInitializeFrom);
+  if (absl::string_view name = found->second.string_value();
+      absl::ConsumePrefix(&name, kPretrained)) {
+    absl::StatusOr<std::string> file = model_->PretrainedFile(std::string(name));
+    if (!file.ok()) return Annotate(file.status(), field);
+    absl::StatusOr<std::string> weights = model_->ImportWeights(recipe, *file);
+    if (!weights.ok()) return Annotate(weights.status(), field);
+    std::string digest = Sha256Hex(*weights);
+    return Start{std::move(digest), [weights = *std::move(weights)] { return weights; }};
+  }
   const absl::StatusOr<VersionId> id = ParseVersionName(found->second.string_value());
   if (!id.ok()) return Annotate(id.status(), field);
   if (id->model_name != description_.name()) {
@@ -168,7 +176,8 @@ absl::StatusOr<std::optional<v1::Version>> ModelHost::InitialVersion(
   }
   const absl::StatusOr<v1::Version> version = versions_->Get(id->number);
   if (!version.ok()) return Annotate(version.status(), field);
-  return *version;
+  return Start{version->digest(),
+               [this, number = id->number] { return versions_->ReadWeights(number); }};
 }
 
 absl::Status ModelHost::CheckLineage(const google::protobuf::RepeatedPtrField<v1::Parent>& lineage,
@@ -204,7 +213,7 @@ absl::Status ModelHost::CheckLineage(const google::protobuf::RepeatedPtrField<v1
 
 absl::Status ModelHost::Check(const v1::TrainRequest& request) const {
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Recipe recipe, model_->ResolveRecipe(request.recipe()));
-  BACKFIRE_RETURN_IF_ERROR(InitialVersion(recipe).status());
+  BACKFIRE_RETURN_IF_ERROR(StartOf(recipe).status());
   BACKFIRE_RETURN_IF_ERROR(CheckLineage(request.lineage(), "lineage"));
   if (request.dataset().uri().empty()) {
     return absl::InvalidArgumentError("dataset.uri must not be empty");
@@ -291,8 +300,8 @@ absl::Status ModelHost::Train(const v1::TrainRequest& request, const TrainingFil
   *version.mutable_lineage() = request.lineage();
   version.mutable_dataset()->set_uri(dataset->uri());
   version.mutable_dataset()->set_digest(dataset->digest());
-  BACKFIRE_ASSIGN_OR_RETURN(const auto initial, InitialVersion(version.recipe()));
-  if (initial.has_value()) version.set_initial_digest(initial->digest());
+  BACKFIRE_ASSIGN_OR_RETURN(const auto start_weights, StartOf(version.recipe()));
+  if (start_weights.has_value()) version.set_initial_digest(start_weights->digest);
   version.set_seed(model_->DependsOnSeed(version.recipe()) ? request.seed() : 0);
   version.set_build_fingerprint(description_.build_fingerprint());
   version.set_input_key(ComputeInputKey(description_.name(), version));
@@ -329,11 +338,9 @@ absl::Status ModelHost::Train(const v1::TrainRequest& request, const TrainingFil
   task.population_inputs = &population_inputs;
   task.files = files;
   std::string initial_weights;
-  if (initial.has_value()) {
-    BACKFIRE_ASSIGN_OR_RETURN(const VersionId id, ParseVersionName(initial->name()));
-    BACKFIRE_ASSIGN_OR_RETURN(initial_weights, versions_->ReadWeights(id.number));
+  if (start_weights.has_value()) {
+    BACKFIRE_ASSIGN_OR_RETURN(initial_weights, start_weights->read_weights());
     task.initial_weights = &initial_weights;
-    task.initial_recipe = initial->recipe();
   }
   BACKFIRE_ASSIGN_OR_RETURN(const std::string weights,
                             CatchExceptions([&] { return model_->Train(task, job); }));
@@ -566,6 +573,20 @@ std::vector<v1::LossEstimate> ModelHost::TestLosses(int64_t number) const {
   MutexLock lock(mutex_);
   const auto found = test_losses_.find(number);
   return found == test_losses_.end() ? std::vector<v1::LossEstimate>() : found->second;
+}
+
+std::map<int64_t, prometheus::ClientMetric> ModelHost::BatchSizes() const {
+  std::map<int64_t, std::shared_ptr<const Predictor>> loaded;
+  {
+    MutexLock lock(mutex_);
+    loaded = loaded_;
+  }
+  std::map<int64_t, prometheus::ClientMetric> sizes;
+  for (const auto& [number, predictor] : loaded) {
+    const auto* batching = dynamic_cast<const BatchingPredictor*>(predictor.get());
+    if (batching != nullptr) sizes[number] = batching->BatchSizes();
+  }
+  return sizes;
 }
 
 std::vector<int64_t> ModelHost::LoadedNumbers() const {

@@ -97,6 +97,8 @@ class ModelHost {
   /// Losses of a version on the test split, fed by its lineage, as the last evaluation since the
   /// start found them, resamples left out; empty: there was none.
   std::vector<v1::LossEstimate> TestLosses(int64_t number) const;
+  /// How many requests were predicted at once, of each loaded version that gathers them.
+  std::map<int64_t, prometheus::ClientMetric> BatchSizes() const;
   /// Loaded versions, ascending.
   std::vector<int64_t> LoadedNumbers() const;
 
@@ -120,8 +122,13 @@ class ModelHost {
   absl::StatusOr<v1::Recipe> CompleteRecipe(const v1::Version& version) const;
   absl::StatusOr<std::shared_ptr<const Predictor>> MakePredictor(const v1::Version& version) const;
   bool IsUnservable(const v1::Recipe& recipe) const;
-  /// The version that a recipe's training starts from; nothing if it starts from scratch.
-  absl::StatusOr<std::optional<v1::Version>> InitialVersion(const v1::Recipe& recipe) const;
+  /// What a recipe's training starts from: its digest, and how to read it.
+  struct Start {
+    std::string digest;
+    std::function<absl::StatusOr<std::string>()> read_weights;
+  };
+  /// Nothing if the training starts from scratch.
+  absl::StatusOr<std::optional<Start>> StartOf(const v1::Recipe& recipe) const;
   absl::Status CheckLineage(const google::protobuf::RepeatedPtrField<v1::Parent>& lineage,
                             const std::string& field) const;
   /// The named inputs of every example: those of `lineage` from the parents' services, the others

@@ -10,10 +10,12 @@
 
 namespace backfire::runtime {
 
-/// The text parameter by which a recipe names the version of the same model that its training
-/// starts from (`models/{model}/versions/{number}`); empty: from scratch. A model whose recipe has
+/// The text parameter by which a recipe names what its training starts from: a version of the same
+/// model (`models/{model}/versions/{number}`), or weights that come with the model
+/// (`pretrained:{name}`, see Model::PretrainedFile); empty: from scratch. A model whose recipe has
 /// it gets the weights in TrainingTask.
 inline constexpr char kInitializeFrom[] = "initialize_from";
+inline constexpr char kPretrained[] = "pretrained:";
 
 /// Completes `recipe` from the recipe of that name in `model.recipes()`, whose parameters are the
 /// defaults. INVALID_ARGUMENT: unknown recipe (lists those there are), unknown parameter (lists

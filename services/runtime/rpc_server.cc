@@ -183,7 +183,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
   builder.SetResourceQuota(quota);
   for (grpc::Service* service : services) builder.RegisterService(service);
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
-  interceptors.push_back(MakeRpcMetrics(*state->registry));
+  interceptors.push_back(MakeServerRpcMetrics(*state->registry));
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   state->server = builder.BuildAndStart();
   if (state->server == nullptr || (!is_unix && port == 0)) {
@@ -197,6 +197,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
     try {
       state->exposer = std::make_unique<prometheus::Exposer>(options.metrics_listen, 1);
       state->exposer->RegisterCollectable(state->registry);
+      state->exposer->RegisterCollectable(ClientRpcRegistry());
       state->metrics_endpoint =
           absl::StrCat(options.metrics_listen.substr(0, options.metrics_listen.rfind(':')), ":",
                        state->exposer->GetListeningPorts().front());

@@ -23,7 +23,13 @@ void AddVersions(const ModelHosts& hosts, Families& families) {
       "backfire_version_loss",
       "Loss of a version that serves on the test split, as its last evaluation since the start has "
       "it; lower is better.");
+  prometheus::MetricFamily batches = HistogramFamily(
+      "backfire_inference_batch_size", "Requests of a version that were predicted at once.");
   for (const auto& [model, host] : hosts) {
+    for (auto& [number, sizes] : host->BatchSizes()) {
+      sizes.label = {{"model", model}, {"version", absl::StrCat(number)}};
+      batches.metric.push_back(std::move(sizes));
+    }
     for (const int64_t number : host->LoadedNumbers()) {
       const std::string version = absl::StrCat(number);
       AddSample(loaded, {{"model", model}, {"version", version}}, 1);
@@ -41,6 +47,7 @@ void AddVersions(const ModelHosts& hosts, Families& families) {
   }
   families.push_back(std::move(loaded));
   families.push_back(std::move(losses));
+  families.push_back(std::move(batches));
 }
 
 void AddJobs(const JobRunner::Overview& overview, Families& families) {

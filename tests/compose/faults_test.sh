@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A small stereo system in containers, updated twice: undisturbed, and with containers killed, paused and cut off
-# in the middle of their jobs. Both come to the same, to the bit.
+# A small stereo system in containers, updated twice: undisturbed, and with containers killed, starved of memory, paused
+# and cut off in the middle of their jobs. Both come to the same, to the bit.
 # Arguments: the build folder, the project's root.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 trap clear_up EXIT
@@ -8,14 +8,15 @@ trap 'exit 130' INT TERM
 configure_prometheus
 
 small_network='channels: 4, max_disparity: 32, crop_height: 64, crop_width: 96, warmup_steps: 2'
-python3 - "$root_of_project/deploy/systems/compose/stereo.yaml" "$BACKFIRE_SYSTEMS/small.yaml" "$small_network" <<'PYTHON'
+must 'a small system' python3 - "$root_of_project/deploy/systems/compose/stereo.yaml" "$BACKFIRE_SYSTEMS/small.yaml" "$small_network" <<'PYTHON'
 import sys
 text = open(sys.argv[1]).read()
 detector = "{name: frustum-pointnet, parameters: {steps: 400, batch: 4, points: 32, object_points: 16, width: 0.1, min_box_height_px: 0}}"
 for old, new in [
     ("rendered:tiny?frames=200&validation=8&test=100&seed=1", "rendered:tiny?frames=8&validation=1&test=4&seed=1"),
     ("resample_count: 1000", "resample_count: 20"),
-    ("{name: psmnet-depth-mae}", "{name: psmnet-depth-mae, parameters: {steps: 200, %s}}" % sys.argv[3]),
+    ('parameters: {initialize_from: "pretrained:small", steps: 300, learning_rate: 0.001, threads: 2}',
+     "parameters: {steps: 200, %s}" % sys.argv[3]),
     ("{name: centre-point}", "{name: centre-point, parameters: {steps: 20, channels: 4, batch: 2, min_score: 0}}"),
     ("{name: frustum-pointnet}", detector)]:
     assert old in text, old
@@ -56,6 +57,22 @@ in_the_middle() {
 }
 # steps_of VERTEX: done by its training so far.
 steps_of() { "$backfire" update show latest --format json | outcome running | awk -v vertex="$1" '$1 == "TRAIN" && $2 == vertex { print $4 }'; }
+
+# starve SERVICE: has it run out of the memory that its container may have. A file in its /tmp is memory that nothing can
+# reclaim, other than the pages of programs and libraries; so the kernel has to end the largest process, which is the
+# service, and does so in less than a second. The file goes with the container, which the engine starts again.
+starve() {
+  local id since events
+  id="$(container "$1")"
+  since="$(date +%s)"
+  docker exec "$id" dd if=/dev/zero of=/tmp/filled bs=1M count=1024 >/dev/null 2>&1
+  docker update --cpus 2 "$id" >/dev/null
+  is_back() { (($(docker inspect -f '{{.RestartCount}}' "$id") > 0)) && is_healthy "$1"; }
+  must "$1, started again" wait_for 60 is_back "$1"
+  events="$(docker events --since "$since" --until "$(date +%s)" --filter "container=$id" --format '{{.Action}} {{.Actor.Attributes.exitCode}}')"
+  expect_contains "events of $1" "$events" $'oom '
+  expect_contains "events of $1" "$events" $'die 137'
+}
 
 stage 'undisturbed, and watched'
 since="$SECONDS"
@@ -100,17 +117,21 @@ compose_run start orchestrator >/dev/null 2>&1
 must "the orchestrator's port" find_orchestrator
 must 'an answer' wait_for 60 "$backfire" update list
 
+# With a sixth of a processor each, the detectors are in their middle for long enough to be met there by any test.
+docker update --cpus 0.15 "$(container car)" "$(container pedestrian)" >/dev/null
+docker update --memory 800m --memory-swap 800m "$(container car)" >/dev/null
 # It stands still while car has its own misfortune, so that there is time for both.
 stage 'a pause of pedestrian, while it trains'
 must 'a training in its middle' in_the_middle pedestrian
 pedestrian="$(container pedestrian)"
 docker pause "$pedestrian" >/dev/null
 
-stage 'kill -9 of car, while it trains'
+stage 'car runs out of memory, while it trains'
 must 'a training in its middle' in_the_middle car
 paused_at="$(steps_of pedestrian)"
-docker kill --signal KILL "$(container car)" >/dev/null
-docker start "$(container car)" >/dev/null
+starve car
+# It was in the middle of it, and has gone on from there.
+expect_contains 'the log of car' "$(docker logs "$(container car)" 2>&1 | grep -o 'state=RESUMED .*train/car.*')" RESUMED
 
 stage 'pedestrian goes on, and is cut off'
 expect_equal 'steps of the paused training' "$(steps_of pedestrian)" "$paused_at"
@@ -119,6 +140,7 @@ must 'the same training in its middle' in_the_middle pedestrian
 for network in control data; do docker network disconnect "${COMPOSE_PROJECT_NAME}_$network" "$pedestrian"; done
 is_away() { ! compose_run exec -T orchestrator backfire healthcheck pedestrian:7000; }
 must 'it can not be reached' wait_for 20 is_away
+docker update --cpus 2 "$pedestrian" >/dev/null
 for network in control data; do docker network connect --alias pedestrian "${COMPOSE_PROJECT_NAME}_$network" "$pedestrian"; done
 
 record "$temporary/disturbed"

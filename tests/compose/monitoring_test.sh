@@ -18,11 +18,16 @@ chmod -R a+rX "$temporary"/{prometheus,systems}
 
 stage 'the files of deploy/prometheus'
 # in_monitoring COMMAND...: with the files as they are in the project.
-in_monitoring() { docker run --rm --network none -v "$root_of_project/deploy/prometheus:/etc/backfire:ro" -w /etc/backfire/rules backfire-monitoring "$@"; }
+in_monitoring() { docker run --rm -i --network none -v "$root_of_project/deploy/prometheus:/etc/backfire:ro" -w /etc/backfire/rules backfire-monitoring "$@"; }
 for command in 'promtool check config ../prometheus.yml' 'promtool check rules backfire.rules.yml' \
   'promtool test rules backfire.test.yml' 'amtool check-config ../alertmanager.yml'; do
-  said="$(in_monitoring $command 2>&1)" || expect_equal "$command" "$said" ''
+  said="$(in_monitoring $command </dev/null 2>&1)" || expect_equal "$command" "$said" ''
 done
+said="$(python3 -B "$root_of_project/deploy/grafana/check.py" rules | in_monitoring promtool check rules /dev/stdin 2>&1)" ||
+  expect_equal 'the grammar of the queries of the dashboards' "$said" ''
+
+expect_equal 'services that get a GPU' "$(compose -f "$root_of_project/docker/compose.yaml" -f "$root_of_project/docker/compose.gpu.yaml" config |
+  grep -c 'capabilities:')" 4
 
 stage 'the cluster comes up'
 must 'up' compose_run up -d --no-build --no-deps planar orchestrator gateway prometheus alertmanager
@@ -45,7 +50,6 @@ stage 'Prometheus has it'
 must 'a scrape of the verdict' wait_for 30 has_data 'backfire_latest_update{verdict="SELF_DEFEATING"}'
 expect_contains 'three processes are up' "$(query 'count(up{job="backfire"} == 1)')" '=> 3'
 must 'the alert of the verdict' wait_for 60 alert_is_there BackfireSelfDefeatingImprovement
-draw harmful-update --system planar --board updates
 for service in planar gateway orchestrator; do
   page "$service" >"$temporary/page"
   [[ -s $temporary/page ]] || expect_equal "the page of $service" empty 'not empty'
@@ -56,12 +60,32 @@ done
 stage 'a service goes down, and comes back'
 must 'kill' docker kill -s KILL "$(container planar)" >/dev/null
 must 'the alert of a service that is down' wait_for 60 alert_is_there BackfireServiceDown
-draw dead-vertex --system planar --board mesh
 must 'start' compose_run start planar >/dev/null 2>&1
 must 'health' wait_healthy 60 planar
 must 'the end of that alert' wait_for 90 alert_is_gone BackfireServiceDown
 check 'turn it down' 0 update cancel latest
 must "the end of the verdict's alert" wait_for 90 alert_is_gone BackfireSelfDefeatingImprovement
+
+stage 'volumes are backed up, lost and restored, as docker/README.md says'
+check 'the update before' 0 update show latest --format json
+before="$(outcome result <<<"$output")"
+must 'stop' compose_run stop >/dev/null 2>&1
+mkdir -p "$temporary/backup"
+for volume in orchestrator planar; do
+  must 'a backup' docker run --rm -v "${COMPOSE_PROJECT_NAME}_$volume:/from:ro" -v "$temporary/backup:/to" --user 0 backfire \
+    tar -C /from -cf "/to/$volume.tar" .
+done
+end_cluster
+for volume in orchestrator planar; do
+  must 'a restore' docker run --rm -v "${COMPOSE_PROJECT_NAME}_$volume:/to" -v "$temporary/backup:/from:ro" --user 0 backfire \
+    tar -C /to -xf "/from/$volume.tar"
+done
+must 'up' compose_run up -d --no-build --no-deps planar orchestrator gateway
+must 'health' wait_healthy 90 planar orchestrator gateway
+must "the orchestrator's port" find_orchestrator
+check 'the update after' 0 update show latest --format json
+expect_equal 'the update after' "$(outcome result <<<"$output")" "$before"
+check 'health of the gateway, which serves again' 0 healthcheck "$(compose_run port gateway 7000)"
 
 stage 'containers are what they should be'
 id="$(container planar)"

@@ -57,7 +57,8 @@ class MetricsTest : public testing::OrchestratorFixture {
   void SetUp() override {
     for (const char* name : {"a", "b"}) {
       Start(name, {toy_service_, "--listen=" + Target(name), "--metrics-listen=localhost:0",
-                   "--data-dir=" + (directory_ / (std::string(name) + ".d")).string()});
+                   "--data-dir=" + (directory_ / (std::string(name) + ".d")).string(), "--batch=2",
+                   "--batch-wait-ms=1"});
       ASSERT_TRUE(testing::WaitUntilReady(Target(name), *processes_.at(name)));
     }
     StartOrchestrator({"--metrics-listen=localhost:0"});
@@ -166,9 +167,20 @@ TEST_F(MetricsTest, SeriesOfAVersionGoWhenItIsUnloaded) {
   ASSERT_TRUE(ToyClient(Target("g")).Infer("toy", "", "x", 1).ok());
   EXPECT_THAT(Scrape("a").Samples("backfire_inference_seconds_count{model=\"first\""),
               ::testing::SizeIs(1));
+  // It answers requests as well: it is loaded, whatever is live.
+  const std::string number(absl::StripPrefix(StepOf(Get(update), "train/left/0").version().name(),
+                                             "models/first/versions/"));
+  ASSERT_TRUE(ToyClient(Target("a")).Infer("first", number, "x", 1).ok());
+  const std::string version = "model=\"first\",version=\"" + number + "\"";
   const std::string loaded = "backfire_version_loaded{model=\"first\",version=";
-  EXPECT_GE(Scrape("a").Samples(loaded).size(), 2u);
-  EXPECT_GE(Scrape("a").Samples("backfire_version_loss{").size(), 2u);
+  MetricsPage page = Scrape("a");
+  EXPECT_GE(page.Samples(loaded).size(), 2u);
+  for (const char* series : {"backfire_version_loaded{", "backfire_inference_seconds_count{",
+                             "backfire_inference_batch_size_count{"}) {
+    EXPECT_FALSE(std::isnan(page.Value(series + version + "}"))) << series << version;
+  }
+  const auto losses = page.Samples("backfire_version_loss{");
+  EXPECT_THAT(losses, ::testing::Contains(::testing::HasSubstr("version=\"" + number + "\"")));
   v1::CancelUpdateRequest cancel;
   cancel.set_name(update);
   ASSERT_TRUE(Call(&Stub::CancelUpdate, cancel).ok());
@@ -176,7 +188,9 @@ TEST_F(MetricsTest, SeriesOfAVersionGoWhenItIsUnloaded) {
   const auto patience = std::chrono::steady_clock::now() + std::chrono::minutes(1);
   while (Scrape("a").Samples(loaded).size() > 1 && std::chrono::steady_clock::now() < patience) {
   }
-  EXPECT_EQ(Scrape("a").Samples(loaded).size(), 1u);
+  page = Scrape("a");
+  EXPECT_EQ(page.Samples(loaded).size(), 1u);
+  EXPECT_THAT(page.Samples("version=\"" + number + "\""), IsEmpty());
   EXPECT_EQ(Scrape("o").Value("backfire_updates{state=\"REJECTED\"}"), 1);
 }
 

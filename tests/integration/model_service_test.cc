@@ -8,7 +8,9 @@
 #include <filesystem>
 #include <memory>
 
+#include "services/base/digest.h"
 #include "services/base/file.h"
+#include "services/runtime/recipe.h"
 #include "tests/support/child_process.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/toy_client.h"
@@ -54,6 +56,31 @@ TEST_F(ModelServiceTest, TrainingWhatWasTrainedReturnsIt) {
   const auto other = client.Train(ToyClient::TrainRequest("three", "first", 0.5));
   EXPECT_EQ(other->version().name(), "models/first/versions/2");
   EXPECT_NE(other->version().digest(), first->version().digest());
+}
+
+TEST_F(ModelServiceTest, StartsFromWeightsThatComeWithTheModel) {
+  const auto service = Start("a");
+  ToyClient client(Target("a"));
+  const auto train = [&](const std::string& id, const std::string& start) {
+    v1::TrainRequest request = ToyClient::TrainRequest(id, "first");
+    (*request.mutable_recipe()->mutable_parameters()->mutable_fields())[runtime::kInitializeFrom]
+        .set_string_value(start);
+    return client.Train(request);
+  };
+  const auto scratch = train("scratch", ""), steep = train("steep", "pretrained:steep");
+  ASSERT_TRUE(steep.ok()) << steep.status();
+  ASSERT_EQ(steep->state(), v1::Job::SUCCEEDED) << steep->error_message();
+  EXPECT_EQ(steep->version().initial_digest(), Sha256Hex("10"));
+  EXPECT_NE(steep->version().input_key(), scratch->version().input_key());
+  EXPECT_NE(steep->version().digest(), scratch->version().digest());
+
+  const auto unknown = train("unknown", "pretrained:flat");
+  EXPECT_EQ(unknown.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(unknown.status().message()),
+              HasSubstr("recipe.parameters.initialize_from: there are steep and damaged"));
+  const auto damaged = train("damaged", "pretrained:damaged");
+  EXPECT_EQ(damaged.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(damaged.status().message()), HasSubstr("initialize_from"));
 }
 
 TEST_F(ModelServiceTest, AChildIsFedByItsLineageFromAnotherProcess) {

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # A model service in Python: it conforms, and is a vertex like any other. Skipped without Debian's
-# python3-grpcio, python3-protobuf and python3-numpy.
+# python3-grpcio, python3-protobuf, python3-numpy and python3-prometheus-client.
 # Arguments: the folder of backfire's binaries, the toy service, the folder of expect.sh.
 source "$(dirname "$0")/../support/mesh.sh"
-/usr/bin/python3 -c 'import grpc, google.protobuf, numpy' 2>/dev/null || exit 77
+/usr/bin/python3 -c 'import grpc, google.protobuf, numpy, prometheus_client' 2>/dev/null || exit 77
 [[ -x "$1/nearest-neighbour-service" ]] || exit 77
 
 sed "s|localhost:7101|unix:$directory/planar|; s|localhost:7102|unix:$directory/nearest|" \

@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """What services/python promises of a service: seen from outside, on the example, with parents that misbehave.
 
-Argument: the folder of backfire's binaries. Exits 77 (skipped) without Debian's python3-grpcio, python3-protobuf and
-python3-numpy, or without gRPC's plugin for Python when it was built.
+Argument: the folder of backfire's binaries. Exits 77 (skipped) without Debian's python3-grpcio, python3-protobuf,
+python3-numpy and python3-prometheus-client, or without gRPC's plugin for Python when it was built.
 """
 import os
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -326,38 +327,61 @@ class PythonServiceTest(unittest.TestCase):
         self.assert_refused(not_found, "models/other", self.inference.ModelInfer, infer(model_name="other"))
         self.assertEqual(self.health(), b"\x08\x01")
 
-    def test_metrics_are_those_of_every_process(self):
-        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/metrics.md"), encoding="utf-8") as file:
-            table = file.read().split("## Every process")[1].split("## ")[0]
-        documented = {}
-        for line in table.splitlines():
-            cells = [cell.strip() for cell in line.split("|")]
-            if len(cells) == 6 and cells[1].startswith("`") and not cells[1].startswith("`exposer_"):
-                documented[cells[1].strip("`")] = (cells[2], set(filter(None, cells[3].split(", "))))
+    def start_watched(self):
+        """A service with /metrics, in place of the one that every test has. Returns where its page is."""
         watched = subprocess.Popen([PROGRAM, "--listen", f"unix:{self.directory}/watched", "--data-dir", f"{self.directory}/w",
                                     "--metrics-listen", "localhost:0"], stderr=subprocess.PIPE, text=True)
         self.addCleanup(watched.stderr.close)
         self.addCleanup(watched.wait)
         self.addCleanup(watched.kill)
         place = watched.stderr.readline().split("metrics=")[1].strip()
-        channel = grpc.insecure_channel(f"unix:{self.directory}/watched")
-        self.addCleanup(channel.close)
-        stub = rpc.ModelServiceStub(channel)
-        stub.GetModel(pb.GetModelRequest(), timeout=SECONDS, wait_for_ready=True)
-        with self.assertRaises(grpc.RpcError):
-            stub.GetVersion(pb.GetVersionRequest(name="models/nearest/versions/9"), timeout=SECONDS)
-        with self.assertRaises(grpc.RpcError):
-            channel.unary_unary("/attack.Service/Guess")(b"", timeout=SECONDS)
+        self.channel = grpc.insecure_channel(f"unix:{self.directory}/watched")
+        self.addCleanup(self.channel.close)
+        self.stub, self.inference = rpc.ModelServiceStub(self.channel), v2_rpc.GRPCInferenceServiceStub(self.channel)
+        self.stub.GetModel(pb.GetModelRequest(), timeout=SECONDS, wait_for_ready=True)
+        return place
 
-        def page():
-            with urllib.request.urlopen(f"http://{place}/metrics", timeout=SECONDS) as answer:
-                return answer.read().decode()
+    @staticmethod
+    def page(place):
+        with urllib.request.urlopen(f"http://{place}/metrics", timeout=SECONDS) as answer:
+            return answer.read().decode()
 
-        # A call is counted once its answer is on its way.
+    def page_with(self, place, part):
+        """The page once it has something: a call is counted once its answer is on its way."""
         give_up = time.monotonic() + SECONDS
-        while 'handled_total{grpc_code="NotFound"' not in page() and time.monotonic() < give_up:
+        while part not in (text := self.page(place)) and time.monotonic() < give_up:
             pass  # Each look waits for the service.
-        text, found = page(), {}
+        self.assertIn(part, text)
+        return text
+
+    def test_metrics_are_those_that_are_documented(self):
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/metrics.md"), encoding="utf-8") as file:
+            _, every, service, _ = re.split("\n## (?:Every process|Model services|Gateway)\n", file.read())
+        documented = {}
+        for line in (every + service).splitlines():
+            cells = [cell.strip() for cell in line.split("|")]
+            if len(cells) == 6 and cells[1].startswith("`"):
+                documented[cells[1].strip("`")] = (cells[2], set(filter(None, cells[3].split(", "))))
+        # What there is none of: an exposer, kept outputs, batches, places to run, progress.
+        for name in list(documented):
+            if re.match("exposer_|backfire_(outputs|training|inference_(batch|running|waiting))", name):
+                del documented[name]
+        place = self.start_watched()
+        version = self.trained()
+        self.stub.LoadVersion(pb.LoadVersionRequest(name=version.name), timeout=SECONDS)
+        self.inference.ModelInfer(self.infer_request([1, 1]), timeout=SECONDS)
+        job = self.ended(self.stub.Evaluate, self.evaluate_request(version))
+        self.assertEqual(job.state, pb.Job.SUCCEEDED, job.error_message)
+        with self.assertRaises(grpc.RpcError):
+            self.stub.GetVersion(pb.GetVersionRequest(name="models/nearest/versions/9"), timeout=SECONDS)
+        with self.assertRaises(grpc.RpcError):
+            self.channel.unary_unary("/attack.Service/Guess")(b"", timeout=SECONDS)
+
+        text, found = self.page_with(place, 'handled_total{grpc_code="NotFound"'), {}
+        promtool = shutil.which("promtool")
+        if promtool is not None:  # Of the package prometheus, which nothing else needs.
+            lint = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, timeout=SECONDS, check=False)
+            self.assertEqual((lint.returncode, lint.stdout + lint.stderr), (0, ""))
         for line in text.splitlines():
             if line.startswith("# TYPE "):
                 _, _, name, kind = line.split(" ")
@@ -368,16 +392,54 @@ class PythonServiceTest(unittest.TestCase):
                             or name == known)
                 found[name][1].update(set(re.findall(r'(\w+)="', line)) - {"le"})
         self.assertEqual(found, documented)
-        labels = 'grpc_method="GetModel",grpc_service="backfire.v1.ModelService",grpc_type="unary"}'
-        for line in (f"grpc_server_started_total{{{labels} 1", f'grpc_server_handled_total{{grpc_code="OK",{labels} 1',
-                     f"grpc_server_handling_seconds_count{{{labels} 1"):
+        for line in ('grpc_server_handled_total{grpc_code="NotFound",grpc_method="GetVersion",'
+                     'grpc_service="backfire.v1.ModelService",grpc_type="unary"} 1.0',
+                     'backfire_version_loaded{model="nearest",version="1"} 1.0',
+                     'backfire_inference_seconds_count{model="nearest",version="1"} 1.0',
+                     'backfire_jobs_ended_total{code="OK",kind="training",state="SUCCEEDED"} 1.0',
+                     'backfire_jobs_ended_total{code="OK",kind="evaluation",state="SUCCEEDED"} 1.0',
+                     'backfire_jobs_ended_total{code="Internal",kind="training",state="FAILED"} 0.0',
+                     'backfire_jobs{kind="training",state="running"} 0.0'):
             self.assertIn(line + "\n", text)
-        self.assertIn('grpc_server_handled_total{grpc_code="NotFound",grpc_method="GetVersion"', text)
+        self.assertIn('backfire_version_loss{judged="true",loss="disagreement",model="nearest",slice="",version="1"}', text)
         self.assertNotIn("Guess", text)
         taken = subprocess.run([PROGRAM, "--listen", f"unix:{self.directory}/x", "--data-dir", f"{self.directory}/x.d",
                                 "--metrics-listen", place], capture_output=True, text=True, timeout=SECONDS, check=False)
         self.assertEqual(taken.returncode, 1)
         self.assertIn("--metrics-listen: cannot listen on", taken.stderr)
+
+    def test_metrics_count_calls_of_both_sides(self):
+        place = self.start_watched()
+        self.parent.failures = [grpc.StatusCode.UNAVAILABLE]
+        request = self.train_request("train")
+        self.assertEqual(self.ended(self.stub.Train, request).state, pb.Job.SUCCEEDED)
+        labels = 'grpc_method="{}",grpc_service="backfire.v1.ModelService",grpc_type="{}"}}'.format
+        text = self.page_with(place, "grpc_server_handling_seconds_count{" + labels("Train", "unary"))
+
+        def value(series):
+            return next((float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(series + " ")), None)
+        # Two inputs, one of which was asked for twice.
+        self.assertEqual(value("grpc_client_started_total{" + labels("Materialize", "server_stream")), 3)
+        self.assertEqual(value('grpc_client_handled_total{grpc_code="OK",' + labels("Materialize", "server_stream")), 2)
+        self.assertEqual(value('grpc_client_handled_total{grpc_code="Unavailable",' + labels("Materialize", "server_stream")), 1)
+        self.assertEqual(value("grpc_client_in_flight{" + labels("Materialize", "server_stream")), 0)
+        self.assertEqual(value('grpc_client_handled_total{grpc_code="OK",' + labels("GetVersion", "unary")), 3)
+        self.assertGreater(value("grpc_client_msg_received_bytes_total{" + labels("Materialize", "server_stream")), 7 * 16)
+        self.assertGreater(value("grpc_client_msg_sent_bytes_total{" + labels("GetVersion", "unary")), 0)
+        calls = value("grpc_server_started_total{" + labels("Train", "unary"))
+        self.assertEqual(value("grpc_server_msg_received_bytes_total{" + labels("Train", "unary")), calls * request.ByteSize())
+
+    def test_a_version_that_is_unloaded_has_no_series(self):
+        place = self.start_watched()
+        name = self.trained().name
+        for loaded in (True, True, False, False):
+            method, request = ((self.stub.LoadVersion, pb.LoadVersionRequest) if loaded else
+                               (self.stub.UnloadVersion, pb.UnloadVersionRequest))
+            method(request(name=name), timeout=SECONDS)
+            self.assertEqual(self.stub.GetVersion(pb.GetVersionRequest(name=name), timeout=SECONDS).loaded, loaded)
+            self.inference.ModelInfer(self.infer_request([1, 1]), timeout=SECONDS)
+            for series in ("backfire_version_loaded{", "backfire_inference_seconds_count{"):
+                self.assertEqual(series + 'model="nearest",version="1"}' in self.page(place), loaded)
 
 
 if __name__ == "__main__":

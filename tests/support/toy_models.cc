@@ -85,6 +85,8 @@ class ToyPredictor : public runtime::Predictor {
     outputs["y"] = Scalar(slope_ * *x->As<double>());
     return outputs;
   }
+  // So that a service with --batch gathers its requests.
+  bool HasBatches() const override { return true; }
 
  private:
   const std::string input_;
@@ -210,6 +212,12 @@ class ToyModel : public runtime::Model {
       return absl::DataLossError("weights are not a number");
     }
     return std::make_unique<ToyPredictor>(input_, slope);
+  }
+
+  absl::StatusOr<std::string> PretrainedFile(std::string_view name) const override {
+    if (name == "steep") return "10";
+    if (name == "damaged") return "no number";
+    return absl::NotFoundError("there are steep and damaged");
   }
 
   bool DependsOnSeed(const v1::Recipe& recipe) const override { return recipe.name() != "truth"; }

@@ -17,9 +17,10 @@ namespace backfire::testing {
 /// Recipe `least-squares` fits the slope to the truth on the training split; parameter `offset` is
 /// then added to the slope, so that a test can make a model as wrong as it wants; `seconds_of_work`
 /// keeps the training busy, watching for cancellation; `fail` (1: yes) makes it fail;
-/// `initialize_from` leads half the way from another version's slope. Recipe `truth` is the truth
-/// itself, whatever the seed: it can be evaluated, not served. Weights: the slope as text. Judged
-/// loss: `mae`, of y against the truth.
+/// `initialize_from` leads half the way from another version's slope, or
+/// from that of the pretrained weights `steep`, 10 (`damaged` are none). Recipe `truth` is the
+/// truth itself, whatever the seed: it can be evaluated, not served. Weights: the slope as text.
+/// Judged loss: `mae`, of y against the truth.
 std::unique_ptr<runtime::Model> MakeToyModel(const std::string& name, const std::string& input);
 
 }  // namespace backfire::testing

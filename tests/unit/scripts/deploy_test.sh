@@ -6,6 +6,10 @@ source "$here/expect.sh"
 cd "$1" || exit 1
 
 expect_equal 'faults of the dashboards' "$(python3 -B deploy/grafana/check.py structure)" ''
+# The grammar of every query; tests/compose does it as well, where promtool is always there.
+if command -v promtool >/dev/null; then
+  said="$(python3 -B deploy/grafana/check.py rules | promtool check rules /dev/stdin 2>&1)" || expect_equal 'the queries of the dashboards' "$said" ''
+fi
 
 # Every alert has its section among the runbooks, and a case in which it fires and one in which it does not.
 mapfile -t alerts < <(sed -n 's/^ *- alert: //p' deploy/prometheus/rules/backfire.rules.yml)

@@ -60,6 +60,32 @@ TEST_F(DisparityModelTest, TheSeedAndTheRecipeDecideTheWeights) {
   EXPECT_NE(Weights(3, 1, "psmnet-depth-mae"), weights);
 }
 
+// A training of one step at next to no rate leaves the network what it was.
+TEST_F(DisparityModelTest, ThePretrainedNetworkSeesFramesThatItHasNotLearnt) {
+  const auto file = model_->PretrainedFile("small");
+  ASSERT_TRUE(file.ok()) << file.status();
+  const auto error = [&](bool pretrained) {
+    const auto recipe = testing::RecipeOf(
+        *model_, "psmnet-disparity-mae",
+        {{"steps", 1}, {"learning_rate", 1e-7}, {"crop_height", 64}, {"crop_width", 96}});
+    const auto start = model_->ImportWeights(recipe, *file);
+    EXPECT_TRUE(start.ok()) << start.status();
+    runtime::TrainingTask task;
+    task.recipe = recipe;
+    task.seed = 1;
+    task.dataset = &frames_.dataset();
+    task.files.checkpoint = frames_.checkpoint_path();
+    if (pretrained) task.initial_weights = &*start;
+    RecordingJob job;
+    EXPECT_TRUE(model_->Train(task, job).ok());
+    return job.last().loss();
+  };
+  EXPECT_LT(error(true), 0.5 * error(false));
+  const auto none = model_->PretrainedFile("large");
+  EXPECT_TRUE(absl::IsNotFound(none.status()));
+  EXPECT_THAT(std::string(none.status().message()), HasSubstr("small"));
+}
+
 TEST_F(DisparityModelTest, GoesOnFromACheckpointToTheSameBits) {
   const std::string whole = Weights(103, 1);
   std::filesystem::remove(frames_.checkpoint_path());

@@ -90,6 +90,9 @@ TEST(BatchingPredictorTest, ThreadsShareABatchAndGetTheirOwn) {
     EXPECT_EQ(Value(*outputs[i]), 2.0 * static_cast<double>(i + 1));
   }
   EXPECT_THAT(doubler->sizes(), ElementsAre(3u, 3u));
+  const prometheus::ClientMetric sizes = predictor.BatchSizes();
+  EXPECT_EQ(sizes.histogram.sample_count, 2u);
+  EXPECT_EQ(sizes.histogram.sample_sum, 6);
 }
 
 TEST(BatchingPredictorTest, OneThatStaysAloneWaitsNoLongerThanItMust) {
@@ -99,6 +102,7 @@ TEST(BatchingPredictorTest, OneThatStaysAloneWaitsNoLongerThanItMust) {
   ASSERT_TRUE(output.ok()) << output.status();
   EXPECT_EQ(Value(*output), 8);
   EXPECT_THAT(doubler->sizes(), ElementsAre());
+  EXPECT_EQ(predictor.BatchSizes().histogram.sample_sum, 1);
 }
 
 TEST(BatchingPredictorTest, OneThatLeavesWhileItWaitsIsGone) {

@@ -2,7 +2,9 @@
 #include "services/runtime/rpc_metrics.h"
 
 #include <gmock/gmock.h>
+#include <grpcpp/create_channel.h>
 #include <grpcpp/impl/codegen/client_unary_call.h>
+#include <grpcpp/support/byte_buffer.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -113,6 +115,100 @@ TEST_F(RpcMetricsTest, LabelsAreOfMethodsThatTheServerHas) {
       "grpc_method=\"unknown\",grpc_service=\"unknown\",grpc_type=\"unknown\"";
   EXPECT_GE(page.Value("grpc_server_handled_total{grpc_code=\"Unimplemented\"," + unknown + "}"),
             2);
+}
+
+// gRPC answers Internal; that it is not the service's fault is the metric's to say.
+TEST_F(RpcMetricsTest, ARequestThatIsNoneIsItsCallersFault) {
+  const Backend backend;
+  InferenceService service({"s"}, backend);
+  Start({&service});
+  grpc::ClientContext context;
+  SetDeadline(context, absl::Minutes(1));
+  const grpc::internal::RpcMethod rpc("/inference.GRPCInferenceService/ModelInfer",
+                                      grpc::internal::RpcMethod::NORMAL_RPC);
+  const grpc::Slice no_message("\x0a", 1);  // A field that begins, and does not go on.
+  const grpc::ByteBuffer request(&no_message, 1);
+  grpc::ByteBuffer response;
+  const auto channel = grpc::CreateChannel(target_, grpc::InsecureChannelCredentials());
+  EXPECT_EQ(grpc::internal::BlockingUnaryCall(channel.get(), rpc, &context, request, &response)
+                .error_code(),
+            grpc::StatusCode::INTERNAL);
+  EXPECT_EQ(Scrape().Value("grpc_server_handled_total{grpc_code=\"InvalidArgument\","
+                           "grpc_method=\"ModelInfer\","
+                           "grpc_service=\"inference.GRPCInferenceService\","
+                           "grpc_type=\"unary\"}"),
+            1);
+}
+
+// Both ends of a call are in this process: what one sends the other receives.
+TEST_F(RpcMetricsTest, ClientsCountAsServersDo) {
+  const Backend backend;
+  InferenceService service({"s"}, backend);
+  Start({&service});
+  const MetricsPage before = Scrape();  // The client's counts are the process's.
+  const auto stub = inference::GRPCInferenceService::NewStub(MakeChannel(target_));
+  const auto infer = [&](const std::string& model, const std::string& version) {
+    inference::ModelInferRequest request;
+    request.set_model_name(model);
+    request.set_model_version(version);
+    const auto response = UnaryCall(*stub, &inference::GRPCInferenceService::Stub::ModelInfer,
+                                    request, absl::Minutes(1));
+    return std::pair(request.ByteSizeLong(), response);
+  };
+  const auto [sent_well, good] = infer("m", "");
+  ASSERT_TRUE(good.ok()) << good.status();
+  const auto [sent_badly, bad] = infer("m", "minus one");
+  ASSERT_TRUE(absl::IsInvalidArgument(bad.status())) << bad.status();
+  const double sent = static_cast<double>(sent_well + sent_badly);
+  const double received = static_cast<double>(good->ByteSizeLong());
+  const MetricsPage page = Scrape();
+  const std::string method =
+      "grpc_method=\"ModelInfer\",grpc_service=\"inference.GRPCInferenceService\","
+      "grpc_type=\"unary\"}";
+  const auto since = [&](const std::string& sample) {
+    const double earlier = before.Value(sample);
+    return page.Value(sample) - (std::isnan(earlier) ? 0 : earlier);
+  };
+  for (const std::string side : {"client", "server"}) {
+    SCOPED_TRACE(side);
+    EXPECT_EQ(since("grpc_" + side + "_started_total{" + method), 2);
+    EXPECT_EQ(since("grpc_" + side + "_handled_total{grpc_code=\"OK\"," + method), 1);
+    EXPECT_EQ(since("grpc_" + side + "_handled_total{grpc_code=\"InvalidArgument\"," + method), 1);
+    EXPECT_EQ(since("grpc_" + side + "_handling_seconds_count{" + method), 2);
+    EXPECT_EQ(page.Value("grpc_" + side + "_in_flight{" + method), 0);
+  }
+  EXPECT_EQ(since("grpc_client_msg_sent_bytes_total{" + method), sent);
+  EXPECT_EQ(since("grpc_server_msg_received_bytes_total{" + method), sent);
+  EXPECT_EQ(since("grpc_server_msg_sent_bytes_total{" + method), received);
+  EXPECT_EQ(since("grpc_client_msg_received_bytes_total{" + method), received);
+}
+
+// A watch stays open; its caller leaves it without asking for its status.
+TEST_F(RpcMetricsTest, ACallIsInFlightUntilItsEnd) {
+  Start();
+  const std::string method =
+      "grpc_method=\"Watch\",grpc_service=\"grpc.health.v1.Health\","
+      "grpc_type=\"server_stream\"}";
+  const std::string canceled = "grpc_client_handled_total{grpc_code=\"Canceled\"," + method;
+  const double before = Scrape().Value(canceled);
+  const auto stub = grpc::health::v1::Health::NewStub(MakeChannel(target_));
+  {
+    grpc::ClientContext context;
+    SetDeadline(context, absl::Minutes(1));
+    const auto reader = stub->Watch(&context, grpc::health::v1::HealthCheckRequest());
+    grpc::health::v1::HealthCheckResponse response;
+    ASSERT_TRUE(reader->Read(&response));
+    EXPECT_EQ(Scrape().Value("grpc_client_in_flight{" + method), 1);
+    EXPECT_EQ(Scrape().Value("grpc_server_in_flight{" + method), 1);
+    context.TryCancel();
+  }
+  EXPECT_EQ(Scrape().Value("grpc_client_in_flight{" + method), 0);
+  EXPECT_EQ(Scrape().Value(canceled), (std::isnan(before) ? 0 : before) + 1);
+  const auto patience = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  while (Scrape().Value("grpc_server_in_flight{" + method) > 0 &&
+         std::chrono::steady_clock::now() < patience) {
+  }
+  EXPECT_EQ(Scrape().Value("grpc_server_in_flight{" + method), 0);
 }
 
 TEST_F(RpcMetricsTest, SaysWhichProcessItIsAndWhatItUses) {
