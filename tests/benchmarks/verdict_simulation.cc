@@ -103,7 +103,7 @@ double PrecisionArea(const Detections& detections, const std::vector<int32_t>& c
 
 VerdictSimulation::VerdictSimulation(int examples, int resamples) : examples_(examples) {
   for (int b = 0; b < resamples; ++b) {
-    counts_.push_back(metrics::ResampleCounts(/*seed=*/1, b, examples));
+    counts_.push_back(ResampleCounts(/*seed=*/1, b, examples));
     std::vector<float>& weights = weights_.emplace_back();
     for (const int32_t count : counts_.back()) {
       weights.push_back(static_cast<float>(count) / static_cast<float>(examples));
