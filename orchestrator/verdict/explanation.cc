@@ -113,6 +113,11 @@ std::vector<std::string> Notes(const LossEvidence& loss, const Difference& diffe
   }
   if (loss.size.bearing < 2) {
     notes.push_back("one test example says nothing of others");
+  } else if (loss.size.effective() < 2) {
+    notes.push_back(
+        loss.size.clusters->bearing < 2
+            ? "one cluster of test examples says nothing of others"
+            : "one cluster of test examples outweighs all others, and says nothing of them");
   } else if (loss.before[0].resampled.size() < 2) {
     notes.push_back("no resamples of the test examples, so their part in it is unknown");
   } else if (std::isnan(difference.example_variance)) {

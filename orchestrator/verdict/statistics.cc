@@ -60,6 +60,10 @@ ResampledDifferences PairResamples(const std::vector<LossSample>& before,
 
 }  // namespace
 
+double SampleSize::effective() const {
+  return clusters ? clusters->effective : static_cast<double>(bearing);
+}
+
 bool Difference::has_error() const {
   return std::isfinite(mean) && std::isfinite(training_variance) && std::isfinite(example_variance);
 }
@@ -77,8 +81,8 @@ double InteractionVariance(double training, double together, double apart, int64
   return std::max(std::min({interaction, training, together}), 0.0);
 }
 
-double ExampleFreedom(int64_t bearing, int64_t resamples) {
-  return 1 / (1 / static_cast<double>(bearing - 1) + 1 / static_cast<double>(resamples - 1));
+double ExampleFreedom(double observations, int64_t resamples) {
+  return 1 / (1 / (observations - 1) + 1 / static_cast<double>(resamples - 1));
 }
 
 double RoundingError(const std::vector<LossSample>& before, const std::vector<LossSample>& after) {
@@ -116,13 +120,13 @@ Difference EstimateDifference(const std::vector<LossSample>& before,
   difference.undefined_resamples = resampled.undefined;
   const auto defined = static_cast<int64_t>(resampled.mean.size());
   // All resamples of one example are that example: they would say that nothing varies.
-  if (size.bearing < 2 || defined < 2 || defined < resampled.undefined) {
+  if (size.effective() < 2 || defined < 2 || defined < resampled.undefined) {
     difference.example_variance = difference.interaction_variance = kNan;
     difference.example_freedom = kNan;
     return difference;
   }
   // A resample's variance is that of a sample of n with divisor n.
-  const double n = static_cast<double>(std::max<int64_t>(size.examples, 2));
+  const double n = static_cast<double>(std::max<int64_t>(size.drawn(), 2));
   const double unbiased = n / (n - 1);
   double together = unbiased * Variance(resampled.mean, rounding);
   if (replicates > 1) {
@@ -135,7 +139,7 @@ Difference EstimateDifference(const std::vector<LossSample>& before,
     together -= difference.interaction_variance;
   }
   difference.example_variance = together;
-  difference.example_freedom = ExampleFreedom(size.bearing, defined);
+  difference.example_freedom = ExampleFreedom(size.effective(), defined);
   return difference;
 }
 

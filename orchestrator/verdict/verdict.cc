@@ -118,6 +118,10 @@ class Comparison {
     message_.set_training_freedom(difference_.training_freedom);
     message_.set_example_freedom(difference_.example_freedom);
     message_.set_example_count(loss.size.bearing);
+    if (loss.size.clusters) {
+      message_.set_cluster_count(loss.size.clusters->bearing);
+      message_.set_effective_cluster_count(loss.size.clusters->effective);
+    }
     message_.set_margin(EffectiveMargin(loss));
     // An infinite loss is larger than any, and its difference from another one no number.
     const bool grew = std::isfinite(difference_.mean) ? difference_.mean > rounding_

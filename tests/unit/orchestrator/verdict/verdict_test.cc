@@ -102,6 +102,30 @@ TEST(VerdictTest, ComparisonHasTheNumbersByHand) {
   EXPECT_TRUE(comparison.worse_by_point());
 }
 
+TEST(VerdictTest, ClustersAreWhatItCounts) {
+  LossEvidence loss = Candidate({1, 2, 3, 4, 5}, /*example_error=*/0.5);
+  loss.size.clusters = ClusterCounts{20, 16, 12.5};
+  const v1::LossComparison& comparison = DecideOn({loss}).comparisons(0);
+  EXPECT_NEAR(comparison.example_variance(), 25.0 / 99 * 20 / 19, 1e-12);
+  EXPECT_DOUBLE_EQ(comparison.example_freedom(), 1 / (1 / 11.5 + 1.0 / 99));
+  EXPECT_EQ(comparison.example_count(), 200);
+  EXPECT_EQ(comparison.cluster_count(), 16);
+  EXPECT_DOUBLE_EQ(comparison.effective_cluster_count(), 12.5);
+}
+
+TEST(VerdictTest, OneClusterSaysNothingOfOthers) {
+  LossEvidence loss = Candidate(Around(-1));
+  loss.size.clusters = ClusterCounts{20, 1, 1};
+  v1::Verdict verdict = DecideOn({loss});
+  EXPECT_EQ(verdict.outcome(), v1::Verdict::INCONCLUSIVE);
+  EXPECT_EQ(verdict.comparisons(0).note(), "one cluster of test examples says nothing of others");
+  EXPECT_THAT(verdict.summary(), HasSubstr("however many replicates there are"));
+  loss.size.clusters = ClusterCounts{20, 20, 1.9};
+  verdict = DecideOn({loss});
+  EXPECT_EQ(verdict.outcome(), v1::Verdict::INCONCLUSIVE);
+  EXPECT_THAT(verdict.comparisons(0).note(), HasSubstr("outweighs all others"));
+}
+
 TEST(VerdictTest, ShowsTheMeanWithoutRetraining) {
   const v1::Verdict verdict = DecideOn({Candidate(Around(-1)), Descendant(Around(1))});
   EXPECT_DOUBLE_EQ(verdict.comparisons(1).swapped(), 13);
