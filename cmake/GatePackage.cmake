@@ -1,12 +1,11 @@
-# The gate by itself: `cmake --install build --component gate`, and from the preset `gate` a .deb by `cpack`.
+# The gate by itself: `cmake --install build --component gate`, and a .deb: `cpack --config build/CPackConfig.cmake`.
+# Installing it takes no other target.
+set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ON)
 include(GNUInstallDirs)
 install(TARGETS backfire-gate RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT gate)
 install(FILES services/python/backfire_records.py DESTINATION share/backfire/python COMPONENT gate)
 install(FILES protos/backfire/v1/gate.proto docs/gate.md DESTINATION share/backfire/gate COMPONENT gate)
 install(PROGRAMS deploy/ci/comment deploy/ci/run-gate DESTINATION share/backfire/ci COMPONENT gate)
-if(NOT BACKFIRE_GATE_ONLY)
-  return()
-endif()
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_COMPONENTS_ALL gate)

@@ -44,6 +44,11 @@ v1::EvidenceHeader HeaderOf(const verdict::Evidence& evidence, const std::string
     compared.set_example_count(loss.size.examples);
     compared.set_bearing_count(loss.size.bearing);
     compared.set_other_build(loss.other_build);
+    if (loss.size.clusters.has_value()) {
+      compared.set_cluster_count(loss.size.clusters->all);
+      compared.set_bearing_cluster_count(loss.size.clusters->bearing);
+      compared.set_effective_cluster_count(loss.size.clusters->effective);
+    }
     header.set_replicates(static_cast<int32_t>(loss.before.size()));
   }
   return header;
@@ -118,6 +123,13 @@ absl::StatusOr<EvidenceAssembler> EvidenceAssembler::Begin(const v1::EvidenceHea
       return fault(absl::StrCat(field, ".example_count, bearing_count"),
                    "at least 1, and at most that");
     }
+    const bool clusters_fit = compared.bearing_cluster_count() >= 0 &&
+                              compared.bearing_cluster_count() <= compared.cluster_count() &&
+                              compared.cluster_count() <= compared.example_count() &&
+                              compared.effective_cluster_count() >= 0;
+    if (!clusters_fit)
+      return fault(absl::StrCat(field, ".cluster_count"),
+                   "at most the examples, and at least those that bear");
     verdict::LossEvidence& loss = assembler.evidence_.losses.emplace_back();
     loss.vertex = compared.vertex();
     loss.loss = compared.loss();
@@ -127,6 +139,11 @@ absl::StatusOr<EvidenceAssembler> EvidenceAssembler::Begin(const v1::EvidenceHea
     loss.judged = compared.judged();
     if (compared.has_margin()) loss.margin = compared.margin();
     loss.size = {compared.example_count(), compared.bearing_count()};
+    if (compared.cluster_count() > 0) {
+      loss.size.clusters =
+          verdict::ClusterCounts{compared.cluster_count(), compared.bearing_cluster_count(),
+                                 compared.effective_cluster_count()};
+    }
     loss.other_build = compared.other_build();
     loss.before.resize(replicates);
     loss.after.resize(replicates);

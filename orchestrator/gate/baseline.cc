@@ -10,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "orchestrator/gate/policy.h"
 #include "orchestrator/gate/record_files.h"
 #include "services/base/file.h"
@@ -70,7 +71,12 @@ void AppendVertex(const v1::GateVertex& vertex, const VertexRecords& records, st
     absl::StrAppend(&lines, head, seed, ",\"name\":", Text(loss));
     if (!slice.empty()) absl::StrAppend(&lines, ",\"slice\":", Text(slice));
     absl::StrAppend(&lines, ",\"value\":", number(record.value), ",\"examples\":", record.examples,
-                    ",\"bearing\":", record.bearing, ",\"resampled\":[");
+                    ",\"bearing\":", record.bearing, ",");
+    if (!record.cluster_sizes.empty()) {
+      absl::StrAppend(&lines, "\"cluster_sizes\":[", absl::StrJoin(record.cluster_sizes, ","),
+                      "],");
+    }
+    absl::StrAppend(&lines, "\"resampled\":[");
     for (size_t b = 0; b < record.resampled.size(); ++b) {
       absl::StrAppend(&lines, b > 0 ? "," : "", number(record.resampled[b]));
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <numeric>
 #include <set>
 #include <utility>
 
@@ -16,6 +17,22 @@ namespace backfire::gate {
 namespace {
 
 constexpr int64_t kLeastExamples = 2;
+
+// Clusters by how many of their examples a loss depends on.
+template <typename Number>
+verdict::ClusterCounts CountClusters(const std::vector<Number>& sizes) {
+  verdict::ClusterCounts counts;
+  double squares = 0, fourths = 0;
+  for (const Number size : sizes) {
+    const double m = static_cast<double>(size);
+    ++counts.all;
+    counts.bearing += m > 0 ? 1 : 0;
+    squares += m * m;
+    fourths += m * m * m * m;
+  }
+  counts.effective = fourths > 0 ? squares * squares / fourths : 0;
+  return counts;
+}
 
 // One loss on one slice, of records that have columns per example.
 class ColumnLoss {
@@ -50,15 +67,22 @@ class ColumnLoss {
     }
   }
 
-  // What the losses in `columns` were measured on: where replicates differ, the least.
-  verdict::SampleSize SizeOf(const RatioColumns& columns) const {
-    verdict::SampleSize size{columns.examples, columns.examples};
-    for (const std::vector<double>& denominators : columns.denominators) {
-      size.bearing = std::min<int64_t>(
-          size.bearing, std::count_if(denominators.begin(), denominators.end(),
-                                      [](double denominator) { return denominator != 0; }));
+  // What the losses of both sides were measured on: where replicates differ, the least.
+  verdict::SampleSize SizeOf(const VertexRecords& before, const VertexRecords& after) const {
+    verdict::SampleSize least;
+    for (const VertexRecords* side : {&before, &after}) {
+      for (const auto& [seed, values] : side->values) {
+        const std::vector<double> bearing = Sums([&, &all = values](size_t i) {
+          return !is_ratio_ || all[denominator_][i] != 0 ? 1.0 : 0.0;
+        });
+        const auto examples = static_cast<int64_t>(records_.examples.size());
+        verdict::SampleSize size{
+            examples, static_cast<int64_t>(std::accumulate(bearing.begin(), bearing.end(), 0.0))};
+        if (!records_.clusters.empty()) size.clusters = CountClusters(bearing);
+        if (least.examples == 0 || size.effective() < least.effective()) least = size;
+      }
     }
-    return size;
+    return least;
   }
 
  private:
@@ -165,7 +189,7 @@ class Builder {
       RatioColumns columns;
       columns_of.AddTo(columns, *sides.before);
       columns_of.AddTo(columns, *sides.after);
-      to.size = columns_of.SizeOf(columns);
+      to.size = columns_of.SizeOf(*sides.before, *sides.after);
       std::vector<verdict::LossSample> samples = ResampledRatios(columns, policy_.bootstrap());
       const auto middle = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2);
       to.before.assign(std::make_move_iterator(samples.begin()), std::make_move_iterator(middle));
@@ -207,10 +231,18 @@ class Builder {
                                 is.examples, " after"));
         return;
       }
-      const int64_t bearing = std::min(was.bearing, is.bearing);
-      evidence.size = {was.examples, evidence.before.empty()
-                                         ? bearing
-                                         : std::min(evidence.size.bearing, bearing)};
+      if (was.cluster_sizes.size() != is.cluster_sizes.size()) {
+        faults.Add(absl::StrCat("vertex ", evidence.vertex, ", seed ", seed, ": loss ",
+                                evidence.loss, " is of ", was.cluster_sizes.size(),
+                                " clusters before, and of ", is.cluster_sizes.size(), " after"));
+        return;
+      }
+      for (const ResampledRecord* record : {&was, &is}) {
+        verdict::SampleSize size{record->examples, record->bearing};
+        if (!record->cluster_sizes.empty()) size.clusters = CountClusters(record->cluster_sizes);
+        const bool first = evidence.size.examples == 0;
+        if (first || size.effective() < evidence.size.effective()) evidence.size = size;
+      }
       const auto sample = [sign](const ResampledRecord& record) {
         verdict::LossSample made{sign * record.value, record.resampled};
         for (double& value : made.resampled) value *= sign;

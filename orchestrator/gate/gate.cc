@@ -5,11 +5,14 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "orchestrator/cli/exit_code.h"
+#include "orchestrator/gate/changed_vertices.h"
 #include "orchestrator/gate/decision.h"
 #include "orchestrator/gate/evidence_builder.h"
 #include "orchestrator/gate/evidence_file.h"
 #include "orchestrator/gate/policy.h"
 #include "orchestrator/gate/record_files.h"
+#include "orchestrator/gate/self_test.h"
 #include "orchestrator/verdict/verdict.h"
 #include "services/base/digest.h"
 #include "services/base/file.h"
@@ -70,6 +73,17 @@ absl::StatusOr<std::vector<RecordTable>> ReadSides(const GateRequest& request,
   return tables;
 }
 
+// The report where there is nothing to judge.
+v1::GateReport NothingChanged(const GateRequest& request) {
+  v1::GateReport report;
+  report.set_schema_version(1);
+  report.set_today(request.today);
+  report.set_outcome(v1::GateReport::PASSED);
+  report.set_exit_code(static_cast<int>(cli::ExitCode::kOk));
+  report.set_reason(absl::StrCat("no vertex's paths were touched since ", request.changed_since));
+  return report;
+}
+
 absl::StatusOr<v1::GateReport> JudgeEvidence(const GateRequest& request) {
   BACKFIRE_ASSIGN_OR_RETURN(const PolicyFile file, ReadPolicy(request, PolicyUse::kEvidence));
   BACKFIRE_ASSIGN_OR_RETURN(const EvidenceFile read, ReadEvidenceFile(request.evidence));
@@ -96,7 +110,15 @@ absl::StatusOr<v1::GateReport> RunGate(const GateRequest& request) {
   if (!request.evidence.empty()) return JudgeEvidence(request);
   BACKFIRE_ASSIGN_OR_RETURN(const PolicyFile file, ReadPolicy(request, PolicyUse::kRecords));
   const v1::GatePolicy& policy = file.policy;
-  absl::StatusOr<Scope> scope = ScopeOf(policy, request.candidate);
+  std::string candidate = request.candidate;
+  if (!request.changed_since.empty()) {
+    const std::string folder = std::filesystem::path(request.policy).parent_path().string();
+    BACKFIRE_ASSIGN_OR_RETURN(const std::vector<std::string> touched,
+                              ChangedVertices(policy, folder, request.changed_since));
+    if (touched.empty()) return NothingChanged(request);
+    BACKFIRE_ASSIGN_OR_RETURN(candidate, CommonCandidate(policy, touched));
+  }
+  absl::StatusOr<Scope> scope = ScopeOf(policy, candidate);
   if (!scope.ok()) return Annotate(scope.status(), request.policy);
   const Columns columns = AllColumns(policy);
   BACKFIRE_ASSIGN_OR_RETURN(const std::vector<RecordTable> tables,
@@ -113,11 +135,39 @@ absl::StatusOr<v1::GateReport> RunGate(const GateRequest& request) {
   report.set_policy_digest(file.digest);
   report.set_before_digest(tables[0].Digest());
   report.set_after_digest(tables[1].Digest());
+  for (const std::string& complaint : UnnamedClusters(*scope, tables[0], &tables[1])) {
+    report.add_notes(absl::StrCat(complaint, "."));
+  }
   if (const int64_t skipped = tables[0].skipped_count() + tables[1].skipped_count(); skipped > 0) {
     report.add_notes(absl::StrCat(skipped, " rows are of vertices that no change of ",
                                   scope->candidate, " reaches, and were passed over."));
   }
   return report;
+}
+
+absl::StatusOr<v1::GateSelfTest> RunSelfTest(const GateRequest& request) {
+  constexpr int kUpdates = 1000;
+  BACKFIRE_ASSIGN_OR_RETURN(const PolicyFile file, ReadPolicy(request, PolicyUse::kRecords));
+  absl::StatusOr<Scope> scope = ScopeOf(file.policy, request.candidate);
+  if (!scope.ok()) return Annotate(scope.status(), request.policy);
+  const Columns columns = AllColumns(file.policy);
+  const std::string& path = request.baseline.empty() ? request.before : request.baseline;
+  BACKFIRE_ASSIGN_OR_RETURN(const RecordTable table,
+                            ReadRecords(path, file.policy, *scope, columns, Completeness::kAll));
+  v1::GatePolicy one_look = file.policy;  // However many seeds there are.
+  one_look.clear_looks();
+  BACKFIRE_ASSIGN_OR_RETURN(
+      const RecordEvidence built,
+      BuildEvidence(one_look, *scope, {&table, &table, nullptr}, request.threads));
+  if (built.seeds.size() < 2) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": has one seed, which says nothing of training: at least two"));
+  }
+  v1::GateSelfTest test = SelfTest(built.evidence, kUpdates, request.threads);
+  for (const std::string& complaint : UnnamedClusters(*scope, table, nullptr)) {
+    test.add_complaints(complaint);
+  }
+  return test;
 }
 
 }  // namespace backfire::gate

@@ -60,8 +60,7 @@ class RowHandler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, RowHan
   }
   bool EndObject(rapidjson::SizeType) { return true; }
   bool StartArray() {
-    const bool may =
-        depth_ == 1 && !in_list_ && (target_ == Target::kSlice || target_ == Target::kResampled);
+    const bool may = depth_ == 1 && !in_list_ && (target_ == Target::kSlice || MustBeList());
     if (!may) return Fail(absl::StrCat(depth_ == 0 ? "the line" : key_, ": must not be a list"));
     in_list_ = true;
     if (target_ == Target::kResampled) row_->has_resampled = true;
@@ -73,7 +72,11 @@ class RowHandler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, RowHan
   }
 
  private:
-  static constexpr int kTargets = 10;  // That have numbers below 0.
+  static constexpr int kTargets = 11;  // That have numbers below 0.
+
+  bool MustBeList() const {
+    return target_ == Target::kResampled || target_ == Target::kClusterSizes;
+  }
 
   bool Fail(std::string what) {
     fault_ = absl::InvalidArgumentError(std::move(what));
@@ -83,8 +86,7 @@ class RowHandler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, RowHan
   bool Take(absl::string_view text, bool is_number) {
     if (depth_ == 0)
       return Fail("must be an object: {\"vertex\": ..., \"seed\": ..., \"example\": ...}");
-    if (target_ == Target::kResampled && !in_list_)
-      return Fail("resampled: must be a list of numbers");
+    if (MustBeList() && !in_list_) return Fail(absl::StrCat(key_, ": must be a list of numbers"));
     fault_ = internal::SetText(target_, text, is_number, columns_, *row_);
     return fault_.ok();
   }

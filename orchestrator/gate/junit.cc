@@ -110,11 +110,13 @@ std::string JunitXml(const v1::GateReport& report) {
   // A report without a verdict, of a first run, say: the job must not look as if all were well.
   if (!report.has_verdict()) {
     Suite& suite = suite_of("gate");
-    ++suite.failures;
-    AddCase(
-        "gate", "verdict",
-        absl::StrCat("<failure type=\"undecided\" message=\"", Escaped(report.reason()), "\"/>"),
-        suite);
+    const bool passed = report.outcome() == v1::GateReport::PASSED;
+    const std::string reason = Escaped(report.reason());
+    suite.failures += passed ? 0 : 1;
+    AddCase("gate", "verdict",
+            passed ? absl::StrCat("<system-out>", reason, "</system-out>")
+                   : absl::StrCat("<failure type=\"undecided\" message=\"", reason, "\"/>"),
+            suite);
   }
   int tests = 0, failures = 0, skipped = 0;
   std::string body;

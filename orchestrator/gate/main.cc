@@ -15,6 +15,8 @@
 #include "orchestrator/gate/gate.h"
 #include "orchestrator/gate/gate_outputs.h"
 #include "orchestrator/gate/policy.h"
+#include "orchestrator/gate/self_test.h"
+#include "orchestrator/report/json_report.h"
 #include "services/base/command_line.h"
 #include "services/base/status.h"
 
@@ -34,6 +36,7 @@ struct Options {
   GateRequest request;
   GateOutputs outputs;
   bool update_baseline = false;
+  bool self_test = false;
 };
 
 // The report of a run that has nothing to compare with yet.
@@ -48,7 +51,19 @@ absl::StatusOr<v1::GateReport> BeginBaseline(const GateRequest& request) {
   return report;
 }
 
+absl::StatusOr<cli::ExitCode> TestItself(const Options& options) {
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::GateSelfTest test, RunSelfTest(options.request));
+  std::string text = SelfTestText(test);
+  if (options.outputs.format == "json") {
+    BACKFIRE_ASSIGN_OR_RETURN(text, report::ToJson(test));
+  }
+  std::cout << text << std::flush;
+  if (!std::cout.good()) return absl::ResourceExhaustedError("standard output takes no more");
+  return test.complaints().empty() ? cli::ExitCode::kOk : cli::ExitCode::kUndecided;
+}
+
 absl::StatusOr<cli::ExitCode> Run(Options options) {
+  if (options.self_test) return TestItself(options);
   GateRequest& request = options.request;
   v1::GateReport report;
   if (LacksBaseline(request)) {
@@ -89,6 +104,11 @@ int Main(int argc, char** argv) {
   app.add_option("--swapped", request.swapped,
                  "Records of the change without retraining what is behind it: shown");
   app.add_option("--candidate", request.candidate, "Vertex that changed; default: the policy's");
+  app.add_option(
+         "--changed-since", request.changed_since,
+         "Revision of git's, as origin/main: the candidate is the vertex whose `paths` were "
+         "touched since; none passes")
+      ->excludes("--candidate");
   app.add_option("--fail-on", request.fail_on,
                  "Instead of the policy's fail_on; may be given again: worse, worse-within-margin, "
                  "unresolved, or none")
@@ -104,10 +124,14 @@ int Main(int argc, char** argv) {
   app.add_option("--threads", request.threads, "Threads; no number depends on them")
       ->check(CLI::Range(1, 1024));
   AddOutputOptions(app, options.outputs);
-  app.callback([&request] {
+  app.add_flag(
+      "--self-test", options.self_test,
+      "Judge nothing: simulate updates from the noise of --before or --baseline; exits 0, or "
+      "6 if a gate on these records can't decide or would be wrong");
+  app.callback([&request, &options] {
     const bool any_before = !request.before.empty() || !request.baseline.empty();
     const bool both = !request.before.empty() && !request.baseline.empty();
-    const bool records = any_before && !both && !request.after.empty();
+    const bool records = any_before && !both && (options.self_test || !request.after.empty());
     const bool any_records = any_before || !request.after.empty();
     if (request.evidence.empty() ? !records : any_records) {
       throw CLI::ValidationError("give --after with --before or --baseline, or --evidence alone");

@@ -16,8 +16,8 @@ namespace {
 constexpr int kMostSlices = 64;
 constexpr int kMostLooks = 3;
 // The format of records has these names already.
-constexpr const char* kReserved[] = {"vertex", "seed",      "example",  "slice",  "cluster",
-                                     "name",   "resampled", "examples", "bearing"};
+constexpr const char* kReserved[] = {"vertex", "seed",      "example",  "slice",   "cluster",
+                                     "name",   "resampled", "examples", "bearing", "cluster_sizes"};
 
 bool IsName(const std::string& name) {
   return !name.empty() && name.size() <= 63 &&

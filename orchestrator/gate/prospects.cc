@@ -64,9 +64,12 @@ std::string Prospect(const v1::LossComparison& one, const v1::Verdict& verdict) 
                                    std::ceil(by_seeds * verdict.replicates()), by_seeds));
   }
   if (by_examples > 0) {
-    ways.push_back(absl::StrFormat(
-        "%.0f examples that bear upon it (%.2g times today's)",
-        std::ceil(by_examples * static_cast<double>(one.example_count())), by_examples));
+    // Where examples are drawn by clusters, more of the same clusters would not do.
+    const bool clusters = one.cluster_count() > 0;
+    const double today = static_cast<double>(clusters ? one.cluster_count() : one.example_count());
+    ways.push_back(absl::StrFormat("%.0f %s that bear upon it (%.2g times today's)",
+                                   std::ceil(by_examples * today),
+                                   clusters ? "clusters" : "examples", by_examples));
   }
   if (ways.empty() && by_both > 0) {
     ways.push_back(absl::StrFormat("%.2g times the seeds and the examples", by_both));

@@ -31,6 +31,7 @@ void RecordRow::Clear() {
   slices.clear();
   numbers.clear();
   resampled.clear();
+  cluster_sizes.clear();
   examples = bearing = 0;
 }
 
@@ -85,10 +86,17 @@ absl::StatusOr<double> Number(absl::string_view field, absl::string_view text) {
 
 absl::StatusOr<int> TargetOf(absl::string_view name, const Columns& columns) {
   static constexpr std::pair<absl::string_view, int> kKnown[] = {
-      {"vertex", kVertex},   {"seed", kSeed},           {"example", kExample},
-      {"slice", kSlice},     {"cluster", kCluster},     {"name", kName},
-      {"value", kValue},     {"resampled", kResampled}, {"examples", kExamples},
+      {"vertex", kVertex},
+      {"seed", kSeed},
+      {"example", kExample},
+      {"slice", kSlice},
+      {"cluster", kCluster},
+      {"name", kName},
+      {"value", kValue},
+      {"resampled", kResampled},
+      {"examples", kExamples},
       {"bearing", kBearing},
+      {"cluster_sizes", kClusterSizes},
   };
   // A policy may call a loss `value`.
   if (const int column = columns.Find(name); column >= 0) return column;
@@ -126,6 +134,8 @@ absl::Status SetText(int target, absl::string_view text, bool is_number, const C
       return SetName("name", text, row.name);
     case kExamples:
       return SetWhole("examples", text, row.examples);
+    case kClusterSizes:
+      return SetWhole("cluster_sizes", text, row.cluster_sizes.emplace_back());
     case kBearing:
       return SetWhole("bearing", text, row.bearing);
     default:

@@ -50,6 +50,8 @@ struct RecordRow {
   std::vector<double> resampled;  ///< NaN: undefined.
   int64_t examples = 0;           ///< Of the split; 0: not said.
   int64_t bearing = 0;            ///< Of these, those that bear upon the loss; 0: all.
+  /// Of each cluster that was drawn from, its examples that bear upon the loss; empty: of none.
+  std::vector<int64_t> cluster_sizes;
 
   void Clear();
   /// `vertex car, seed 3, example 17`, as far as the row has them.
@@ -85,6 +87,7 @@ enum Target : int {
   kResampled = -8,
   kExamples = -9,
   kBearing = -10,
+  kClusterSizes = -11,
 };
 
 /// The target of a key or heading. INVALID_ARGUMENT: there is no such column.

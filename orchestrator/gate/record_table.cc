@@ -146,8 +146,9 @@ absl::StatusOr<size_t> RecordTable::Place(const RecordRow& row, Building& vertex
 
 absl::Status RecordTable::AddExample(const RecordRow& row, Building& vertex) {
   if (!row.has_example) return absl::InvalidArgumentError("example: is missing");
-  if (row.examples != 0 || row.bearing != 0) {
-    return absl::InvalidArgumentError("examples, bearing: belong to rows with resamples");
+  if (row.examples != 0 || row.bearing != 0 || !row.cluster_sizes.empty()) {
+    return absl::InvalidArgumentError(
+        "examples, bearing, cluster_sizes: belong to rows with resamples");
   }
   if (row.numbers.empty()) {
     return absl::InvalidArgumentError("has no loss");
@@ -208,9 +209,14 @@ absl::Status RecordTable::AddResampled(const RecordRow& row, Building& vertex) {
     return absl::InvalidArgumentError("bearing: must be at most examples");
   }
   const int64_t bearing = row.bearing == 0 ? row.examples : row.bearing;
+  const std::vector<int64_t>& sizes = row.cluster_sizes;
+  if (!sizes.empty() && std::accumulate(sizes.begin(), sizes.end(), int64_t{0}) != bearing) {
+    return absl::InvalidArgumentError("cluster_sizes: must sum to the examples that bear upon it");
+  }
   const bool is_new = vertex.records.resampled
                           .emplace(std::make_tuple(row.seed, row.name, slice),
-                                   ResampledRecord{row.value, row.resampled, row.examples, bearing})
+                                   ResampledRecord{row.value, row.resampled, row.examples, bearing,
+                                                   row.cluster_sizes})
                           .second;
   return is_new ? absl::OkStatus() : absl::InvalidArgumentError("an earlier row has it already");
 }
@@ -325,6 +331,7 @@ std::string RecordTable::Digest() const {
       const auto& [seed, loss, slice] = key;
       digest.UpdateField(absl::StrCat(seed)).UpdateField(loss).UpdateField(slice);
       digest.UpdateField(absl::StrCat(record.examples, " ", record.bearing));
+      digest.UpdateField(absl::StrJoin(record.cluster_sizes, " "));
       add_numbers({record.value});
       add_numbers(record.resampled);
     }

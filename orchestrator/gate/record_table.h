@@ -20,6 +20,7 @@ struct ResampledRecord {
   double value = 0;
   std::vector<double> resampled;
   int64_t examples = 0, bearing = 0;
+  std::vector<int64_t> cluster_sizes;  ///< As RecordRow has them.
 };
 
 /// Records of one vertex: what its rows say, whatever order they came in.

@@ -126,14 +126,30 @@ class RecordWriter:
             row.update((column, values[i]) for column, values in columns.items())
             self._write(row)
 
-    def add_resampled(self, vertex, seed, name, n, statistic, slice=None, bearing=None, bootstrap_seed=0,
+    def add_resampled(self, vertex, seed, name, n, statistic, slice=None, bears=None, clusters=None, bootstrap_seed=0,
                       resample_count=1000):
         """A loss as its value on all n examples and on each resample.
 
         statistic: called with positions (as `resample` returns them), returns a number; NaN where it is undefined.
-        bearing: how many examples it depends on (in the slice, with an object of the class); left out: all.
+        bears: per example whether the loss depends on it (in the slice, with an object of the class); left out: all do.
+        clusters: per example the name of what it is drawn with; left out: each example is drawn by itself.
         bootstrap_seed, resample_count: as the policy's `bootstrap` has them.
         """
+        bears = [True] * n if bears is None else [bool(one) for one in bears]
+        members = {}  # In the order in which the examples have the clusters first, as the contract numbers them.
+        for i, cluster in enumerate(range(n) if clusters is None else clusters):
+            members.setdefault(cluster, []).append(i)
+        members = list(members.values())
+        if len(bears) != n or sum(map(len, members)) != n:
+            raise ValueError(f"bears, clusters: must have {n} entries, one per example")
+
+        def draw(b):
+            drawn = resample(bootstrap_seed, b, len(members))
+            if clusters is None:
+                return drawn
+            positions = [i for cluster in drawn for i in members[cluster]]
+            return positions if numpy is None else numpy.array(positions, dtype=int)
+
         everything = range(n) if numpy is None else numpy.arange(n)
 
         def number(value):
@@ -141,12 +157,14 @@ class RecordWriter:
             return value if math.isfinite(value) else None
 
         row = {"vertex": vertex, "seed": int(seed), "name": name, "value": number(statistic(everything)),
-               "resampled": [number(statistic(resample(bootstrap_seed, b, n))) for b in range(resample_count)],
+               "resampled": [number(statistic(draw(b))) for b in range(resample_count)],
                "examples": n}
         if slice is not None:
             row["slice"] = slice
-        if bearing is not None:
-            row["bearing"] = int(bearing)
+        if not all(bears):
+            row["bearing"] = sum(bears)
+        if clusters is not None:
+            row["cluster_sizes"] = [sum(bears[i] for i in cluster) for cluster in members]
         self._write(row)
 
 

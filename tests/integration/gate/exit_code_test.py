@@ -105,6 +105,64 @@ class ExitCodes(GateTest):
         self.assertIn("/proc/none", self.check(2, "--json", "/proc/none/r.json").stderr)
 
 
+class Monorepo(GateTest):
+    """Which vertex changed, by git."""
+
+    def git(self, *arguments):
+        subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@localhost", *arguments], cwd=self.folder, check=True,
+                       capture_output=True)
+
+    def test_the_candidate_is_what_was_touched(self):
+        policy = gate_kit.POLICY.replace("- name: encoder\n", "- name: encoder\n  paths: [models/encoder/**]\n")
+        policy = policy.replace("- name: reader\n", "- name: reader\n  paths: [models/reader/**]\n")
+        policy = policy.replace("- name: bystander\n", "- name: bystander\n  paths: ['*.md']\n").replace("candidate: encoder\n", "")
+        self.write("backfire-gate.yaml", policy)
+        for name in ("models/encoder/deep", "models/reader"):
+            os.makedirs(f"{self.folder}/{name}")
+        self.git("init", "-q")
+        for name in ("models/encoder/deep/a.py", "models/reader/b.py", "other.py", "notes.md"):
+            self.write(name, "1\n")
+        self.git("add", "models", "other.py", "notes.md")
+        self.git("commit", "-q", "-m", "first")
+        since = ("--changed-since", "HEAD", "--format", "json", "--junit", "r.xml")
+        self.write("other.py", "2\n")
+        report = json.loads(self.check(0, *since).stdout)
+        self.assertIn("no vertex's paths were touched since HEAD", report["reason"])
+        self.assertEqual(xml.fromstring(self.read("r.xml")).get("failures"), "0")
+        self.write("models/reader/b.py", "2\n")
+        # The reader's own records are what they were, but for noise.
+        self.assertEqual(json.loads(self.check(0, *since).stdout)["candidate"], "reader")
+        self.write("models/encoder/deep/a.py", "2\n")
+        self.assertEqual(json.loads(self.check(0, *since).stdout)["candidate"], "encoder")
+        self.write("notes.md", "2\n")
+        self.assertIn("touches encoder, reader, bystander, which do not all descend from one", self.check(2, *since).stderr)
+        self.assertIn("git diff ended with 128", self.check(2, "--changed-since", "nowhere").stderr)
+        self.check(2, "--changed-since", "HEAD", "--candidate", "reader")
+
+
+class SelfTest(GateTest):
+    """What a gate on a baseline's records can show."""
+
+    def test_it_says_whether_this_gate_can_decide(self):
+        for seed in range(5):
+            # No trend along the examples, which looks like clusters.
+            draw = random.Random(seed)
+            with gate_kit.RecordWriter(f"{self.folder}/flat/seed{seed}.jsonl") as records:
+                for vertex, column in (("encoder", "mse"), ("reader", "error")):
+                    records.add(vertex, seed, {column: [1 + 0.01 * draw.gauss(0, 1) for _ in range(60)]})
+        done = self.check(0, "--self-test", sides=("--before", "flat"))
+        self.assertTrue(done.stdout.startswith("The gate can decide on these records.\n"), done.stdout)
+        report = json.loads(self.check(0, "--self-test", "--format", "json", sides=("--before", "flat")).stdout)
+        self.assertLessEqual(report["false_alarms"], 0.05 + 4 * report["false_alarms_error"])
+        self.assertEqual([one["vertex"] for one in report["losses"]], ["encoder", "reader"])
+        # Neighbours that are alike.
+        done = self.check(6, "--self-test", sides=("--before", "before"))
+        self.assertIn("vertex reader, error: neighbouring examples are alike", done.stdout)
+        self.write("backfire-gate.yaml", gate_kit.POLICY.replace("margin: 0.02", "margin: 0.0001"))
+        self.assertIn("rarely lets a change that does no harm pass", self.check(6, "--self-test", sides=("--before", "flat")).stdout)
+        self.check(2, "--self-test", sides=("--after", "flat"))
+
+
 class Baselines(GateTest):
     """Records that are kept in git."""
 

@@ -72,13 +72,37 @@ class Resamples(GateTest):
                             total += count * value
                         return total / 40
                     records.add_resampled("reader", seed, "f1", 40, mean, bootstrap_seed=4, resample_count=50)
+        self.assertEqual(*self.verdicts(by_column, RESAMPLED))
+
+    def test_clusters_are_drawn_as_the_gate_draws_them(self):
+        by_column = RESAMPLED.replace("{name: f1, resampled: true,", "{name: f1,")
+        drives = [f"drive-{(7 * i) % 11}" for i in range(40)]
+        for side, shift in (("before", 0), ("after", 0.01)):
+            for seed in range(5):
+                draw = random.Random(f"{side} {seed}")
+                # Whole numbers, whose sums are exact in any order.
+                values = [float(draw.randrange(1000)) + shift * 1000 for _ in range(40)]
+                mse = {"mse": [draw.random() for _ in range(40)]}
+                with backfire_records.RecordWriter(f"{self.folder}/column/{side}/{seed}.jsonl") as records:
+                    records.add("encoder", seed, mse)
+                    records.add("reader", seed, {"f1": values}, clusters=drives)
+                with backfire_records.RecordWriter(f"{self.folder}/resampled/{side}/{seed}.jsonl") as records:
+                    records.add("encoder", seed, mse)
+                    records.add_resampled("reader", seed, "f1", 40, lambda at: sum(values[i] for i in at) / len(at),
+                                          clusters=drives, bootstrap_seed=4, resample_count=50)
+        found = self.verdicts(by_column, RESAMPLED)
+        self.assertEqual(*found)
+        self.assertEqual([one["cluster_count"] for one in found[0]["comparisons"]], ["0", "11"])
+
+    def verdicts(self, by_column, resampled):
+        """Of the same losses, written in both ways."""
         found = []
-        for kind, policy in (("column", by_column), ("resampled", RESAMPLED)):
+        for kind, policy in (("column", by_column), ("resampled", resampled)):
             self.write("p.yaml", policy)
             done = self.gate("--policy", "p.yaml", "--format", "json",
                              sides=("--before", f"{kind}/before", "--after", f"{kind}/after"))
             found.append(json.loads(done.stdout)["verdict"])
-        self.assertEqual(found[0], found[1])
+        return found
 
 
 class Writing(GateTest):

@@ -28,6 +28,7 @@ verdict::Evidence Example() {
     loss.candidate = vertex == std::string("a");
     if (!loss.candidate) loss.margin = 0.1;
     loss.size = {40, 30};
+    if (loss.candidate) loss.size.clusters = verdict::ClusterCounts{9, 8, 6.5};
     loss.other_build = !loss.candidate;
     for (int k = 0; k < 6; ++k) {
       for (auto* side : {&loss.before, &loss.after}) {
@@ -121,6 +122,8 @@ TEST(EvidenceMessagesTest, HeadersAreChecked) {
   EXPECT_TRUE(refused([](auto& header) { header.clear_losses(); }));
   EXPECT_TRUE(refused([](auto& header) { header.mutable_losses(0)->set_margin(-1); }));
   EXPECT_TRUE(refused([](auto& header) { header.mutable_losses(0)->set_bearing_count(41); }));
+  EXPECT_TRUE(
+      refused([](auto& header) { header.mutable_losses(0)->set_bearing_cluster_count(10); }));
 }
 
 }  // namespace

@@ -161,8 +161,12 @@ TEST_F(EvidenceBuilderTest, ClustersAreDrawnWhole) {
   ASSERT_TRUE(built.ok()) << built.status();
   const verdict::LossEvidence& mse = built->evidence.losses[0];
   EXPECT_EQ(mse.before[0].value, 15 / 6.0);
-  EXPECT_EQ(mse.size.examples, 3);
-  EXPECT_EQ(mse.size.bearing, 3);
+  EXPECT_EQ(mse.size.examples, 6);
+  EXPECT_EQ(mse.size.bearing, 6);
+  ASSERT_TRUE(mse.size.clusters.has_value());
+  EXPECT_EQ(mse.size.clusters->all, 3);
+  EXPECT_EQ(mse.size.clusters->bearing, 3);
+  EXPECT_EQ(mse.size.clusters->effective, (9 + 4 + 1) * (9 + 4 + 1) / (81 + 16 + 1.0));
   for (int b = 0; b < 5; ++b) {
     EXPECT_EQ(mse.before[0].resampled[static_cast<size_t>(b)],
               PlainRatio({0 + 1 + 2, 3 + 4, 5}, {3, 2, 1}, ResampleCounts(0, b, 3)));
