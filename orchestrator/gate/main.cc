@@ -1,12 +1,18 @@
 // backfire-gate: `backfire gate` judges evaluation records. Exit codes:
 // orchestrator/cli/exit_code.h.
+#include <signal.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <exception>
 #include <iostream>
+#include <new>
 #include <string>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "orchestrator/cli/exit_code.h"
@@ -79,7 +85,27 @@ absl::StatusOr<cli::ExitCode> Run(Options options) {
   return static_cast<cli::ExitCode>(report.exit_code());
 }
 
+// Ends the program where nothing else is safe.
+[[noreturn]] void End(absl::string_view message, cli::ExitCode code) {
+  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, message.data(), message.size());
+  ::_exit(static_cast<int>(code));
+}
+
+// What is no verdict must not end as one: neither by an exception that nobody catches, nor by a
+// signal.
+void FailCleanly() {
+  std::set_new_handler(
+      [] { End("backfire gate: there is no memory left\n", cli::ExitCode::kUnavailable); });
+  std::set_terminate([] {  // No thread can be started, say.
+    End("backfire gate: ended by an exception, without a verdict\n", cli::ExitCode::kFailed);
+  });
+  // Writing says what went wrong, then.
+  ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
+}
+
 int Main(int argc, char** argv) {
+  FailCleanly();
   Options options;
   GateRequest& request = options.request;
   request.today = DayOf(absl::ToUnixSeconds(absl::Now()));
