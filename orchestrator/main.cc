@@ -4,6 +4,7 @@
 #include <iostream>
 #include <memory>
 
+#include "orchestrator/api/evidence_service.h"
 #include "orchestrator/api/orchestrator_service.h"
 #include "orchestrator/workflow/engine.h"
 #include "services/base/command_line.h"
@@ -25,8 +26,9 @@ absl::Status Run(const runtime::RpcServerOptions& options, const std::filesystem
                                                 std::chrono::milliseconds(
                                                     static_cast<int64_t>(lease_seconds * 1000))));
   api::OrchestratorService service(*engine);
+  api::EvidenceService evidence(*engine);
   BACKFIRE_ASSIGN_OR_RETURN(const auto server,
-                            runtime::RpcServer::Start(options, {&service}, registry));
+                            runtime::RpcServer::Start(options, {&service, &evidence}, registry));
   server->AddMetrics([&] { return engine->SampleMetrics(); });
   server->AddMetrics([data] { return runtime::DiskMetrics(data); });
   server->SetServing(true);
@@ -42,7 +44,8 @@ int main(int argc, char** argv) {
   options.name = "orchestrator";
   std::filesystem::path data;
   CLI::App app(
-      "Owns a system, its updates, verdicts and releases.\n\nServes backfire.v1.Orchestrator.\n"
+      "Owns a system, its updates, verdicts and releases.\n\nServes backfire.v1.Orchestrator and "
+      "UpdateEvidence.\n"
       "Example: orchestrator --listen=localhost:7010 --data-dir=/var/lib/backfire/orchestrator",
       "orchestrator");
   options.AddTo(app);

@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "orchestrator/store/store.h"
+#include "orchestrator/verdict/verdict.h"
 #include "orchestrator/workflow/gateway_table.h"
 #include "orchestrator/workflow/job_client.h"
 #include "services/base/mutex.h"
@@ -49,6 +50,8 @@ class Engine {
   /// Those that the request's filters let through, newest first, without steps; its paging is not
   /// looked at.
   std::vector<v1::Update> ListUpdates(const v1::ListUpdatesRequest& request) const;
+  /// What the verdict of a decided update was made of. FAILED_PRECONDITION: it has no verdict.
+  absl::StatusOr<verdict::Evidence> GetEvidence(const std::string& name) const;
   absl::StatusOr<v1::Update> CancelUpdate(const v1::CancelUpdateRequest& request);
   absl::StatusOr<v1::Update> RetryUpdate(const v1::RetryUpdateRequest& request);
   absl::StatusOr<v1::Release> PromoteUpdate(const v1::PromoteUpdateRequest& request);

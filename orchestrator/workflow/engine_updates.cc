@@ -190,6 +190,17 @@ absl::StatusOr<v1::Update> Engine::GetUpdate(const std::string& name) const {
   return Show(*found, /*with_steps=*/true);
 }
 
+absl::StatusOr<verdict::Evidence> Engine::GetEvidence(const std::string& name) const {
+  MutexLock lock(mutex_);
+  BACKFIRE_ASSIGN_OR_RETURN(const store::UpdateRecord* found, FindUpdate(name));
+  if (!found->update.has_verdict()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(name, " has no verdict: it is ", v1::Update::State_Name(found->update.state()),
+                     found->update.baseline() ? ", a baseline" : ""));
+  }
+  return BuildEvidence(contents_, GraphOf(found->update.system_revision()), *found);
+}
+
 std::vector<v1::Update> Engine::ListUpdates(const v1::ListUpdatesRequest& request) const {
   MutexLock lock(mutex_);
   std::vector<v1::Update> updates;
