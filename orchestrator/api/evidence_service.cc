@@ -1,6 +1,6 @@
 #include "orchestrator/api/evidence_service.h"
 
-#include "orchestrator/evidence/evidence_messages.h"
+#include "orchestrator/evidence_messages/evidence_messages.h"
 #include "services/runtime/rpc_status.h"
 
 namespace backfire::api {

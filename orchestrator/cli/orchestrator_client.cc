@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
-#include "orchestrator/evidence/evidence_messages.h"
+#include "orchestrator/evidence_messages/evidence_messages.h"
 #include "orchestrator/report/progress_report.h"
 #include "services/base/status.h"
 #include "services/runtime/channel.h"

@@ -52,8 +52,9 @@ class OrchestratorClient {
   absl::StatusOr<v1::Version> ExportVersion(const v1::ExportVersionRequest& request,
                                             std::string& file);
 
-  /// A decided update's evidence, as lines of a file (orchestrator/evidence). FAILED_PRECONDITION:
-  /// the update has no verdict. DATA_LOSS: what came is not what was announced.
+  /// A decided update's evidence, as lines of a file (orchestrator/evidence_messages).
+  /// FAILED_PRECONDITION: the update has no verdict. DATA_LOSS: what came is not what was
+  /// announced.
   absl::StatusOr<std::string> ExportEvidence(const std::string& update);
 
   /// Calls `on_change` with an update now and whenever it changed, until nothing can change it but

@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "orchestrator/evidence/evidence_messages.h"
+#include "orchestrator/evidence_messages/evidence_messages.h"
 #include "orchestrator/gate/line_reader.h"
 #include "orchestrator/gate/policy.h"
 #include "services/base/digest.h"

@@ -15,7 +15,7 @@ none() {
 # `proposals(` and `proposals[` are a system's field, not the vertex.
 names='\b(disparity|pointcloud|pedestrian|psmnet|frustum|kitti)\b|\bproposals\b([^([]|$)|\b[cC]ars?\b'
 none 'no vertex by name in the generic code' "$names" services/base services/graph services/gateway \
-  $(ls -d orchestrator/{system,verdict,evidence,store,workflow,api})
+  $(ls -d orchestrator/{system,verdict,evidence_messages,store,workflow,api})
 # The runtime's headers give examples of names in comments; its code names none.
 found="$(grep -rnE --include='*.h' --include='*.cc' "$names" services/runtime | grep -vE ':[0-9]+: *//')"
 found="$(grep -vE '///<|// ' <<<"$found" || true)"

@@ -1,4 +1,4 @@
-#include "orchestrator/evidence/evidence_messages.h"
+#include "orchestrator/evidence_messages/evidence_messages.h"
 
 #include <gmock/gmock.h>
 
