@@ -4,6 +4,7 @@
 #include <iostream>
 #include <memory>
 
+#include "orchestrator/api/evidence_service.h"
 #include "orchestrator/api/orchestrator_service.h"
 #include "orchestrator/execution/model_service_client.h"
 #include "orchestrator/store/sqlite_repository.h"
@@ -30,8 +31,9 @@ absl::Status Run(const runtime::RpcServerOptions& options, const std::filesystem
                             {*repository, services, services, MachineClock(), *registry},
                             std::chrono::milliseconds(static_cast<int64_t>(lease_seconds * 1000))));
   api::OrchestratorService service(*plane);
+  api::EvidenceService evidence(*plane);
   BACKFIRE_ASSIGN_OR_RETURN(const auto server,
-                            runtime::RpcServer::Start(options, {&service}, registry));
+                            runtime::RpcServer::Start(options, {&service, &evidence}, registry));
   server->AddMetrics([&] { return plane->SampleMetrics(); });
   server->AddMetrics([data] { return runtime::DiskMetrics(data); });
   server->SetServing(true);
@@ -47,7 +49,8 @@ int main(int argc, char** argv) {
   options.name = "orchestrator";
   std::filesystem::path data;
   CLI::App app(
-      "Owns a system, its updates, verdicts and releases.\n\nServes backfire.v1.Orchestrator.\n"
+      "Owns a system, its updates, verdicts and releases.\n\nServes backfire.v1.Orchestrator and "
+      "UpdateEvidence.\n"
       "Example: orchestrator --listen=localhost:7010 --data-dir=/var/lib/backfire/orchestrator",
       "orchestrator");
   options.AddTo(app);

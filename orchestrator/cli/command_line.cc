@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "absl/strings/str_cat.h"
+#include "orchestrator/cli/evidence_commands.h"
 #include "services/base/command_line.h"
 
 namespace backfire::cli {
@@ -14,7 +15,8 @@ namespace {
 
 constexpr char kFooter[] =
     "`backfire NAME ...` runs the program backfire-NAME beside it for any other NAME: `demo`, "
-    "`planar`, `study`, `vision`.\n\nExit codes: 0 done; 1 --gate refuses; 2 wrong usage or input; "
+    "`gate`, `planar`, `study`, `vision`.\n\nExit codes: 0 done; 1 --gate refuses; 2 wrong usage "
+    "or input; "
     "3 a peer is "
     "unavailable; 4 right request, wrong state; 5 failed; 6 --gate can't decide; 130 interrupted.\n"
     "Example: backfire up deploy/systems/stereo.yaml && backfire update watch baseline";
@@ -31,6 +33,7 @@ std::unique_ptr<CLI::App> MakeApp(Session& session) {
   AddVersionCommands(*app, session);
   AddConformanceCommand(*app, session);
   AddHealthcheckCommand(*app, session);
+  AddGateCommand(*app, session);
   return app;
 }
 
@@ -72,7 +75,8 @@ std::optional<std::filesystem::path> ExternalCommand(const std::filesystem::path
   if (arguments[0].find('/') != std::string::npos) return std::nullopt;
   Session unused;
   const std::unique_ptr<CLI::App> app = MakeApp(unused);
-  if (IsBuiltIn(*app, arguments[0])) return std::nullopt;
+  const bool gate_on_records = arguments[0] == "gate" && !IsGateOnUpdate(arguments);
+  if (IsBuiltIn(*app, arguments[0]) && !gate_on_records) return std::nullopt;
   std::filesystem::path program = program_directory / absl::StrCat("backfire-", arguments[0]);
   if (::access(program.c_str(), X_OK) != 0) return std::nullopt;
   return program;

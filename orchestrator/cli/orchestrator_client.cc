@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "orchestrator/evidence_messages/evidence_messages.h"
 #include "orchestrator/report/progress_report.h"
 #include "services/base/status.h"
 #include "services/runtime/channel.h"
@@ -29,8 +30,11 @@ constexpr absl::Duration kFileTimeout = absl::Minutes(30);
 
 }  // namespace
 
-OrchestratorClient::OrchestratorClient(const std::string& target)
-    : target_(target), stub_(v1::Orchestrator::NewStub(runtime::MakeChannel(target))) {}
+OrchestratorClient::OrchestratorClient(const std::string& target) : target_(target) {
+  const auto channel = runtime::MakeChannel(target);
+  stub_ = v1::Orchestrator::NewStub(channel);
+  evidence_stub_ = v1::UpdateEvidence::NewStub(channel);
+}
 
 absl::Status OrchestratorClient::Explain(const absl::Status& cause) const {
   if (!absl::IsUnavailable(cause)) return cause;
@@ -137,6 +141,32 @@ absl::StatusOr<v1::Version> OrchestratorClient::ExportVersion(
   BACKFIRE_RETURN_IF_ERROR(exported.Finish());
   file = exported.bytes();
   return exported.version();
+}
+
+absl::StatusOr<std::string> OrchestratorClient::ExportEvidence(const std::string& update) {
+  grpc::ClientContext context;
+  runtime::SetDeadline(context, kFileTimeout);
+  v1::ExportEvidenceRequest request;
+  request.set_name(update);
+  const auto reader = evidence_stub_->ExportEvidence(&context, request);
+  std::string lines;
+  v1::ExportEvidenceResponse piece;
+  absl::Status taken;
+  while (taken.ok() && reader->Read(&piece)) {
+    if (piece.has_header() != lines.empty()) {
+      taken = absl::DataLossError("evidence must begin with its header, and have one");
+      break;
+    }
+    const absl::StatusOr<std::string> line =
+        piece.has_header() ? evidence::ToLine(piece.header()) : evidence::ToLine(piece.record());
+    taken = line.status();
+    if (line.ok()) lines += *line;
+  }
+  if (!taken.ok()) context.TryCancel();
+  const grpc::Status status = reader->Finish();
+  BACKFIRE_RETURN_IF_ERROR(taken);
+  if (!status.ok()) return Explain(runtime::FromGrpcStatus(status));
+  return lines;
 }
 
 absl::StatusOr<v1::Update> OrchestratorClient::WatchUpdate(

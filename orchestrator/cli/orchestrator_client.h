@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "backfire/v1/evidence.grpc.pb.h"
 #include "backfire/v1/orchestrator.grpc.pb.h"
 #include "services/runtime/unary_call.h"
 
@@ -51,6 +52,11 @@ class OrchestratorClient {
   absl::StatusOr<v1::Version> ExportVersion(const v1::ExportVersionRequest& request,
                                             std::string& file);
 
+  /// A decided update's evidence, as lines of a file (orchestrator/evidence_messages).
+  /// FAILED_PRECONDITION: the update has no verdict. DATA_LOSS: what came is not what was
+  /// announced.
+  absl::StatusOr<std::string> ExportEvidence(const std::string& update);
+
   /// Calls `on_change` with an update now and whenever it changed, until nothing can change it but
   /// a person; returns it as it is then. Outlasts a restart of the orchestrator.
   absl::StatusOr<v1::Update> WatchUpdate(const std::string& name,
@@ -66,6 +72,7 @@ class OrchestratorClient {
 
   std::string target_;
   std::unique_ptr<v1::Orchestrator::Stub> stub_;
+  std::unique_ptr<v1::UpdateEvidence::Stub> evidence_stub_;
 };
 
 /// `updates/3` of `3` or `updates/3`, by the collection's name. INVALID_ARGUMENT: neither.

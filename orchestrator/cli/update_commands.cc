@@ -6,6 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "orchestrator/cli/evidence_commands.h"
 #include "orchestrator/cli/orchestrator_client.h"
 #include "orchestrator/cli/recipe_argument.h"
 #include "orchestrator/cli/session.h"
@@ -282,6 +283,7 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
                    "Show an update: its progress, or its verdict\n\nExample: backfire update show "
                    "latest --format json",
                    ShowUpdate);
+  AddUpdateExport(topic, session);
   add_name(show);
   add_gate(show);
   show.add_option("--field", options->field,

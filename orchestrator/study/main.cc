@@ -43,6 +43,7 @@ struct Options {
   int parallel = 2;
   std::string format = "text";
   std::string keep;
+  std::string evidence;
   cli::GenerateOptions generate;
 };
 
@@ -133,9 +134,12 @@ absl::StatusOr<cli::ExitCode> Figures(const Options& options) {
         i = next++;
       }
       const StudyPlace place{options.program_directory, workplace.path() / absl::StrCat(i)};
-      absl::StatusOr<SystemResult> result = RunSystem(place, files[i], options.seeds);
+      const std::string stem = fs::path(files[i]).stem().string();
+      const std::string evidence =
+          options.evidence.empty() ? "" : (fs::path(options.evidence) / (stem + ".jsonl")).string();
+      absl::StatusOr<SystemResult> result = RunSystem(place, files[i], options.seeds, evidence);
       const std::lock_guard<std::mutex> lock(mutex);
-      std::cerr << fs::path(files[i]).stem().string() << ": "
+      std::cerr << stem << ": "
                 << (result.ok() ? result->verdict() : std::string(result.status().message()))
                 << std::endl;
       results[i] = std::move(result);
@@ -226,6 +230,8 @@ int Main(int argc, char** argv) {
       ->capture_default_str();
   AddFormatOption(*figures, options.format);
   figures->add_option("--keep", options.keep, "Folder for the meshes' data, which is kept");
+  figures->add_option("--evidence", options.evidence,
+                      "Folder for what each verdict was made of, for `backfire gate --evidence`");
   CLI::App* scale = app.add_subcommand(
       "scale", "Update the root of a large system, and print the orchestrator's own time");
   scale->footer("Example: backfire study scale --shape chain --vertices 1000");

@@ -17,6 +17,7 @@
 #include "orchestrator/report/numbers.h"
 #include "orchestrator/report/text_table.h"
 #include "orchestrator/system/system_file.h"
+#include "services/base/file.h"
 #include "services/base/status.h"
 
 namespace backfire::study {
@@ -105,6 +106,10 @@ absl::StatusOr<v1::Update> StudyMesh::Propose(const v1::Proposal& proposal) {
   return AwaitEnd(update.name());
 }
 
+absl::StatusOr<std::string> StudyMesh::Evidence(const std::string& update) const {
+  return cli::OrchestratorClient(Socket(place_, "o")).ExportEvidence(update);
+}
+
 double StudyMesh::OrchestratorSeconds() const {
   const auto mesh = cli::LocalMesh(place_.directory).Read();
   if (!mesh.ok()) return 0;
@@ -169,7 +174,7 @@ SystemResult Summarise(const v1::System& system, const v1::Proposal& proposal,
 }
 
 absl::StatusOr<SystemResult> RunSystem(const StudyPlace& place, const std::string& system_file,
-                                       int replicates) {
+                                       int replicates, const std::string& evidence) {
   const auto start = std::chrono::steady_clock::now();
   BACKFIRE_ASSIGN_OR_RETURN(v1::System system, system::LoadSystemFile(system_file));
   if (system.proposals().empty()) {
@@ -181,6 +186,10 @@ absl::StatusOr<SystemResult> RunSystem(const StudyPlace& place, const std::strin
   {
     BACKFIRE_ASSIGN_OR_RETURN(const auto mesh, StudyMesh::Start(place, system, system_file));
     update = mesh->Propose(proposal);
+    if (update.ok() && !evidence.empty()) {
+      BACKFIRE_ASSIGN_OR_RETURN(const std::string lines, mesh->Evidence(update->name()));
+      BACKFIRE_RETURN_IF_ERROR(WriteFileAtomically(evidence, lines));
+    }
   }
   if (!update.ok()) return Annotate(update.status(), system_file);
   SystemResult result = Summarise(system, proposal, *update);

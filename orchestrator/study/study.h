@@ -33,6 +33,9 @@ class StudyMesh {
 
   /// Proposes, and returns the update at its end. FAILED_PRECONDITION: it failed.
   absl::StatusOr<v1::Update> Propose(const v1::Proposal& proposal);
+  /// What a decided update's verdict was made of, as lines. Errors as
+  /// cli::OrchestratorClient::ExportEvidence.
+  absl::StatusOr<std::string> Evidence(const std::string& update) const;
   /// The baseline, at its end.
   const v1::Update& baseline() const { return baseline_; }
   /// Seconds of processor time that the orchestrator has used.
@@ -46,9 +49,11 @@ class StudyMesh {
   v1::Update baseline_;
 };
 
-/// Runs the first proposal of a system file. @param replicates  0: as the file says.
+/// Runs the first proposal of a system file.
+/// @param replicates  0: as the file says.
+/// @param evidence    File that gets what the verdict was made of; empty: none.
 absl::StatusOr<SystemResult> RunSystem(const StudyPlace& place, const std::string& system_file,
-                                       int replicates);
+                                       int replicates, const std::string& evidence);
 
 /// What an update came to, beside what its proposal expects. Pure.
 SystemResult Summarise(const v1::System& system, const v1::Proposal& proposal,

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "backfire/v1/model_service.pb.h"
-#include "services/metrics/resampling.h"  // IWYU pragma: export
+#include "services/base/resampling.h"  // IWYU pragma: export
 
 namespace backfire::metrics {
 

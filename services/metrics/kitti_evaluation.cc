@@ -5,7 +5,7 @@
 #include "services/base/parallel.h"
 #include "services/metrics/frame_matcher.h"
 #include "services/metrics/frame_overlaps.h"
-#include "services/metrics/resampling.h"
+#include "services/base/resampling.h"
 
 namespace backfire::metrics {
 

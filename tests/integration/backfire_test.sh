@@ -34,6 +34,25 @@ expect_contains 'what it cost' "$output" 'Compute, and what was not done again:'
 up 'up when all is up'
 expect_contains 'nothing was started' "$errors" 'all processes run already'
 
+# What the verdict was made of makes it again, byte for byte.
+check 'an export' 0 update export 2 --out "$directory/evidence.jsonl"
+expect_contains 'where it is' "$output" "updates/2 is in $directory/evidence.jsonl"
+check 'a gate on the evidence' 6 gate --evidence "$directory/evidence.jsonl" --json "$directory/gate.json" --junit "$directory/gate.xml"
+expect_contains 'its first line' "$output" "UNDECIDED (INCONCLUSIVE): a first look can't decide: 1 seed"
+check 'the update' 0 update show 2 --format json
+expect_equal 'verdicts that differ' "$(/usr/bin/python3 -c 'import json, sys
+print(json.load(open(sys.argv[1]))["verdict"] == json.loads(sys.stdin.read())["verdict"])' "$directory/gate.json" <<<"$output")" True
+check 'a gate on the update' 6 gate --update 2 --wait --json "$directory/again.json"
+expect_equal 'the same report' "$(grep -v digest "$directory/again.json")" "$(grep -v digest "$directory/gate.json")"
+check 'evidence of a baseline' 4 update export baseline --out "$directory/none.jsonl"
+check 'evidence of no update' 2 gate --update 77
+head -c 3000 "$directory/evidence.jsonl" >"$directory/cut.jsonl"
+check 'a gate on half the evidence' 2 gate --evidence "$directory/cut.jsonl"
+expect_contains 'where it breaks off' "$errors" "$directory/cut.jsonl:"
+printf 'vertices: [{name: second, losses: [{name: mae, margin: 7}]}]\n' >"$directory/policy.yaml"
+check 'a policy that wants another margin' 2 gate --evidence "$directory/evidence.jsonl" --policy "$directory/policy.yaml"
+expect_contains 'which' "$errors" 'vertices[second].losses[mae].margin: is 7, and in the evidence the default'
+
 # Releases.
 check 'promoting what is undecided' 4 update promote 2
 check 'promoting it all the same' 0 update promote 2 --override --reason 'a test'

@@ -47,6 +47,8 @@ TEST_F(CommandLineTest, EveryCommandHasHelpWithAnExample) {
                                                           {"update", "cancel"},
                                                           {"update", "retry"},
                                                           {"update", "promote"},
+                                                          {"update", "export"},
+                                                          {"gate"},
                                                           {"release", "list"},
                                                           {"release", "promote"},
                                                           {"release", "rollback"},
@@ -96,6 +98,17 @@ TEST_F(CommandLineTest, ProgramsBesideBackfireAreCommands) {
   EXPECT_EQ(ExternalCommand(directory_.path(), {"status"}), std::nullopt);
   EXPECT_EQ(ExternalCommand(directory_.path(), {"../vision"}), std::nullopt);
   EXPECT_EQ(ExternalCommand(directory_.path(), {}), std::nullopt);
+}
+
+// On records it is a program of its own; on an update, `backfire` takes the evidence first.
+TEST_F(CommandLineTest, AGateIsItsOwnProgramUnlessItIsOfAnUpdate) {
+  const auto program = directory_.path() / "backfire-gate";
+  ASSERT_TRUE(WriteFileAtomically(program, "#!/bin/sh\n").ok());
+  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  EXPECT_EQ(ExternalCommand(directory_.path(), {"gate", "--before", "x"}), program);
+  EXPECT_EQ(ExternalCommand(directory_.path(), {"gate", "--help"}), program);
+  EXPECT_EQ(ExternalCommand(directory_.path(), {"gate", "--wait", "--update", "3"}), std::nullopt);
+  EXPECT_EQ(ExternalCommand(directory_.path(), {"gate", "--update=3"}), std::nullopt);
 }
 
 TEST(DefaultDataDirectoryTest, FollowsTheXdgSpecification) {

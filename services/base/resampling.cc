@@ -1,8 +1,8 @@
-#include "services/metrics/resampling.h"
+#include "services/base/resampling.h"
 
 #include "services/base/random.h"
 
-namespace backfire::metrics {
+namespace backfire {
 
 std::vector<int32_t> ResampleCounts(uint64_t seed, int64_t resample, int64_t example_count) {
   std::vector<int32_t> counts(static_cast<size_t>(example_count), 0);
@@ -14,4 +14,4 @@ std::vector<int32_t> ResampleCounts(uint64_t seed, int64_t resample, int64_t exa
   return counts;
 }
 
-}  // namespace backfire::metrics
+}  // namespace backfire

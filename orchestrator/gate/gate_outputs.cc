@@ -1,0 +1,49 @@
+#include "orchestrator/gate/gate_outputs.h"
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <utility>
+#include <vector>
+
+#include "orchestrator/gate/annotations.h"
+#include "orchestrator/gate/gate_text.h"
+#include "orchestrator/gate/junit.h"
+#include "orchestrator/gate/markdown.h"
+#include "orchestrator/report/json_report.h"
+#include "services/base/command_line.h"
+#include "services/base/file.h"
+#include "services/base/status.h"
+
+namespace backfire::gate {
+
+void AddOutputOptions(CLI::App& app, GateOutputs& outputs) {
+  AddFormatOption(app, outputs.format);
+  app.add_option("--json", outputs.json, "File for the report as JSON: backfire.v1.GateReport");
+  app.add_option("--junit", outputs.junit, "File for JUnit's XML: a test case per vertex and loss");
+  app.add_option("--markdown", outputs.markdown, "File for a comment on a pull request");
+  app.add_flag("--annotate", outputs.annotate,
+               "Print GitHub's ::error and ::warning lines on standard error");
+}
+
+absl::Status WriteOutputs(const v1::GateReport& report, const GateOutputs& outputs,
+                          std::ostream& out, std::ostream& err) {
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string json, report::ToJson(report));
+  // All are made before any is written.
+  const std::vector<std::pair<std::string, std::string>> files = {
+      {outputs.json, json},
+      {outputs.junit, JunitXml(report)},
+      {outputs.markdown, Markdown(report)},
+  };
+  for (const auto& [path, content] : files) {
+    if (!path.empty()) BACKFIRE_RETURN_IF_ERROR(WriteFileAtomically(path, content));
+  }
+  errno = 0;
+  out << (outputs.format == "json" ? json : GateText(report));
+  // Which GitHub reads as well, and JSON stays JSON.
+  if (outputs.annotate) err << Annotations(report);
+  out.flush();
+  if (!out.good()) return ErrnoToStatus(errno == 0 ? EIO : errno, "standard output");
+  return absl::OkStatus();
+}
+
+}  // namespace backfire::gate

@@ -1,0 +1,177 @@
+// backfire-gate: `backfire gate` judges evaluation records. Exit codes:
+// orchestrator/cli/exit_code.h.
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <exception>
+#include <iostream>
+#include <new>
+#include <string>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "orchestrator/cli/exit_code.h"
+#include "orchestrator/gate/baseline.h"
+#include "orchestrator/gate/decision.h"
+#include "orchestrator/gate/gate.h"
+#include "orchestrator/gate/gate_outputs.h"
+#include "orchestrator/gate/policy.h"
+#include "orchestrator/gate/self_test.h"
+#include "orchestrator/report/json_report.h"
+#include "services/base/command_line.h"
+#include "services/base/status.h"
+
+namespace backfire::gate {
+namespace {
+
+constexpr char kDefaultPolicy[] = "backfire-gate.yaml";
+constexpr char kFooter[] =
+    "Exit codes: 0 passed; 1 something is worse beyond its margin (or is what --fail-on names); 2 "
+    "wrong usage or input; 3 no room or a peer is away; 5 failed; 6 the evidence does not say, or "
+    "a "
+    "waiver has expired. A fault is never a verdict.\n"
+    "Example: backfire gate --policy backfire-gate.yaml --before runs/main --after runs/pr-7 "
+    "--junit gate.xml --markdown gate.md";
+
+struct Options {
+  GateRequest request;
+  GateOutputs outputs;
+  bool update_baseline = false;
+  bool self_test = false;
+};
+
+// The report of a run that has nothing to compare with yet.
+absl::StatusOr<v1::GateReport> BeginBaseline(const GateRequest& request) {
+  BACKFIRE_RETURN_IF_ERROR(WriteBaseline(request));
+  v1::GateReport report;
+  report.set_schema_version(1);
+  report.set_today(request.today);
+  SetUndecided(absl::StrCat("there was no baseline: ", request.baseline,
+                            " was written from --after; commit it, and the next run judges"),
+               report);
+  return report;
+}
+
+absl::StatusOr<cli::ExitCode> TestItself(const Options& options) {
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::GateSelfTest test, RunSelfTest(options.request));
+  std::string text = SelfTestText(test);
+  if (options.outputs.format == "json") {
+    BACKFIRE_ASSIGN_OR_RETURN(text, report::ToJson(test));
+  }
+  std::cout << text << std::flush;
+  if (!std::cout.good()) return absl::ResourceExhaustedError("standard output takes no more");
+  return test.complaints().empty() ? cli::ExitCode::kOk : cli::ExitCode::kUndecided;
+}
+
+absl::StatusOr<cli::ExitCode> Run(Options options) {
+  if (options.self_test) return TestItself(options);
+  GateRequest& request = options.request;
+  v1::GateReport report;
+  if (LacksBaseline(request)) {
+    BACKFIRE_ASSIGN_OR_RETURN(report, BeginBaseline(request));
+  } else {
+    BACKFIRE_ASSIGN_OR_RETURN(report, RunGate(request));
+    if (options.update_baseline && report.outcome() == v1::GateReport::PASSED) {
+      BACKFIRE_RETURN_IF_ERROR(WriteBaseline(request));
+      report.add_notes(absl::StrCat(request.baseline, " is now what --after was."));
+    }
+  }
+  BACKFIRE_RETURN_IF_ERROR(WriteOutputs(report, options.outputs, std::cout, std::cerr));
+  return static_cast<cli::ExitCode>(report.exit_code());
+}
+
+// Ends the program where nothing else is safe.
+[[noreturn]] void End(absl::string_view message, cli::ExitCode code) {
+  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, message.data(), message.size());
+  ::_exit(static_cast<int>(code));
+}
+
+// What is no verdict must not end as one: neither by an exception that nobody catches, nor by a
+// signal.
+void FailCleanly() {
+  std::set_new_handler(
+      [] { End("backfire gate: there is no memory left\n", cli::ExitCode::kUnavailable); });
+  std::set_terminate([] {  // No thread can be started, say.
+    End("backfire gate: ended by an exception, without a verdict\n", cli::ExitCode::kFailed);
+  });
+  // Writing says what went wrong, then.
+  ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
+}
+
+int Main(int argc, char** argv) {
+  FailCleanly();
+  Options options;
+  GateRequest& request = options.request;
+  request.today = DayOf(absl::ToUnixSeconds(absl::Now()));
+  request.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  CLI::App app("Judges a change by evaluation records of before and after, from files alone",
+               "backfire gate");
+  app.footer(kFooter);
+  app.add_option("--policy", request.policy,
+                 "What is judged, by which losses; default: backfire-gate.yaml, or none with "
+                 "--evidence");
+  app.add_option("--before", request.before, "Records of what is in use: a file or a folder");
+  app.add_option("--after", request.after, "Records of the change");
+  auto& baseline = *app.add_option(
+      "--baseline", request.baseline,
+      "Instead of --before: a file of records kept in git; where there is none, it is written "
+      "from --after, and the gate exits 6");
+  app.add_flag("--update-baseline", options.update_baseline,
+               "After a pass, make --after the baseline")
+      ->needs(&baseline);
+  app.add_option("--evidence", request.evidence,
+                 "Instead of records: what `backfire update export` wrote of an update");
+  app.add_option("--swapped", request.swapped,
+                 "Records of the change without retraining what is behind it: shown");
+  app.add_option("--candidate", request.candidate, "Vertex that changed; default: the policy's");
+  app.add_option(
+         "--changed-since", request.changed_since,
+         "Revision of git's, as origin/main: the candidate is the vertex whose `paths` were "
+         "touched since; none passes")
+      ->excludes("--candidate");
+  app.add_option("--fail-on", request.fail_on,
+                 "Instead of the policy's fail_on; may be given again: worse, worse-within-margin, "
+                 "unresolved, or none")
+      ->check(CLI::IsMember({"worse", "worse-within-margin", "unresolved", "none"}));
+  app.add_option("--candidates-judged", request.candidates_judged,
+                 "Changes that these examples have judged, this one included: shown")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  app.add_option("--today", request.today, "Day by which waivers have expired; default: today, UTC")
+      ->check([](const std::string& day) {
+        return IsDay(day) ? std::string() : "must be a day as 2026-12-31: got " + day;
+      });
+  app.add_option("--threads", request.threads, "Threads; no number depends on them")
+      ->check(CLI::Range(1, 1024));
+  AddOutputOptions(app, options.outputs);
+  app.add_flag(
+      "--self-test", options.self_test,
+      "Judge nothing: simulate updates from the noise of --before or --baseline; exits 0, or "
+      "6 if a gate on these records can't decide or would be wrong");
+  app.callback([&request, &options] {
+    const bool any_before = !request.before.empty() || !request.baseline.empty();
+    const bool both = !request.before.empty() && !request.baseline.empty();
+    const bool records = any_before && !both && (options.self_test || !request.after.empty());
+    const bool any_records = any_before || !request.after.empty();
+    if (request.evidence.empty() ? !records : any_records) {
+      throw CLI::ValidationError("give --after with --before or --baseline, or --evidence alone");
+    }
+    if (request.policy.empty() && request.evidence.empty()) request.policy = kDefaultPolicy;
+  });
+  if (const auto code = ParseCommandLine(app, argc, argv)) return *code;
+  const absl::StatusOr<cli::ExitCode> result = Run(options);
+  if (result.ok()) return static_cast<int>(*result);
+  std::cerr << "backfire gate: " << result.status().message() << std::endl;
+  return static_cast<int>(cli::ExitCodeOf(result.status()));
+}
+
+}  // namespace
+}  // namespace backfire::gate
+
+int main(int argc, char** argv) { return backfire::gate::Main(argc, argv); }
