@@ -7,8 +7,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "services/base/file.h"
 #include "services/base/status.h"
+#include "services/base/text_file.h"
 #include "services/datasets/dataset_sources.h"
 #include "services/datasets/image_file.h"
 #include "services/datasets/kitti_calibration.h"
@@ -165,7 +165,7 @@ class KittiChecker {
 
   void CheckCalibration(const std::string& id) {
     const std::string path = layout_.Path(KittiFile::kCalibration, id).string();
-    const auto content = ReadFile(path);
+    const auto content = ReadTextFile(path);
     if (!content.ok()) {
       if (!layout_.stereo_2015() || !absl::IsNotFound(content.status())) {
         Add(content.status(), path);
@@ -179,7 +179,7 @@ class KittiChecker {
 
   void CheckLabels(const std::string& id, SplitSummary& summary) {
     const std::string path = layout_.Path(KittiFile::kLabels, id).string();
-    const auto content = ReadFile(path);
+    const auto content = ReadTextFile(path);
     if (!content.ok()) {
       if (!absl::IsNotFound(content.status())) Add(content.status(), path);
       return;

@@ -8,8 +8,8 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "services/base/file.h"
 #include "services/base/status.h"
+#include "services/base/text_file.h"
 
 namespace backfire::datasets {
 namespace {
@@ -18,7 +18,7 @@ template <size_t N>
 absl::StatusOr<std::array<double, N>> ParseNumbers(absl::string_view text,
                                                    absl::string_view where) {
   const std::vector<absl::string_view> fields =
-      absl::StrSplit(text, absl::ByAnyChar(" \t\r"), absl::SkipEmpty());
+      absl::StrSplit(text, absl::ByAnyChar(" \t"), absl::SkipEmpty());
   std::array<double, N> numbers{};
   if (fields.size() != N) {
     return absl::DataLossError(
@@ -151,7 +151,7 @@ KittiCalibration ParseKittiCalibration(std::string_view content, std::string_vie
 }
 
 absl::StatusOr<KittiCalibration> ReadKittiCalibration(const std::filesystem::path& path) {
-  BACKFIRE_ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string content, ReadTextFile(path));
   std::vector<absl::Status> faults;
   KittiCalibration calibration = ParseKittiCalibration(content, path.string(), faults);
   if (!faults.empty()) return faults.front();

@@ -10,6 +10,7 @@
 #include "absl/strings/strip.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
+#include "services/base/text_file.h"
 #include "services/runtime/dataset.h"
 
 namespace backfire::datasets {
@@ -120,7 +121,7 @@ absl::StatusOr<std::vector<std::string>> KittiLayout::ReadList(
     const std::string& list, std::vector<absl::Status>* faults) const {
   if (list.empty()) return std::vector<std::string>{};
   const fs::path path = directory_ / "ImageSets" / absl::StrCat(list, ".txt");
-  const auto content = ReadFile(path);
+  const auto content = ReadTextFile(path);
   if (absl::IsNotFound(content.status())) {
     const std::vector<std::string> range = absl::StrSplit(list, '-');
     size_t first = 0, last = SIZE_MAX;

@@ -13,8 +13,11 @@
 #include "absl/strings/str_cat.h"
 #include "services/base/file.h"
 #include "services/datasets/image_file.h"
+#include "services/datasets/kitti_calibration.h"
+#include "services/datasets/kitti_objects.h"
 #include "services/datasets/rendered_dataset.h"
 #include "services/datasets/stereo_dataset.h"
+#include "tests/support/text_forms.h"
 #include "tests/unit/services/datasets/test_folder.h"
 
 namespace backfire::datasets {
@@ -111,6 +114,29 @@ TEST_F(DatasetCheckTest, EveryFaultInOnePass) {
   EXPECT_TRUE(Has(report, "", 0, "the splits train and test share 1 frame: 000001"));
   EXPECT_TRUE(report.digest.empty());
   EXPECT_EQ(report.splits[2].frames, 2);
+}
+
+// What editors do to a text file changes neither what is read nor what is checked.
+TEST_F(DatasetCheckTest, EveryFormOfTheTextFilesIsTheSameDataset) {
+  const std::string labels = Read("label_2/000000.txt"), calibration = Read("calib/000000.txt");
+  const auto before = ReadObjects(File("label_2/000000.txt"));
+  ASSERT_TRUE(before.ok() && !before->empty());
+  const auto label_forms = TextForms(labels), calibration_forms = TextForms(calibration);
+  const auto list_forms = TextForms("000000\n000001\n");
+  for (size_t i = 0; i < label_forms.size(); ++i) {
+    Write("label_2/000000.txt", label_forms[i]);
+    Write("calib/000000.txt", calibration_forms[i]);
+    ASSERT_TRUE(WriteFileAtomically(root_ / "ImageSets" / "train.txt", list_forms[i]).ok());
+    const DatasetReport report = Check();
+    EXPECT_TRUE(report.faults.empty()) << i << ": " << report.faults.front().message;
+    EXPECT_EQ(report.splits[0].frames, 2);
+    EXPECT_EQ(FormatObjects(*ReadObjects(File("label_2/000000.txt"))), FormatObjects(*before));
+    const auto read = ReadKittiCalibration(File("calib/000000.txt"));
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(FormatKittiCalibration(*read), calibration);
+  }
+  Write("label_2/000000.txt", std::string("C\0a\0r\0", 6));
+  EXPECT_TRUE(Has(Check(), "label_2/000000.txt", 1, "save it as UTF-8"));
 }
 
 // One bad frame among many is named when it is read, and the others still work.
