@@ -26,6 +26,51 @@ Projection ResizeAndCrop(const Projection& projection, double scale_x, double sc
   return result;
 }
 
+// Numbers that a camera can have, as a rectified image needs them: no skew, a third row 0 0 1.
+absl::Status CheckCamera(const Projection& projection) {
+  for (const double value : projection) {
+    if (!std::isfinite(value)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("calibration: numbers must be finite: got ", value));
+    }
+  }
+  if (!(projection[0] > 0) || !(projection[5] > 0)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "calibration: focal lengths must be > 0 px: got ", projection[0], " and ", projection[5]));
+  }
+  constexpr double kZero = 1e-6;
+  if (std::abs(projection[1]) > kZero * projection[0] ||
+      std::abs(projection[4]) > kZero * projection[5] || std::abs(projection[8]) > kZero ||
+      std::abs(projection[9]) > kZero || std::abs(projection[10] - 1) > kZero) {
+    return absl::InvalidArgumentError(
+        "calibration: a projection must be f 0 cx ., 0 f cy ., 0 0 1 .: rectify the pair first, "
+        "and "
+        "give the projections of the rectified images");
+  }
+  return absl::OkStatus();
+}
+
+// The depth of a disparity is f B / d only where both cameras have the same intrinsics.
+absl::Status CheckRectified(const Projection& left, const Projection& right) {
+  constexpr double kSameFocal = 1e-4;  // Relative; 0.06 px at the edge of KITTI's images.
+  constexpr double kSamePx = 0.05;
+  struct Pair {
+    const char* name;
+    size_t at;
+    double tolerance;
+  };
+  for (const Pair& pair : {Pair{"f", 0, kSameFocal * left[0]}, Pair{"f_y", 5, kSameFocal * left[5]},
+                           Pair{"cx", 2, kSamePx}, Pair{"cy", 6, kSamePx}}) {
+    if (std::abs(left[pair.at] - right[pair.at]) <= pair.tolerance) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "calibration: the left and the right projection (P2 and P3) must have the same ", pair.name,
+        ": got ", left[pair.at], " and ", right[pair.at],
+        " px: not a rectified pair, or one without OpenCV's CALIB_ZERO_DISPARITY (shift the right "
+        "image, and its projection, by the difference)"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 StereoCalibration ResizeAndCrop(const StereoCalibration& calibration, double scale_x,
@@ -35,23 +80,26 @@ StereoCalibration ResizeAndCrop(const StereoCalibration& calibration, double sca
 }
 
 absl::Status Validate(const StereoCalibration& calibration) {
-  for (const Projection* projection : {&calibration.left, &calibration.right}) {
-    for (const double value : *projection) {
-      if (!std::isfinite(value)) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("calibration: numbers must be finite: got ", value));
-      }
-    }
-    if (!((*projection)[0] > 0) || !((*projection)[5] > 0)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("calibration: focal lengths must be > 0 px: got ", (*projection)[0], " and ",
-                       (*projection)[5]));
-    }
-  }
+  BACKFIRE_RETURN_IF_ERROR(CheckCamera(calibration.left));
+  BACKFIRE_RETURN_IF_ERROR(CheckCamera(calibration.right));
+  BACKFIRE_RETURN_IF_ERROR(CheckRectified(calibration.left, calibration.right));
   if (!(calibration.baseline_m() > 0)) {
     return absl::InvalidArgumentError(
         absl::StrCat("calibration: the baseline, (left[0,3] - right[0,3]) / f, must be > 0 m: got ",
                      calibration.baseline_m(), " (left and right swapped?)"));
+  }
+  constexpr double kShortestM = 0.01, kLongestM = 100;
+  if (calibration.baseline_m() < kShortestM || calibration.baseline_m() > kLongestM) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "calibration: the baseline, (left[0,3] - right[0,3]) / f, must be ", kShortestM, " to ",
+        kLongestM, " m: got ", calibration.baseline_m(),
+        " (the fourth column is in pixels times metres: is it in millimetres or kilometres?)"));
+  }
+  const double vertical_m = (calibration.left[7] - calibration.right[7]) / calibration.left[5];
+  if (std::abs(vertical_m) > 0.1 * calibration.baseline_m()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "calibration: the cameras must stand beside each other: got ", calibration.baseline_m(),
+        " m to the right, and ", vertical_m, " m down: rectify the pair first"));
   }
   return absl::OkStatus();
 }

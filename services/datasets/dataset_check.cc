@@ -8,8 +8,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "services/base/file.h"
 #include "services/base/status.h"
+#include "services/base/text_file.h"
 #include "services/datasets/dataset_sources.h"
 #include "services/datasets/image_file.h"
 #include "services/datasets/kitti_calibration.h"
@@ -74,7 +74,7 @@ class KittiChecker {
           (options_.directory / "ImageSets" / absl::StrCat(options_.lists[i], ".txt")).string();
       for (const absl::Status& fault : faults) Add(fault, path);
       if (!list.ok()) {
-        Add(list.status(), path);
+        Add(list.status(), absl::StartsWith(list.status().message(), path) ? path : "");
         continue;
       }
       ids[i] = *std::move(list);
@@ -87,16 +87,61 @@ class KittiChecker {
     for (const Split split : kSplits) {
       const auto i = static_cast<size_t>(split);
       report_.splits[i].frames = static_cast<int64_t>(ids[i].size());
+      lacks_ = {{"right image", KittiFile::kRight, {}},
+                {"label file", KittiFile::kLabels, {}},
+                {"disparity map and no scan", KittiFile::kDisparity, {}}};
+      notices_.clear();
       for (const std::string& id : ids[i]) {
         if (cancelled()) return absl::CancelledError("interrupted");
         CheckFrame(id, report_.splits[i]);
         progress(++done, total);
       }
+      ReportLacks(report_.splits[i]);
+      ReportNotices(report_.splits[i]);
     }
     return absl::OkStatus();
   }
 
  private:
+  // Frames of a split without a kind of file.
+  struct Lack {
+    const char* what;
+    KittiFile file;
+    std::vector<std::string> ids;
+  };
+  enum LackIndex { kNoRight, kNoLabels, kNoTruth };
+
+  // Datasets without a kind of file serve those who don't need it; a split where some frames have
+  // it has lost the others', and a training ends there.
+  void ReportLacks(const SplitSummary& summary) {
+    for (const Lack& lack : lacks_) {
+      if (lack.ids.empty()) continue;
+      if (static_cast<int64_t>(lack.ids.size()) == summary.frames) {
+        report_.warnings.push_back(
+            absl::StrCat("no frame of the split ", summary.name, " has a ", lack.what));
+        continue;
+      }
+      for (const std::string& id : lack.ids) {
+        report_.faults.push_back(
+            {layout_.Path(lack.file, id).string(), 0,
+             absl::StrCat(
+                 "is missing: ", summary.frames - static_cast<int64_t>(lack.ids.size()), " of ",
+                 summary.frames, " frames of the split ", summary.name, " have a ",
+                 lack.file == KittiFile::kDisparity ? "disparity map or a scan" : lack.what)});
+      }
+    }
+  }
+
+  // What is allowed in a file, and may be a mistake; said once, for all frames of a split.
+  void Notice(const std::string& text, const std::string& id) { notices_[text].push_back(id); }
+  void ReportNotices(const SplitSummary& summary) {
+    for (const auto& [text, ids] : notices_) {
+      report_.warnings.push_back(absl::StrCat(summary.name, ": ", ids.size(),
+                                              ids.size() == 1 ? " frame, " : " frames, the first ",
+                                              ids.front(), ": ", text));
+    }
+  }
+
   void Add(const absl::Status& status, const std::string& path) {
     report_.faults.push_back(FaultOf(status, path));
   }
@@ -193,34 +238,93 @@ class KittiChecker {
       ++summary.right_images;
       CheckSize(KittiFile::kRight, id, right->size(), left);
     }
-    CheckCalibration(id);
+    NoteAbsence(kNoRight, id);
+    const std::optional<KittiCalibration> calibration = CheckCalibration(id, left);
     for (const KittiFile file : {KittiFile::kDisparity, KittiFile::kVisibleDisparity}) {
       const auto disparity = Value(file, id, false, ReadDisparityImage);
       if (!disparity) continue;
       CheckSize(file, id, disparity->size(), left);
       summary.disparities += file == KittiFile::kDisparity;
     }
-    summary.scans += Value(KittiFile::kLidar, id, false, ReadLidar).has_value();
+    const auto scan = Value(KittiFile::kLidar, id, false, ReadLidar);
+    summary.scans += scan.has_value();
+    if (scan) CheckScan(id, *scan);
+    CheckTruth(id, calibration);
     CheckLabels(id, summary);
   }
 
-  void CheckCalibration(const std::string& id) {
+  bool Exists(KittiFile file, const std::string& id) const {
+    std::error_code error;
+    return fs::exists(layout_.Path(file, id), error);
+  }
+
+  void NoteAbsence(LackIndex index, const std::string& id) {
+    if (!Exists(lacks_[index].file, id)) lacks_[index].ids.push_back(id);
+  }
+
+  // The files that the URI's ground truth of disparity comes from.
+  void CheckTruth(const std::string& id, const std::optional<KittiCalibration>& calibration) {
+    const bool map = Exists(KittiFile::kDisparity, id), scan = Exists(KittiFile::kLidar, id);
+    const bool from_scan = options_.disparity == DisparitySource::kLidar ||
+                           (options_.disparity == DisparitySource::kAuto && !map);
+    if (options_.disparity == DisparitySource::kAuto) {
+      if (!map && !scan) lacks_[kNoTruth].ids.push_back(id);
+    } else if (!(from_scan ? scan : map)) {
+      report_.faults.push_back(
+          {layout_.Path(from_scan ? KittiFile::kLidar : KittiFile::kDisparity, id).string(), 0,
+           absl::StrCat("is missing, and the URI has disparity=", from_scan ? "lidar" : "file")});
+    }
+    if (!from_scan || !scan || !calibration) return;
+    if (const auto motion = calibration->RectFromVelo(); !motion.ok()) {
+      const std::string path = layout_.Path(KittiFile::kCalibration, id).string();
+      report_.faults.push_back({path, 0, std::string(motion.status().message())});
+    }
+  }
+
+  void CheckScan(const std::string& id, const std::vector<LidarPoint>& scan) {
+    constexpr float kFarthestM = 300;
+    const auto odd = [](const LidarPoint& point) {
+      return point.reflectance < 0 || point.reflectance > 1 ||
+             std::hypot(point.x, point.y, point.z) > kFarthestM;
+    };
+    if (!std::any_of(scan.begin(), scan.end(), odd)) return;
+    Notice(
+        "the scan has reflectances beyond [0, 1] or points beyond 300 m: a scan has four float32 a "
+        "point (x, y, z, reflectance), and no other number of columns",
+        id);
+  }
+
+  // What is read of it, if there is no fault.
+  std::optional<KittiCalibration> CheckCalibration(const std::string& id,
+                                                   const std::optional<cv::Mat>& left) {
     const std::string path = layout_.Path(KittiFile::kCalibration, id).string();
-    const auto content = ReadFile(path);
+    const auto content = ReadTextFile(path);
     if (!content.ok()) {
       if (!layout_.stereo_2015() || !absl::IsNotFound(content.status())) {
         Add(content.status(), path);
       }
-      return;
+      return std::nullopt;
     }
     std::vector<absl::Status> faults;
-    ParseKittiCalibration(*content, path, faults);
+    KittiCalibration calibration = ParseKittiCalibration(*content, path, faults);
     for (const absl::Status& fault : faults) Add(fault, path);
+    if (!faults.empty()) return std::nullopt;
+    const Projection& camera = *calibration.image_from_rect[2];
+    const bool inside = !left || (camera[2] >= 0 && camera[2] < left->cols && camera[6] >= 0 &&
+                                  camera[6] < left->rows);
+    if (!inside) {
+      Notice(
+          absl::StrCat("P2's cx, cy (", camera[2], ", ", camera[6], ") is outside the ", left->cols,
+                       "x", left->rows, " image: is the calibration of another size of images?"),
+          id);
+    }
+    return calibration;
   }
 
   void CheckLabels(const std::string& id, SplitSummary& summary) {
+    NoteAbsence(kNoLabels, id);
     const std::string path = layout_.Path(KittiFile::kLabels, id).string();
-    const auto content = ReadFile(path);
+    const auto content = ReadTextFile(path);
     if (!content.ok()) {
       if (!absl::IsNotFound(content.status())) Add(content.status(), path);
       return;
@@ -234,6 +338,8 @@ class KittiChecker {
   const KittiOptions& options_;
   const KittiLayout& layout_;
   DatasetReport& report_;
+  std::vector<Lack> lacks_;                                  // Of the split that is read.
+  std::map<std::string, std::vector<std::string>> notices_;  // Frames by text.
 };
 
 // A rendered dataset has no files that could be wrong: draws it, and counts.

@@ -8,8 +8,8 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "services/base/file.h"
 #include "services/base/status.h"
+#include "services/base/text_file.h"
 
 namespace backfire::datasets {
 namespace {
@@ -18,7 +18,7 @@ template <size_t N>
 absl::StatusOr<std::array<double, N>> ParseNumbers(absl::string_view text,
                                                    absl::string_view where) {
   const std::vector<absl::string_view> fields =
-      absl::StrSplit(text, absl::ByAnyChar(" \t\r"), absl::SkipEmpty());
+      absl::StrSplit(text, absl::ByAnyChar(" \t"), absl::SkipEmpty());
   std::array<double, N> numbers{};
   if (fields.size() != N) {
     return absl::DataLossError(
@@ -44,7 +44,26 @@ absl::Status CheckRotation(const double* matrix, size_t stride, absl::string_vie
       }
     }
   }
-  return absl::OkStatus();
+  const double* r = matrix;
+  const double* s = matrix + stride;
+  const double* t = matrix + 2 * stride;
+  const double determinant = r[0] * (s[1] * t[2] - s[2] * t[1]) -
+                             r[1] * (s[0] * t[2] - s[2] * t[0]) +
+                             r[2] * (s[0] * t[1] - s[1] * t[0]);
+  if (determinant > 0) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(
+      where,
+      ": its 3x3 part is mirrored (determinant -1), no rotation: one axis has a wrong sign"));
+}
+
+absl::Status CheckMotion(const RigidMotion& motion, absl::string_view where) {
+  BACKFIRE_RETURN_IF_ERROR(CheckRotation(motion.data(), 4, where));
+  constexpr double kFarthestM = 50;  // Sensors of one vehicle.
+  const double distance_m = std::hypot(motion[3], motion[7], motion[11]);
+  if (distance_m <= kFarthestM) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(where, ": its sensors must be within ", kFarthestM,
+                                          " m of each other: got ", distance_m,
+                                          " m (in millimetres?)"));
 }
 
 absl::Status CheckProjection(const Projection& projection, absl::string_view where) {
@@ -53,7 +72,21 @@ absl::Status CheckProjection(const Projection& projection, absl::string_view whe
                                           projection[0], " and ", projection[5]));
 }
 
+// The parts of a line before and after its name's colon; KITTI tracking's files have lines that
+// lack it.
+std::pair<absl::string_view, absl::string_view> SplitName(absl::string_view line) {
+  line = absl::StripAsciiWhitespace(line);
+  const size_t end = line.find_first_of(": \t");
+  if (end == absl::string_view::npos) return {line, {}};
+  absl::string_view rest = absl::StripLeadingAsciiWhitespace(line.substr(end));
+  absl::ConsumePrefix(&rest, ":");
+  return {line.substr(0, end), rest};
+}
+
 // What a line's name stands for: a camera's projection (0 to 3), or one of the motions.
+// KITTI odometry's motion from the LiDAR goes to the rectified camera: there is no R0_rect.
+constexpr absl::string_view kOdometryName = "Tr";
+
 constexpr int kNothing = -1, kRectify = 4, kVelodyne = 5, kInertial = 6;
 
 int Meaning(absl::string_view name) {
@@ -62,7 +95,7 @@ int Meaning(absl::string_view name) {
     return name[8] - '0';
   }
   if (name == "R0_rect" || name == "R_rect_00" || name == "R_rect") return kRectify;
-  if (name == "Tr_velo_to_cam" || name == "Tr_velo_cam") return kVelodyne;
+  if (name == "Tr_velo_to_cam" || name == "Tr_velo_cam" || name == kOdometryName) return kVelodyne;
   if (name == "Tr_imu_to_velo" || name == "Tr_imu_velo") return kInertial;
   return kNothing;
 }
@@ -82,7 +115,8 @@ absl::StatusOr<StereoCalibration> KittiCalibration::Stereo() const {
 absl::StatusOr<RigidMotion> KittiCalibration::RectFromVelo() const {
   if (!rect_from_cam0 || !cam0_from_velo) {
     return absl::FailedPreconditionError(
-        absl::StrCat(rect_from_cam0 ? "Tr_velo_to_cam" : "R0_rect", " is missing"));
+        absl::StrCat("the calibration's ", rect_from_cam0 ? "Tr_velo_to_cam" : "R0_rect",
+                     " is missing: points of the LiDAR cannot be placed"));
   }
   RigidMotion rect_from_velo{};
   for (size_t row = 0; row < 3; ++row) {
@@ -100,15 +134,16 @@ KittiCalibration ParseKittiCalibration(std::string_view content, std::string_vie
                                        std::vector<absl::Status>& faults) {
   KittiCalibration calibration;
   std::set<int> seen;
-  int line_number = 0;
+  int line_number = 0, right_line = 0;
+  bool odometry = false;
   const absl::string_view text(content.data(), content.size());
   for (const absl::string_view line : absl::StrSplit(text, '\n')) {
     ++line_number;
-    const std::pair<absl::string_view, absl::string_view> parts =
-        absl::StrSplit(line, absl::MaxSplits(':', 1));
-    const absl::string_view name = absl::StripAsciiWhitespace(parts.first);
+    const auto [name, numbers_text] = SplitName(line);
     const int meaning = Meaning(name);
     if (meaning == kNothing) continue;
+    if (meaning == 3) right_line = line_number;
+    odometry = odometry || name == kOdometryName;
     const std::string place = absl::StrCat(std::string(where), ":", line_number, ": ", name);
     if (!seen.insert(meaning).second) {
       faults.push_back(absl::DataLossError(absl::StrCat(place, " occurs twice")));
@@ -116,24 +151,27 @@ KittiCalibration ParseKittiCalibration(std::string_view content, std::string_vie
     }
     absl::Status fault;
     if (meaning == kRectify) {
-      const auto numbers = ParseNumbers<9>(parts.second, place);
+      const auto numbers = ParseNumbers<9>(numbers_text, place);
       fault = numbers.ok() ? CheckRotation(numbers->data(), 3, place) : numbers.status();
       if (fault.ok()) calibration.rect_from_cam0 = *numbers;
     } else {
-      const auto numbers = ParseNumbers<12>(parts.second, place);
+      const auto numbers = ParseNumbers<12>(numbers_text, place);
       if (!numbers.ok()) {
         fault = numbers.status();
       } else if (meaning < 4) {
         fault = CheckProjection(*numbers, place);
         if (fault.ok()) calibration.image_from_rect[static_cast<size_t>(meaning)] = *numbers;
       } else {
-        fault = CheckRotation(numbers->data(), 4, place);
+        fault = CheckMotion(*numbers, place);
         auto& motion =
             meaning == kVelodyne ? calibration.cam0_from_velo : calibration.velo_from_imu;
         if (fault.ok()) motion = *numbers;
       }
     }
     if (!fault.ok()) faults.push_back(std::move(fault));
+  }
+  if (odometry && seen.count(kRectify) == 0) {
+    calibration.rect_from_cam0 = Rotation{1, 0, 0, 0, 1, 0, 0, 0, 1};
   }
   for (const int camera : {2, 3}) {
     if (seen.count(camera) > 0) continue;
@@ -143,15 +181,15 @@ KittiCalibration ParseKittiCalibration(std::string_view content, std::string_vie
   }
   if (faults.empty()) {
     if (const auto stereo = calibration.Stereo(); !stereo.ok()) {
-      faults.push_back(
-          absl::DataLossError(absl::StrCat(std::string(where), ": ", stereo.status().message())));
+      faults.push_back(absl::DataLossError(
+          absl::StrCat(std::string(where), ":", right_line, ": ", stereo.status().message())));
     }
   }
   return calibration;
 }
 
 absl::StatusOr<KittiCalibration> ReadKittiCalibration(const std::filesystem::path& path) {
-  BACKFIRE_ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string content, ReadTextFile(path));
   std::vector<absl::Status> faults;
   KittiCalibration calibration = ParseKittiCalibration(content, path.string(), faults);
   if (!faults.empty()) return faults.front();

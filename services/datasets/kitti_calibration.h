@@ -34,7 +34,8 @@ struct KittiCalibration {
 };
 
 /// Parses the object set's file (`P0:` ... `Tr_imu_to_velo:`) or KITTI 2015's calib_cam_to_cam
-/// (`P_rect_00:` ..., `R_rect_00:`); lines of other names are skipped, as are `\r`. All that is
+/// (`P_rect_00:` ..., `R_rect_00:`); lines of other names are skipped. `content` is text as
+/// ReadTextFile gives it. All that is
 /// wrong goes to `faults`, each with `where:LINE`; what is right is returned.
 KittiCalibration ParseKittiCalibration(std::string_view content, std::string_view where,
                                        std::vector<absl::Status>& faults);

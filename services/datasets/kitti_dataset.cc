@@ -142,7 +142,7 @@ class KittiDataset : public StereoDataset {
     BACKFIRE_ASSIGN_OR_RETURN(const std::vector<LidarPoint> scan, ReadLidar(scan_path));
     BACKFIRE_ASSIGN_OR_RETURN(const KittiCalibration calibration, Everything(split, example));
     BACKFIRE_ASSIGN_OR_RETURN(const cv::Size size, ImageSize(split, example));
-    return DisparityFromLidar(scan, calibration, size);
+    return WithPath(DisparityFromLidar(scan, calibration, size), split, example);
   }
   absl::StatusOr<cv::Mat> VisibleDisparity(Split split, int64_t example) const override {
     BACKFIRE_ASSIGN_OR_RETURN(const auto path, Path(KittiFile::kVisibleDisparity, split, example));
@@ -157,7 +157,7 @@ class KittiDataset : public StereoDataset {
     BACKFIRE_ASSIGN_OR_RETURN(const auto path, Path(KittiFile::kLidar, split, example));
     BACKFIRE_ASSIGN_OR_RETURN(const std::vector<LidarPoint> scan, ReadLidar(path));
     BACKFIRE_ASSIGN_OR_RETURN(const KittiCalibration calibration, Everything(split, example));
-    return LidarInRect(scan, calibration);
+    return WithPath(LidarInRect(scan, calibration), split, example);
   }
 
  private:
@@ -169,6 +169,15 @@ class KittiDataset : public StereoDataset {
   static bool Exists(const std::filesystem::path& path) {
     std::error_code error;
     return std::filesystem::exists(path, error);
+  }
+
+  // Names the calibration that lacks the LiDAR's place.
+  template <typename Value>
+  absl::StatusOr<Value> WithPath(absl::StatusOr<Value> value, Split split, int64_t example) const {
+    if (!absl::IsFailedPrecondition(value.status())) return value;
+    const auto path = layout_.Path(KittiFile::kCalibration, ExampleId(split, example));
+    return absl::FailedPreconditionError(
+        absl::StrCat(path.string(), ": ", value.status().message()));
   }
 
   absl::StatusOr<KittiCalibration> Everything(Split split, int64_t example) const {

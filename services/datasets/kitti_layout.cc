@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -10,6 +11,7 @@
 #include "absl/strings/strip.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
+#include "services/base/text_file.h"
 #include "services/runtime/dataset.h"
 
 namespace backfire::datasets {
@@ -24,11 +26,23 @@ absl::StatusOr<std::vector<std::string>> ListImages(const fs::path& folder, bool
   std::vector<std::string> ids;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (entry.path().extension() != ".png") continue;
+    const std::string extension = entry.path().extension().string();
+    if (extension != ".png") {
+      const std::string lower = absl::AsciiStrToLower(extension);
+      if (lower != ".png" && lower != ".jpg" && lower != ".jpeg") continue;
+      return absl::FailedPreconditionError(
+          absl::StrCat(entry.path().string(),
+                       ": pictures must be PNG files, and named so: NNNNNN.png: convert or rename "
+                       "it, and those like it"));
+    }
     std::string id = entry.path().stem().string();
     if (!stereo_2015 || absl::EndsWith(id, kReferencePair)) ids.push_back(std::move(id));
   }
   if (error) return ErrnoToStatus(error.value(), absl::StrCat("list ", folder.string()));
+  if (ids.empty()) {
+    return absl::NotFoundError(absl::StrCat(folder.string(), ": no frame NNNNNN",
+                                            stereo_2015 ? "_10" : "", ".png is in it"));
+  }
   std::sort(ids.begin(), ids.end());
   return ids;
 }
@@ -125,7 +139,7 @@ absl::StatusOr<std::vector<std::string>> KittiLayout::ReadList(
     const std::string& list, std::vector<absl::Status>* faults) const {
   if (list.empty()) return std::vector<std::string>{};
   const fs::path path = directory_ / "ImageSets" / absl::StrCat(list, ".txt");
-  const auto content = ReadFile(path);
+  const auto content = ReadTextFile(path);
   if (absl::IsNotFound(content.status())) {
     const std::vector<std::string> range = absl::StrSplit(list, '-');
     size_t first = 0, last = SIZE_MAX;

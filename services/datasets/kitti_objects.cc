@@ -9,8 +9,8 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "services/base/file.h"
 #include "services/base/status.h"
+#include "services/base/text_file.h"
 
 namespace backfire::datasets {
 namespace {
@@ -24,7 +24,7 @@ constexpr std::array<const char*, kLabelColumns + 1> kColumns = {
 
 absl::StatusOr<Object> ParseObject(absl::string_view line, const std::string& where) {
   const std::vector<absl::string_view> fields =
-      absl::StrSplit(line, absl::ByAnyChar(" \t\r"), absl::SkipEmpty());
+      absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
   if (fields.size() != kLabelColumns && fields.size() != kLabelColumns + 1) {
     return absl::DataLossError(absl::StrCat(
         where, ": an object has 15 columns, or 16 with its score: got ", fields.size()));
@@ -93,7 +93,7 @@ absl::StatusOr<std::vector<Object>> ParseObjects(std::string_view content, std::
   const absl::string_view text(content.data(), content.size());
   for (const absl::string_view line : absl::StrSplit(text, '\n')) {
     ++line_number;
-    if (line.find_first_not_of(" \t\r") == absl::string_view::npos) continue;
+    if (line.find_first_not_of(" \t") == absl::string_view::npos) continue;
     BACKFIRE_ASSIGN_OR_RETURN(
         Object object, ParseObject(line, absl::StrCat(std::string(where), ":", line_number)));
     objects.push_back(std::move(object));
@@ -108,7 +108,7 @@ std::vector<Object> ParseObjectLines(std::string_view content, std::string_view 
   const absl::string_view text(content.data(), content.size());
   for (const absl::string_view line : absl::StrSplit(text, '\n')) {
     ++line_number;
-    if (line.find_first_not_of(" \t\r") == absl::string_view::npos) continue;
+    if (line.find_first_not_of(" \t") == absl::string_view::npos) continue;
     const std::string place = absl::StrCat(std::string(where), ":", line_number);
     auto object = ParseObject(line, place);
     if (!object.ok()) {
@@ -124,7 +124,7 @@ std::vector<Object> ParseObjectLines(std::string_view content, std::string_view 
 }
 
 absl::StatusOr<std::vector<Object>> ReadObjects(const std::filesystem::path& path) {
-  BACKFIRE_ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string content, ReadTextFile(path));
   return ParseObjects(content, path.string());
 }
 

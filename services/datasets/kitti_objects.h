@@ -11,13 +11,14 @@
 
 namespace backfire::datasets {
 
-/// Parses KITTI's object format: a line per object with 15 columns (a label) or 16 (a detection,
-/// whose last is the score); blank lines are skipped. DATA_LOSS: `where:LINE: ...`.
+/// Parses KITTI's object format (text as ReadTextFile gives it): a line per object with 15 columns
+/// (a label) or 16 (a detection, whose last is the score); blank lines are skipped. DATA_LOSS:
+/// `where:LINE: ...`.
 absl::StatusOr<std::vector<metrics::Object>> ParseObjects(std::string_view content,
                                                           std::string_view where);
 /// The same for a checker: every line that is malformed, or whose values make no sense (a type that
 /// KITTI has not, truncation beyond [0, 1], an empty box ...), is added to `faults`; the other
-/// lines are returned. CRLF is fine.
+/// lines are returned.
 std::vector<metrics::Object> ParseObjectLines(std::string_view content, std::string_view where,
                                               std::vector<absl::Status>& faults);
 /// Reads a file of that format. NOT_FOUND; DATA_LOSS with file and line.

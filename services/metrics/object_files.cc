@@ -13,6 +13,7 @@
 #include "services/base/file.h"
 #include "services/base/parallel.h"
 #include "services/base/status.h"
+#include "services/base/text_file.h"
 
 namespace backfire::metrics {
 namespace {
@@ -201,7 +202,7 @@ absl::StatusOr<EvaluationFrames> ReadEvaluationFrames(const fs::path& labels,
   std::vector<absl::Status> faults(frames.ids.size());
   const auto read = [](const fs::path& path, ObjectFileKind kind,
                        std::vector<Object>& objects) -> absl::Status {
-    BACKFIRE_ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
+    BACKFIRE_ASSIGN_OR_RETURN(const std::string content, ReadTextFile(path));
     BACKFIRE_ASSIGN_OR_RETURN(objects, ParseObjectStream(content, kind, path.string()));
     return absl::OkStatus();
   };

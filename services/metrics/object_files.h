@@ -12,10 +12,10 @@ namespace backfire::metrics {
 
 enum class ObjectFileKind { kLabels, kDetections };
 
-/// Parses labels (15 columns) or detections (16: the last is the score) as KITTI's evaluator does:
-/// a stream of tokens, whatever the lines. The evaluator skips what it can't read without a word;
-/// here that is an error.
-/// DATA_LOSS: `where:LINE: ...`: a missing column, something that is no finite number.
+/// Parses (text as ReadTextFile gives it) labels (15 columns) or detections (16: the last is the
+/// score) as KITTI's evaluator does: a stream of tokens, whatever the lines. The evaluator skips
+/// what it can't read without a word; here that is an error. DATA_LOSS: `where:LINE: ...`: a
+/// missing column, something that is no finite number.
 absl::StatusOr<std::vector<Object>> ParseObjectStream(std::string_view content, ObjectFileKind kind,
                                                       std::string_view where);
 

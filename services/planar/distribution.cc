@@ -10,8 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "services/base/file.h"
 #include "services/base/status.h"
+#include "services/base/text_file.h"
 
 namespace backfire::planar {
 namespace {
@@ -148,7 +148,7 @@ absl::Status Distribution::AddComponent(const Component& component, const std::s
 }
 
 absl::Status Distribution::AddPoints(const Points& points, int component, const std::string& path) {
-  BACKFIRE_ASSIGN_OR_RETURN(const std::string text, ReadFile(points.file()));
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(points.file()));
   std::vector<std::string> lines = absl::StrSplit(text, '\n', absl::SkipWhitespace());
   const auto cells = [](absl::string_view line) {
     std::vector<std::string> row = absl::StrSplit(absl::StripAsciiWhitespace(line), ',');

@@ -71,9 +71,12 @@ absl::StatusOr<Inputs> ReadInputs(const PerceiveArguments& arguments) {
     BACKFIRE_ASSIGN_OR_RETURN(const auto scan, datasets::ReadLidar(arguments.lidar_truth));
     BACKFIRE_ASSIGN_OR_RETURN(const auto calibration,
                               datasets::ReadKittiCalibration(arguments.calibration));
-    BACKFIRE_ASSIGN_OR_RETURN(
-        inputs.lidar_disparity,
-        datasets::DisparityFromLidar(scan, calibration, inputs.stereo.left.size()));
+    auto disparity = datasets::DisparityFromLidar(scan, calibration, inputs.stereo.left.size());
+    if (!disparity.ok()) {
+      return absl::Status(disparity.status().code(),
+                          absl::StrCat(arguments.calibration, ": ", disparity.status().message()));
+    }
+    inputs.lidar_disparity = *std::move(disparity);
   }
   return inputs;
 }

@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "services/base/file.h"
+#include "services/datasets/kitti_calibration.h"
 #include "tests/unit/services/datasets/test_folder.h"
 
 namespace backfire::datasets {
@@ -62,6 +65,32 @@ TEST(CalibrationTest, RefusesTensorsThatAreNone) {
   EXPECT_THAT(Validate(swapped).message(), HasSubstr("swapped"));
 }
 
+// Each rig is KITTI's but for one thing that f B / d does not allow for, or that no vehicle has.
+TEST(CalibrationTest, RefusesPairsThatAreNotRectifiedOrNotPlausible) {
+  EXPECT_TRUE(Validate(Kitti()).ok()) << Validate(Kitti());
+  struct Rig {
+    std::function<void(StereoCalibration&)> change;
+    const char* message;
+  };
+  for (const Rig& rig : {
+           Rig{[](auto& c) { c.right[2] += 10; }, "the same cx: got 600 and 610 px"},
+           Rig{[](auto& c) { c.right[2] -= 0.1; }, "the same cx"},
+           Rig{[](auto& c) { c.right[6] += 1; }, "the same cy: got 180 and 181 px"},
+           Rig{[](auto& c) { c.right[0] *= 1.01; }, "the same f: got 700 and 707 px"},
+           Rig{[](auto& c) { c.left[5] *= 0.9; }, "the same f_y"},
+           Rig{[](auto& c) { c.left[3] *= 1000, c.right[3] *= 1000; }, "millimetres"},
+           Rig{[](auto& c) { c.left[3] /= 1000, c.right[3] /= 1000; }, "kilometres"},
+           Rig{[](auto& c) { c.right[7] = 300; }, "beside each other"},
+           Rig{[](auto& c) { c.left[1] = 3; }, "0 0 1"},
+           Rig{[](auto& c) { c.right[8] = 0.01; }, "rectify the pair first"},
+       }) {
+    StereoCalibration calibration = Kitti();
+    rig.change(calibration);
+    EXPECT_THAT(std::string(Validate(calibration).message()), HasSubstr(rig.message));
+    EXPECT_FALSE(CalibrationFromTensor(ToTensor(calibration)).ok());
+  }
+}
+
 class CalibrationFileTest : public ::testing::Test {
  protected:
   absl::Status ReadText(const std::string& text) {
@@ -82,6 +111,19 @@ TEST_F(CalibrationFileTest, RoundTrip) {
   }
 }
 
+// KITTI tracking leaves colons out, and odometry calls its motion to the rectified camera Tr.
+TEST_F(CalibrationFileTest, ReadsTheNamesOfKittisOtherSets) {
+  const std::string cameras = "P2: 1 0 0 9 0 1 0 0 0 0 1 0\nP3: 1 0 0 1 0 1 0 0 0 0 1 0\n";
+  for (const char* motion :
+       {"R_rect 1 0 0 0 1 0 0 0 1\nTr_velo_cam 0 -1 0 0 0 0 -1 0 1 0 0 0\n",
+        "Tr: 0 -1 0 0 0 0 -1 0 1 0 0 0\n", "Tr : 0 -1 0 0 0 0 -1 0 1 0 0 0\nnote\n: 1\n"}) {
+    ASSERT_TRUE(ReadText(cameras + motion).ok()) << motion;
+    const auto place = ReadKittiCalibration(path_)->RectFromVelo();
+    ASSERT_TRUE(place.ok()) << place.status();
+    EXPECT_EQ(Transform(*place, {5, 2, 1}), (std::array<double, 3>{-2, -1, 5}));
+  }
+}
+
 TEST_F(CalibrationFileTest, ErrorsNameFileAndLine) {
   EXPECT_EQ(ReadCalibration(path_).status().code(), absl::StatusCode::kNotFound);
   const std::string p2 = "P2: 1 0 0 9 0 1 0 0 0 0 1 0\n", p3 = "P3: 1 0 0 1 0 1 0 0 0 0 1 0\n";
@@ -96,6 +138,12 @@ TEST_F(CalibrationFileTest, ErrorsNameFileAndLine) {
   EXPECT_THAT(ReadText(p2 + p3 + "P0: whatever\n").message(), HasSubstr("000007.txt:3: P0"));
   EXPECT_THAT(ReadText(p2 + p3 + "R0_rect: 1 0 0 0 2 0 0 0 1\n").message(),
               HasSubstr("000007.txt:3: R0_rect: its 3x3 part is not a rotation"));
+  EXPECT_THAT(ReadText(p2 + p3 + "R0_rect: 1 0 0 0 1 0 0 0 -1\n").message(),
+              HasSubstr("000007.txt:3: R0_rect: its 3x3 part is mirrored"));
+  EXPECT_THAT(ReadText(p2 + p3 + "Tr_velo_to_cam: 0 -1 0 0 0 0 -1 -80 1 0 0 -270\n").message(),
+              HasSubstr("within 50 m of each other"));
+  EXPECT_THAT(ReadText("\n" + p2 + "P3: 1 0 2 1 0 1 0 0 0 0 1 0\n").message(),
+              HasSubstr("000007.txt:3: calibration: the left and the right"));
   EXPECT_THAT(ReadText(p2 + p3 + p2).message(), HasSubstr("000007.txt:3: P2 occurs twice"));
   EXPECT_THAT(ReadText("").message(), HasSubstr("P2"));
   EXPECT_THAT(ReadText("P2" + p3.substr(2) + "P3" + p2.substr(2)).message(), HasSubstr("baseline"));

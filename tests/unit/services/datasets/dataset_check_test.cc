@@ -13,8 +13,12 @@
 #include "absl/strings/str_cat.h"
 #include "services/base/file.h"
 #include "services/datasets/image_file.h"
+#include "services/datasets/kitti_calibration.h"
+#include "services/datasets/kitti_objects.h"
+#include "services/datasets/lidar.h"
 #include "services/datasets/rendered_dataset.h"
 #include "services/datasets/stereo_dataset.h"
+#include "tests/support/text_forms.h"
 #include "tests/unit/services/datasets/test_folder.h"
 
 namespace backfire::datasets {
@@ -37,9 +41,9 @@ class DatasetCheckTest : public ::testing::Test {
   }
   std::string Read(const std::string& name) { return *ReadFile(File(name)); }
 
-  DatasetReport Check() {
+  DatasetReport Check(const std::string& parameters = "") {
     auto report = CheckDataset(
-        "kitti:" + root_.string(), [](int64_t, int64_t) {}, [] { return false; });
+        "kitti:" + root_.string() + parameters, [](int64_t, int64_t) {}, [] { return false; });
     EXPECT_TRUE(report.ok()) << report.status();
     return report.ok() ? *report : DatasetReport();
   }
@@ -111,6 +115,91 @@ TEST_F(DatasetCheckTest, EveryFaultInOnePass) {
   EXPECT_TRUE(Has(report, "", 0, "the splits train and test share 1 frame: 000001"));
   EXPECT_TRUE(report.digest.empty());
   EXPECT_EQ(report.splits[2].frames, 2);
+}
+
+// A training that asks for what is not there ends at its first frame: the check has to say so.
+TEST_F(DatasetCheckTest, ChecksWhatTheUriAsksFor) {
+  DatasetReport report = Check("?disparity=lidar");
+  EXPECT_EQ(report.faults.size(), 7u);  // Every frame.
+  EXPECT_TRUE(Has(report, "velodyne/000003.bin", 0, "the URI has disparity=lidar"));
+  EXPECT_TRUE(Check("?disparity=file").faults.empty());
+
+  fs::remove(File("disp_occ_0/000001.png"));
+  EXPECT_TRUE(Has(Check("?disparity=file"), "disp_occ_0/000001.png", 0, "disparity=file"));
+  EXPECT_TRUE(Has(Check(), "disp_occ_0/000001.png", 0, "3 of 4 frames of the split train"));
+  ASSERT_TRUE(WriteLidar(File("velodyne/000001.bin"), {{10, 0, 0, 0.5f}}).ok());
+  EXPECT_TRUE(Check().faults.empty());
+
+  const std::string calibration = Read("calib/000001.txt");
+  Write("calib/000001.txt", calibration.substr(0, calibration.find("R0_rect")));
+  EXPECT_TRUE(Has(Check(), "calib/000001.txt", 0, "R0_rect is missing"));
+  Write("calib/000001.txt", calibration);
+
+  // As a file of five columns begins.
+  ASSERT_TRUE(WriteLidar(File("velodyne/000001.bin"), {{10, 0, 0, 0.5f}, {0, 12, 1, 7}}).ok());
+  EXPECT_THAT(Check().warnings,
+              ::testing::Contains(HasSubstr("000001: the scan has reflectances")));
+}
+
+TEST_F(DatasetCheckTest, AKindOfFileThatSomeFramesLackIsAFault) {
+  fs::remove(File("image_3/000002.png"));
+  fs::remove(File("label_2/000005.txt"));
+  DatasetReport report = Check();
+  EXPECT_EQ(report.faults.size(), 2u);
+  EXPECT_TRUE(
+      Has(report, "image_3/000002.png", 0, "3 of 4 frames of the split train have a right"));
+  EXPECT_TRUE(Has(report, "label_2/000005.txt", 0, "1 of 2 frames of the split test have a label"));
+  fs::remove(File("label_2/000006.txt"));
+  report = Check();
+  EXPECT_EQ(report.faults.size(), 1u);
+  EXPECT_THAT(report.warnings,
+              ::testing::Contains(HasSubstr("no frame of the split test has a label file")));
+}
+
+TEST_F(DatasetCheckTest, APrincipalPointOutsideOfTheImageIsSaid) {
+  KittiCalibration calibration = *ReadKittiCalibration(File("calib/000001.txt"));
+  for (auto& projection : calibration.image_from_rect) (*projection)[2] = 575;
+  Write("calib/000001.txt", FormatKittiCalibration(calibration));
+  const DatasetReport report = Check();
+  EXPECT_TRUE(report.faults.empty());
+  EXPECT_THAT(report.warnings, ::testing::Contains(HasSubstr("outside the 384x128 image")));
+}
+
+TEST_F(DatasetCheckTest, PicturesOfOtherNamesAreNotPassedOver) {
+  for (const char* extension : {".PNG", ".jpg"}) {
+    for (const char* id : {"000000", "000001", "000002", "000003", "000004", "000005", "000006"}) {
+      for (const char* old : {".png", ".PNG"}) {
+        const fs::path from = File(absl::StrCat("image_2/", id, old));
+        if (fs::exists(from)) fs::rename(from, File(absl::StrCat("image_2/", id, extension)));
+      }
+    }
+    const DatasetReport report = Check("?train=all&validation=&test=");
+    ASSERT_EQ(report.faults.size(), 1u);
+    EXPECT_THAT(report.faults[0].message, HasSubstr("pictures must be PNG files, and named so"));
+  }
+}
+
+// What editors do to a text file changes neither what is read nor what is checked.
+TEST_F(DatasetCheckTest, EveryFormOfTheTextFilesIsTheSameDataset) {
+  const std::string labels = Read("label_2/000000.txt"), calibration = Read("calib/000000.txt");
+  const auto before = ReadObjects(File("label_2/000000.txt"));
+  ASSERT_TRUE(before.ok() && !before->empty());
+  const auto label_forms = TextForms(labels), calibration_forms = TextForms(calibration);
+  const auto list_forms = TextForms("000000\n000001\n");
+  for (size_t i = 0; i < label_forms.size(); ++i) {
+    Write("label_2/000000.txt", label_forms[i]);
+    Write("calib/000000.txt", calibration_forms[i]);
+    ASSERT_TRUE(WriteFileAtomically(root_ / "ImageSets" / "train.txt", list_forms[i]).ok());
+    const DatasetReport report = Check();
+    EXPECT_TRUE(report.faults.empty()) << i << ": " << report.faults.front().message;
+    EXPECT_EQ(report.splits[0].frames, 2);
+    EXPECT_EQ(FormatObjects(*ReadObjects(File("label_2/000000.txt"))), FormatObjects(*before));
+    const auto read = ReadKittiCalibration(File("calib/000000.txt"));
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(FormatKittiCalibration(*read), calibration);
+  }
+  Write("label_2/000000.txt", std::string("C\0a\0r\0", 6));
+  EXPECT_TRUE(Has(Check(), "label_2/000000.txt", 1, "save it as UTF-8"));
 }
 
 // One bad frame among many is named when it is read, and the others still work.

@@ -8,6 +8,7 @@
 
 #include "services/base/random.h"
 #include "tests/support/temporary_directory.h"
+#include "tests/support/text_forms.h"
 
 namespace backfire::metrics {
 namespace {
@@ -144,6 +145,21 @@ TEST_F(ReadEvaluationFramesTest, FramesAreThoseWithADetectionFile) {
     EXPECT_EQ(frames->images[0].labels.size(), 1);
     EXPECT_EQ(frames->images[0].detections.size(), 0);
     EXPECT_EQ(frames->images[1].detections.size(), 1);
+  }
+}
+
+TEST_F(ReadEvaluationFramesTest, EveryFormOfAFileHasAllObjects) {
+  const std::vector<std::string> labels = TextForms(std::string(kLabel) + kLabel);
+  const std::vector<std::string> detections = TextForms(std::string(kDetection) + kDetection);
+  for (size_t i = 0; i < labels.size(); ++i) {
+    Write("l/000001.txt", labels[i]);
+    Write("d/000001.txt", detections[i]);
+    const auto frames = Read("l", "d");
+    ASSERT_TRUE(frames.ok()) << frames.status();
+    for (const auto& objects : {frames->images[0].labels, frames->images[0].detections}) {
+      ASSERT_EQ(objects.size(), 2u);
+      for (const Object& object : objects) EXPECT_EQ(object.type, "Car");
+    }
   }
 }
 
