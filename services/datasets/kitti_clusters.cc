@@ -8,8 +8,8 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "services/base/file.h"
 #include "services/base/status.h"
+#include "services/base/text_file.h"
 
 namespace backfire::datasets {
 namespace {
@@ -23,7 +23,7 @@ std::vector<std::pair<int, std::vector<std::string>>> Lines(const std::string& c
   for (const absl::string_view line : absl::StrSplit(content, '\n')) {
     ++number;
     std::vector<std::string> words =
-        absl::StrSplit(line, absl::ByAnyChar(" \t\r"), absl::SkipEmpty());
+        absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
     if (!words.empty()) lines.emplace_back(number, std::move(words));
   }
   return lines;
@@ -55,7 +55,7 @@ absl::StatusOr<KittiClusters> KittiClusters::Read(const fs::path& directory,
   std::error_code error;
   if (!fs::is_directory(path, error)) {
     clusters.path_ = path.string();
-    BACKFIRE_ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
+    BACKFIRE_ASSIGN_OR_RETURN(const std::string content, ReadTextFile(path));
     for (const auto& [number, words] : Lines(content)) {
       if (words[0][0] == '#') continue;
       std::string fault;
@@ -70,8 +70,8 @@ absl::StatusOr<KittiClusters> KittiClusters::Read(const fs::path& directory,
   }
   const fs::path mapping = path / "train_mapping.txt", order = path / "train_rand.txt";
   clusters.path_ = order.string();
-  BACKFIRE_ASSIGN_OR_RETURN(const std::string mapped, ReadFile(mapping));
-  BACKFIRE_ASSIGN_OR_RETURN(const std::string ordered, ReadFile(order));
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string mapped, ReadTextFile(mapping));
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string ordered, ReadTextFile(order));
   std::map<int64_t, std::string> drive_of;  // By line.
   for (const auto& [number, words] : Lines(mapped)) {
     if (words.size() == 3) {
@@ -86,7 +86,7 @@ absl::StatusOr<KittiClusters> KittiClusters::Read(const fs::path& directory,
   for (const absl::string_view text : absl::StrSplit(ordered, '\n')) {
     ++number;
     for (const absl::string_view word :
-         absl::StrSplit(text, absl::ByAnyChar(", \t\r"), absl::SkipEmpty())) {
+         absl::StrSplit(text, absl::ByAnyChar(", \t"), absl::SkipEmpty())) {
       int64_t line = 0;
       const bool known = absl::SimpleAtoi(word, &line) && drive_of.count(line) > 0;
       if (known) {
