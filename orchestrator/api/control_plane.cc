@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "orchestrator/commands/lookup.h"
 #include "services/base/status.h"
 
 namespace backfire::api {
@@ -14,6 +15,9 @@ ControlPlane::ControlPlane(const Outside& outside, std::unique_ptr<ledger::Ledge
       gateways_(lease, outside.clock, ledger_->release_changes()),
       loader_(outside.versions, outside.clock),
       executor_(*ledger_, outside.jobs, loader_, outside.clock,
+                [this](const records::State& state, int64_t revision) {
+                  return commands::DecidedUpdates(state, ledger_->history(), revision);
+                },
                 {[this](const v1::Step& step, const std::string& update, double seconds) {
                    metrics_.CountStep(step, update, seconds);
                  },

@@ -70,9 +70,6 @@ absl::StatusOr<v1::ApplySystemResponse> OrchestratorService::Apply(
 absl::StatusOr<v1::Update> OrchestratorService::Propose(const v1::ProposeUpdateRequest& request) {
   BACKFIRE_RETURN_IF_ERROR(commands::CheckProposal(request));
   const store::Repository& history = plane_.ledger().history();
-  const evidence::ReadEvaluation read = [&](records::StepRef ref) {
-    return history.ReadEvaluation(ref);
-  };
   v1::Version proposed;
   while (true) {
     BACKFIRE_ASSIGN_OR_RETURN(const std::optional<int64_t> known,
@@ -89,8 +86,8 @@ absl::StatusOr<v1::Update> OrchestratorService::Propose(const v1::ProposeUpdateR
     // What it can show takes a while to find, so that is done before the commit, and again if
     // something that it depends on has changed meanwhile.
     BACKFIRE_ASSIGN_OR_RETURN(
-        const commands::UpdatePointer update,
-        commands::MakeProposal(*state, request, proposed, read, plane_.clock().Now()));
+        const std::vector<commands::UpdatePointer> updates,
+        commands::MakeProposal(*state, history, request, proposed, plane_.clock().Now()));
     const absl::Status added =
         plane_.ledger()
             .Commit([&](const records::State& newest) -> absl::StatusOr<records::Change> {
@@ -99,11 +96,11 @@ absl::StatusOr<v1::Update> OrchestratorService::Propose(const v1::ProposeUpdateR
                 return absl::AbortedError("the state has changed");
               }
               records::Change change;
-              change.added.push_back(update);
+              change.added = updates;
               return change;
             })
             .status();
-    if (added.ok()) return Show(update->update().name());
+    if (added.ok()) return Show(updates.back()->update().name());
     if (!absl::IsAborted(added) || plane_.ledger().changes().stopped()) return added;
   }
 }

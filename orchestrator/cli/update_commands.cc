@@ -255,7 +255,7 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
   });
   propose
       .add_option("--replicates", options->replicates,
-                  "Training runs, at most the baseline's; 0: as many as it has")
+                  "Training runs, at most the system's; 0: as many as it has")
       ->check(CLI::Range(0, 100));
   propose
       .add_option(

@@ -12,7 +12,10 @@ ExitCode ExitCodeOf(const v1::Update& update, bool gate) {
   if (!gate || update.baseline()) return ExitCode::kOk;
   // Whatever a verdict said that was void since.
   if (update.state() == v1::Update::REJECTED) return ExitCode::kUndecided;
-  if (!update.has_verdict()) return ExitCode::kUndecided;
+  if (!update.has_verdict()) {
+    // What completes a baseline's replicates is judged by nobody.
+    return update.state() == v1::Update::PROMOTED ? ExitCode::kOk : ExitCode::kUndecided;
+  }
   const v1::Verdict& verdict = update.verdict();
   if (verdict::Blocks(verdict)) return ExitCode::kRefused;
   return verdict.outcome() == v1::Verdict::SAFE ? ExitCode::kOk : ExitCode::kUndecided;

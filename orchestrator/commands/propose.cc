@@ -3,17 +3,21 @@
 #include <google/protobuf/util/message_differencer.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "orchestrator/evidence/evidence.h"
 #include "orchestrator/evidence/forecast.h"
+#include "orchestrator/planning/completion.h"
 #include "orchestrator/planning/new_update.h"
 #include "orchestrator/planning/plan.h"
 #include "orchestrator/planning/schedule.h"
 #include "orchestrator/planning/step_plan.h"
 #include "orchestrator/records/resource_name.h"
+#include "orchestrator/records/update_state.h"
 #include "orchestrator/verdict/verdict.h"
 #include "services/base/status.h"
 #include "services/runtime/request_id.h"
@@ -28,33 +32,21 @@ int LooksOf(const v1::ProposeUpdateRequest& request) {
   return request.looks() == 0 ? 1 : request.looks();
 }
 
-// An update that stopped at an early look has fewer replicates than its system asks for, and once
-// it is live, so has whatever is compared with it. Applying an equal system changes nothing.
-std::string HowToGetMoreReplicates(const v1::Update& base) {
-  if (base.replicates() >= base.planned_replicates()) {
-    return "apply the system with more `replicates`";
-  }
-  return absl::StrCat(base.name(), ", whose release is live, stopped at look ", base.look(), " of ",
-                      base.planned_looks(), ": apply the system with its recipe for vertex ",
-                      base.vertex(), ", which trains the others");
-}
-
 // How many replicates an update is to have.
-absl::StatusOr<int> ReplicatesOf(const v1::ProposeUpdateRequest& request, const v1::Update& base) {
-  const int replicates = request.replicates() == 0 ? base.replicates() : request.replicates();
-  if (replicates < 1 || replicates > base.replicates()) {
-    return absl::InvalidArgumentError(absl::StrCat("replicates must be in [1, ", base.replicates(),
-                                                   "], or 0 for as many as the baseline has: got ",
-                                                   request.replicates(), "; for more, ",
-                                                   HowToGetMoreReplicates(base)));
+absl::StatusOr<int> ReplicatesOf(const v1::ProposeUpdateRequest& request, int most) {
+  const int replicates = request.replicates() == 0 ? most : request.replicates();
+  if (replicates < 1 || replicates > most) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "replicates must be in [1, ", most, "], or 0 for as many as the system has: got ",
+        request.replicates(), "; for more, apply the system with more `replicates`"));
   }
   const int looks = LooksOf(request);
   if (looks > 1 &&
       planning::ReplicatesOfLook(replicates, looks, 1) < verdict::kReplicatesToDecide) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "looks: each must add at least ", verdict::kReplicatesToDecide, " replicates, so ", looks,
-        " need ", looks * verdict::kReplicatesToDecide, ": got ", replicates, "; the baseline has ",
-        base.replicates(), ", for more ", HowToGetMoreReplicates(base)));
+    return absl::InvalidArgumentError(
+        absl::StrCat("looks: each must add at least ", verdict::kReplicatesToDecide,
+                     " replicates, so ", looks, " need ", looks * verdict::kReplicatesToDecide,
+                     ": got ", replicates, "; for more, apply the system with more `replicates`"));
   }
   return replicates;
 }
@@ -76,6 +68,51 @@ absl::StatusOr<const records::SystemRevision*> ComparableSystem(const records::S
   return absl::FailedPreconditionError(
       absl::StrCat("the live release belongs to revision ", revision,
                    " of the system; wait for the baseline of revision ", system->revision));
+}
+
+// Vertices whose version in the live release was proposed, and not trained by their update.
+absl::StatusOr<std::set<std::string>> ProposedVertices(const records::Standing& live,
+                                                       const graph::SystemGraph& graph,
+                                                       const store::Repository& history) {
+  std::map<int64_t, v1::Update> updates;  // By number, without steps.
+  std::set<std::string> vertices;
+  for (const std::string& vertex : graph.order()) {
+    // Whoever trained replicate 0 gave the vertex its versions; others complete them.
+    BACKFIRE_ASSIGN_OR_RETURN(const records::Standing::Entry first,
+                              live.Find(planning::StepId(v1::Step::TRAIN, vertex, 0)));
+    const auto [known, is_new] = updates.try_emplace(first.ref.update);
+    if (is_new) {
+      BACKFIRE_ASSIGN_OR_RETURN(records::UpdateRecord record, history.ReadUpdate(first.ref.update));
+      known->second = std::move(record.update);
+    }
+    if (records::TakesProposedVersion(known->second, first.record->step)) vertices.insert(vertex);
+  }
+  return vertices;
+}
+
+// The update that trains what the live release lacks of the system's replicates; unset if one that
+// needs `replicates` lacks none, or another update does so already.
+absl::StatusOr<std::optional<records::UpdateRecord>> MakeCompletion(
+    const records::State& state, const store::Repository& history,
+    const records::SystemRevision& system, int replicates, absl::Time now) {
+  const records::Standing& live = *state.live_standing;
+  if (replicates <= live.update().replicates()) return std::nullopt;
+  for (const auto& [number, update] : state.updates) {
+    if (records::IsOpen(update->update()) && records::CompletesReplicates(update->update())) {
+      return std::nullopt;
+    }
+  }
+  const int all = system.graph.system().replicates();
+  BACKFIRE_ASSIGN_OR_RETURN(const std::set<std::string> proposed,
+                            ProposedVertices(live, system.graph, history));
+  BACKFIRE_ASSIGN_OR_RETURN(const std::vector<v1::Step> steps,
+                            planning::PlanCompletion(live, system.graph, all, proposed));
+  records::UpdateRecord record = planning::NewUpdate(state, steps, now);
+  record.base = live.number();
+  record.update.set_system_revision(system.revision);
+  record.update.set_baseline_release(records::ReleaseName(state.live));
+  record.update.set_replicates(all);
+  return record;
 }
 
 }  // namespace
@@ -135,10 +172,11 @@ absl::StatusOr<ProposedPlace> FindProposedPlace(const records::State& state,
   return ProposedPlace{node.vertex.endpoint(), runtime::VersionName(id.model_name, id.number)};
 }
 
-absl::StatusOr<UpdatePointer> MakeProposal(const records::State& state,
-                                           const v1::ProposeUpdateRequest& request,
-                                           const v1::Version& proposed,
-                                           const evidence::ReadEvaluation& read, absl::Time now) {
+absl::StatusOr<std::vector<UpdatePointer>> MakeProposal(const records::State& state,
+                                                        const store::Repository& history,
+                                                        const v1::ProposeUpdateRequest& request,
+                                                        const v1::Version& proposed,
+                                                        absl::Time now) {
   BACKFIRE_ASSIGN_OR_RETURN(const records::SystemRevision* system, ComparableSystem(state));
   const graph::SystemGraph& graph = system->graph;
   const std::shared_ptr<const records::Standing>& base = state.live_standing;
@@ -149,7 +187,8 @@ absl::StatusOr<UpdatePointer> MakeProposal(const records::State& state,
   BACKFIRE_RETURN_IF_ERROR(
       trains ? graph::CheckRecipe(model, recipe)
              : planning::CheckProposedLineage(proposed, graph, request.vertex(), *base));
-  BACKFIRE_ASSIGN_OR_RETURN(const int replicates, ReplicatesOf(request, base->update()));
+  BACKFIRE_ASSIGN_OR_RETURN(const int replicates,
+                            ReplicatesOf(request, graph.system().replicates()));
   std::set<std::string> transforms;
   for (const auto& [vertex, other] : system->models) {
     if (other.kind() == v1::Model::TRANSFORM) transforms.insert(vertex);
@@ -160,6 +199,14 @@ absl::StatusOr<UpdatePointer> MakeProposal(const records::State& state,
                                                !graph::IsUnservable(model, recipe)),
                           now);
   if (!trains) planning::TakeProposedVersion(request.vertex(), proposed, record);
+  std::vector<UpdatePointer> added;
+  BACKFIRE_ASSIGN_OR_RETURN(std::optional<records::UpdateRecord> completion,
+                            MakeCompletion(state, history, *system, replicates, now));
+  if (completion.has_value()) {
+    record.number = completion->number + 1;
+    record.update.set_name(records::UpdateName(record.number));
+    added.push_back(planning::OpenUpdate(*std::move(completion), graph, base));
+  }
   record.request_id = request.request_id();
   record.base = base->number();
   v1::Update& update = record.update;
@@ -172,13 +219,17 @@ absl::StatusOr<UpdatePointer> MakeProposal(const records::State& state,
   update.set_look(1);
   update.set_planned_looks(LooksOf(request));
   update.set_planned_replicates(replicates);
+  const evidence::ReadEvaluation read = [&](records::StepRef ref) {
+    return history.ReadEvaluation(ref);
+  };
   const evidence::Comparison comparison{*system, update, *base, read};
   BACKFIRE_ASSIGN_OR_RETURN(const std::vector<v1::Sensitivity> sensitivities,
                             evidence::BuildSensitivities(comparison));
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Reuse reuse, evidence::BuildReuse(comparison));
   update.mutable_sensitivities()->Assign(sensitivities.begin(), sensitivities.end());
   *update.mutable_reuse() = reuse;
-  return planning::OpenUpdate(std::move(record), graph, base);
+  added.push_back(planning::OpenUpdate(std::move(record), graph, base));
+  return added;
 }
 
 }  // namespace backfire::commands

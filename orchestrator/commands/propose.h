@@ -2,11 +2,11 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "orchestrator/commands/lookup.h"
-#include "orchestrator/evidence/evidence.h"
 #include "orchestrator/records/change.h"
 #include "orchestrator/store/repository.h"
 
@@ -29,12 +29,15 @@ struct ProposedPlace {
 absl::StatusOr<ProposedPlace> FindProposedPlace(const records::State& state,
                                                 const v1::ProposeUpdateRequest& request);
 
-/// Makes the update of a proposal, planned against the live release, with what it can show.
+/// Makes the update of a proposal, planned against the live release, with what it can show. Before
+/// it, the update that trains the replicates that it needs and the live release lacks, if there are
+/// any and none does so already.
 /// @param proposed  The version that the request names, if it does; trained by `proposed.recipe`.
-/// @param read      Evaluations of the live release's.
-absl::StatusOr<UpdatePointer> MakeProposal(const records::State& state,
-                                           const v1::ProposeUpdateRequest& request,
-                                           const v1::Version& proposed,
-                                           const evidence::ReadEvaluation& read, absl::Time now);
+/// Returns the updates to add, the proposal's last.
+absl::StatusOr<std::vector<UpdatePointer>> MakeProposal(const records::State& state,
+                                                        const store::Repository& history,
+                                                        const v1::ProposeUpdateRequest& request,
+                                                        const v1::Version& proposed,
+                                                        absl::Time now);
 
 }  // namespace backfire::commands

@@ -37,6 +37,9 @@ absl::StatusOr<std::vector<v1::Sensitivity>> BuildSensitivities(const Comparison
 absl::StatusOr<v1::Reuse> BuildReuse(const Comparison& comparison) {
   const graph::SystemGraph& graph = comparison.system.graph;
   const std::set<std::string> touched = planning::TouchedVertices(graph, comparison.update);
+  // Others are trained before it begins, and are no work that was done already.
+  const int replicates =
+      std::min(comparison.update.replicates(), comparison.base.update().replicates());
   v1::Reuse reuse;
   const auto add_seconds = [&](v1::Step::Kind kind, const std::string& vertex,
                                int k) -> absl::Status {
@@ -46,7 +49,7 @@ absl::StatusOr<v1::Reuse> BuildReuse(const Comparison& comparison) {
     return absl::OkStatus();
   };
   for (const std::string& vertex : graph.WithAncestors(touched)) {
-    for (int k = 0; k < comparison.update.replicates(); ++k) {
+    for (int k = 0; k < replicates; ++k) {
       BACKFIRE_RETURN_IF_ERROR(add_seconds(v1::Step::TRAIN, vertex, k));
       reuse.set_versions(reuse.versions() + 1);
       if (touched.count(vertex) == 0) continue;

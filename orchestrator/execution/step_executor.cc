@@ -14,6 +14,7 @@
 #include "orchestrator/planning/schedule.h"
 #include "orchestrator/planning/step_plan.h"
 #include "orchestrator/records/resource_name.h"
+#include "orchestrator/records/update_state.h"
 #include "services/base/crash_point.h"
 #include "services/base/status.h"
 
@@ -30,11 +31,12 @@ constexpr absl::Duration kIdle = absl::Hours(1);
 }  // namespace
 
 StepExecutor::StepExecutor(ledger::Ledger& ledger, JobBackend& backend, VersionLoader& loader,
-                           const Clock& clock, Events events)
+                           const Clock& clock, planning::ReadDecided decided, Events events)
     : ledger_(ledger),
       backend_(backend),
       loader_(loader),
       clock_(clock),
+      decided_(std::move(decided)),
       events_(std::move(events)) {}
 
 StepExecutor::~StepExecutor() { Stop(); }
@@ -145,7 +147,9 @@ absl::Status StepExecutor::Rebase(const records::State& state, int64_t number) {
   forecast.release = state.live;
   const records::OpenUpdate& update = *state.FindUpdate(number);
   const auto system = state.FindSystem(update.update().system_revision());
-  if (system.ok() && state.live_standing != nullptr) {
+  // What completes replicates shows nothing.
+  if (system.ok() && state.live_standing != nullptr &&
+      !records::CompletesReplicates(update.update())) {
     const evidence::ReadEvaluation read = [this](StepRef ref) {
       return ledger_.history().ReadEvaluation(ref);
     };
@@ -299,7 +303,7 @@ void StepExecutor::Finish(StepRef ref, const Running& running, absl::StatusOr<v1
     }
     v1::Step step;
     const auto decide = [&](const records::State& newest) {
-      auto change = planning::StepEnded(newest, ref, end, judgement, clock_.Now());
+      auto change = planning::StepEnded(newest, ref, end, judgement, decided_, clock_.Now());
       if (change.ok()) step = change->steps.at(ref).record.step;
       return change;
     };

@@ -33,9 +33,10 @@ class StepExecutor {
     std::function<void(int64_t update)> moved;
   };
 
-  /// All borrowed.
+  /// All references are borrowed.
+  /// @param decided  Called while the ledger commits.
   StepExecutor(ledger::Ledger& ledger, JobBackend& backend, VersionLoader& loader,
-               const Clock& clock, Events events);
+               const Clock& clock, planning::ReadDecided decided, Events events);
   ~StepExecutor();
   StepExecutor(const StepExecutor&) = delete;
   StepExecutor& operator=(const StepExecutor&) = delete;
@@ -80,6 +81,7 @@ class StepExecutor {
   JobBackend& backend_;
   VersionLoader& loader_;
   const Clock& clock_;
+  const planning::ReadDecided decided_;
   const Events events_;
   std::atomic<bool> stopping_{false};
   mutable Mutex mutex_;

@@ -39,7 +39,8 @@ Progress ProgressOf(const records::OpenUpdate& update) {
                              !(progress.only_loads_left && !progress.is_prepared);
   if (progress.changes_nothing) return progress;
   progress.takes_look = progress.only_loads_left && message.look() < message.planned_looks();
-  progress.takes_verdict = progress.all_done && !message.baseline();
+  progress.takes_verdict =
+      progress.all_done && !message.baseline() && !records::CompletesReplicates(message);
   return progress;
 }
 
@@ -53,6 +54,8 @@ std::string DatasetOf(const v1::Job& job, const v1::Step& step) {
 absl::Status CheckDataset(const records::OpenUpdate& update, const v1::Job& job,
                           const v1::Step& step) {
   if (!job.has_evaluation() && step.kind() != v1::Step::TRAIN) return absl::OkStatus();
+  // It has versions of others, whose datasets were compared then.
+  if (records::CompletesReplicates(update.update())) return absl::OkStatus();
   const std::string digest = DatasetOf(job, step);
   for (size_t i = 0; i < update.step_count(); ++i) {
     const v1::Step& other = update.step(i).step;
@@ -88,9 +91,41 @@ std::shared_ptr<const records::OpenUpdate> Ended(const records::OpenUpdate& upda
   return update.With(nullptr, nullptr, {{position, record}});
 }
 
+// What an update's end takes from outside the state.
+struct Answers {
+  const Judgement* judgement = nullptr;  // Where it was judged.
+  const ReadDecided& decided;
+};
+
+// Makes the release of an update that has no verdict the live one.
+absl::Status FinishUnjudged(const records::State& state, const records::OpenUpdate& update,
+                            int64_t number, const records::ReleaseRecord& release,
+                            const ReadDecided& decided, absl::Time now, Change& change) {
+  v1::Update& changed = change.updates.at(update.number()).update;
+  const bool completes = records::CompletesReplicates(changed);
+  *changed.mutable_end_time() = ToTimestamp(now);
+  if (completes && changed.baseline_release() != records::ReleaseName(state.live)) {
+    changed.set_state(v1::Update::CANCELLED);
+    changed.set_error_message(absl::StrCat(changed.baseline_release(), " is live no more"));
+    AbandonRelease(state, changed, changed.error_message(), state.epoch, now, change);
+    return absl::OkStatus();
+  }
+  changed.set_state(v1::Update::PROMOTED);
+  v1::ReleaseEvent event;
+  event.set_kind(v1::ReleaseEvent::PROMOTED);
+  event.set_reason(completes ? absl::StrCat("all replicates of ", changed.baseline_release())
+                             : "baseline");
+  MakeLive(state, number, release, std::move(event), now, change);
+  change.live_standing =
+      update.With(std::make_shared<const v1::Update>(changed), nullptr, {})->MakeStanding();
+  if (!completes) return absl::OkStatus();
+  BACKFIRE_ASSIGN_OR_RETURN(const auto others, decided(state, changed.system_revision()));
+  return SettleOthers(state, update, number, others, now, change);
+}
+
 // Makes the release of an update, all of whose versions are loaded, the live or a staged one.
 absl::Status Finish(const records::State& state, const records::OpenUpdate& update,
-                    const Judgement* judgement, absl::Time now, Change& change) {
+                    const Answers& answers, absl::Time now, Change& change) {
   records::UpdateChange& changed = change.updates.at(update.number());
   int64_t number = 0;
   records::ReleaseRecord release;
@@ -102,48 +137,39 @@ absl::Status Finish(const records::State& state, const records::OpenUpdate& upda
     }
     if (known != nullptr) release = *known;
   }
-  if (changed.update.baseline()) {
-    changed.update.set_state(v1::Update::PROMOTED);
-    v1::ReleaseEvent event;
-    event.set_kind(v1::ReleaseEvent::PROMOTED);
-    event.set_reason("baseline");
-    MakeLive(state, number, release, std::move(event), now, change);
-  } else {
-    *changed.update.mutable_verdict() = judgement->verdict;
-    changed.update.mutable_diagnoses()->Assign(judgement->diagnoses.begin(),
-                                               judgement->diagnoses.end());
-    changed.test_split = judgement->test_split;
-    changed.update.set_state(v1::Update::DECIDED);
-    // Of looks that need not be taken.
-    for (size_t i = 0; i < update.step_count(); ++i) {
-      if (records::IsDue(changed.update, update.step(i).step)) continue;
-      records::ChangeStep({update.number(), i}, update.step(i), change)
-          .record.step.set_state(v1::Step::CANCELLED);
-    }
-    if (update.has_loads()) {
-      records::ChangeRelease(number, release, change).record.release.set_state(v1::Release::STAGED);
-    }
+  if (changed.update.baseline() || records::CompletesReplicates(changed.update)) {
+    return FinishUnjudged(state, update, number, release, answers.decided, now, change);
+  }
+  const Judgement& judgement = *answers.judgement;
+  *changed.update.mutable_verdict() = judgement.verdict;
+  changed.update.mutable_diagnoses()->Assign(judgement.diagnoses.begin(),
+                                             judgement.diagnoses.end());
+  changed.test_split = judgement.test_split;
+  changed.update.set_state(v1::Update::DECIDED);
+  // Of looks that need not be taken.
+  for (size_t i = 0; i < update.step_count(); ++i) {
+    if (records::IsDue(changed.update, update.step(i).step)) continue;
+    records::ChangeStep({update.number(), i}, update.step(i), change)
+        .record.step.set_state(v1::Step::CANCELLED);
+  }
+  if (update.has_loads()) {
+    records::ChangeRelease(number, release, change).record.release.set_state(v1::Release::STAGED);
   }
   *changed.update.mutable_end_time() = ToTimestamp(now);
-  if (changed.update.baseline()) {
-    change.live_standing =
-        update.With(std::make_shared<const v1::Update>(changed.update), nullptr, {})
-            ->MakeStanding();
-  }
   return absl::OkStatus();
 }
 
 // Sets the state that an update's steps say; makes its release, verdict and end.
 // @param update  With the step that ended.
 absl::Status Advance(const records::State& state, const records::OpenUpdate& update,
-                     const Judgement* judgement, absl::Time now, Change& change) {
+                     const Answers& answers, absl::Time now, Change& change) {
   const Progress progress = ProgressOf(update);
   if (progress.changes_nothing) return absl::OkStatus();
   v1::Update& changed = records::ChangeUpdate(update.number(), update.update(), change).update;
   changed.set_state(update.Phase());
   if (progress.takes_look) {
     // Harm that was found stands: more evidence can't spend again what found it.
-    const v1::Verdict& verdict = judgement->verdict;
+    const v1::Verdict& verdict = answers.judgement->verdict;
     if (verdict.outcome() == v1::Verdict::INCONCLUSIVE && !verdict::Blocks(verdict)) {
       *changed.add_earlier_looks() = verdict;
       changed.set_look(changed.look() + 1);
@@ -159,7 +185,7 @@ absl::Status Advance(const records::State& state, const records::OpenUpdate& upd
     BACKFIRE_RETURN_IF_ERROR(MakeRelease(state, update, change).status());
   }
   if (!progress.all_done) return absl::OkStatus();
-  return Finish(state, update, judgement, now, change);
+  return Finish(state, update, answers, now, change);
 }
 
 }  // namespace
@@ -192,7 +218,10 @@ records::StepRecord EndStep(const records::OpenUpdate& update, size_t position, 
 }
 
 bool NeedsJudgement(const records::OpenUpdate& update, size_t position, const JobEnd& end) {
-  if (!records::IsOpen(update.update()) || update.update().baseline()) return false;
+  if (!records::IsOpen(update.update()) || update.update().baseline() ||
+      records::CompletesReplicates(update.update())) {
+    return false;
+  }
   const records::Unfinished& left = update.unfinished();
   if (left.steps - left.loads > 1) return false;  // Something is left to evaluate after this.
   if (!StatusOf(update, position, end).ok()) return false;
@@ -204,7 +233,7 @@ bool NeedsJudgement(const records::OpenUpdate& update, size_t position, const Jo
 absl::StatusOr<Change> StepEnded(const records::State& state, records::StepRef ref,
                                  const JobEnd& end,
                                  const std::optional<absl::StatusOr<Judgement>>& judgement,
-                                 absl::Time now) {
+                                 const ReadDecided& decided, absl::Time now) {
   const records::OpenUpdate* update = state.FindUpdate(ref.update);
   if (update == nullptr) {
     return absl::InternalError(
@@ -225,7 +254,8 @@ absl::StatusOr<Change> StepEnded(const records::State& state, records::StepRef r
     }
     if (needs_judgement) status = judgement->status();
     if (status.ok()) {
-      status = Advance(state, *ended, needs_judgement ? &**judgement : nullptr, now, change);
+      const Answers answers{needs_judgement ? &**judgement : nullptr, decided};
+      status = Advance(state, *ended, answers, now, change);
     }
   }
   if (!status.ok() && is_open) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +21,11 @@ struct Judgement {
   std::string test_split;  ///< Digest of the dataset on whose test split it was made.
 };
 
+/// Reads all updates of a revision of the system that are DECIDED, as if they had work left.
+using ReadDecided =
+    std::function<absl::StatusOr<std::vector<std::shared_ptr<const records::OpenUpdate>>>(
+        const records::State& state, int64_t revision)>;
+
 /// How a step's job ended.
 struct JobEnd {
   absl::StatusOr<v1::Job> job;  ///< Ended, whatever its end; an error: it could not be followed.
@@ -36,10 +43,11 @@ bool NeedsJudgement(const records::OpenUpdate& update, size_t position, const Jo
 /// All that follows from the end of a step's job: the step's own end, the update's next phase,
 /// another look, a release, the verdict.
 /// @param judgement  Where NeedsJudgement: a judgement, or why there is none.
+/// @param decided    Asked where replicates are complete, as another release becomes live.
 /// ABORTED: the update has changed so that a judgement is needed, and there is none: ask again.
 absl::StatusOr<records::Change> StepEnded(const records::State& state, records::StepRef ref,
                                           const JobEnd& end,
                                           const std::optional<absl::StatusOr<Judgement>>& judgement,
-                                          absl::Time now);
+                                          const ReadDecided& decided, absl::Time now);
 
 }  // namespace backfire::planning

@@ -35,8 +35,9 @@ absl::StatusOr<v1::Recipe> RecipeOf(const graph::SystemGraph& graph,
   }
   if (update.update().baseline()) return vertex.recipe();
   if (step.vertex() == update.update().vertex()) return update.update().recipe();
+  // All replicates are trained alike, and there may be no other yet.
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Version before,
-                            VersionAsOf(*update.base(), step.vertex(), step.replicate()));
+                            VersionAsOf(*update.base(), step.vertex(), 0));
   return before.recipe();
 }
 

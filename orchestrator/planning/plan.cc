@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "orchestrator/planning/reference_steps.h"
+#include "orchestrator/records/update_state.h"
 
 namespace backfire::planning {
 namespace {
@@ -122,6 +123,7 @@ std::vector<std::vector<size_t>> Dependencies(const graph::SystemGraph& graph,
 
 std::set<std::string> TouchedVertices(const graph::SystemGraph& graph, const v1::Update& update) {
   if (update.baseline()) return {graph.order().begin(), graph.order().end()};
+  if (records::CompletesReplicates(update)) return {};
   const std::vector<std::string> descendants = graph.Descendants(update.vertex());
   std::set<std::string> touched(descendants.begin(), descendants.end());
   touched.insert(update.vertex());

@@ -29,8 +29,9 @@ std::vector<v1::Step> PlanUpdate(const graph::SystemGraph& graph, const std::str
 std::vector<std::vector<size_t>> Dependencies(const graph::SystemGraph& graph,
                                               const std::vector<v1::Step>& steps);
 
-/// The vertices that an update gives other versions: all of them for a baseline, else the candidate
-/// and its descendants. Two updates whose sets meet must not run at once.
+/// The vertices that an update gives other versions: all of them for a baseline, none where it
+/// completes replicates, else the candidate and its descendants. Two updates whose sets meet must
+/// not run at once.
 std::set<std::string> TouchedVertices(const graph::SystemGraph& graph, const v1::Update& update);
 
 /// Replicates that look `look` of `looks` has: its share, rounded up.

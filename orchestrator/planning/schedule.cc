@@ -18,9 +18,24 @@ namespace {
 using records::Change;
 using records::StepRef;
 
+bool ComparesWithLive(const records::State& state, const v1::Update& update) {
+  return update.baseline_release() == records::ReleaseName(state.live);
+}
+
+bool LiveLacksReplicates(const records::State& state, const v1::Update& update) {
+  return state.live_standing != nullptr &&
+         state.live_standing->update().replicates() < update.planned_replicates();
+}
+
 bool NeedsRebase(const records::State& state, const records::OpenUpdate& update) {
-  return !update.has_begun() && !update.update().baseline() &&
-         update.update().baseline_release() != records::ReleaseName(state.live);
+  const v1::Update& message = update.update();
+  if (message.baseline()) return false;
+  if (records::CompletesReplicates(message)) {
+    // Trainings that a proposed version stands for are done from the beginning.
+    return message.state() == v1::Update::PROPOSED && !ComparesWithLive(state, message);
+  }
+  return !update.has_begun() &&
+         (!ComparesWithLive(state, message) || LiveLacksReplicates(state, message));
 }
 
 // Why an update can't be compared with the live release. OK: it can.
@@ -30,8 +45,10 @@ absl::Status CheckFit(const records::State& state, const records::OpenUpdate& up
   }
   const v1::Update& base = state.live_standing->update();
   const v1::Update& message = update.update();
-  if (base.system_revision() != message.system_revision() ||
-      base.replicates() < message.planned_replicates()) {
+  if (records::CompletesReplicates(message)) {
+    return absl::FailedPreconditionError("it has other versions");
+  }
+  if (base.system_revision() != message.system_revision() || LiveLacksReplicates(state, message)) {
     return absl::FailedPreconditionError("it has another system, or too few replicates");
   }
   if (message.version().empty()) return absl::OkStatus();
@@ -108,9 +125,13 @@ absl::StatusOr<Change> Rebase(const records::State& state, int64_t number, const
   const std::string live = records::ReleaseName(state.live);
   if (const absl::Status fit = CheckFit(state, *update); !fit.ok()) {
     changed.update.set_state(v1::Update::REJECTED);
-    changed.update.set_error_message(absl::StrCat(
-        live, " became the live one while this update waited, and can't be what it is ",
-        "compared with: ", std::string(fit.message()), "; propose it again"));
+    changed.update.set_error_message(
+        absl::StrCat(live,
+                     ComparesWithLive(state, update->update())
+                         ? " was to get more replicates while this update waited, and did not"
+                         : " became the live one while this update waited",
+                     ", and can't be what it is compared with: ", std::string(fit.message()),
+                     "; propose it again"));
     *changed.update.mutable_end_time() = ToTimestamp(now);
     return change;
   }

@@ -30,11 +30,17 @@ bool Meet(const OpenUpdate& one, const OpenUpdate& other) {
   return false;
 }
 
+// Whether the later of two open updates waits for the earlier. It may need the replicates that one
+// completes.
+bool GoesFirst(const OpenUpdate& earlier, const OpenUpdate& later) {
+  return CompletesReplicates(earlier.update()) || Meet(earlier, later);
+}
+
 // Number of the earlier open update that this one lets go first; 0: none.
 int64_t FindEarlier(const State& state, const OpenUpdate& update) {
   for (const auto& [number, earlier] : state.updates) {
     if (number >= update.number()) break;
-    if (IsOpen(earlier->update()) && Meet(*earlier, update)) return number;
+    if (IsOpen(earlier->update()) && GoesFirst(*earlier, update)) return number;
   }
   return 0;
 }
@@ -68,7 +74,7 @@ void Requeue(const State& before, State& state) {
     for (auto later = state.updates.upper_bound(number); later != state.updates.end(); ++later) {
       const auto known = state.waits_for.find(later->first);
       if (known != state.waits_for.end() && known->second < number) continue;
-      if (IsOpen(later->second->update()) && Meet(*update, *later->second)) {
+      if (IsOpen(later->second->update()) && GoesFirst(*update, *later->second)) {
         state.waits_for[later->first] = number;
       }
     }

@@ -12,7 +12,8 @@ namespace backfire::records {
 
 /// What an update stands on once it is a release: for each step's id the newest step, its own or
 /// that of the updates before it. So there is no chain of releases to walk, and no more in memory
-/// than the system has steps. Immutable once it is shared.
+/// than the system has steps. An update with fewer replicates than those before it inherits none of
+/// theirs where it has its own: they are of other versions. Immutable once it is shared.
 class Standing {
  public:
   struct Entry {
@@ -32,9 +33,12 @@ class Standing {
     return step.kind() != v1::Step::LOAD && step.kind() != v1::Step::EVALUATE_SWAPPED;
   }
   bool Has(const std::string& id) const { return steps_.contains(id); }
+  /// Whether a step of an earlier update than those of the steps that are set goes with these:
+  /// there is none of its id, and replicate 0 was not made by a later update.
+  bool Inherits(int64_t update, const v1::Step& step) const;
   /// Sets a step, which Keeps() says is kept.
   void Set(StepRef ref, std::shared_ptr<const StepRecord> record);
-  /// Sets the steps of `before` that this has not.
+  /// Sets the steps of `before` that this inherits.
   void Inherit(const Standing& before);
 
   /// INTERNAL: there is none.
@@ -44,6 +48,8 @@ class Standing {
   int64_t number_;
   std::shared_ptr<const v1::Update> update_;
   absl::flat_hash_map<std::string, Entry> steps_;
+  // By what a step says but for its replicate: the update that made replicate 0.
+  absl::flat_hash_map<std::string, int64_t> first_replicates_;
 };
 
 }  // namespace backfire::records

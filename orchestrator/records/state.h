@@ -35,7 +35,8 @@ struct State {
   std::string identity;  ///< Of the store, random: tells its jobs from another's.
   std::shared_ptr<const Systems> systems = std::make_shared<const Systems>();
   Updates updates;
-  /// Of the updates that wait for an earlier one that touches a vertex that they touch: its number.
+  /// Of the updates that wait for an earlier one that touches a vertex that they touch, or
+  /// completes replicates: its number.
   std::map<int64_t, int64_t> waits_for;
   std::shared_ptr<const Releases> releases = std::make_shared<const Releases>();
   /// Of the live release's update; null: there is no live release.

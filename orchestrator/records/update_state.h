@@ -19,6 +19,13 @@ inline bool IsDue(const v1::Update& update, const v1::Step& step) {
   return step.replicate() < update.replicates();
 }
 
+/// Whether an update changes no vertex: it trains what the live release lacks of the system's
+/// replicates, so that others can be compared with all of them. An update that is decided at an
+/// early look leaves such gaps when it is promoted.
+inline bool CompletesReplicates(const v1::Update& update) {
+  return !update.baseline() && update.vertex().empty();
+}
+
 /// The state of an update while this step is its least advanced unfinished one.
 v1::Update::State PhaseOf(const v1::Update& update, const v1::Step& step);
 

@@ -45,6 +45,9 @@ std::string MeanAndSpread(const std::vector<double>& values) {
 
 std::string UpdateTitle(const Update& update) {
   if (update.baseline()) return "baseline";
+  if (update.vertex().empty()) {
+    return absl::StrCat("all replicates of ", update.baseline_release());
+  }
   if (!update.version().empty()) {
     return absl::StrCat(update.vertex(), " -> ", update.version(), " (", update.recipe().name(),
                         ")");
@@ -105,7 +108,8 @@ std::string UpdateText(const Update& update) {
   }
   if (!update.waits_for().empty()) {
     absl::StrAppend(&text, "Waits for ", update.waits_for(),
-                    ", which touches the same vertices.\n");
+                    ", which goes first: it touches the same vertices, or trains replicates that "
+                    "this one needs.\n");
   }
   absl::StrAppend(&text, ComputeSummary(update));
   if (!update.error_message().empty())

@@ -226,7 +226,7 @@ absl::StatusOr<std::shared_ptr<const records::Standing>> MemoryRepository::ReadS
     }
     for (size_t i = 0; i < record.steps.size(); ++i) {
       const v1::Step& step = record.steps[i].step;
-      if (!records::Standing::Keeps(step) || standing->Has(step.id())) continue;
+      if (!records::Standing::Keeps(step) || !standing->Inherits(number, step)) continue;
       standing->Set({number, i}, std::make_shared<const records::StepRecord>(record.steps[i]));
     }
     number = record.base;

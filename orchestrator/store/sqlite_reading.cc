@@ -243,7 +243,9 @@ absl::StatusOr<std::shared_ptr<const records::Standing>> SqliteRepository::ReadS
     records::StepRecord step;
     BACKFIRE_RETURN_IF_ERROR(ParseRow(rows.Bytes(3), "steps", step.step));
     step.attempt = rows.Integer(4);
-    if (!records::Standing::Keeps(step.step)) continue;
+    if (!records::Standing::Keeps(step.step) || !standing->Inherits(rows.Integer(0), step.step)) {
+      continue;
+    }
     standing->Set({rows.Integer(0), static_cast<size_t>(rows.Integer(1))},
                   std::make_shared<const records::StepRecord>(std::move(step)));
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <set>
 
 #include "tests/support/orchestrator_fixture.h"
 #include "tests/support/toy_client.h"
@@ -161,23 +162,72 @@ TEST_F(OrchestratorTest, AnUpdateStopsAtTheFirstPlannedLookThatDecides) {
   EXPECT_EQ(faint.earlier_looks(0).outcome(), v1::Verdict::INCONCLUSIVE);
   EXPECT_EQ(StepOf(faint, "evaluate/sum/9").state(), v1::Step::SUCCEEDED);
 
-  // What stopped early has fewer replicates than the system; there is a way to get the others.
-  ASSERT_TRUE(Promote("updates/2").ok());
-  request = Proposal("next", "sum", /*offset=*/0.1);
-  request.set_replicates(10);
-  const absl::Status few = Call(&Stub::ProposeUpdate, request).status();
-  EXPECT_TRUE(absl::IsInvalidArgument(few)) << few;
-  EXPECT_THAT(std::string(few.message()),
-              AllOf(HasSubstr("updates/2, whose release is live, stopped at look 1 of 2"),
-                    HasSubstr("apply the system with its recipe for vertex sum")));
-  v1::System retrained = system;
-  for (v1::Vertex& vertex : *retrained.mutable_vertices()) {
-    if (vertex.name() == "sum") *vertex.mutable_recipe() = clear.recipe();
+  // What stopped early lacks replicates. Once it is live, they are trained when one needs them.
+  const v1::Release live = *Promote("updates/2");
+  request = Proposal("few", "left", /*offset=*/0.1);
+  request.set_replicates(5);
+  EXPECT_EQ(Call(&Stub::ProposeUpdate, request)->name(), "updates/4");
+  EXPECT_EQ(WaitForEnd("updates/4").verdict().replicates(), 5);
+
+  request = Proposal("next", "left", /*offset=*/0.1);
+  const auto next = Call(&Stub::ProposeUpdate, request);
+  ASSERT_TRUE(next.ok()) << next.status();
+  EXPECT_EQ(next->name(), "updates/6");
+  EXPECT_EQ(next->planned_replicates(), 10);
+  const v1::Update all = WaitForEnd("updates/5");
+  EXPECT_EQ(all.state(), v1::Update::PROMOTED) << all.error_message();
+  EXPECT_EQ(all.steps_size(), 2 * 5 + 3);  // Of sum, and a load of each vertex.
+  EXPECT_EQ(StepOf(all, "train/sum/9").version().recipe().name(), clear.recipe().name());
+  EXPECT_EQ(StepOf(all, "train/sum/9")
+                .version()
+                .recipe()
+                .parameters()
+                .fields()
+                .at("offset")
+                .number_value(),
+            0.5);
+  const v1::Update judged = WaitForEnd("updates/6");
+  EXPECT_EQ(judged.state(), v1::Update::DECIDED) << judged.error_message();
+  EXPECT_EQ(judged.verdict().replicates(), 10);
+  EXPECT_EQ(judged.baseline_release(), all.release());
+  v1::ListReleasesRequest list;
+  const auto releases = Call(&Stub::ListReleases, list);
+  ASSERT_TRUE(releases.ok());
+  for (const v1::Release& release : releases->releases()) {
+    if (release.name() != all.release()) continue;
+    EXPECT_EQ(release.state(), v1::Release::LIVE);
+    for (const auto& [vertex, version] : live.versions()) {
+      EXPECT_EQ(release.versions().at(vertex), version) << vertex;
+    }
   }
-  Apply(retrained);
-  request = Proposal("next", "sum", /*offset=*/0.1);
-  request.set_replicates(10);
-  EXPECT_TRUE(Call(&Stub::ProposeUpdate, request).ok());
+  // The one of before was compared with the same versions, and can be promoted still.
+  EXPECT_TRUE(Promote("updates/4").ok());
+}
+
+TEST_F(OrchestratorTest, AVerdictCountsClustersAndSystemsShareNoSeeds) {
+  v1::System system = System();
+  system.set_dataset("toy:60/6");
+  system.set_replicates(2);
+  Apply(system);
+  const v1::Update update = WaitForEnd(Propose("left", "left", 0.5));
+  ASSERT_EQ(update.state(), v1::Update::DECIDED) << update.error_message();
+  for (const v1::LossComparison& comparison : update.verdict().comparisons()) {
+    EXPECT_EQ(comparison.example_count(), 60);
+    EXPECT_EQ(comparison.cluster_count(), 10);
+    EXPECT_DOUBLE_EQ(comparison.effective_cluster_count(), 10);
+  }
+  std::set<int64_t> seeds;
+  const auto collect = [&](const std::string& name) {
+    const v1::Update baseline = Get(name);
+    for (const char* step : {"train/left/0", "train/left/1", "train/sum/0", "train/sum/1"}) {
+      seeds.insert(StepOf(baseline, step).version().seed());
+    }
+  };
+  collect("updates/1");
+  system.set_seed(system.seed() + 1);
+  Apply(system);
+  collect("updates/3");
+  EXPECT_EQ(seeds.size(), 8u);
 }
 
 TEST_F(OrchestratorTest, TheRulesOfAVerdictStandWhileEvidenceComesIn) {

@@ -2,9 +2,12 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "orchestrator/planning/completion.h"
 #include "orchestrator/planning/plan.h"
 #include "orchestrator/planning/step_plan.h"
 #include "orchestrator/records/change.h"
@@ -151,6 +154,40 @@ inline records::State WithUpdate(const records::State& state, records::UpdateRec
   records::Change change;
   change.added.push_back(Open(std::move(record), state.live_standing));
   return records::Apply(state, change);
+}
+
+/// A state in which another update, whose vertex has one of two replicates, is live at epoch 2.
+inline records::State LackingState(
+    records::UpdateRecord promoted = EndedUpdate(2, "b", v1::Update::PROMOTED, 1)) {
+  const records::State state = LiveState();
+  records::Change change;
+  records::ChangeRelease(1, *state.FindRelease(1), change)
+      .record.release.set_state(v1::Release::DRAINING);
+  change.releases[2].record = SmallRelease(2, v1::Release::LIVE, 2);
+  change.live_standing = Open(std::move(promoted), state.live_standing)->MakeStanding();
+  records::State next = records::Apply(state, change);
+  next.last_update = 2;
+  return next;
+}
+
+/// An update that completes the replicates of LackingState's live release.
+inline records::UpdateRecord SmallCompletion(const records::State& state, int64_t number,
+                                             const std::set<std::string>& proposed = {}) {
+  records::UpdateRecord record;
+  record.number = number;
+  record.base = state.live_standing->number();
+  v1::Update& update = record.update;
+  update.set_name(records::UpdateName(number));
+  update.set_state(v1::Update::PROPOSED);
+  update.set_system_revision(1);
+  update.set_baseline_release(records::ReleaseName(state.live));
+  update.set_replicates(2);
+  const std::vector<v1::Step> steps =
+      planning::PlanCompletion(*state.live_standing, SmallRevision()->graph, 2, proposed).value();
+  for (const v1::Step& step : steps) {
+    record.steps.emplace_back().step = step;
+  }
+  return record;
 }
 
 /// Position of a step of an update.

@@ -179,6 +179,46 @@ TEST_F(ControlPlaneTest, PromotingOneKeepsTheVerdictsThatItDoesNotTouch) {
   EXPECT_NE(second->versions().at("c"), first->versions().at("c"));
 }
 
+TEST_F(ControlPlaneTest, ReplicatesThatAnUpdateLeftOutAreTrainedWhenTheyAreNeeded) {
+  ApplyBaseline();
+  v1::ProposeUpdateRequest request = Proposal("few", "b", -0.5);
+  request.set_replicates(1);
+  ASSERT_TRUE(Call(&Service::ProposeUpdate, request).ok());
+  AwaitState("updates/2", v1::Update::DECIDED);
+  ASSERT_TRUE(Promote("updates/2").ok());
+
+  services_.Hold("updates/3/train/b/1");
+  EXPECT_EQ(Propose("dropped", "c"), "updates/4");
+  EXPECT_EQ(Get("updates/4").waits_for(), "updates/3");
+  EXPECT_EQ(Propose("dropped", "c"), "updates/4") << "the same call";
+  services_.AwaitHeld("updates/3/train/b/1");
+  ASSERT_TRUE(Cancel("updates/3").ok());
+  EXPECT_THAT(AwaitState("updates/4", v1::Update::REJECTED).error_message(),
+              HasSubstr("was to get more replicates while this update waited, and did not"));
+
+  services_.Hold("updates/5/train/b/1");
+  EXPECT_EQ(Propose("next", "c"), "updates/6");
+  EXPECT_EQ(Propose("other", "a"), "updates/7") << "one completes them for all";
+  services_.AwaitHeld("updates/5/train/b/1");
+  Stop();
+  StartPlane();
+  services_.Release("updates/5/train/b/1");
+  const v1::Update all = AwaitState("updates/5", v1::Update::PROMOTED);
+  EXPECT_EQ(all.steps_size(), 5) << "b's second replicate, and a load of each vertex";
+  const v1::Release before = GetRelease("releases/2");
+  const v1::Release after = GetRelease(all.release());
+  EXPECT_EQ(after.versions_size(), 3);
+  for (const auto& [vertex, version] : after.versions()) {
+    EXPECT_EQ(version, before.versions().at(vertex)) << vertex;
+  }
+  for (const char* name : {"updates/6", "updates/7"}) {
+    const v1::Update decided = AwaitState(name, v1::Update::DECIDED);
+    EXPECT_EQ(decided.verdict().replicates(), 2);
+    EXPECT_EQ(decided.baseline_release(), all.release());
+  }
+  EXPECT_EQ(Propose("last", "c"), "updates/8") << "nothing is missing";
+}
+
 TEST_F(ControlPlaneTest, AGatewayHoldsItsReleaseUntilItReportsOrIsLost) {
   ApplyBaseline();
   const std::string name = Propose("first", "a");

@@ -145,6 +145,12 @@ TEST_F(EvidenceTest, WhatIsForetoldStandsOnTheBaseAlone) {
   EXPECT_EQ(reuse->evaluations(), 4);
   EXPECT_EQ(reuse->seconds(), 5);
   EXPECT_EQ(reads_, 4) << "of the base alone";
+
+  // Replicates that the base lacks were not trained yet.
+  const records::State lacking = testing::LackingState();
+  const auto some = BuildReuse({*system_, record_.update, *lacking.live_standing, read_});
+  ASSERT_TRUE(some.ok()) << some.status();
+  EXPECT_EQ(some->versions(), 2);
 }
 
 }  // namespace

@@ -6,8 +6,10 @@
 #include <thread>
 
 #include "orchestrator/store/memory_repository.h"
+#include "orchestrator/store/sqlite_repository.h"
 #include "tests/support/forwarding_repository.h"
 #include "tests/support/record_kit.h"
+#include "tests/support/temporary_directory.h"
 
 namespace backfire::ledger {
 namespace {
@@ -140,6 +142,27 @@ TEST(LedgerTest, OpensWithWhatCanStillChange) {
   EXPECT_EQ(opened->last_update, 4);
   EXPECT_EQ(opened->live_standing->number(), 1);
   EXPECT_EQ(opened->FindUpdate(2)->base(), opened->live_standing) << "read once, and shared";
+}
+
+TEST(LedgerTest, ReplicatesOfOtherVersionsAreNotReadFromAnyRepository) {
+  const testing::TemporaryDirectory directory;
+  store::MemoryRepository memory;
+  const auto sqlite = *store::SqliteRepository::Open(directory / "store");
+  for (store::Repository* repository :
+       {static_cast<store::Repository*>(&memory), static_cast<store::Repository*>(sqlite.get())}) {
+    Change change;
+    change.system = testing::SmallRevision();
+    change.added.push_back(testing::Open(testing::EndedUpdate(1, "", v1::Update::PROMOTED)));
+    change.added.push_back(testing::Open(testing::EndedUpdate(2, "b", v1::Update::PROMOTED, 1),
+                                         testing::LiveState().live_standing));
+    ASSERT_TRUE(repository->Write(change).ok());
+    const auto standing = repository->ReadStanding(2);
+    ASSERT_TRUE(standing.ok()) << standing.status();
+    EXPECT_EQ((*standing)->Find("evaluate/b/0")->ref.update, 2);
+    EXPECT_FALSE((*standing)->Has("train/b/1"));
+    EXPECT_FALSE((*standing)->Has("evaluate/b/1"));
+    EXPECT_EQ((*standing)->Find("train/a/1")->ref.update, 1);
+  }
 }
 
 TEST(SignalTest, WakesWhoWaitsAndEndsForGood) {

@@ -53,7 +53,7 @@ class AdvanceTest : public ::testing::Test {
         .record.step.set_state(v1::Step::RUNNING);
     state_ = records::Apply(state_, start);
     needed_ = NeedsJudgement(update(), position, end);
-    auto change = StepEnded(state_, {number_, position}, end, judgement, kNow);
+    auto change = StepEnded(state_, {number_, position}, end, judgement, Decided(), kNow);
     if (change.ok()) {
       EXPECT_TRUE(records::Check(state_, *change).ok()) << records::Check(state_, *change);
       state_ = records::Apply(state_, *change);
@@ -79,7 +79,18 @@ class AdvanceTest : public ::testing::Test {
     return judgement;
   }
 
+  ReadDecided Decided() const {
+    return [this](const State&, int64_t) { return decided_; };
+  }
+  // Begins what completes the replicates of releases/2.
+  void BeginCompletion(const std::set<std::string>& proposed = {}) {
+    number_ = 3;
+    state_ = testing::LackingState();
+    state_ = testing::WithUpdate(state_, testing::SmallCompletion(state_, number_, proposed));
+  }
+
   State state_;
+  std::vector<std::shared_ptr<const records::OpenUpdate>> decided_;
   int64_t number_ = 0;
   bool needed_ = false;
 };
@@ -164,6 +175,63 @@ TEST_F(AdvanceTest, ALookThatSaysItAllIsTheLast) {
   EXPECT_EQ(cancelled, 2) << "training and evaluation of the second replicate";
 }
 
+TEST_F(AdvanceTest, ReplicatesAreCompleteInAReleaseOfTheSameVersions) {
+  BeginCompletion();
+  records::UpdateRecord beside = testing::EndedUpdate(4, "c", v1::Update::DECIDED, 1);
+  beside.update.set_baseline_release("releases/2");
+  decided_ = {testing::Open(beside, state_.live_standing)};
+  EndAllBut("load/c/0");
+  EXPECT_EQ(update().update().state(), v1::Update::EVALUATING);
+  const auto live = End("load/c/0", JobOf("load/c/0"));
+  ASSERT_TRUE(live.ok()) << live.status();
+  EXPECT_FALSE(needed_) << "there is no verdict";
+  EXPECT_EQ(live->updates.at(3).update.state(), v1::Update::PROMOTED);
+  EXPECT_EQ(live->updates.at(3).update.end_time().seconds(), 1000);
+  EXPECT_FALSE(live->updates.at(3).update.has_verdict());
+  EXPECT_EQ(state_.live, 3);
+  const v1::Release& release = state_.FindRelease(3)->release;
+  EXPECT_EQ(release.reason(), "all replicates of releases/2");
+  EXPECT_EQ(release.versions().at("a"), "models/ma/versions/100");
+  EXPECT_EQ(release.versions().at("b"), "models/mb/versions/200");
+  EXPECT_EQ(state_.FindRelease(2)->release.state(), v1::Release::DRAINING);
+  EXPECT_EQ(state_.live_standing->update().replicates(), 2);
+  EXPECT_EQ(state_.live_standing->Find("train/b/1")->ref.update, 3);
+  // What was decided was compared with the same versions.
+  EXPECT_EQ(live->updates.at(4).update.state(), v1::Update::DECIDED);
+  EXPECT_EQ(live->updates.at(4).update.baseline_release(), "releases/3");
+}
+
+TEST_F(AdvanceTest, ReplicatesOfWhatIsLiveNoMoreComeToNothing) {
+  BeginCompletion();
+  EndAllBut("load/c/0");
+  ASSERT_EQ(update().update().release(), "releases/3");
+  records::Change change;
+  records::ChangeRelease(2, *state_.FindRelease(2), change)
+      .record.release.set_state(v1::Release::DRAINING);
+  change.releases[5].record = testing::SmallRelease(5, v1::Release::LIVE, 3);
+  change.live_standing = state_.live_standing;
+  state_ = records::Apply(state_, change);
+  const auto ended = End("load/c/0", JobOf("load/c/0"));
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->updates.at(3).update.state(), v1::Update::CANCELLED);
+  EXPECT_EQ(ended->updates.at(3).update.error_message(), "releases/2 is live no more");
+  EXPECT_EQ(state_.FindRelease(3)->release.state(), v1::Release::DRAINING);
+  EXPECT_EQ(state_.live, 5);
+}
+
+TEST_F(AdvanceTest, AProposedVersionMayHaveLearntFromOtherData) {
+  BeginCompletion({"b"});
+  records::Change change;
+  const size_t position = PositionOf("train/b/1");
+  records::ChangeStep({3, position}, update().step(position), change)
+      .record.step.mutable_version()
+      ->mutable_dataset()
+      ->set_digest("elsewhere");
+  state_ = records::Apply(state_, change);
+  EndAllBut("load/");
+  EXPECT_EQ(update().update().release(), "releases/3") << update().update().error_message();
+}
+
 struct FailureCase {
   absl::StatusOr<v1::Job> job;
   int64_t attempt;
@@ -204,7 +272,7 @@ TEST_F(AdvanceTest, AStepOfACancelledUpdateEndsByItself) {
   v1::Job job;
   job.set_state(v1::Job::CANCELLED);
   job.set_error_code(1);
-  const auto ended = StepEnded(state_, {2, position}, {job, true}, std::nullopt, kNow);
+  const auto ended = StepEnded(state_, {2, position}, {job, true}, std::nullopt, Decided(), kNow);
   ASSERT_TRUE(ended.ok()) << ended.status();
   EXPECT_TRUE(ended->updates.empty());
   EXPECT_EQ(ended->steps.begin()->second.record.step.state(), v1::Step::CANCELLED);

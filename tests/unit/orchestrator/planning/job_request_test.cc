@@ -45,6 +45,25 @@ TEST_F(JobRequestTest, TheCandidateHasTheProposedRecipeAndOthersTheirOwn) {
   EXPECT_FALSE(std::get<v1::TrainRequest>(Build("train/b/0")).recipe().has_parameters());
 }
 
+TEST_F(JobRequestTest, WhatIsCompletedIsTrainedAsItsFirstReplicateWas) {
+  records::UpdateRecord promoted = testing::EndedUpdate(2, "b", v1::Update::PROMOTED, 1);
+  (*promoted.steps[0]
+        .step.mutable_version()
+        ->mutable_recipe()
+        ->mutable_parameters()
+        ->mutable_fields())["offset"]
+      .set_number_value(0.5);
+  const records::State state = testing::LackingState(promoted);
+  const auto update = testing::Open(testing::SmallCompletion(state, 3), state.live_standing);
+  const auto request = BuildJobRequest("store", *testing::SmallRevision(), *update,
+                                       testing::PositionOf(*update, "train/b/1"));
+  ASSERT_TRUE(request.ok()) << request.status();
+  const auto& train = std::get<v1::TrainRequest>(*request);
+  EXPECT_EQ(train.recipe().parameters().fields().at("offset").number_value(), 0.5);
+  EXPECT_EQ(train.seed(), TrainingSeed(records::SeedRule::kHashed, 0, "models/mb", 1));
+  EXPECT_EQ(train.lineage(0).version(), "models/ma/versions/101");
+}
+
 TEST_F(JobRequestTest, SwappedIsTheOldVersionOnTheNewParents) {
   const auto evaluate = std::get<v1::EvaluateRequest>(Build("evaluate/b/0"));
   EXPECT_EQ(evaluate.version(), "models/mb/versions/200");

@@ -144,6 +144,42 @@ TEST(RebaseTest, WhatCannotBeComparedIsRejected) {
   EXPECT_EQ(rejected.end_time().seconds(), 1000);
 }
 
+TEST(RebaseTest, WhatNeedsMoreReplicatesWaitsForThem) {
+  State state = testing::LackingState();
+  state = testing::WithUpdate(state, testing::SmallCompletion(state, 3));
+  records::UpdateRecord record = testing::SmallUpdate(4, "c");
+  record.update.set_baseline_release("releases/2");
+  state = testing::WithUpdate(state, record);
+  EXPECT_EQ(state.waits_for, (std::map<int64_t, int64_t>{{4, 3}})) << "although they don't meet";
+  EXPECT_THAT(NamesOf(state, MakeSchedule(state, {}).start), ElementsAre("3 train/b/1"));
+  EXPECT_THAT(MakeSchedule(state, {}).rebase, IsEmpty());
+
+  state = SetUpdate(state, 3, v1::Update::CANCELLED);
+  EXPECT_THAT(state.waits_for, IsEmpty());
+  EXPECT_THAT(MakeSchedule(state, {}).rebase, ElementsAre(4));
+  const auto change = Rebase(state, 4, Forecast{}, kRebaseTime);
+  ASSERT_TRUE(change.ok()) << change.status();
+  const v1::Update& rejected = change->updates.at(4).update;
+  EXPECT_EQ(rejected.state(), v1::Update::REJECTED);
+  EXPECT_THAT(rejected.error_message(),
+              HasSubstr("releases/2 was to get more replicates while this update waited, and did "
+                        "not"));
+}
+
+TEST(RebaseTest, ReplicatesOfWhatIsLiveNoMoreAreNotCompleted) {
+  for (const std::set<std::string>& proposed : {std::set<std::string>{}, {"b"}}) {
+    State state = testing::LackingState();
+    records::UpdateRecord record = testing::SmallCompletion(state, 3, proposed);
+    record.update.set_baseline_release("releases/1");
+    state = testing::WithUpdate(state, record);
+    EXPECT_THAT(MakeSchedule(state, {}).rebase, ElementsAre(3));
+    const auto change = Rebase(state, 3, Forecast{}, kRebaseTime);
+    ASSERT_TRUE(change.ok()) << change.status();
+    EXPECT_EQ(change->updates.at(3).update.state(), v1::Update::REJECTED);
+    EXPECT_THAT(change->updates.at(3).update.error_message(), HasSubstr("it has other versions"));
+  }
+}
+
 TEST(ProposedLineageTest, IsTheLiveReleases) {
   const State state = testing::LiveState();
   const auto system = testing::SmallRevision();
