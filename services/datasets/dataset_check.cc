@@ -89,7 +89,7 @@ class KittiChecker {
       report_.splits[i].frames = static_cast<int64_t>(ids[i].size());
       lacks_ = {{"right image", KittiFile::kRight, {}},
                 {"label file", KittiFile::kLabels, {}},
-                {"disparity map and no scan", KittiFile::kDisparity, {}}};
+                {"disparity map or scan", KittiFile::kDisparity, {}}};
       notices_.clear();
       for (const std::string& id : ids[i]) {
         if (cancelled()) return absl::CancelledError("interrupted");
@@ -98,6 +98,7 @@ class KittiChecker {
       }
       ReportLacks(report_.splits[i]);
       ReportNotices(report_.splits[i]);
+      ReportClasses(report_.splits[i]);
     }
     return absl::OkStatus();
   }
@@ -124,11 +125,20 @@ class KittiChecker {
       for (const std::string& id : lack.ids) {
         report_.faults.push_back(
             {layout_.Path(lack.file, id).string(), 0,
-             absl::StrCat(
-                 "is missing: ", summary.frames - static_cast<int64_t>(lack.ids.size()), " of ",
-                 summary.frames, " frames of the split ", summary.name, " have a ",
-                 lack.file == KittiFile::kDisparity ? "disparity map or a scan" : lack.what)});
+             absl::StrCat("is missing: ", summary.frames - static_cast<int64_t>(lack.ids.size()),
+                          " of ", summary.frames, " frames of the split ", summary.name, " have a ",
+                          lack.what)});
       }
+    }
+  }
+
+  // Detectors of a class can't be trained, nor judged, on a split that has none of it.
+  void ReportClasses(const SplitSummary& summary) {
+    if (summary.labelled == 0) return;
+    for (const char* type : {"Car", "Pedestrian"}) {
+      if (summary.objects.count(type) > 0) continue;
+      report_.warnings.push_back(
+          absl::StrCat("no label of the split ", summary.name, " is of class ", type));
     }
   }
 

@@ -41,9 +41,9 @@ struct DatasetReport {
 /// sizes or of the wrong depth; calibrations, labels and scans line by line, with values that make
 /// no sense; files that the URI asks for (`disparity=file` or `lidar`, the LiDAR's place in the
 /// calibration) and that are not there, or right images, labels and ground truth that only some
-/// frames of a split have. What no frame of a split has is a warning, as is a principal point
-/// outside of its image, or a scan that looks as if it had other columns. INVALID_ARGUMENT: not a
-/// URI. NOT_FOUND: no such directory. CANCELLED: `cancelled` said so.
+/// frames of a split have. What no frame of a split has is a warning, as are a class without a
+/// label, a principal point outside of its image, or a scan that looks as if it had other columns.
+/// INVALID_ARGUMENT: not a URI. NOT_FOUND: no such directory. CANCELLED: `cancelled` said so.
 /// @param progress  Called after each frame with (frames done, frames in all).
 absl::StatusOr<DatasetReport> CheckDataset(const std::string& uri,
                                            const std::function<void(int64_t, int64_t)>& progress,

@@ -1,9 +1,10 @@
 #include "services/datasets/kitti_objects.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
-#include <set>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -21,6 +22,18 @@ constexpr size_t kLabelColumns = 15;
 constexpr std::array<const char*, kLabelColumns + 1> kColumns = {
     "type",   "truncated", "occluded", "alpha", "left", "top", "right",      "bottom",
     "height", "width",     "length",   "x",     "y",    "z",   "rotation_y", "score"};
+
+constexpr std::array<const char*, 9> kTypes = {
+    "Car", "Cyclist", "DontCare", "Misc", "Pedestrian", "Person_sitting", "Tram", "Truck", "Van"};
+
+// KITTI's evaluator compares names of classes without regard to case. Everything behind this reader
+// compares them exactly, so a class of KITTI's gets KITTI's spelling here.
+std::string Spelling(absl::string_view type) {
+  for (const char* known : kTypes) {
+    if (absl::EqualsIgnoreCase(type, known)) return known;
+  }
+  return std::string(type);
+}
 
 absl::StatusOr<Object> ParseObject(absl::string_view line, const std::string& where) {
   const std::vector<absl::string_view> fields =
@@ -42,7 +55,7 @@ absl::StatusOr<Object> ParseObject(absl::string_view line, const std::string& wh
         where, ": column 3 (occluded) must be a whole number: got \"", fields[2], "\""));
   }
   Object object;
-  object.type = std::string(fields[0]);
+  object.type = Spelling(fields[0]);
   object.truncation = values[1];
   object.occlusion = static_cast<int>(values[2]);
   object.alpha = values[3];
@@ -55,10 +68,8 @@ absl::StatusOr<Object> ParseObject(absl::string_view line, const std::string& wh
 
 // What can be read, but is no label of anything.
 std::vector<std::string> Implausible(const Object& object) {
-  static const std::set<std::string> kTypes = {
-      "Car", "Van", "Truck", "Pedestrian", "Cyclist", "Tram", "Misc", "Person_sitting", "DontCare"};
   std::vector<std::string> faults;
-  if (kTypes.count(object.type) == 0) {
+  if (std::find(kTypes.begin(), kTypes.end(), object.type) == kTypes.end()) {
     faults.push_back(absl::StrCat("type must be one of ", absl::StrJoin(kTypes, ", "), ": got \"",
                                   object.type, "\""));
   }

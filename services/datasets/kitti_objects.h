@@ -12,8 +12,8 @@
 namespace backfire::datasets {
 
 /// Parses KITTI's object format (text as ReadTextFile gives it): a line per object with 15 columns
-/// (a label) or 16 (a detection, whose last is the score); blank lines are skipped. DATA_LOSS:
-/// `where:LINE: ...`.
+/// (a label) or 16 (a detection, whose last is the score); blank lines are skipped. Classes of
+/// KITTI's in any case get KITTI's spelling. DATA_LOSS: `where:LINE: ...`.
 absl::StatusOr<std::vector<metrics::Object>> ParseObjects(std::string_view content,
                                                           std::string_view where);
 /// The same for a checker: every line that is malformed, or whose values make no sense (a type that

@@ -19,11 +19,14 @@ namespace {
 using runtime::Datatype;
 using runtime::Tensor;
 
+// Wrappers that torch puts around a network, whose names its tensors then have: DataParallel's, and
+// torch.compile's, which may be around a part.
 constexpr char kParallelPrefix[] = "module.";
+constexpr char kCompiledPart[] = "_orig_mod.";
 constexpr char kBatchCounter[] = "num_batches_tracked";
 constexpr char kVariance[] = "running_var";
-// A message that names everything must still fit into a reply.
-constexpr size_t kMaxNames = 2000;
+// Of each kind of difference; more say nothing new.
+constexpr size_t kMaxNames = 10;
 
 std::string ShapeText(const std::vector<int64_t>& shape) {
   return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
@@ -110,8 +113,25 @@ absl::StatusOr<Tensor> Convert(const Tensor& from, Datatype to, const std::strin
   return result;
 }
 
+// Names of the file by names without the wrappers.
+using Sources = std::map<std::string, std::string>;
+
+// A name without torch.compile's parts; unchanged if a network's own names have such.
+std::string WithoutCompiled(const std::string& name) {
+  std::string plain;
+  for (size_t at = 0; at < name.size();) {
+    const bool starts = at == 0 || name[at - 1] == '.';
+    if (starts && name.compare(at, sizeof(kCompiledPart) - 1, kCompiledPart) == 0) {
+      at += sizeof(kCompiledPart) - 1;
+    } else {
+      plain.push_back(name[at++]);
+    }
+  }
+  return plain;
+}
+
 // The prefix that all names of the file have and the network's have not.
-std::string ExtraPrefix(const TorchCheckpoint& checkpoint, const WeightTensors& expected) {
+std::string ExtraPrefix(const Sources& sources, const WeightTensors& expected) {
   const auto all_have = [](const auto& names, const std::string& prefix) {
     for (const auto& [name, value] : names) {
       if (!absl::StartsWith(name, prefix)) return false;
@@ -119,7 +139,7 @@ std::string ExtraPrefix(const TorchCheckpoint& checkpoint, const WeightTensors& 
     return !names.empty();
   };
   std::string prefix;
-  while (all_have(checkpoint.tensors(), prefix + kParallelPrefix) &&
+  while (all_have(sources, prefix + kParallelPrefix) &&
          !all_have(expected, prefix + kParallelPrefix)) {
     prefix += kParallelPrefix;
   }
@@ -138,19 +158,52 @@ void AddFaults(const std::string& what, const std::vector<std::string>& names,
   faults.push_back(absl::StrCat(names.size(), " ", what, ": ", absl::StrJoin(shown, ", ")));
 }
 
+bool IsCounter(const std::string& name) { return absl::EndsWith(name, kBatchCounter); }
+
+// load_state_dict copies a counter of any type and of shape [] or [1].
+bool HasOneNumber(const TorchCheckpoint::TensorPlace& place) {
+  return place.datatype != Datatype::kBool &&
+         (place.shape.empty() || place.shape == std::vector<int64_t>{1});
+}
+
+absl::StatusOr<int64_t> CounterOf(const Tensor& tensor, const std::string& name) {
+  if (!IsFloating(tensor.datatype)) return ElementAsInteger(tensor, 0);
+  const double value = ElementAsDouble(tensor, 0);
+  if (value >= 0 && value < 9e15) return static_cast<int64_t>(value);
+  return absl::InvalidArgumentError(
+      absl::StrCat("tensor ", name, ": a counter must be >= 0 and finite: got ", value));
+}
+
+absl::StatusOr<Sources> PlainNames(const TorchCheckpoint& checkpoint) {
+  Sources plain;
+  for (const auto& [name, place] : checkpoint.tensors()) {
+    const auto [other, inserted] = plain.emplace(WithoutCompiled(name), name);
+    if (inserted) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the file has two tensors for one of the network: ", other->second, " and ", name));
+  }
+  return plain;
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> WeightsFromCheckpoint(const std::string& file,
                                                   const std::string& expected_weights) {
   BACKFIRE_ASSIGN_OR_RETURN(const WeightTensors expected, ParseWeights(expected_weights));
   BACKFIRE_ASSIGN_OR_RETURN(const TorchCheckpoint checkpoint, TorchCheckpoint::Parse(file));
-  const std::string prefix = ExtraPrefix(checkpoint, expected);
+  BACKFIRE_ASSIGN_OR_RETURN(const Sources plain, PlainNames(checkpoint));
+  const std::string prefix = ExtraPrefix(plain, expected);
   std::vector<std::string> missing, misshapen, extra, no_tensors;
-  std::map<std::string, std::string> sources;  // Names in the file, by names of the network.
+  Sources sources;  // Names in the file, by names of the network.
   for (const auto& [name, tensor] : expected) {
-    const std::string source = prefix + name;
-    const auto found = checkpoint.tensors().find(source);
-    if (found != checkpoint.tensors().end()) {
+    const auto in_file = plain.find(prefix + name);
+    if (in_file != plain.end()) {
+      const std::string& source = in_file->second;
+      const auto found = checkpoint.tensors().find(source);
+      if (IsCounter(name) && HasOneNumber(found->second)) {
+        sources[name] = source;
+        continue;
+      }
       if (found->second.shape != tensor.shape) {
         misshapen.push_back(absl::StrCat(source, " is ", ShapeText(found->second.shape), " where ",
                                          ShapeText(tensor.shape), " is needed"));
@@ -160,12 +213,12 @@ absl::StatusOr<std::string> WeightsFromCheckpoint(const std::string& file,
                          " where ", std::string(DatatypeName(tensor.datatype)), " is needed"));
       }
       sources[name] = source;
-    } else if (!absl::EndsWith(name, kBatchCounter)) {
+    } else if (!IsCounter(name)) {
       missing.push_back(name);
     }
   }
-  for (const auto& [name, place] : checkpoint.tensors()) {
-    if (expected.count(name.substr(prefix.size())) == 0) extra.push_back(name);
+  for (const auto& [name, source] : plain) {
+    if (expected.count(name.substr(prefix.size())) == 0) extra.push_back(source);
   }
   for (const auto& [name, what] : checkpoint.others()) {
     no_tensors.push_back(absl::StrCat(name, " is ", what));
@@ -189,6 +242,10 @@ absl::StatusOr<std::string> WeightsFromCheckpoint(const std::string& file,
       continue;
     }
     BACKFIRE_ASSIGN_OR_RETURN(const Tensor read, checkpoint.Read(source->second));
+    if (IsCounter(name)) {
+      BACKFIRE_ASSIGN_OR_RETURN(tensor.MutableAs<int64_t>()[0], CounterOf(read, source->second));
+      continue;
+    }
     BACKFIRE_ASSIGN_OR_RETURN(tensor, Convert(read, tensor.datatype, source->second));
   }
   return FormatWeights(weights);

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
@@ -25,9 +26,11 @@ enum Opcode : unsigned char {
   kPopMark = '1',
   kDup = '2',
   kBinFloat = 'G',
+  kInt = 'I',
   kBinInt = 'J',
   kBinInt1 = 'K',
   kBinInt2 = 'M',
+  kLong = 'L',
   kNone = 'N',
   kBinPersId = 'Q',
   kReduce = 'R',
@@ -223,6 +226,20 @@ class PickleReader {
     PushInteger(static_cast<int64_t>(number));
   }
 
+  // Decimal digits, as protocols 0 and 1 have them; 00 and 01 are truth values.
+  void PushDecimal(std::string_view digits) {
+    const absl::string_view text(digits.data(), digits.size());
+    if (text == "00" || text == "01") {
+      PushNew(Kind::kBool)->integer = text == "01" ? 1 : 0;
+      return;
+    }
+    int64_t integer = 0;
+    if (!absl::SimpleAtoi(text, &integer)) {
+      return Fail("it has a number that is none, or too large");
+    }
+    PushInteger(integer);
+  }
+
   void PushFloat() {
     const std::string_view digits = Take(8);  // Big-endian.
     uint64_t bits = 0;
@@ -271,6 +288,13 @@ class PickleReader {
       case kBinInt:
         PushInteger(static_cast<int32_t>(Number(4)));
         break;
+      case kInt:
+      case kLong: {
+        std::string_view digits = Line();
+        if (opcode == kLong && !digits.empty() && digits.back() == 'L') digits.remove_suffix(1);
+        PushDecimal(digits);
+        break;
+      }
       case kBinInt1:
         PushInteger(static_cast<int64_t>(Number(1)));
         break;

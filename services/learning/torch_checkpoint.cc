@@ -95,7 +95,8 @@ bool Fits(const TorchCheckpoint::TensorPlace& place) {
 bool ReadPlace(const PickleValue& value, TorchCheckpoint::TensorPlace& place, int depth = 0) {
   if (value.kind != Kind::kCall || depth > kMaxDepth) return false;
   const auto& arguments = value.items[1]->items;
-  if (value.IsCallOf("torch._utils._rebuild_parameter")) {
+  if (value.IsCallOf("torch._utils._rebuild_parameter") ||
+      value.IsCallOf("torch._utils._rebuild_parameter_with_state")) {
     return !arguments.empty() && ReadPlace(*arguments[0], place, depth + 1);
   }
   if (!value.IsCallOf("torch._utils._rebuild_tensor_v2") &&

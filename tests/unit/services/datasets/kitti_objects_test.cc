@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/ascii.h"
+
 namespace backfire::datasets {
 namespace {
 
@@ -28,6 +30,26 @@ TEST(KittiObjectsTest, ReadsColumnsInKittisOrder) {
   EXPECT_EQ(car.box_3d.z, 58.49);
   EXPECT_EQ(car.box_3d.rotation_y, 1.57);
   EXPECT_FALSE(car.score.has_value());
+}
+
+// KITTI's evaluator compares classes so; training and drawing must not see others.
+TEST(KittiObjectsTest, ClassesInAnyCaseAreKittis) {
+  const std::string columns = " 0 0 0 1 2 3 4 1.5 1.6 4 1 1.6 20 0\n";
+  for (const std::string type : {"Car", "Cyclist", "DontCare", "Misc", "Pedestrian",
+                                 "Person_sitting", "Tram", "Truck", "Van"}) {
+    std::string lower = type, upper = type, mixed = type;
+    absl::AsciiStrToLower(&lower), absl::AsciiStrToUpper(&upper);
+    for (size_t i = 0; i < mixed.size(); i += 2) mixed[i] = upper[i];
+    for (const std::string& written : {type, lower, upper, mixed}) {
+      const auto objects = ParseObjects(written + columns, "a.txt");
+      ASSERT_TRUE(objects.ok()) << objects.status();
+      EXPECT_EQ(objects->front().type, type);
+      std::vector<absl::Status> faults;
+      ParseObjectLines(written + columns, "a.txt", faults);
+      EXPECT_TRUE(faults.empty()) << faults.front();
+    }
+  }
+  EXPECT_EQ(ParseObjects("carriage" + columns, "a.txt")->front().type, "carriage");
 }
 
 TEST(KittiObjectsTest, WritesWhatItRead) {

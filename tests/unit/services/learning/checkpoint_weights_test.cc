@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "absl/strings/str_cat.h"
 #include "services/base/file.h"
 #include "services/learning/torch_checkpoint.h"
 #include "services/learning/weight_tensors.h"
@@ -74,6 +75,63 @@ TEST(CheckpointWeightsTest, ThePrefixOfDataParallelIsTakenOff) {
   EXPECT_THAT(
       Message(WeightsFromCheckpoint(*WriteTorchCheckpoint(half_renamed), Expected()).status()),
       HasSubstr("1 missing: a.bias; 1 extra: module.a.bias"));
+}
+
+TEST(CheckpointWeightsTest, ThePartsOfTorchCompileAreTakenOff) {
+  for (const auto& [weight, bias] :
+       {std::pair("_orig_mod.a.weight", "_orig_mod.a.bias"),
+        std::pair("module._orig_mod.a.weight", "module._orig_mod.a.bias"),
+        std::pair("_orig_mod.module.a.weight", "_orig_mod.module.a.bias"),
+        std::pair("a._orig_mod.weight", "a.bias")}) {
+    WeightTensors renamed;
+    renamed[weight] = State()["a.weight"];
+    renamed[bias] = State()["a.bias"];
+    WeightTensors without_counter = State();
+    without_counter["n.num_batches_tracked"].MutableAs<int64_t>()[0] = 0;
+    const auto weights = WeightsFromCheckpoint(*WriteTorchCheckpoint(renamed), Expected());
+    ASSERT_TRUE(weights.ok()) << weights.status();
+    EXPECT_EQ(*weights, FormatWeights(without_counter));
+  }
+  WeightTensors twice = State();
+  twice["_orig_mod.a.bias"] = twice["a.bias"];
+  EXPECT_THAT(Message(WeightsFromCheckpoint(*WriteTorchCheckpoint(twice), Expected()).status()),
+              HasSubstr("two tensors for one of the network: _orig_mod.a.bias and a.bias"));
+}
+
+// As load_state_dict takes them.
+TEST(CheckpointWeightsTest, CountersMayHaveOtherTypesAndOneElement) {
+  for (const Datatype datatype : {Datatype::kFp32, Datatype::kFp64, Datatype::kInt64}) {
+    for (const std::vector<int64_t>& shape : {std::vector<int64_t>{}, std::vector<int64_t>{1}}) {
+      WeightTensors other = State();
+      runtime::Tensor& counter = other["n.num_batches_tracked"];
+      counter = runtime::MakeTensor(datatype, shape);
+      if (datatype == Datatype::kFp32) counter.MutableAs<float>()[0] = 7;
+      if (datatype == Datatype::kFp64) counter.MutableAs<double>()[0] = 7;
+      if (datatype == Datatype::kInt64) counter.MutableAs<int64_t>()[0] = 7;
+      const auto weights = WeightsFromCheckpoint(*WriteTorchCheckpoint(other), Expected());
+      ASSERT_TRUE(weights.ok()) << weights.status();
+      EXPECT_EQ(*weights, FormatWeights(State()));
+    }
+  }
+  WeightTensors broken = State();
+  broken["n.num_batches_tracked"] = runtime::MakeTensor(Datatype::kFp32, {});
+  broken["n.num_batches_tracked"].MutableAs<float>()[0] = NAN;
+  EXPECT_THAT(Message(WeightsFromCheckpoint(*WriteTorchCheckpoint(broken), Expected()).status()),
+              HasSubstr("a counter must be >= 0"));
+  broken["n.num_batches_tracked"] = runtime::MakeTensor(Datatype::kInt64, {2});
+  EXPECT_THAT(Message(WeightsFromCheckpoint(*WriteTorchCheckpoint(broken), Expected()).status()),
+              HasSubstr("n.num_batches_tracked is [2] where [] is needed"));
+}
+
+TEST(CheckpointWeightsTest, ManyDifferencesAreCounted) {
+  WeightTensors other;
+  for (int i = 0; i < 500; ++i) {
+    other[absl::StrCat("layer", i, ".weight")] = runtime::MakeTensor(Datatype::kFp32, {1});
+  }
+  const std::string message =
+      Message(WeightsFromCheckpoint(*WriteTorchCheckpoint(other), Expected()).status());
+  EXPECT_THAT(message, AllOf(HasSubstr("500 extra: layer0.weight"), HasSubstr("and 490 more")));
+  EXPECT_LT(message.size(), 1000u);
 }
 
 TEST(CheckpointWeightsTest, CountersThatOldVersionsDidNotWriteMayBeMissing) {

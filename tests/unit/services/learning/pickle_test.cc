@@ -39,6 +39,22 @@ TEST(PickleTest, ReadsWhatPythonWrites) {
   EXPECT_EQ(pickle->root().Find("d"), nullptr);
 }
 
+TEST(PickleTest, ReadsTheNumbersOfProtocol1) {
+  // pickle.dumps([True, False, -70000000000, 5], 1) and one by hand.
+  const auto pickle = Pickle::Parse(Bytes("]q\x00(I01\nI00\nL-70000000000L\nK\x05I-12\ne."));
+  ASSERT_TRUE(pickle.ok()) << pickle.status();
+  const auto& items = pickle->root().items;
+  ASSERT_EQ(items.size(), 5U);
+  EXPECT_EQ(items[0]->kind, Kind::kBool);
+  EXPECT_EQ(items[0]->integer, 1);
+  EXPECT_EQ(items[1]->kind, Kind::kBool);
+  EXPECT_EQ(items[2]->integer, -70000000000);
+  EXPECT_EQ(items[4]->integer, -12);
+  for (const std::string bytes : {"Ix\n.", "I\n.", "L99999999999999999999L\n.", "I1"}) {
+    EXPECT_FALSE(Pickle::Parse(bytes).ok()) << bytes;
+  }
+}
+
 TEST(PickleTest, ACallIsKeptAndNotMade) {
   // What a pickle does that wants to do harm: os.system('exit 7').
   const auto pickle =
