@@ -45,7 +45,7 @@ rooms execution records planning evidence ledger
 rooms releases records ledger execution
 rooms commands records store planning evidence verdict
 rooms metrics records ledger
-rooms api records store planning evidence ledger execution releases commands metrics
+rooms api records store planning evidence evidence_messages verdict ledger execution releases commands metrics
 none 'no clock, lock or service in what decides' \
   '_clock::now|absl::Now|MachineClock|GetCurrentTime|base/(clock|mutex)\.h|runtime/(channel|attempts|unary_call)\.h|<grpcpp|<fstream>' \
   orchestrator/{records,planning,evidence,verdict,diagnosis,commands}
