@@ -149,7 +149,8 @@ TEST(LoadSystemFileTest, SaysWhichFileIsMissing) {
 TEST(LoadSystemFileTest, ReadsEverySystemThatIsShipped) {
   int count = 0;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(BACKFIRE_SYSTEMS)) {
-    if (entry.path().extension() != ".yaml") continue;
+    // kustomization.yaml makes a ConfigMap of the system beside it.
+    if (entry.path().extension() != ".yaml" || entry.path().stem() == "kustomization") continue;
     const auto system = LoadSystemFile(entry.path());
     EXPECT_TRUE(system.ok()) << system.status();
     ++count;
