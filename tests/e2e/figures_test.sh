@@ -32,5 +32,7 @@ until [[ $(find "$directory/kept" -path '*/versions/1' -print -quit 2>/dev/null)
 kill -TERM "$study"
 wait "$study"
 expect_equal 'interrupted' "$?" 130
+# What could not be ended in order ends with the study, a moment after it.
+for _ in {1..200}; do pgrep -f "$directory/kept" >/dev/null || break; pause; done
 expect_equal 'processes left' "$(pgrep -f -c "$directory/kept")" 0
 finish
