@@ -10,8 +10,8 @@
 
 namespace backfire::records {
 
-/// How seeds of trainings and resamples come from those of a system: see planning/seeds.h. Values are
-/// stored.
+/// How seeds of trainings and resamples come from those of a system: see planning/seeds.h. Values
+/// are stored.
 enum class SeedRule : int64_t {
   kConsecutive = 0,  ///< Of revisions that were made before there was another.
   kHashed = 1,

@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "services/base/parallel.h"
+#include "services/base/resampling.h"
 #include "services/metrics/frame_matcher.h"
 #include "services/metrics/frame_overlaps.h"
-#include "services/base/resampling.h"
 
 namespace backfire::metrics {
 
