@@ -58,7 +58,9 @@ must 'health' wait_healthy 90 position label orchestrator gateway prometheus
 must "the orchestrator's port" find_orchestrator
 must_do 'apply' system apply "$BACKFIRE_SYSTEMS/planar.yaml"
 must_do 'the baseline' update watch baseline
-python "$(compose_run port gateway 7000)" figure2 20 &
+# Without a shell between, which would be ended in its place.
+PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 "$root_of_project/tests/compose/traffic.py" "$build/python/stubs" \
+  "$(compose_run port gateway 7000)" figure2 20 &
 traffic=$!
 must 'traffic' wait_for 120 has_data "$calm"
 tiles calm mesh
