@@ -29,7 +29,7 @@
 #include "services/base/command_line.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
-#include "services/runtime/rpc_server.h"
+#include "services/rpc/rpc_server.h"
 
 namespace backfire::study {
 namespace {
