@@ -26,6 +26,7 @@ std::unique_ptr<CLI::App> MakeApp(Session& session) {
       "Says whether a better model makes the system worse that it is part of", "backfire");
   app->footer(kFooter);
   app->require_subcommand(1);
+  session.security.AddClientTo(*app);
   AddMeshCommands(*app, session);
   AddSystemCommands(*app, session);
   AddUpdateCommands(*app, session);
@@ -63,7 +64,9 @@ ExitCode RunCommandLine(Session& session, const std::vector<std::string>& argume
     // CLI11 has exit codes of its own; ours are documented.
     return app->exit(error, *session.out, *session.err) == 0 ? ExitCode::kOk : ExitCode::kBadInput;
   }
-  const absl::StatusOr<ExitCode> result = session.action();
+  const absl::Status shown = session.ShowIdentity();
+  const absl::StatusOr<ExitCode> result =
+      shown.ok() ? session.action() : absl::StatusOr<ExitCode>(shown);
   if (result.ok()) return *result;
   *session.err << "backfire: " << std::string(result.status().message()) << std::endl;
   return ExitCodeOf(result.status());

@@ -134,6 +134,7 @@ absl::StatusOr<std::unique_ptr<StandInParent>> StandInParent::Start(
   options.name = "stand-in-parent";
   options.listen = server->endpoint();
   options.drain_seconds = 0;
+  options.announced = false;
   std::unique_ptr<StandInParent> parent(new StandInParent(std::move(server)));
   BACKFIRE_ASSIGN_OR_RETURN(parent->server_->server,
                             runtime::RpcServer::Start(options, {parent->server_.get()}));
