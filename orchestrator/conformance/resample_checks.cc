@@ -18,6 +18,7 @@ namespace {
 
 constexpr int kPairs = 4;
 constexpr int kPrefix = 20;
+constexpr int kEnough = 20;  // Comparisons that may all be equal by chance.
 
 std::vector<std::string> ClusterNames(const Outputs& outputs) {
   std::vector<std::string> names;
@@ -98,6 +99,36 @@ absl::Status CheckGroups(Trial& trial, const Trained& base, int64_t clusters) {
     }
   }
   return compared ? absl::OkStatus() : NotTried("no two resamples hold the same clusters");
+}
+
+// On resamples that hold the same clusters, some more often than others: a loss of means or counts
+// tells them apart.
+absl::Status CheckMultiplicity(Trial& trial, const Trained& base, int64_t clusters) {
+  const v1::Bootstrap bootstrap = trial.EvaluateRequest(base.version).bootstrap();
+  std::map<std::vector<bool>, std::set<int>> alike;  // First of each group, by what it holds.
+  for (const auto& [counts, resamples] :
+       GroupResamples(bootstrap.seed(), bootstrap.resample_count(), clusters)) {
+    std::vector<bool> holds;
+    for (const int32_t count : counts) holds.push_back(count > 0);
+    alike[holds].insert(resamples[0]);
+  }
+  int compared = 0;
+  for (const v1::LossEstimate& loss : base.evaluation.losses()) {
+    const double spread = Spread(loss);
+    for (const auto& [holds, resamples] : alike) {
+      for (const int resample : resamples) {
+        if (!Equal(loss.resampled(resample), loss.resampled(*resamples.begin()), spread)) {
+          return absl::OkStatus();
+        }
+        compared += resample != *resamples.begin() ? 1 : 0;
+      }
+    }
+  }
+  return compared < kEnough
+             ? absl::OkStatus()
+             : Broken(
+                   "no loss depends on how often a resample holds a cluster: are clusters drawn "
+                   "with replacement, and counted as often as they are drawn?");
 }
 
 absl::StatusOr<v1::Evaluation> EvaluateWith(Trial& trial, const Trained& base, uint64_t seed,
@@ -220,6 +251,8 @@ void TryResamples(Trial& trial, const Trained& base) {
     if (loss.resampled_size() != resamples) return;  // As was found already.
   }
   trial.Check("resamples that hold the same clusters have the same losses", [&]() -> absl::Status {
+    const absl::Status multiplicity = CheckMultiplicity(trial, base, clusters);
+    if (!multiplicity.ok()) return multiplicity;
     const absl::Status status = CheckGroups(trial, base, clusters);
     return absl::IsUnimplemented(status) ? CheckTwins(trial, base, clusters) : status;
   });

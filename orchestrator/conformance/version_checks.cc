@@ -42,8 +42,15 @@ absl::Status CheckListing(Trial& trial, const Trained& base) {
     if (page.versions_size() > 2) return Broken("a page has more versions than page_size");
     list.set_page_token(page.next_page_token());
   } while (!list.page_token().empty());
-  return listed ? absl::OkStatus()
-                : Broken(absl::StrCat("ListVersions, page by page, has no ", version.name()));
+  if (!listed) return Broken(absl::StrCat("ListVersions, page by page, has no ", version.name()));
+  list.set_page_size(1000);
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::ListVersionsResponse whole,
+                            trial.Call(&Trial::Stub::ListVersions, list));
+  if (whole.next_page_token().empty() && whole.versions_size() != static_cast<int>(names.size())) {
+    return Broken(absl::StrCat("ListVersions has ", names.size(), " versions page by page, and ",
+                               whole.versions_size(), " on one page"));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckEndedJob(Trial& trial) {
