@@ -26,7 +26,8 @@ absl::Status FaultOf(const graph::SystemGraph::Node& node, const v1::Recipe& rec
   *request.mutable_recipe() = recipe;
   request.mutable_dataset()->set_uri(dataset);
   const absl::Status status = resolve(node.vertex.endpoint(), request).status();
-  const bool is_fault = absl::IsInvalidArgument(status) || absl::IsNotFound(status);
+  const bool is_fault =
+      absl::IsInvalidArgument(status) || absl::IsNotFound(status) || absl::IsDataLoss(status);
   return is_fault ? absl::InvalidArgumentError(status.message()) : absl::OkStatus();
 }
 

@@ -1,13 +1,9 @@
 #include "orchestrator/conformance/stand_in_parents.h"
 
-#include <grpcpp/security/server_credentials.h>
-#include <grpcpp/server.h>
-#include <grpcpp/server_builder.h>
 #include <stdlib.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <filesystem>
 #include <set>
 #include <utility>
@@ -21,6 +17,7 @@
 #include "services/base/mutex.h"
 #include "services/base/random.h"
 #include "services/base/status.h"
+#include "services/rpc/rpc_server.h"
 
 namespace backfire::conformance {
 namespace {
@@ -85,7 +82,7 @@ TensorData MakeUp(const v1::TensorSignature& input, uint64_t key, uint64_t strea
 struct StandInParents::Server final : public v1::ModelService::Service {
   std::vector<v1::TensorSignature> fed;
   std::filesystem::path directory;
-  std::unique_ptr<grpc::Server> server;
+  std::unique_ptr<runtime::RpcServer> server;
   mutable Mutex mutex;
   std::map<std::string, int64_t> counts ABSL_GUARDED_BY(mutex) = {
       {"train", 40}, {"validation", 10}, {"test", 20}};
@@ -193,7 +190,7 @@ struct StandInParents::Server final : public v1::ModelService::Service {
 StandInParents::StandInParents(std::unique_ptr<Server> server) : server_(std::move(server)) {}
 
 StandInParents::~StandInParents() {
-  if (server_->server != nullptr) server_->server->Shutdown(std::chrono::system_clock::now());
+  server_->server.reset();
   std::error_code error;
   std::filesystem::remove_all(server_->directory, error);
 }
@@ -216,13 +213,13 @@ absl::StatusOr<std::unique_ptr<StandInParents>> StandInParents::Start(
   std::string pattern = (std::filesystem::temp_directory_path() / "backfire.XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) return ErrnoToStatus(errno, pattern);
   server->directory = pattern;
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort(server->endpoint(), grpc::InsecureServerCredentials());
-  builder.RegisterService(server.get());
-  server->server = builder.BuildAndStart();
-  const bool listens = server->server != nullptr;
+  runtime::RpcServerOptions options;
+  options.name = "stand-in-parents";
+  options.listen = server->endpoint();
+  options.drain_seconds = 0;
   std::unique_ptr<StandInParents> parents(new StandInParents(std::move(server)));
-  if (!listens) return absl::InternalError("the stand-in parents can't listen");
+  BACKFIRE_ASSIGN_OR_RETURN(parents->server_->server,
+                            runtime::RpcServer::Start(options, {parents->server_.get()}));
   return parents;
 }
 

@@ -8,8 +8,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "services/base/status.h"
-#include "services/runtime/channel.h"
-#include "services/runtime/rpc_status.h"
+#include "services/rpc/channel.h"
+#include "services/rpc/rpc_status.h"
 
 namespace backfire::conformance {
 namespace {

@@ -14,7 +14,7 @@
 #include "orchestrator/conformance/conformance.h"
 #include "orchestrator/conformance/outputs.h"
 #include "orchestrator/conformance/stand_in_parents.h"
-#include "services/runtime/unary_call.h"
+#include "services/rpc/unary_call.h"
 
 namespace backfire::conformance {
 

@@ -7,7 +7,7 @@
 #include "orchestrator/conformance/checks.h"
 #include "services/base/digest.h"
 #include "services/base/status.h"
-#include "services/runtime/rpc_status.h"
+#include "services/rpc/rpc_status.h"
 
 namespace backfire::conformance {
 namespace {

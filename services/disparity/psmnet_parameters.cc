@@ -150,9 +150,9 @@ std::vector<v1::Recipe> PsmNetRecipeDefaults() {
                                      FullRecipe("psmnet-full-depth-mae"),
                                      FullRecipe("psmnet-full-disparity-mae")};
   for (v1::Recipe& recipe : recipes) {
-    if (absl::EndsWith(recipe.name(), kDepth)) continue;
     Declare(recipe, "loss", absl::StartsWith(recipe.name(), kFull) ? "smooth-l1" : "l1",
-            {"l1", "smooth-l1"}, "Of the error in px.");
+            {"l1", "smooth-l1"},
+            "Of the error in px, or in m for depths: its size, or squared while it is small.");
   }
   return recipes;
 }
@@ -160,10 +160,11 @@ std::vector<v1::Recipe> PsmNetRecipeDefaults() {
 absl::StatusOr<PsmNetParameters> ReadPsmNetParameters(const v1::Recipe& recipe) {
   runtime::ParameterReader reader(recipe);
   PsmNetParameters p;
-  p.loss.kind = LossKind::kDepth;
-  if (!absl::EndsWith(recipe.name(), kDepth)) {
-    const std::string loss = reader.Text("loss");
-    BACKFIRE_RETURN_IF_ERROR(reader.status());
+  const std::string loss = reader.Text("loss");
+  BACKFIRE_RETURN_IF_ERROR(reader.status());
+  if (absl::EndsWith(recipe.name(), kDepth)) {
+    p.loss.kind = loss == "l1" ? LossKind::kDepth : LossKind::kSmoothDepth;
+  } else {
     p.loss.kind = loss == "l1" ? LossKind::kDisparity : LossKind::kSmoothDisparity;
   }
   if (absl::StartsWith(recipe.name(), kFull)) {
