@@ -17,7 +17,7 @@ using ResolveRecipe = std::function<absl::StatusOr<v1::Recipe>(
 
 /// Has every vertex's service check its recipe, those of its references, and the dataset, where it
 /// has the capability RESOLVE_RECIPE. What a service does not answer in time its jobs will find.
-/// INVALID_ARGUMENT: faults, a line each: `vertices[car].recipe.parameters.trees must be ...`.
+/// INVALID_ARGUMENT: faults, a line each: `vertices[scorer].recipe.parameters.trees must be ...`.
 absl::Status CheckRecipes(const graph::SystemGraph& graph,
                           const std::map<std::string, v1::Model>& models,
                           const ResolveRecipe& resolve);

@@ -2,13 +2,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "orchestrator/conformance/checks.h"
 #include "services/base/status.h"
-#include "services/runtime/recipe.h"
 
 namespace backfire::conformance {
 namespace {
@@ -18,6 +18,8 @@ using std::chrono::steady_clock;
 
 // For all parameters together: a recipe may have dozens, and take a while to learn.
 constexpr std::chrono::minutes kMostTime(3);
+// Names a version or weights to start from; which there are is not known here.
+constexpr char kInitializeFrom[] = "initialize_from";
 
 const v1::RecipeParameter* Find(const v1::Recipe& recipe, const std::string& name) {
   for (const v1::RecipeParameter& parameter : recipe.described()) {
@@ -37,7 +39,8 @@ std::vector<Value> OtherValues(const Value& usual, const v1::RecipeParameter* de
     }
   } else if (usual.has_number_value()) {
     const double is = usual.number_value();
-    for (const double value : {is * 2, is + 1, std::floor(is / 2), is / 2, 0.0, is * 10, is - 1}) {
+    for (const double value :
+         {is * 2, is + 1, std::floor(is / 2), is / 2, 0.0, is * 10, is - 1, 0.25}) {
       const bool low =
           described != nullptr && described->has_minimum() && value < described->minimum();
       const bool high =
@@ -56,53 +59,99 @@ std::string Text(const Value& value) {
                                   : absl::StrCat(value.number_value());
 }
 
-absl::Status CheckParameter(Trial& trial, const Trained& base, const std::string& name,
-                            const Value& usual, steady_clock::time_point give_up) {
-  int trained = 0;
-  std::vector<Value> values = OtherValues(usual, Find(*trial.described_recipe(), name));
-  for (const Value& value : values) {
-    if (steady_clock::now() > give_up) return NotTried("it takes too long");
-    v1::TrainRequest request = trial.TrainRequest();
-    (*request.mutable_recipe()->mutable_parameters()->mutable_fields())[name] = value;
-    const absl::StatusOr<v1::Job> job = trial.Train(request);
-    if (!job.ok()) continue;  // Out of range, or unable to learn like that.
-    ++trained;
-    const std::string what = absl::StrCat(name, " = ", Text(value));
-    BACKFIRE_RETURN_IF_ERROR(MustDiffer(base.version, job->version(), what));
-    const auto& fields = job->version().recipe().parameters().fields();
-    const auto kept = fields.find(name);
-    if (kept == fields.end() || kept->second.SerializeAsString() != value.SerializeAsString()) {
-      return Broken(absl::StrCat("the version's recipe must have ", what));
-    }
-    if (trial.options().inert.count(name) > 0) return absl::OkStatus();
-    BACKFIRE_ASSIGN_OR_RETURN(const Trained other, trial.Look(job->version()));
-    if (!SameOutputs(base.outputs, other.outputs) ||
-        !SameLosses(base.evaluation, other.evaluation)) {
-      return absl::OkStatus();
+// Parameters of a recipe, each tried by itself, and beside others where it seems to do nothing.
+class Parameters {
+ public:
+  Parameters(Trial& trial, const Trained& base) : trial_(trial), base_(base) {
+    for (const auto& [name, value] : base.version.recipe().parameters().fields()) {
+      if (name != kInitializeFrom) usual_[name] = value;
     }
   }
-  if (trained == 0) return NotTried("no other value is accepted, or none can be made up");
-  return Broken(absl::StrCat("neither outputs nor losses change at ", trained,
-                             " other values: is it ignored? If it is to change nothing but time, "
-                             "say --inert ",
-                             name));
-}
+
+  const std::map<std::string, Value>& usual() const { return usual_; }
+
+  absl::Status Check(const std::string& name) {
+    int accepted = 0;
+    for (const Value& value : Others(name)) {
+      if (steady_clock::now() > give_up_) return NotTried("it takes too long");
+      const absl::StatusOr<v1::Version> version = Train({{name, value}});
+      if (!version.ok()) continue;  // Out of range, or unable to learn like that.
+      ++accepted;
+      const std::string what = absl::StrCat(name, " = ", Text(value));
+      BACKFIRE_RETURN_IF_ERROR(MustDiffer(base_.version, *version, what));
+      const auto& fields = version->recipe().parameters().fields();
+      const auto kept = fields.find(name);
+      if (kept == fields.end() || kept->second.SerializeAsString() != value.SerializeAsString()) {
+        return Broken(absl::StrCat("the version's recipe must have ", what));
+      }
+      if (trial_.options().inert.count(name) > 0) return absl::OkStatus();
+      BACKFIRE_ASSIGN_OR_RETURN(const Trained other, trial_.Look(*version));
+      if (!Same(base_, other)) return absl::OkStatus();
+    }
+    if (accepted == 0) return NotTried("no other value is accepted, or none can be made up");
+    return CheckBesideOthers(name, accepted);
+  }
+
+ private:
+  static bool Same(const Trained& a, const Trained& b) {
+    return SameOutputs(a.outputs, b.outputs) && SameLosses(a.evaluation, b.evaluation);
+  }
+
+  std::vector<Value> Others(const std::string& name) const {
+    return OtherValues(usual_.at(name), Find(*trial_.described_recipe(), name));
+  }
+
+  absl::StatusOr<v1::Version> Train(const std::map<std::string, Value>& values) {
+    v1::TrainRequest request = trial_.TrainRequest();
+    for (const auto& [name, value] : values) {
+      (*request.mutable_recipe()->mutable_parameters()->mutable_fields())[name] = value;
+    }
+    BACKFIRE_ASSIGN_OR_RETURN(const v1::Job job, trial_.Train(request));
+    return job.version();
+  }
+
+  // Some parameters do nothing unless another has a certain value.
+  absl::Status CheckBesideOthers(const std::string& name, int accepted) {
+    bool all_known = true;
+    for (const auto& [beside, usual] : usual_) {
+      if (beside == name) continue;
+      const std::vector<Value> others = Others(beside);
+      all_known = all_known && !others.empty();
+      for (const Value& other : others) {
+        if (steady_clock::now() > give_up_) return NotTried("it takes too long");
+        const absl::StatusOr<v1::Version> without = Train({{beside, other}});
+        if (!without.ok()) continue;
+        BACKFIRE_ASSIGN_OR_RETURN(const Trained reference, trial_.Look(*without));
+        for (const Value& value : Others(name)) {
+          const absl::StatusOr<v1::Version> with = Train({{beside, other}, {name, value}});
+          if (!with.ok()) continue;
+          BACKFIRE_ASSIGN_OR_RETURN(const Trained both, trial_.Look(*with));
+          if (!Same(reference, both)) return absl::OkStatus();
+        }
+      }
+    }
+    const std::string nothing =
+        absl::StrCat("neither outputs nor losses change at ", accepted, " other values");
+    if (!all_known) return NotTried(nothing + ", unless another parameter has a certain value");
+    return Broken(absl::StrCat(nothing,
+                               ", nor beside other values of other parameters: is it "
+                               "ignored? If it is to change nothing but time, say --inert ",
+                               name));
+  }
+
+  Trial& trial_;
+  const Trained& base_;
+  const steady_clock::time_point give_up_ = steady_clock::now() + kMostTime;
+  std::map<std::string, Value> usual_;
+};
 
 }  // namespace
 
 void TryParameters(Trial& trial, const Trained& base) {
-  const auto give_up = steady_clock::now() + kMostTime;
-  std::vector<std::string> names;
-  for (const auto& [name, value] : base.version.recipe().parameters().fields()) {
-    names.push_back(name);
-  }
-  std::sort(names.begin(), names.end());
-  for (const std::string& name : names) {
-    if (name == runtime::kInitializeFrom) continue;  // What there is to start from is not known.
-    trial.Check(absl::StrCat("parameter ", name, " makes another version, and has an effect"), [&] {
-      return CheckParameter(trial, base, name, base.version.recipe().parameters().fields().at(name),
-                            give_up);
-    });
+  Parameters parameters(trial, base);
+  for (const auto& [name, value] : parameters.usual()) {
+    trial.Check(absl::StrCat("parameter ", name, " makes another version, and has an effect"),
+                [&, which = name] { return parameters.Check(which); });
   }
 }
 

@@ -42,9 +42,9 @@ v1::Recipe FullFrustumRecipe() {
   declare("width", 1, {0.05, 8}, "", "Of the hidden layers, times the published one.");
   declare("points", 1024, {8, 16384}, "", "Points of a frustum.");
   declare("object_points", 512, {4, 16384}, "", "Of these, points of the object.");
-  declare("dropout", 0.5, {0, 0.95}, "", "Part of the last layer's units that a step leaves out.");
+  declare("dropout", 0.5, {0, 0.95}, "", "Before the segmentation's last layer.");
   runtime::Declare(recipe, "depth", "absolute", {"absolute", "relative"},
-                   "Whether points keep their depth, or have that within their frustum.");
+                   "Of z: to the camera, or to the median of the frustum's points.");
   // Both published codes always shift forward, by 0.8 to 1.2 times a distance made of x and y.
   runtime::Declare(recipe, "depth_shift", "none", {"none", "published"},
                    "Whether training frusta are moved in depth, as the published codes do.");

@@ -152,7 +152,7 @@ std::vector<v1::Recipe> PsmNetRecipeDefaults() {
   for (v1::Recipe& recipe : recipes) {
     Declare(recipe, "loss", absl::StartsWith(recipe.name(), kFull) ? "smooth-l1" : "l1",
             {"l1", "smooth-l1"},
-            "Of the error in px, or in m for depths: its size, or squared while it is small.");
+            "Of the error in px, or m in `...-depth-mae`; smooth L1 is quadratic up to 1.");
   }
   return recipes;
 }
