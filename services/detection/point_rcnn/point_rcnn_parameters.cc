@@ -15,7 +15,7 @@ v1::Recipe DefaultPointRcnnRecipe(bool small) {
   };
   declare("proposal_steps", 46400, 3000, {1, 10'000'000}, "", "Steps of the first stage.");
   declare("refinement_steps", 16240, 8000, {1, 10'000'000}, "", "Steps of the second stage.");
-  declare("batch", 16, 4, {1, 256}, "", "Frames in a step.");
+  declare("batch", 16, 4, {1, 256}, "", "Clouds in a step.");
   declare("proposal_learning_rate", 2e-3, 4e-3, {1e-7, 1}, "", "Of Adam in the first stage.");
   declare("refinement_learning_rate", 2e-3, 4e-3, {1e-7, 1}, "", "Of Adam in the second stage.");
   declare("weight_decay", 1e-3, 1e-3, {0, 1}, "", "Of Adam, decoupled from the gradient.");
@@ -23,21 +23,23 @@ v1::Recipe DefaultPointRcnnRecipe(bool small) {
   // The coarsest level has 1/256 of the points; batch norm needs two.
   declare("points", 16384, 2048, {512, 131072}, "", "Points of a frame that the network sees.");
   runtime::Declare(recipe, "sampling", "random", {"random", "angular"},
-                   "How they are drawn: evenly, or as a laser's angles have them.");
+                   "How they are drawn: at random, or after thinning out to 64 x 512 directions.");
   declare("max_depth_m", 70.4, 45, {1, 80}, "m", "Points that are farther are left out.");
   declare("width", 1, 0.25, {0.05, 4}, "", "Of the hidden layers, times the published one.");
   declare("radius_scale", 1, 2, {0.1, 20}, "",
           "Radii of neighbourhoods, times the published ones.");
-  declare("dropout", 0.5, 0, {0, 0.95}, "",
-          "Part of the last layers' units that a step leaves out.");
-  declare("roi_points", 512, 128, {16, 8192}, "", "Points of a proposal in the second stage.");
-  declare("pasted_objects", 15, 3, {0, 1000}, "", "Objects of other frames in a training frame.");
+  declare("dropout", 0.5, 0, {0, 0.95}, "", "In the first stage's heads.");
+  declare("roi_points", 512, 128, {16, 8192}, "",
+          "Points of a proposal in the second stage, at most.");
+  declare("pasted_objects", 15, 3, {0, 1000}, "",
+          "Objects of other training frames in a cloud, at most.");
   declare("train_max_depth_m", 0, 0, {0, 1e6}, "m",
           "Labels that are farther are left out of training; 0: none is.");
   declare("train_fraction", 1, 1, {1e-3, 1}, "",
           "Part of the training frames that is used, drawn by the seed.");
-  declare("train_proposals", 512, 128, {1, 9000}, "", "Proposals of a frame in training.");
-  declare("train_rois", 64, 32, {2, 4096}, "", "Of these, how many the second stage learns from.");
+  declare("train_proposals", 512, 128, {1, 9000}, "",
+          "Proposals of a cloud in training, of which the second stage's are drawn.");
+  declare("train_rois", 64, 32, {2, 4096}, "", "How many of a cloud the second stage learns from.");
   declare("proposals", 100, 40, {1, 9000}, "", "Proposals of a frame in prediction.");
   declare("min_score", 0.3, 0.1, {0, 1}, "", "Detections that are less sure are left out.");
   declare("max_overlap", 0.1, 0.1, {0, 1}, "",
