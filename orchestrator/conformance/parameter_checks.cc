@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,12 @@ using std::chrono::steady_clock;
 constexpr std::chrono::minutes kMostTime(3);
 // Names a version or weights to start from; which there are is not known here.
 constexpr char kInitializeFrom[] = "initialize_from";
+// By these names everyone means how something is computed, not what.
+const std::set<std::string>& UsuallyInert() {
+  static const auto* names =
+      new std::set<std::string>{"device", "jobs", "n_jobs", "threads", "verbose", "workers"};
+  return *names;
+}
 
 const v1::RecipeParameter* Find(const v1::Recipe& recipe, const std::string& name) {
   for (const v1::RecipeParameter& parameter : recipe.described()) {
@@ -39,8 +46,10 @@ std::vector<Value> OtherValues(const Value& usual, const v1::RecipeParameter* de
     }
   } else if (usual.has_number_value()) {
     const double is = usual.number_value();
+    const double least =
+        described != nullptr && described->has_minimum() ? described->minimum() : 1;
     for (const double value :
-         {is * 2, is + 1, std::floor(is / 2), is / 2, 0.0, is * 10, is - 1, 0.25}) {
+         {is * 2, is + 1, std::floor(is / 2), is / 2, least, 0.0, is * 10, is - 1, 0.25}) {
       const bool low =
           described != nullptr && described->has_minimum() && value < described->minimum();
       const bool high =
@@ -84,7 +93,9 @@ class Parameters {
       if (kept == fields.end() || kept->second.SerializeAsString() != value.SerializeAsString()) {
         return Broken(absl::StrCat("the version's recipe must have ", what));
       }
-      if (trial_.options().inert.count(name) > 0) return absl::OkStatus();
+      if (trial_.options().inert.count(name) + UsuallyInert().count(name) > 0) {
+        return absl::OkStatus();
+      }
       BACKFIRE_ASSIGN_OR_RETURN(const Trained other, trial_.Look(*version));
       if (!Same(base_, other)) return absl::OkStatus();
     }

@@ -24,6 +24,7 @@ namespace {
 
 constexpr char kModelPrefix[] = "models/stand-in-";
 constexpr int kConducts = 4;
+constexpr size_t kLargestPiece = size_t{1} << 20;
 
 template <typename T>
 void Append(T value, std::string& data) {
@@ -169,19 +170,24 @@ struct StandInParents::Server final : public v1::ModelService::Service {
   bool Write(const Place& place, const std::string& split, int64_t example,
              grpc::ServerWriter<v1::MaterializeResponse>& writer) const {
     for (const bool second : {false, true}) {
-      TensorData tensor = Tensor(place.index, place.conduct, second, split, example);
-      v1::MaterializeResponse piece;
-      piece.set_example(example);
-      if (!second) {
-        piece.set_example_id(absl::StrCat(example));
-        piece.set_cluster(ClusterOf(example, place.renamed));
+      const TensorData tensor = Tensor(place.index, place.conduct, second, split, example);
+      const std::string output = absl::StrCat(fed[place.index].name(), second ? "_2" : "");
+      for (size_t at = 0; at == 0 || at < tensor.bytes.size(); at += kLargestPiece) {
+        v1::MaterializeResponse piece;
+        piece.set_example(example);
+        piece.set_output(output);
+        if (at == 0) {
+          if (!second) {
+            piece.set_example_id(absl::StrCat(example));
+            piece.set_cluster(ClusterOf(example, place.renamed));
+          }
+          piece.set_datatype(tensor.datatype);
+          piece.mutable_shape()->Assign(tensor.shape.begin(), tensor.shape.end());
+        }
+        piece.set_data(tensor.bytes.substr(at, kLargestPiece));
+        piece.set_last_piece(at + kLargestPiece >= tensor.bytes.size());
+        if (!writer.Write(piece)) return false;
       }
-      piece.set_output(absl::StrCat(fed[place.index].name(), second ? "_2" : ""));
-      piece.set_datatype(tensor.datatype);
-      piece.mutable_shape()->Assign(tensor.shape.begin(), tensor.shape.end());
-      piece.set_data(std::move(tensor.bytes));
-      piece.set_last_piece(true);
-      if (!writer.Write(piece)) return false;
     }
     return true;
   }
