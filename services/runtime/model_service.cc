@@ -86,6 +86,17 @@ grpc::Status ModelServiceImpl::ListModels(grpc::ServerContext*, const v1::ListMo
   return grpc::Status::OK;
 }
 
+grpc::Status ModelServiceImpl::ResolveRecipe(grpc::ServerContext*,
+                                             const v1::ResolveRecipeRequest* request,
+                                             v1::ResolveRecipeResponse* response) {
+  const auto resolve = [&]() -> absl::Status {
+    BACKFIRE_ASSIGN_OR_RETURN(const HostedModel* model, FindModel(models_, request->model()));
+    BACKFIRE_ASSIGN_OR_RETURN(*response->mutable_recipe(), model->trainer().Resolve(*request));
+    return absl::OkStatus();
+  };
+  return ToGrpcStatus(resolve());
+}
+
 grpc::Status ModelServiceImpl::Train(grpc::ServerContext*, const v1::TrainRequest* request,
                                      v1::Job* response) {
   const auto start = [&]() -> absl::Status {
