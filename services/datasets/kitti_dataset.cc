@@ -262,7 +262,7 @@ class KittiDataset : public StereoDataset {
     if (auto known = DigestMemo::Get().Find(key, state)) return *std::move(known);
     Sha256 digest;
     for (const Use& use : uses) {
-      const auto content = ReadFile(layout_.Path(use.file, id));
+      const auto content = ReadRegularFile(layout_.Path(use.file, id));
       if (content.ok()) {
         digest.UpdateField(use.name).UpdateField(*content);
       } else if (use.required || !absl::IsNotFound(content.status())) {

@@ -61,7 +61,7 @@ absl::StatusOr<std::vector<LidarPoint>> ParseLidar(std::string_view content,
 }
 
 absl::StatusOr<std::vector<LidarPoint>> ReadLidar(const std::filesystem::path& path) {
-  BACKFIRE_ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string content, ReadRegularFile(path));
   return ParseLidar(content, path.string());
 }
 

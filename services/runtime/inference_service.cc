@@ -6,18 +6,21 @@
 #include <exception>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "services/base/exceptions.h"
+#include "services/base/excerpt.h"
 #include "services/base/status.h"
+#include "services/runtime/request_bounds.h"
 #include "services/runtime/rpc_status.h"
 #include "services/runtime/sampled_family.h"
+#include "services/runtime/version_name.h"
 
 namespace backfire::runtime {
 namespace {
 
 constexpr char kPlatform[] = "backfire_model";
 constexpr char kSoftwareVersion[] = "1";
+constexpr size_t kLoggedBytes = 2000;  // Of an error.
 
 inference::DataType ConfigType(const std::string& datatype) {
   inference::DataType type = inference::TYPE_INVALID;
@@ -54,10 +57,11 @@ InferenceService::InferenceService(const Options& options, const InferenceBacken
 absl::StatusOr<std::shared_ptr<const InferenceTarget>> InferenceService::Find(
     const std::string& model, const std::string& version) const {
   if (version.empty()) return backend_.Find(model, std::nullopt);
-  int64_t number = 0;
-  if (!absl::SimpleAtoi(version, &number) || number < 1) {
+  const std::optional<int64_t> number = ParseVersionNumber(version);
+  if (!number.has_value()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("version must be a positive integer or empty: got \"", version, "\""));
+        absl::StrCat("version must be a positive integer as it is printed, or empty: got \"",
+                     Excerpt(version), "\""));
   }
   return backend_.Find(model, number);
 }
@@ -120,16 +124,25 @@ grpc::Status InferenceService::ModelConfig(grpc::ServerContext*,
   return grpc::Status::OK;
 }
 
-absl::Status InferenceService::Admit(const std::string& model, const InferenceCall& call) {
+absl::Status InferenceService::Admit(const std::string& model, int64_t bytes,
+                                     const InferenceCall& call) {
+  if (bytes > options_.memory_bytes) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "inputs of this size take about ", bytes >> 20, " MiB to predict, and this service has ",
+        options_.memory_bytes >> 20, " MiB for requests: send smaller ones"));
+  }
   MutexLock lock(mutex_);
   Places& places = places_[options_.per_model ? model : ""];
-  if (places.running >= options_.running && places.waiting >= options_.waiting) {
+  const auto has_room = [&] {
+    return places.running < options_.running && bytes <= options_.memory_bytes - bytes_in_use_;
+  };
+  if (!has_room() && places.waiting >= options_.waiting) {
     return absl::ResourceExhaustedError(
         absl::StrCat(places.waiting, " requests wait already; try again later"));
   }
   ++places.waiting;
   absl::Status status;
-  while (places.running >= options_.running && status.ok()) {
+  while (!has_room() && status.ok()) {
     // Bounded, so that a client that went away gives up its place.
     place_free_.WaitUntil(mutex_,
                           std::chrono::steady_clock::now() + std::chrono::milliseconds(100));
@@ -139,15 +152,19 @@ absl::Status InferenceService::Admit(const std::string& model, const InferenceCa
     }
   }
   --places.waiting;
-  if (status.ok()) ++places.running;
+  if (status.ok()) {
+    ++places.running;
+    bytes_in_use_ += bytes;
+  }
   return status;
 }
 
-void InferenceService::Leave(const std::string& model) {
+void InferenceService::Leave(const std::string& model, int64_t bytes) {
   MutexLock lock(mutex_);
   --places_[options_.per_model ? model : ""].running;
-  // With places of their own, the one that is woken may wait for another's.
-  if (options_.per_model) {
+  bytes_in_use_ -= bytes;
+  // With places of their own, the one that is woken may wait for another's; or for more memory.
+  if (options_.per_model || bytes > 0) {
     place_free_.NotifyAll();
   } else {
     place_free_.NotifyOne();
@@ -218,17 +235,19 @@ grpc::Status InferenceService::ModelInfer(grpc::ServerContext* context,
                     : options_.default_deadline);
   call.cancelled = [context] { return context->IsCancelled(); };
   const auto infer = [&]() -> absl::Status {
+    BACKFIRE_RETURN_IF_ERROR(CheckBounds(*request));
     BACKFIRE_ASSIGN_OR_RETURN(const auto target,
                               Find(request->model_name(), request->model_version()));
     BACKFIRE_ASSIGN_OR_RETURN(const std::vector<std::string> names,
                               RequestedOutputs(target->outputs(), *request));
     BACKFIRE_ASSIGN_OR_RETURN(TensorMap inputs, TakeInputs(target->inputs(), Owned(*request)));
-    BACKFIRE_RETURN_IF_ERROR(Admit(request->model_name(), call));
+    const int64_t bytes = target->PeakBytes(inputs);
+    BACKFIRE_RETURN_IF_ERROR(Admit(request->model_name(), bytes, call));
     const auto start = std::chrono::steady_clock::now();
     // A model's fault must not end the process, which serves others.
     absl::StatusOr<TensorMap> outputs =
         CatchExceptions([&] { return target->Infer(std::move(inputs), names, call); });
-    Leave(request->model_name());
+    Leave(request->model_name(), bytes);
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
     Took(request->model_name(), call.served_version.value_or(target->version()), elapsed.count());
     BACKFIRE_RETURN_IF_ERROR(outputs.status());
@@ -243,8 +262,9 @@ grpc::Status InferenceService::ModelInfer(grpc::ServerContext* context,
   const absl::Status status = infer();
   if (!status.ok()) {
     spdlog::info("infer code={} model={} version={} id={} error=\"{}\"",
-                 absl::StatusCodeToString(status.code()), request->model_name(),
-                 request->model_version(), request->id(), std::string(status.message()));
+                 absl::StatusCodeToString(status.code()), Excerpt(request->model_name()),
+                 Excerpt(request->model_version()), Excerpt(request->id()),
+                 Excerpt({status.message().data(), status.message().size()}, kLoggedBytes));
   }
   return ToGrpcStatus(status);
 }
