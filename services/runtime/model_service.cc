@@ -10,6 +10,7 @@
 #include "services/base/crash_point.h"
 #include "services/base/status.h"
 #include "services/runtime/file_stream.h"
+#include "services/runtime/request_bounds.h"
 #include "services/runtime/rpc_status.h"
 
 namespace backfire::runtime {
@@ -17,28 +18,6 @@ namespace {
 
 constexpr int kDefaultPageSize = 100;
 constexpr int kMaxPageSize = 1000;
-
-absl::StatusOr<ModelHost*> FindHost(const ModelHosts& hosts, const std::string& model_name) {
-  const auto found = hosts.find(std::string(absl::StripPrefix(model_name, "models/")));
-  if (found != hosts.end()) return found->second.get();
-  return absl::NotFoundError(absl::StrCat(
-      model_name.empty() ? "a model must be named"
-                         : absl::StrCat("there is no model \"", model_name, "\" here"),
-      "; there are ", absl::StrJoin(hosts, ", ", [](std::string* out, const auto& host) {
-        absl::StrAppend(out, host.second->description().name());
-      })));
-}
-
-struct NamedVersion {
-  ModelHost* host;
-  int64_t number;
-};
-
-absl::StatusOr<NamedVersion> FindVersion(const ModelHosts& hosts, const std::string& name) {
-  BACKFIRE_ASSIGN_OR_RETURN(const VersionId id, ParseVersionName(name));
-  BACKFIRE_ASSIGN_OR_RETURN(ModelHost * host, FindHost(hosts, id.model_name));
-  return NamedVersion{host, id.number};
-}
 
 // Work that a caller waits for on the line: nobody watches it, and it ends with the call.
 class CallContext final : public JobContext {
@@ -52,7 +31,7 @@ class CallContext final : public JobContext {
 };
 
 // Sends an example's outputs in pieces. False: the caller has gone.
-bool SendExample(const ModelHost::Outputs& outputs, int64_t example, const v1::Model& model,
+bool SendExample(const OutputProducer::Outputs& outputs, int64_t example, const v1::Model& model,
                  const TensorMap& tensors, grpc::ServerWriter<v1::MaterializeResponse>& writer) {
   bool first_of_example = true;
   for (const v1::TensorSignature& output : model.outputs()) {
@@ -83,41 +62,7 @@ bool SendExample(const ModelHost::Outputs& outputs, int64_t example, const v1::M
   return true;
 }
 
-class LoadedVersionTarget final : public InferenceTarget {
- public:
-  LoadedVersionTarget(const v1::Model& model, ModelHost::Loaded loaded)
-      : model_(model), loaded_(std::move(loaded)) {}
-  int64_t version() const override { return loaded_.number; }
-  const TensorSignatures& inputs() const override { return model_.inputs(); }
-  const TensorSignatures& outputs() const override { return model_.outputs(); }
-  absl::StatusOr<TensorMap> Infer(TensorMap inputs, const std::vector<std::string>&,
-                                  InferenceCall& call) const override {
-    return loaded_.predictor->Predict(inputs, [&call] {
-      return call.cancelled() || std::chrono::steady_clock::now() >= call.deadline;
-    });
-  }
-
- private:
-  const v1::Model& model_;
-  const ModelHost::Loaded loaded_;
-};
-
 }  // namespace
-
-JobRunner::Execute ExecuteOn(const ModelHosts& hosts) {
-  return [&hosts](const JobRequest& request, const JobRunner::Directories& directories,
-                  JobContext& context, v1::Job& result) -> absl::Status {
-    if (const auto* train = std::get_if<v1::TrainRequest>(&request)) {
-      BACKFIRE_ASSIGN_OR_RETURN(ModelHost * host, FindHost(hosts, train->model()));
-      return host->Train(
-          *train, {directories.scratch / "checkpoint", directories.kept / "last_good_weights.pth"},
-          context, result);
-    }
-    const auto& evaluate = std::get<v1::EvaluateRequest>(request);
-    BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(hosts, evaluate.version()));
-    return named.host->Evaluate(evaluate, context, result);
-  };
-}
 
 absl::Status ModelServiceImpl::CheckIsPrimary() const {
   if (primary_.empty()) return absl::OkStatus();
@@ -127,27 +72,29 @@ absl::Status ModelServiceImpl::CheckIsPrimary() const {
 
 grpc::Status ModelServiceImpl::GetModel(grpc::ServerContext*, const v1::GetModelRequest* request,
                                         v1::Model* response) {
-  if (request->name().empty() && hosts_.size() == 1) {
-    *response = hosts_.begin()->second->description();
+  BACKFIRE_CHECK_BOUNDS(*request);
+  if (request->name().empty() && models_.size() == 1) {
+    *response = models_.begin()->second->description();
     return grpc::Status::OK;
   }
-  const auto host = FindHost(hosts_, request->name());
-  if (host.ok()) *response = (*host)->description();
-  return ToGrpcStatus(host.status());
+  const auto model = FindModel(models_, request->name());
+  if (model.ok()) *response = (*model)->description();
+  return ToGrpcStatus(model.status());
 }
 
 grpc::Status ModelServiceImpl::ListModels(grpc::ServerContext*, const v1::ListModelsRequest*,
                                           v1::ListModelsResponse* response) {
-  for (const auto& [name, host] : hosts_) *response->add_models() = host->description();
+  for (const auto& [name, model] : models_) *response->add_models() = model->description();
   return grpc::Status::OK;
 }
 
 grpc::Status ModelServiceImpl::Train(grpc::ServerContext*, const v1::TrainRequest* request,
                                      v1::Job* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto start = [&]() -> absl::Status {
     BACKFIRE_RETURN_IF_ERROR(CheckIsPrimary());
-    BACKFIRE_ASSIGN_OR_RETURN(const ModelHost* host, FindHost(hosts_, request->model()));
-    BACKFIRE_RETURN_IF_ERROR(host->Check(*request));
+    BACKFIRE_ASSIGN_OR_RETURN(const HostedModel* model, FindModel(models_, request->model()));
+    BACKFIRE_RETURN_IF_ERROR(model->trainer().Check(*request));
     BACKFIRE_ASSIGN_OR_RETURN(*response, jobs_.Start(*request));
     return absl::OkStatus();
   };
@@ -156,10 +103,11 @@ grpc::Status ModelServiceImpl::Train(grpc::ServerContext*, const v1::TrainReques
 
 grpc::Status ModelServiceImpl::Evaluate(grpc::ServerContext*, const v1::EvaluateRequest* request,
                                         v1::Job* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto start = [&]() -> absl::Status {
     BACKFIRE_RETURN_IF_ERROR(CheckIsPrimary());
-    BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(hosts_, request->version()));
-    BACKFIRE_RETURN_IF_ERROR(named.host->Check(*request));
+    BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(models_, request->version()));
+    BACKFIRE_RETURN_IF_ERROR(named.model->evaluator().Check(*request));
     BACKFIRE_ASSIGN_OR_RETURN(*response, jobs_.Start(*request));
     return absl::OkStatus();
   };
@@ -168,6 +116,7 @@ grpc::Status ModelServiceImpl::Evaluate(grpc::ServerContext*, const v1::Evaluate
 
 grpc::Status ModelServiceImpl::GetJob(grpc::ServerContext*, const v1::GetJobRequest* request,
                                       v1::Job* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   absl::StatusOr<v1::Job> job = jobs_.Get(request->name());
   if (!job.ok()) return ToGrpcStatus(job.status());
   *response = *std::move(job);
@@ -177,6 +126,7 @@ grpc::Status ModelServiceImpl::GetJob(grpc::ServerContext*, const v1::GetJobRequ
 grpc::Status ModelServiceImpl::WatchJob(grpc::ServerContext* context,
                                         const v1::WatchJobRequest* request,
                                         grpc::ServerWriter<v1::Job>* writer) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   return ToGrpcStatus(jobs_.Watch(request->name(), [&](const v1::Job& job) {
     return !context->IsCancelled() && writer->Write(job);
   }));
@@ -184,6 +134,7 @@ grpc::Status ModelServiceImpl::WatchJob(grpc::ServerContext* context,
 
 grpc::Status ModelServiceImpl::CancelJob(grpc::ServerContext*, const v1::CancelJobRequest* request,
                                          v1::Job* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   absl::StatusOr<v1::Job> job = jobs_.Cancel(request->name());
   if (!job.ok()) return ToGrpcStatus(job.status());
   *response = *std::move(job);
@@ -193,12 +144,13 @@ grpc::Status ModelServiceImpl::CancelJob(grpc::ServerContext*, const v1::CancelJ
 grpc::Status ModelServiceImpl::Materialize(grpc::ServerContext* context,
                                            const v1::MaterializeRequest* request,
                                            grpc::ServerWriter<v1::MaterializeResponse>* writer) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto materialize = [&]() -> absl::Status {
     BACKFIRE_RETURN_IF_ERROR(CheckIsPrimary());
-    BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(hosts_, request->version()));
+    BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(models_, request->version()));
     CallContext call(*context);
-    BACKFIRE_ASSIGN_OR_RETURN(const ModelHost::Outputs outputs,
-                              named.host->Materialize(*request, call));
+    BACKFIRE_ASSIGN_OR_RETURN(const OutputProducer::Outputs outputs,
+                              named.model->outputs().Materialize(*request, call));
     std::vector<int64_t> examples(request->examples().begin(), request->examples().end());
     for (int64_t i = 0; request->examples().empty() && i < outputs.examples->size(); ++i) {
       examples.push_back(i);
@@ -206,7 +158,7 @@ grpc::Status ModelServiceImpl::Materialize(grpc::ServerContext* context,
     for (const int64_t example : examples) {
       CrashPoint("materialize", request->version(), " ", request->split(), " ", example);
       BACKFIRE_ASSIGN_OR_RETURN(const TensorMap tensors, outputs.examples->Get(example));
-      if (!SendExample(outputs, example, named.host->description(), tensors, *writer)) {
+      if (!SendExample(outputs, example, named.model->description(), tensors, *writer)) {
         return absl::CancelledError("the caller has gone");
       }
     }
@@ -218,11 +170,13 @@ grpc::Status ModelServiceImpl::Materialize(grpc::ServerContext* context,
 grpc::Status ModelServiceImpl::ListVersions(grpc::ServerContext*,
                                             const v1::ListVersionsRequest* request,
                                             v1::ListVersionsResponse* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto list = [&]() -> absl::Status {
-    BACKFIRE_ASSIGN_OR_RETURN(const ModelHost* host, FindHost(hosts_, request->model()));
+    BACKFIRE_ASSIGN_OR_RETURN(const HostedModel* model, FindModel(models_, request->model()));
     // The token is the number that the next page starts behind.
     int64_t after = 0;
-    if (!request->page_token().empty() && !absl::SimpleAtoi(request->page_token(), &after)) {
+    if (!request->page_token().empty() && (!absl::SimpleAtoi(request->page_token(), &after) ||
+                                           absl::StrCat(after) != request->page_token())) {
       return absl::InvalidArgumentError(
           absl::StrCat("page_token is not one of ListVersions: \"", request->page_token(), "\""));
     }
@@ -233,7 +187,7 @@ grpc::Status ModelServiceImpl::ListVersions(grpc::ServerContext*,
     const int page_size =
         request->page_size() == 0 ? kDefaultPageSize : std::min(request->page_size(), kMaxPageSize);
     int64_t last = 0;
-    for (v1::Version& version : host->List()) {
+    for (v1::Version& version : model->versions().List()) {
       BACKFIRE_ASSIGN_OR_RETURN(const VersionId id, ParseVersionName(version.name()));
       if (id.number <= after) continue;
       if (response->versions_size() == page_size) {
@@ -241,6 +195,7 @@ grpc::Status ModelServiceImpl::ListVersions(grpc::ServerContext*,
         break;
       }
       last = id.number;
+      version.set_loaded(model->served().IsLoaded(id.number));
       *response->add_versions() = std::move(version);
     }
     return absl::OkStatus();
@@ -251,9 +206,10 @@ grpc::Status ModelServiceImpl::ListVersions(grpc::ServerContext*,
 grpc::Status ModelServiceImpl::GetVersion(grpc::ServerContext*,
                                           const v1::GetVersionRequest* request,
                                           v1::Version* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto get = [&]() -> absl::Status {
-    BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(hosts_, request->name()));
-    BACKFIRE_ASSIGN_OR_RETURN(*response, named.host->Get(named.number));
+    BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(models_, request->name()));
+    BACKFIRE_ASSIGN_OR_RETURN(*response, named.Get());
     return absl::OkStatus();
   };
   return ToGrpcStatus(get());
@@ -262,10 +218,13 @@ grpc::Status ModelServiceImpl::GetVersion(grpc::ServerContext*,
 grpc::Status ModelServiceImpl::DeleteVersion(grpc::ServerContext*,
                                              const v1::DeleteVersionRequest* request,
                                              v1::DeleteVersionResponse*) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto remove = [&]() -> absl::Status {
     BACKFIRE_RETURN_IF_ERROR(CheckIsPrimary());
-    BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(hosts_, request->name()));
-    return named.host->Delete(named.number);
+    BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(models_, request->name()));
+    BACKFIRE_RETURN_IF_ERROR(named.model->served().Delete(named.number));
+    named.model->evaluator().Forget(named.number);
+    return absl::OkStatus();
   };
   return ToGrpcStatus(remove());
 }
@@ -276,18 +235,21 @@ grpc::Status ModelServiceImpl::ImportVersion(grpc::ServerContext* context,
   const auto import = [&]() -> absl::Status {
     BACKFIRE_RETURN_IF_ERROR(CheckIsPrimary());
     ImportedFile imported;
-    ModelHost* host = nullptr;
+    HostedModel* model = nullptr;
     while (true) {
       v1::ImportVersionRequest message;
       if (!reader->Read(&message)) break;
+      BACKFIRE_RETURN_IF_ERROR(CheckBounds(message));
       BACKFIRE_RETURN_IF_ERROR(imported.Add(std::move(message)));
-      if (host != nullptr) continue;
-      BACKFIRE_ASSIGN_OR_RETURN(host, FindHost(hosts_, imported.description().model()));
-      BACKFIRE_RETURN_IF_ERROR(host->Check(imported.description()));
+      if (model != nullptr) continue;
+      BACKFIRE_ASSIGN_OR_RETURN(model, FindModel(models_, imported.description().model()));
+      BACKFIRE_RETURN_IF_ERROR(model->exchange().Check(imported.description()));
     }
     if (context->IsCancelled()) return absl::CancelledError("the caller has gone");
     BACKFIRE_ASSIGN_OR_RETURN(const std::string file, imported.Finish());
-    BACKFIRE_ASSIGN_OR_RETURN(*response, host->Import(imported.description(), file));
+    BACKFIRE_ASSIGN_OR_RETURN(*response, model->exchange().Import(imported.description(), file));
+    BACKFIRE_ASSIGN_OR_RETURN(const VersionId id, ParseVersionName(response->name()));
+    response->set_loaded(model->served().IsLoaded(id.number));
     return absl::OkStatus();
   };
   return ToGrpcStatus(import());
@@ -296,12 +258,14 @@ grpc::Status ModelServiceImpl::ImportVersion(grpc::ServerContext* context,
 grpc::Status ModelServiceImpl::ExportVersion(
     grpc::ServerContext*, const v1::ExportVersionRequest* request,
     grpc::ServerWriter<v1::ExportVersionResponse>* writer) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto send = [&]() -> absl::Status {
-    BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(hosts_, request->name()));
-    BACKFIRE_ASSIGN_OR_RETURN(const v1::Version version, named.host->Get(named.number));
-    BACKFIRE_ASSIGN_OR_RETURN(const std::string file, request->as_stored()
-                                                          ? named.host->ExportAsStored(named.number)
-                                                          : named.host->Export(named.number));
+    BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(models_, request->name()));
+    BACKFIRE_ASSIGN_OR_RETURN(const v1::Version version, named.Get());
+    BACKFIRE_ASSIGN_OR_RETURN(const std::string file,
+                              request->as_stored()
+                                  ? named.model->exchange().ExportAsStored(named.number)
+                                  : named.model->exchange().Export(named.number));
     const auto write = [&](const v1::ExportVersionResponse& piece) { return writer->Write(piece); };
     return SendExportedFile(version, file, write) ? absl::OkStatus()
                                                   : absl::CancelledError("the caller has gone");
@@ -312,10 +276,11 @@ grpc::Status ModelServiceImpl::ExportVersion(
 grpc::Status ModelServiceImpl::LoadVersion(grpc::ServerContext* context,
                                            const v1::LoadVersionRequest* request,
                                            v1::LoadVersionResponse*) {
-  const auto named = FindVersion(hosts_, request->name());
+  BACKFIRE_CHECK_BOUNDS(*request);
+  const auto named = FindVersion(models_, request->name());
   if (!named.ok()) return ToGrpcStatus(named.status());
   const absl::Status loaded =
-      named->host->Load(named->number, [&] { return context->IsCancelled(); });
+      named->model->served().Load(named->number, [&] { return context->IsCancelled(); });
   on_load_();
   return ToGrpcStatus(loaded);
 }
@@ -323,23 +288,12 @@ grpc::Status ModelServiceImpl::LoadVersion(grpc::ServerContext* context,
 grpc::Status ModelServiceImpl::UnloadVersion(grpc::ServerContext*,
                                              const v1::UnloadVersionRequest* request,
                                              v1::UnloadVersionResponse*) {
-  const auto named = FindVersion(hosts_, request->name());
+  BACKFIRE_CHECK_BOUNDS(*request);
+  const auto named = FindVersion(models_, request->name());
   if (!named.ok()) return ToGrpcStatus(named.status());
-  const absl::Status unloaded = named->host->Unload(named->number);
+  const absl::Status unloaded = named->model->served().Unload(named->number);
   on_load_();
   return ToGrpcStatus(unloaded);
-}
-
-absl::StatusOr<std::shared_ptr<const InferenceTarget>> ModelBackend::Find(
-    const std::string& model, std::optional<int64_t> version) const {
-  BACKFIRE_ASSIGN_OR_RETURN(const ModelHost* host, FindHost(hosts_, model));
-  BACKFIRE_ASSIGN_OR_RETURN(ModelHost::Loaded loaded, host->Find(version));
-  return std::make_shared<const LoadedVersionTarget>(host->description(), std::move(loaded));
-}
-
-absl::StatusOr<std::vector<int64_t>> ModelBackend::Versions(const std::string& model) const {
-  BACKFIRE_ASSIGN_OR_RETURN(const ModelHost* host, FindHost(hosts_, model));
-  return host->LoadedNumbers();
 }
 
 }  // namespace backfire::runtime

@@ -1,36 +1,26 @@
 #pragma once
 
 #include <functional>
-#include <map>
-#include <memory>
 #include <string>
 #include <utility>
-#include <vector>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "backfire/v1/model_service.grpc.pb.h"
-#include "services/runtime/inference_service.h"
-#include "services/runtime/job_runner.h"
-#include "services/runtime/model_host.h"
+#include "services/runtime/hosted_model.h"
+#include "services/runtime/jobs/job_runner.h"
 
 namespace backfire::runtime {
 
-/// The models of one process, by short name.
-using ModelHosts = std::map<std::string, std::unique_ptr<ModelHost>>;
-
-/// Does a job's work on the model that its request names; what a JobRunner is given.
-JobRunner::Execute ExecuteOn(const ModelHosts& hosts);
-
-/// `backfire.v1.ModelService` over hosts and their jobs; both are borrowed.
+/// `backfire.v1.ModelService` over models and their jobs; both are borrowed.
 class ModelServiceImpl final : public v1::ModelService::Service {
  public:
   /// @param primary  gRPC target of the service that this one is a replica of; empty: it is none.
   ///                 A replica serves requests; FAILED_PRECONDITION for what only its primary does.
   /// @param on_load  Called when a version was loaded or unloaded, on the thread that did it.
   ModelServiceImpl(
-      const ModelHosts& hosts, JobRunner& jobs, std::string primary = "",
+      const HostedModels& models, JobRunner& jobs, std::string primary = "",
       std::function<void()> on_load = [] {})
-      : hosts_(hosts), jobs_(jobs), primary_(std::move(primary)), on_load_(std::move(on_load)) {}
+      : models_(models), jobs_(jobs), primary_(std::move(primary)), on_load_(std::move(on_load)) {}
 
   grpc::Status GetModel(grpc::ServerContext* context, const v1::GetModelRequest* request,
                         v1::Model* response) override;
@@ -67,24 +57,10 @@ class ModelServiceImpl final : public v1::ModelService::Service {
  private:
   absl::Status CheckIsPrimary() const;
 
-  const ModelHosts& hosts_;
+  const HostedModels& models_;
   JobRunner& jobs_;
   const std::string primary_;
   const std::function<void()> on_load_;
-};
-
-/// Serves the loaded versions of hosts, which are borrowed.
-class ModelBackend final : public InferenceBackend {
- public:
-  explicit ModelBackend(const ModelHosts& hosts) : hosts_(hosts) {}
-  /// A service is ready as soon as it listens: what it serves was loaded before.
-  bool Ready() const override { return true; }
-  absl::StatusOr<std::shared_ptr<const InferenceTarget>> Find(
-      const std::string& model, std::optional<int64_t> version) const override;
-  absl::StatusOr<std::vector<int64_t>> Versions(const std::string& model) const override;
-
- private:
-  const ModelHosts& hosts_;
 };
 
 }  // namespace backfire::runtime

@@ -19,15 +19,16 @@
 #include "services/runtime/build_fingerprint.h"
 #include "services/runtime/channel.h"
 #include "services/runtime/data_directory.h"
+#include "services/runtime/hosted_model.h"
 #include "services/runtime/inference_service.h"
-#include "services/runtime/job_runner.h"
-#include "services/runtime/model_host.h"
+#include "services/runtime/jobs/job_runner.h"
+#include "services/runtime/model_backend.h"
 #include "services/runtime/model_service.h"
-#include "services/runtime/output_store.h"
-#include "services/runtime/primary.h"
+#include "services/runtime/outputs/output_store.h"
 #include "services/runtime/process_metrics.h"
 #include "services/runtime/rpc_server.h"
 #include "services/runtime/service_metrics.h"
+#include "services/runtime/versions/primary.h"
 
 namespace backfire::runtime {
 namespace {
@@ -39,6 +40,7 @@ struct Settings {
   int jobs = 2;
   int kept_jobs = JobRunner::Options().max_ended;
   int queue = 64;
+  int64_t memory_bytes = 0;  // For requests; 0: InferenceService's own choice.
   BatchOptions batch;
   std::string primary;  // Of which this is a replica; empty: of none.
 };
@@ -78,21 +80,21 @@ absl::Status Run(const Settings& settings, const ServiceDescription& description
 
   ChannelPool channels;
   const Primary primary(settings.primary, channels);
-  ModelHosts hosts;
+  HostedModels hosted;
   BACKFIRE_ASSIGN_OR_RETURN(auto models, make_models(settings.service));
   for (std::unique_ptr<Model>& model : models) {
     const std::string name(absl::StripPrefix(model->description().name(), "models/"));
-    const ModelHost::Options options{root / "models" / name, build_fingerprint,
-                                     settings.service.threads, settings.batch,
-                                     settings.primary.empty() ? nullptr : &primary};
-    BACKFIRE_ASSIGN_OR_RETURN(hosts[name],
-                              ModelHost::Open(options, std::move(model), *outputs, channels));
+    const HostedModel::Options options{root / "models" / name, build_fingerprint,
+                                       settings.service.threads, settings.batch,
+                                       settings.primary.empty() ? nullptr : &primary};
+    BACKFIRE_ASSIGN_OR_RETURN(hosted[name],
+                              HostedModel::Open(options, std::move(model), *outputs, channels));
   }
   JobRunner::Options job_options;
   job_options.directory = root / "jobs";
   job_options.workers = settings.jobs;
   job_options.max_ended = settings.kept_jobs;
-  BACKFIRE_ASSIGN_OR_RETURN(const auto jobs, JobRunner::Open(job_options, ExecuteOn(hosts)));
+  BACKFIRE_ASSIGN_OR_RETURN(const auto jobs, JobRunner::Open(job_options, ExecuteOn(hosted)));
 
   Mutex mutex;
   RpcServer* listening = nullptr;  // Under the mutex.
@@ -102,29 +104,30 @@ absl::Status Run(const Settings& settings, const ServiceDescription& description
     MutexLock lock(mutex);
     if (listening == nullptr) return;
     listening->SetReady(settings.primary.empty() ||
-                        std::any_of(hosts.begin(), hosts.end(), [](const auto& host) {
-                          return !host.second->LoadedNumbers().empty();
+                        std::any_of(hosted.begin(), hosted.end(), [](const auto& model) {
+                          return !model.second->served().LoadedNumbers().empty();
                         }));
   };
-  ModelServiceImpl model_service(hosts, *jobs, settings.primary, show_readiness);
-  const ModelBackend backend(hosts);
+  ModelServiceImpl model_service(hosted, *jobs, settings.primary, show_readiness);
+  const ModelBackend backend(hosted);
   InferenceService::Options inference;
   inference.server_name = description.name;
   // A request that waits for others to fill its batch computes nothing.
   inference.running = settings.service.threads * settings.batch.size;
   inference.waiting = settings.queue;
+  if (settings.memory_bytes > 0) inference.memory_bytes = settings.memory_bytes;
   InferenceService inference_service(inference, backend);
   // Room for every request that may run or wait, and for what is not a request.
   RpcServerOptions server_options = settings.server;
   server_options.max_calls +=
-      static_cast<int>(hosts.size()) * (inference.running + inference.waiting);
+      static_cast<int>(hosted.size()) * (inference.running + inference.waiting);
   BACKFIRE_ASSIGN_OR_RETURN(const auto server,
                             RpcServer::Start(server_options, {&model_service, &inference_service}));
-  server->AddMetrics([&] { return ServiceMetrics(hosts, *jobs, *outputs); });
+  server->AddMetrics([&] { return ServiceMetrics(hosted, *jobs, *outputs); });
   server->AddMetrics([&] { return inference_service.Metrics(); });
   server->AddMetrics([root] { return DiskMetrics(root); });
   server->SetServing(true);
-  for (const auto& [name, host] : hosts) server->SetServing(name, true);
+  for (const auto& [name, model] : hosted) server->SetServing(name, true);
   {
     MutexLock lock(mutex);
     listening = server.get();
@@ -168,6 +171,11 @@ int ServiceMain(int argc, char** argv, const ServiceDescription& description,
   app.add_option("--queue", settings.queue, "Requests that may wait; more are refused")
       ->capture_default_str()
       ->check(CLI::Range(0, 100000));
+  app.add_option("--memory-bytes", settings.memory_bytes,
+                 "Memory for requests that run, by the models' estimates; 0: half of the machine's, "
+                 "or of its container's. What takes more is refused")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   app.add_option(
          "--batch", settings.batch.size,
          "Requests of equal shapes that are predicted at once, where the model can; 1: none")

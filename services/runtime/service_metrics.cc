@@ -16,7 +16,7 @@ namespace {
 
 using Families = std::vector<prometheus::MetricFamily>;
 
-void AddVersions(const ModelHosts& hosts, Families& families) {
+void AddVersions(const HostedModels& models, Families& families) {
   prometheus::MetricFamily loaded =
       GaugeFamily("backfire_version_loaded", "1 for each version that serves requests.");
   prometheus::MetricFamily losses = GaugeFamily(
@@ -25,15 +25,15 @@ void AddVersions(const ModelHosts& hosts, Families& families) {
       "it; lower is better.");
   prometheus::MetricFamily batches = HistogramFamily(
       "backfire_inference_batch_size", "Requests of a version that were predicted at once.");
-  for (const auto& [model, host] : hosts) {
-    for (auto& [number, sizes] : host->BatchSizes()) {
+  for (const auto& [model, hosted] : models) {
+    for (auto& [number, sizes] : hosted->served().BatchSizes()) {
       sizes.label = {{"model", model}, {"version", absl::StrCat(number)}};
       batches.metric.push_back(std::move(sizes));
     }
-    for (const int64_t number : host->LoadedNumbers()) {
+    for (const int64_t number : hosted->served().LoadedNumbers()) {
       const std::string version = absl::StrCat(number);
       AddSample(loaded, {{"model", model}, {"version", version}}, 1);
-      for (const v1::LossEstimate& loss : host->TestLosses(number)) {
+      for (const v1::LossEstimate& loss : hosted->evaluator().TestLosses(number)) {
         if (std::isnan(loss.value())) continue;  // No example in the slice.
         AddSample(losses,
                   {{"model", model},
@@ -125,10 +125,11 @@ void AddOutputs(const OutputStore::Usage& usage, Families& families) {
 
 }  // namespace
 
-std::vector<prometheus::MetricFamily> ServiceMetrics(const ModelHosts& hosts, const JobRunner& jobs,
+std::vector<prometheus::MetricFamily> ServiceMetrics(const HostedModels& models,
+                                                     const JobRunner& jobs,
                                                      const OutputStore& outputs) {
   Families families;
-  AddVersions(hosts, families);
+  AddVersions(models, families);
   const JobRunner::Overview overview = jobs.Look();
   AddJobs(overview, families);
   AddTrainings(overview, families);

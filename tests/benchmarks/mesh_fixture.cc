@@ -14,7 +14,7 @@
 #include "services/proposals/proposals_model.h"
 #include "services/runtime/rpc_server.h"
 #include "services/runtime/unary_call.h"
-#include "services/runtime/version_store.h"
+#include "services/runtime/versions/version_store.h"
 #include "tests/support/child_process.h"
 #include "tests/support/fake_orchestrator.h"
 #include "tests/support/model_test_kit.h"

@@ -1,0 +1,120 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "services/runtime/hosted_model.h"
+#include "services/runtime/model_service.h"
+#include "services/runtime/recipe.h"
+#include "services/runtime/rpc_server.h"
+#include "tests/support/temporary_directory.h"
+#include "tests/support/toy_models.h"
+
+namespace backfire::runtime {
+
+/// A job that nobody watches, and that is never told to stop.
+class UnwatchedJob : public JobContext {
+ public:
+  void Report(const v1::Progress&) override {}
+  bool cancelled() const override { return false; }
+};
+
+/// A service with one toy model in this process: `models/{name}`, its input `{input}`.
+class HostedToy {
+ public:
+  HostedToy(const std::string& name, const std::string& input) : name_(name), input_(input) {
+    Open();
+  }
+  /// As if the process had ended and were started again.
+  void Reopen() {
+    server_.reset();
+    models_.clear();
+    outputs_.reset();
+    Open();
+  }
+  HostedModel& operator*() { return *models_.at(name_); }
+  HostedModel* operator->() { return models_.at(name_).get(); }
+  OutputStore& outputs() { return *outputs_; }
+
+  /// Listens, for children. @return its gRPC target
+  std::string Serve() {
+    JobRunner::Options options;
+    options.directory = directory_ / "jobs";
+    auto jobs = JobRunner::Open(options, ExecuteOn(models_));
+    EXPECT_TRUE(jobs.ok()) << jobs.status();
+    jobs_ = *std::move(jobs);
+    service_ = std::make_unique<ModelServiceImpl>(models_, *jobs_);
+    RpcServerOptions server;
+    server.listen = "unix:" + (directory_ / "socket").string();
+    auto started = RpcServer::Start(server, {service_.get()});
+    EXPECT_TRUE(started.ok()) << started.status();
+    server_ = *std::move(started);
+    return server.listen;
+  }
+
+  /// A request that trains on `toy:8`, fed by nobody.
+  v1::TrainRequest TrainRequest() const {
+    v1::TrainRequest request;
+    request.set_model("models/" + name_);
+    request.mutable_recipe()->set_name("least-squares");
+    request.mutable_dataset()->set_uri("toy:8");
+    request.set_seed(1);
+    return request;
+  }
+  absl::StatusOr<v1::Job> Train(const v1::TrainRequest& request) {
+    UnwatchedJob job;
+    v1::Job result;
+    const absl::Status status =
+        (*this)->trainer().Train(request, {(directory_ / "checkpoint").string(), ""}, job, result);
+    if (!status.ok()) return status;
+    return result;
+  }
+  v1::Version TrainedVersion(double offset = 0, int64_t seed = 1) {
+    v1::TrainRequest request = TrainRequest();
+    SetParameter(*request.mutable_recipe(), "offset", offset);
+    request.set_seed(seed);
+    const auto result = Train(request);
+    EXPECT_TRUE(result.ok()) << result.status();
+    return result.ok() ? result->version() : v1::Version();
+  }
+
+ private:
+  void Open() {
+    auto outputs = OutputStore::Open(directory_ / "outputs", 1 << 20);
+    EXPECT_TRUE(outputs.ok()) << outputs.status();
+    outputs_ = *std::move(outputs);
+    HostedModel::Options options;
+    options.directory = directory_ / "models" / name_;
+    options.build_fingerprint = "a build";
+    auto model =
+        HostedModel::Open(options, testing::MakeToyModel(name_, input_), *outputs_, channels_);
+    EXPECT_TRUE(model.ok()) << model.status();
+    models_[name_] = *std::move(model);
+  }
+
+  const std::string name_, input_;
+  const testing::TemporaryDirectory directory_;
+  ChannelPool channels_;
+  std::unique_ptr<OutputStore> outputs_;
+  HostedModels models_;
+  std::unique_ptr<JobRunner> jobs_;
+  std::unique_ptr<ModelServiceImpl> service_;
+  std::unique_ptr<RpcServer> server_;
+};
+
+/// An entry of a lineage: `input` is fed by output `y` of this version.
+inline v1::Parent FedBy(const v1::Version& version, const std::string& input) {
+  v1::Parent parent;
+  parent.set_input(input);
+  parent.set_version(version.name());
+  parent.set_output("y");
+  parent.set_digest(version.digest());
+  return parent;
+}
+
+}  // namespace backfire::runtime
