@@ -30,7 +30,7 @@ constexpr Bound kTexts[] = {
     {"uri", 64 << 10},  // A planar dataset is described in it.
     {"dataset", 64 << 10}, {"description", 4096},
     {"reason", 4096},      {"string_value", 64 << 10},  // Of a recipe's parameters.
-    {"data", 64 << 20},                                 // A piece of a file.
+    {"data", 4 << 20},                                  // A piece of a file.
 };
 constexpr Bound kLists[] = {
     {"examples", 1'000'000},  // Of a split, as planar datasets have them.

@@ -171,9 +171,10 @@ int ServiceMain(int argc, char** argv, const ServiceDescription& description,
   app.add_option("--queue", settings.queue, "Requests that may wait; more are refused")
       ->capture_default_str()
       ->check(CLI::Range(0, 100000));
-  app.add_option("--memory-bytes", settings.memory_bytes,
-                 "Memory for requests that run, by the models' estimates; 0: half of the machine's, "
-                 "or of its container's. What takes more is refused")
+  app.add_option(
+         "--memory-bytes", settings.memory_bytes,
+         "Memory for requests that run, by the models' estimates; 0: half of the machine's, "
+         "or of its container's. What takes more is refused")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   app.add_option(

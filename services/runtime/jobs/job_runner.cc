@@ -164,7 +164,8 @@ absl::Status JobRunner::RecoverAll() {
       waiting[name] = *std::move(entry);
     }
   }
-  if (error) return ErrnoToStatus(error.value(), absl::StrCat("read ", options_.directory.string()));
+  if (error)
+    return ErrnoToStatus(error.value(), absl::StrCat("read ", options_.directory.string()));
   if (!is_sealed) {
     BACKFIRE_RETURN_IF_ERROR(WriteFileAtomically(options_.directory / kSealedMark,
                                                  "Every file of a job here has a checksum.\n"));
@@ -179,8 +180,8 @@ absl::Status JobRunner::RecoverAll() {
 
 absl::Status JobRunner::WhyUnknown(const std::string& name) const {
   const absl::string_view prefix = "jobs/";
-  const auto unreadable = unreadable_.find(
-      absl::StartsWith(name, prefix) ? JobFolder(name.substr(prefix.size())) : "");
+  const auto unreadable =
+      unreadable_.find(absl::StartsWith(name, prefix) ? JobFolder(name.substr(prefix.size())) : "");
   if (unreadable != unreadable_.end()) return unreadable->second;
   return absl::NotFoundError(absl::StrCat("there is no job ", Excerpt(name)));
 }

@@ -34,12 +34,11 @@ absl::StatusOr<TensorMap> CheckedExamples::Get(int64_t example) const {
   for (const v1::TensorSignature& signature : signatures_) {
     const auto input = inputs.find(signature.name());
     if (input == inputs.end()) continue;
-    const absl::Status fits = CheckSignature(
-        signature, DatatypeName(input->second.datatype), input->second.shape);
+    const absl::Status fits =
+        CheckSignature(signature, DatatypeName(input->second.datatype), input->second.shape);
     if (!fits.ok()) {
-      return absl::FailedPreconditionError(absl::StrCat("input \"", signature.name(),
-                                                        "\" of example ", example, ": ",
-                                                        fits.message()));
+      return absl::FailedPreconditionError(absl::StrCat(
+          "input \"", signature.name(), "\" of example ", example, ": ", fits.message()));
     }
   }
   return inputs;

@@ -256,7 +256,8 @@ TEST_F(JobRunnerTest, AFlippedBitCostsItsJobAndIsSaid) {
       const auto runner = Open(work.execute());
       const auto job = runner->Get("jobs/a");
       const bool is_lost = absl::IsDataLoss(job.status());
-      ASSERT_TRUE(is_lost || (job.ok() && job->error_code() == static_cast<int>(absl::StatusCode::kDataLoss)))
+      ASSERT_TRUE(is_lost ||
+                  (job.ok() && job->error_code() == static_cast<int>(absl::StatusCode::kDataLoss)))
           << name << " bit " << bit;
       EXPECT_EQ(absl::IsDataLoss(runner->Start(Request("a")).status()), is_lost);
       EXPECT_EQ(runner->Get("jobs/b")->state(), v1::Job::SUCCEEDED);
