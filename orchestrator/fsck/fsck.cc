@@ -10,6 +10,7 @@
 #include "services/runtime/job_file.h"
 #include "services/runtime/version_file.h"
 #include "services/runtime/version_name.h"
+#include "services/runtime/version_number.h"
 
 namespace backfire::fsck {
 namespace {

@@ -7,19 +7,11 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "services/base/status.h"
 
 namespace backfire {
-namespace {
-
-absl::Status TooLarge(const std::filesystem::path& path, int64_t most) {
-  return absl::InvalidArgumentError(absl::StrCat(path.string(), " has more than ", most, " bytes"));
-}
-
-}  // namespace
 
 absl::Status ErrnoToStatus(int error_number, std::string_view what) {
   const std::string message = absl::StrCat(std::string(what), ": ", std::strerror(error_number));
@@ -39,57 +31,28 @@ absl::Status ErrnoToStatus(int error_number, std::string_view what) {
   }
 }
 
-namespace {
-
-// Reads to the end, and closes. INVALID_ARGUMENT: there are more than `most` bytes.
-absl::StatusOr<std::string> ReadAll(int descriptor, const std::filesystem::path& path,
-                                    int64_t most) {
-  std::string content;
-  struct stat status {};
-  if (::fstat(descriptor, &status) == 0 && status.st_size > 0 && status.st_size <= most) {
-    content.reserve(static_cast<size_t>(status.st_size));
-  }
-  std::string buffer(1 << 16, '\0');
-  absl::Status failed;
-  while (failed.ok()) {
-    const ssize_t count = ::read(descriptor, buffer.data(), buffer.size());
-    if (count == 0) break;
-    if (count > 0) {
-      content.append(buffer.data(), static_cast<size_t>(count));
-      if (static_cast<int64_t>(content.size()) > most) failed = TooLarge(path, most);
-    } else if (errno != EINTR) {
-      failed = ErrnoToStatus(errno, absl::StrCat("read ", path.string()));
-    }
-  }
-  ::close(descriptor);
-  if (!failed.ok()) return failed;
-  return content;
-}
-
-}  // namespace
-
 absl::StatusOr<std::string> ReadFile(const std::filesystem::path& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) return ErrnoToStatus(errno, absl::StrCat("open ", path.string()));
-  return ReadAll(descriptor, path, std::numeric_limits<int64_t>::max());
-}
-
-absl::StatusOr<std::string> ReadRegularFile(const std::filesystem::path& path, int64_t most) {
-  // Opening a pipe would wait for its writer.
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (descriptor < 0) return ErrnoToStatus(errno, absl::StrCat("open ", path.string()));
+  std::string content;
   struct stat status {};
-  absl::Status fault;
-  if (::fstat(descriptor, &status) != 0) {
-    fault = ErrnoToStatus(errno, absl::StrCat("stat ", path.string()));
-  } else if (!S_ISREG(status.st_mode)) {
-    fault = absl::InvalidArgumentError(absl::StrCat(path.string(), " is not a regular file"));
-  } else if (status.st_size > most) {
-    fault = TooLarge(path, most);
+  if (::fstat(descriptor, &status) == 0 && status.st_size > 0) {
+    content.reserve(static_cast<size_t>(status.st_size));
   }
-  if (fault.ok()) return ReadAll(descriptor, path, most);
+  std::string buffer(1 << 16, '\0');
+  while (true) {
+    const ssize_t count = ::read(descriptor, buffer.data(), buffer.size());
+    if (count == 0) break;
+    if (count < 0) {
+      if (errno == EINTR) continue;
+      const absl::Status failed = ErrnoToStatus(errno, absl::StrCat("read ", path.string()));
+      ::close(descriptor);
+      return failed;
+    }
+    content.append(buffer.data(), static_cast<size_t>(count));
+  }
   ::close(descriptor);
-  return fault;
+  return content;
 }
 
 absl::Status SyncDirectory(const std::filesystem::path& path) {

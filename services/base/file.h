@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -12,16 +11,6 @@ namespace backfire {
 
 /// Returns a file's content. NOT_FOUND, PERMISSION_DENIED, or INTERNAL, with the path and reason.
 absl::StatusOr<std::string> ReadFile(const std::filesystem::path& path);
-
-/// Most bytes that a file of a dataset may have unless its reader says less: a scan of ten million
-/// points.
-inline constexpr int64_t kMaxDataFileBytes = int64_t{256} << 20;
-
-/// Returns the content of a file that somebody else named. Never waits: a pipe, a device or a
-/// folder is INVALID_ARGUMENT; so is a file of more than `most` bytes, before it is read. Else as
-/// ReadFile.
-absl::StatusOr<std::string> ReadRegularFile(const std::filesystem::path& path,
-                                            int64_t most = kMaxDataFileBytes);
 
 /// Writes `content` so that a reader sees all of it or what was there before, also after a crash:
 /// temporary name, fsync, rename, fsync of the directory. Creates missing parent directories.

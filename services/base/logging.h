@@ -12,8 +12,7 @@ struct LogOptions {
   std::string format = "text";  ///< `text` for people, `json` for machines: one object a line.
 };
 
-/// Sets up spdlog's default logger. Messages are events: `job state=RUNNING job=jobs/7 step=3`. One
-/// is one line, whatever it quotes: control characters come as `\u000a`.
+/// Sets up spdlog's default logger. Messages are events: `job state=RUNNING job=jobs/7 step=3`.
 /// INVALID_ARGUMENT: unknown level or format.
 absl::Status InitLogging(const LogOptions& options, const std::string& process_name);
 

@@ -3,6 +3,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "services/base/file.h"
+#include "services/base/regular_file.h"
 #include "services/base/status.h"
 
 namespace backfire {

@@ -15,7 +15,7 @@ namespace backfire {
 absl::StatusOr<std::string> DecodeText(std::string_view bytes, std::string_view where);
 
 /// Reads such a file: the one way to read labels, calibrations, lists of frames and tables of
-/// points. At most 64 MiB. ReadRegularFile's errors; DATA_LOSS as DecodeText, with the path.
+/// points. ReadFile's errors; DATA_LOSS as DecodeText, with the path.
 absl::StatusOr<std::string> ReadTextFile(const std::filesystem::path& path);
 
 }  // namespace backfire

@@ -12,6 +12,7 @@
 #include "services/base/digest.h"
 #include "services/base/file.h"
 #include "services/base/mutex.h"
+#include "services/base/regular_file.h"
 #include "services/base/status.h"
 #include "services/datasets/dataset_sources.h"
 #include "services/datasets/image_file.h"

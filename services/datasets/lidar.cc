@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "services/base/file.h"
+#include "services/base/regular_file.h"
 #include "services/base/status.h"
 
 namespace backfire::datasets {

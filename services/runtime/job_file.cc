@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "services/base/digest.h"
 #include "services/base/file.h"
+#include "services/base/regular_file.h"
 #include "services/base/seal.h"
 #include "services/base/status.h"
 

@@ -35,15 +35,13 @@ absl::StatusOr<Datatype> ParseDatatype(std::string_view name);
 /// Bytes of one element.
 int64_t DatatypeSize(Datatype datatype);
 
-/// A dense array on its way between processes: row-major, little-endian, no padding. One that comes
-/// from outside goes through checked_tensor.h.
+/// A dense array on its way between processes: row-major, little-endian, no padding.
 struct Tensor {
   Datatype datatype = Datatype::kFp32;
   std::vector<int64_t> shape;
   std::string data;  ///< ElementCount() * DatatypeSize(datatype) bytes.
 
-  /// Product of `shape`; 1 for a scalar. The greatest number there is if that is too small, which
-  /// the door for tensors of outside makes sure never happens.
+  /// Product of `shape`; 1 for a scalar.
   int64_t ElementCount() const;
   /// Elements; T must be the C++ type of `datatype`.
   template <typename T>

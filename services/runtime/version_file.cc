@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "services/base/digest.h"
 #include "services/base/file.h"
+#include "services/base/regular_file.h"
 #include "services/base/seal.h"
 #include "services/base/status.h"
 #include "services/runtime/recipe.h"

@@ -2,22 +2,14 @@
 
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "services/runtime/version_number.h"
 
 namespace backfire::runtime {
 
 std::string VersionName(const std::string& model_name, int64_t number) {
   return absl::StrCat(model_name, "/versions/", number);
-}
-
-std::optional<int64_t> ParseVersionNumber(const std::string& text) {
-  int64_t number = 0;
-  if (!absl::SimpleAtoi(text, &number) || number < 1 || absl::StrCat(number) != text) {
-    return std::nullopt;
-  }
-  return number;
 }
 
 absl::StatusOr<VersionId> ParseVersionName(const std::string& name) {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -10,10 +9,6 @@ namespace backfire::runtime {
 
 /// `models/{model}/versions/{number}`.
 std::string VersionName(const std::string& model_name, int64_t number);
-
-/// A version's number as it is printed: digits, without sign, space or leading zeros, so that a
-/// version has one name. nullopt: anything else, or < 1.
-std::optional<int64_t> ParseVersionNumber(const std::string& text);
 
 /// The parts of a version's resource name. INVALID_ARGUMENT: malformed.
 struct VersionId {

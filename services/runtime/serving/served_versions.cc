@@ -11,10 +11,12 @@
 #include "services/base/crash_point.h"
 #include "services/base/exceptions.h"
 #include "services/base/file.h"
+#include "services/base/regular_file.h"
 #include "services/base/seal.h"
 #include "services/base/status.h"
 #include "services/graph/system_graph.h"
 #include "services/runtime/serving/limited_predictor.h"
+#include "services/runtime/version_number.h"
 #include "services/runtime/versions/load_predictor.h"
 
 namespace backfire::runtime {

@@ -11,6 +11,7 @@
 #include "services/base/file.h"
 #include "services/base/status.h"
 #include "services/runtime/version_file.h"
+#include "services/runtime/version_number.h"
 
 namespace backfire::runtime {
 VersionStore::VersionStore(std::filesystem::path directory, std::string model_name)

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "services/base/file.h"
+#include "services/base/regular_file.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text_forms.h"
 
