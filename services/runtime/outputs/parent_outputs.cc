@@ -62,13 +62,13 @@ class ExampleAssembler {
 
  private:
   absl::Status AddPiece(v1::MaterializeResponse& piece) {
+    if (piece.output().empty()) return absl::InvalidArgumentError("is without a name");
     if (piece.output() != name_) {
       if (!name_.empty()) {
         return absl::InvalidArgumentError(absl::StrCat("begins before the last piece of ", name_));
       }
-      if (piece.output().empty() || tensors_.count(piece.output()) > 0 ||
-          tensors_.size() >= kMaxOutputs) {
-        return absl::InvalidArgumentError("is without a name, there twice, or one of too many");
+      if (tensors_.count(piece.output()) > 0 || tensors_.size() >= kMaxOutputs) {
+        return absl::InvalidArgumentError("is there twice, or one of too many");
       }
       BACKFIRE_ASSIGN_OR_RETURN(
           header_, CheckHeader(piece.datatype(), {piece.shape().begin(), piece.shape().end()}));

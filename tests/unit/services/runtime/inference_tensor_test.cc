@@ -80,7 +80,7 @@ TEST(InferenceTensorTest, EachFaultIsNamed) {
   EXPECT_THAT(Fault(request), HasSubstr("got [-1, 2, 3]"));
   request = RawRequest();
   request.mutable_inputs(0)->set_shape(0, int64_t{1} << 62);
-  EXPECT_THAT(Fault(request), HasSubstr("shape must be"));
+  EXPECT_THAT(Fault(request), HasSubstr("a tensor may have at most"));
   request = RawRequest();
   request.mutable_raw_input_contents(0)->pop_back();
   EXPECT_THAT(Fault(request), HasSubstr("must have 6 bytes"));

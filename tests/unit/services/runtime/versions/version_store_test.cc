@@ -189,8 +189,8 @@ TEST_F(VersionStoreTest, AnOldStoreIsVerifiedByItsWeightsOnceAndThenSealed) {
   for (const int64_t seed : {1, 2, 3}) ASSERT_TRUE(Open()->Add(MakeVersion(seed), "w").ok());
   const auto unseal = [&](const char* number) {
     const std::filesystem::path path = directory_.path() / number / kVersionFile;
-    std::ofstream(path, std::ios::trunc)
-        << *Unseal(*ReadFile(path), SealForm::kJsonMember, "version.json");
+    const std::string json = *Unseal(*ReadFile(path), SealForm::kJsonMember, "version.json");
+    std::ofstream(path, std::ios::trunc) << json;
     return path;
   };
   for (const char* number : {"1", "2", "3"}) unseal(number);
