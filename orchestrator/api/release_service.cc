@@ -18,8 +18,8 @@
 #include "orchestrator/records/resource_name.h"
 #include "services/base/crash_point.h"
 #include "services/base/status.h"
+#include "services/rpc/rpc_status.h"
 #include "services/runtime/request_bounds.h"
-#include "services/runtime/rpc_status.h"
 
 namespace backfire::api {
 

@@ -10,9 +10,9 @@
 #include "services/base/exceptions.h"
 #include "services/base/excerpt.h"
 #include "services/base/status.h"
+#include "services/rpc/rpc_status.h"
+#include "services/rpc/sampled_family.h"
 #include "services/runtime/request_bounds.h"
-#include "services/runtime/rpc_status.h"
-#include "services/runtime/sampled_family.h"
 #include "services/runtime/version_name.h"
 #include "services/runtime/version_number.h"
 

@@ -16,7 +16,7 @@ absl::Status CheckBounds(const google::protobuf::Message& request);
 }  // namespace backfire::runtime
 
 /// Ends a call whose request is beyond its bounds: the first line of every method of a service,
-/// and of whatever reads a stream. Needs services/runtime/rpc_status.h.
+/// and of whatever reads a stream. Needs services/rpc/rpc_status.h.
 #define BACKFIRE_CHECK_BOUNDS(request)                                                  \
   do {                                                                                  \
     if (const absl::Status backfire_bounds = ::backfire::runtime::CheckBounds(request); \

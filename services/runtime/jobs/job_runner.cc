@@ -16,8 +16,8 @@
 #include "services/base/excerpt.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
+#include "services/rpc/request_id.h"
 #include "services/runtime/job_file.h"
-#include "services/runtime/request_id.h"
 
 namespace backfire::runtime {
 namespace {
