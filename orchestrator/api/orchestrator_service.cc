@@ -22,6 +22,7 @@
 #include "services/base/status.h"
 #include "services/rpc/cancellation_watch.h"
 #include "services/rpc/rpc_status.h"
+#include "services/runtime/request_bounds.h"
 
 namespace backfire::api {
 namespace {
@@ -117,6 +118,7 @@ absl::StatusOr<v1::Update> OrchestratorService::Propose(const v1::ProposeUpdateR
 grpc::Status OrchestratorService::ApplySystem(grpc::ServerContext*,
                                               const v1::ApplySystemRequest* request,
                                               v1::ApplySystemResponse* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   return Answer(Apply(*request), response);
 }
 
@@ -137,18 +139,21 @@ grpc::Status OrchestratorService::GetSystem(grpc::ServerContext*, const v1::GetS
 grpc::Status OrchestratorService::ProposeUpdate(grpc::ServerContext*,
                                                 const v1::ProposeUpdateRequest* request,
                                                 v1::Update* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   return Answer(Propose(*request), response);
 }
 
 grpc::Status OrchestratorService::GetUpdate(grpc::ServerContext*,
                                             const v1::GetUpdateRequest* request,
                                             v1::Update* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   return Answer(Show(request->name()), response);
 }
 
 grpc::Status OrchestratorService::ListUpdates(grpc::ServerContext*,
                                               const v1::ListUpdatesRequest* request,
                                               v1::ListUpdatesResponse* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto list = [&]() -> absl::StatusOr<v1::ListUpdatesResponse> {
     BACKFIRE_ASSIGN_OR_RETURN(const store::Page page,
                               PageOf(request->page_size(), request->page_token()));
@@ -174,6 +179,7 @@ grpc::Status OrchestratorService::ListUpdates(grpc::ServerContext*,
 grpc::Status OrchestratorService::WatchUpdate(grpc::ServerContext* context,
                                               const v1::WatchUpdateRequest* request,
                                               grpc::ServerWriter<v1::Update>* writer) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   v1::Update last;
   while (!context->IsCancelled()) {
     const int64_t seen = plane_.ledger().changes().count();
@@ -200,6 +206,7 @@ grpc::Status OrchestratorService::WatchUpdate(grpc::ServerContext* context,
 grpc::Status OrchestratorService::CancelUpdate(grpc::ServerContext*,
                                                const v1::CancelUpdateRequest* request,
                                                v1::Update* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto changed = plane_.ledger().Commit([&](const records::State& state) {
     return commands::CancelUpdate(state, plane_.ledger().history(), *request, plane_.clock().Now());
   });
@@ -210,6 +217,7 @@ grpc::Status OrchestratorService::CancelUpdate(grpc::ServerContext*,
 grpc::Status OrchestratorService::RetryUpdate(grpc::ServerContext*,
                                               const v1::RetryUpdateRequest* request,
                                               v1::Update* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto changed = plane_.ledger().Commit([&](const records::State& state) {
     return commands::RetryUpdate(state, plane_.ledger().history(), *request);
   });

@@ -163,7 +163,7 @@ class PointCloudPredictor final : public runtime::Predictor {
   explicit PointCloudPredictor(const Parameters& parameters) : p_(parameters) {}
 
   absl::StatusOr<TensorMap> Predict(const TensorMap& inputs,
-                                    const std::function<bool()>&) const override {
+                                    const std::function<bool()>& cancelled) const override {
     BACKFIRE_ASSIGN_OR_RETURN(const Tensor* disparity, runtime::FindTensor(inputs, "disparity"));
     BACKFIRE_ASSIGN_OR_RETURN(const Tensor* tensor, runtime::FindTensor(inputs, "calibration"));
     absl::StatusOr<datasets::StereoCalibration> calibration =
@@ -178,7 +178,8 @@ class PointCloudPredictor final : public runtime::Predictor {
         {BackProjectionCapacity(height, width, p_.projection) / columns, columns});
     const BackProjection result =
         BackProjectInto(disparity->As<float>(), height, width, *calibration, p_.projection,
-                        cloud.MutableAs<float>());
+                        cloud.MutableAs<float>(), cancelled);
+    if (result.cancelled) return absl::CancelledError("cancelled during the back-projection");
     if (!result.finite) return NotFinite(*disparity);
     Resize(result.points, cloud);
     Sample(cloud);

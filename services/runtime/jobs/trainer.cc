@@ -79,8 +79,12 @@ absl::Status Trainer::Train(const v1::TrainRequest& request, const TrainingFiles
   OutputTally tally;
   const Feed feed{{version.lineage().begin(), version.lineage().end()}, request.endpoints()};
   const auto gather = [&](Split split) {
-    return LazyExamples(dataset->Has(split) ? dataset->size(split) : 0, [&, split] {
-      return inputs_.Gather(fed_by_parents, feed, dataset, split, job, tally);
+    using Gathered = absl::StatusOr<std::shared_ptr<const Examples>>;
+    return LazyExamples(dataset->Has(split) ? dataset->size(split) : 0, [&, split]() -> Gathered {
+      BACKFIRE_ASSIGN_OR_RETURN(auto gathered,
+                                inputs_.Gather(fed_by_parents, feed, dataset, split, job, tally));
+      return std::make_shared<const CheckedExamples>(model_.description.inputs(),
+                                                     std::move(gathered));
     });
   };
   const LazyExamples train_inputs = gather(Split::kTrain);
