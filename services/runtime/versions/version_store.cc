@@ -84,11 +84,29 @@ std::string ComputeInputKey(const std::string& model_name, const v1::Version& ve
   for (const v1::Parent& parent : lineage) {
     digest.UpdateField(parent.input()).UpdateField(parent.output()).UpdateField(parent.digest());
   }
+  if (!version.trained_on().empty()) {
+    std::map<std::pair<std::string, std::string>, std::string> outputs;
+    for (const v1::OutputsCommitment& commitment : version.trained_on()) {
+      outputs[{commitment.version_digest(), commitment.split()}] = commitment.outputs_digest();
+    }
+    digest.UpdateField(absl::StrCat("trained on ", outputs.size()));
+    for (const auto& [of, outputs_digest] : outputs) {
+      digest.UpdateField(of.first).UpdateField(of.second).UpdateField(outputs_digest);
+    }
+  }
   if (imported) return digest.UpdateField(version.imported_digest()).Finish();
   digest.UpdateField(version.dataset().digest());
   digest.UpdateField(absl::StrCat("seed ", version.seed()));
   digest.UpdateField(version.build_fingerprint());
   return digest.Finish();
+}
+
+absl::Status CheckDigest(const v1::Version& version, const std::string& expected) {
+  if (expected.empty() || expected == version.digest()) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(
+      version.name(), " has digest ", version.digest(), ": the caller expects ", expected,
+      "; if this service's data directory was lost or replaced, restore it from a backup, or apply "
+      "the system with another seed for a baseline of new versions"));
 }
 
 VersionStore::VersionStore(std::filesystem::path directory, std::string model_name)

@@ -20,8 +20,13 @@ namespace backfire::runtime {
 /// dataset digest, seed and build fingerprint. Names and numbers of parents don't enter: a parent
 /// trained again to the same digest is the same parent, and so is a version that it starts from
 /// (`initial_digest` in place of the parameter initialize_from). Of an imported version: model,
-/// recipe, lineage digests and the digest of its weights.
+/// recipe, lineage digests and the digest of its weights. What its parents' outputs were
+/// (`trained_on`) enters where it is known.
 std::string ComputeInputKey(const std::string& model_name, const v1::Version& version);
+
+/// DATA_LOSS: a version is another content than its caller expects by that name, and what to do.
+/// @param expected  The digest that it should have; empty: any.
+absl::Status CheckDigest(const v1::Version& version, const std::string& expected);
 
 /// The versions of one model, on disk: `{directory}/{number}/version.json` and `weights.bin`.
 /// Immutable: a version is added whole or not at all, verified when read, and never changed; a

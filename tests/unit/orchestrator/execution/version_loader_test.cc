@@ -60,10 +60,10 @@ class HangingHost final : public VersionHost {
   HangingHost(testing::FakeServices& services, testing::FakeClock& clock)
       : services_(services), clock_(clock) {}
   absl::Status LoadVersion(const std::string& endpoint, const std::string& version,
-                           const runtime::Patience& patience,
+                           const std::string& digest, const runtime::Patience& patience,
                            const std::function<bool()>& interrupted) override {
     if (endpoint != "hangs") {
-      return services_.LoadVersion(endpoint, version, patience, interrupted);
+      return services_.LoadVersion(endpoint, version, digest, patience, interrupted);
     }
     EXPECT_FALSE(interrupted());
     clock_.Advance(absl::Seconds(6));
