@@ -11,9 +11,9 @@
 #include "services/base/clock.h"
 #include "services/base/command_line.h"
 #include "services/base/status.h"
-#include "services/runtime/data_directory.h"
-#include "services/runtime/process_metrics.h"
-#include "services/runtime/rpc_server.h"
+#include "services/rpc/data_directory.h"
+#include "services/rpc/process_metrics.h"
+#include "services/rpc/rpc_server.h"
 
 namespace backfire {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "services/runtime/rpc_status.h"
+#include "services/rpc/rpc_status.h"
 
 namespace backfire::api {
 

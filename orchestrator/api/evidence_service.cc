@@ -5,7 +5,7 @@
 #include "orchestrator/evidence/evidence.h"
 #include "orchestrator/evidence_messages/evidence_messages.h"
 #include "services/base/status.h"
-#include "services/runtime/rpc_status.h"
+#include "services/rpc/rpc_status.h"
 
 namespace backfire::api {
 

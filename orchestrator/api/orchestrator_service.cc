@@ -19,8 +19,8 @@
 #include "orchestrator/records/resource_name.h"
 #include "orchestrator/records/update_state.h"
 #include "services/base/status.h"
-#include "services/runtime/cancellation_watch.h"
-#include "services/runtime/rpc_status.h"
+#include "services/rpc/cancellation_watch.h"
+#include "services/rpc/rpc_status.h"
 
 namespace backfire::api {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "backfire/v1/orchestrator.grpc.pb.h"
 #include "orchestrator/api/control_plane.h"
-#include "services/runtime/channel.h"
+#include "services/rpc/channel.h"
 
 namespace backfire::api {
 

@@ -10,7 +10,7 @@
 #include "orchestrator/api/orchestrator_service.h"
 #include "orchestrator/commands/version_use.h"
 #include "services/base/status.h"
-#include "services/runtime/rpc_status.h"
+#include "services/rpc/rpc_status.h"
 #include "services/runtime/version_name.h"
 
 namespace backfire::api {

@@ -6,8 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "services/base/status.h"
-#include "services/runtime/channel.h"
-#include "services/runtime/unary_call.h"
+#include "services/rpc/channel.h"
+#include "services/rpc/unary_call.h"
 
 namespace backfire::cli {
 namespace {

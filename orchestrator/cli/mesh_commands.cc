@@ -18,7 +18,7 @@
 #include "orchestrator/system/system_file.h"
 #include "services/base/status.h"
 #include "services/graph/system_graph.h"
-#include "services/runtime/rpc_server.h"
+#include "services/rpc/rpc_server.h"
 
 namespace backfire::cli {
 namespace {

@@ -11,9 +11,9 @@
 #include "orchestrator/evidence_messages/evidence_messages.h"
 #include "orchestrator/report/progress_report.h"
 #include "services/base/status.h"
-#include "services/runtime/channel.h"
+#include "services/rpc/channel.h"
+#include "services/rpc/rpc_status.h"
 #include "services/runtime/file_stream.h"
-#include "services/runtime/rpc_status.h"
 #include "services/runtime/version_name.h"
 
 namespace backfire::cli {

@@ -10,7 +10,7 @@
 #include "absl/time/time.h"
 #include "backfire/v1/evidence.grpc.pb.h"
 #include "backfire/v1/orchestrator.grpc.pb.h"
-#include "services/runtime/unary_call.h"
+#include "services/rpc/unary_call.h"
 
 namespace backfire::cli {
 

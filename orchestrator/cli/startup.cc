@@ -1,6 +1,5 @@
 #include "orchestrator/cli/startup.h"
 
-#include <grpcpp/create_channel.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -22,24 +21,12 @@
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "services/base/file.h"
 #include "services/base/mutex.h"
-#include "services/runtime/channel.h"
+#include "services/rpc/channel.h"
 
 namespace backfire::cli {
 namespace {
 
 using std::chrono::steady_clock;
-
-/// A server just started refuses connections for a second or two: gRPC's own pauses between
-/// attempts would grow far beyond that.
-std::shared_ptr<grpc::Channel> EagerChannel(const std::string& target) {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
-  // Of its own: channels to one target share connections, and with them their pauses.
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
-}
 
 /// Watches one server's health on a thread of its own, and says by an eventfd that it is up.
 class HealthWatch {
@@ -47,7 +34,7 @@ class HealthWatch {
   HealthWatch(const AwaitedServer& server, absl::Duration timeout, int up_event)
       : must_serve_(server.must_serve),
         up_event_(up_event),
-        channel_(EagerChannel(server.endpoint)) {
+        channel_(runtime::MakeChannel(server.endpoint)) {
     runtime::SetDeadline(context_, timeout);
     context_.set_wait_for_ready(true);
     thread_ = std::thread([this] { Watch(); });

@@ -12,6 +12,7 @@
 #include "orchestrator/cli/session.h"
 #include "orchestrator/cli/update_outcome.h"
 #include "orchestrator/cli/watch_view.h"
+#include "orchestrator/report/forecast.h"
 #include "orchestrator/report/progress_report.h"
 #include "orchestrator/report/sensitivity_report.h"
 #include "orchestrator/report/update_report.h"
@@ -53,6 +54,22 @@ absl::StatusOr<v1::Update> GetUpdate(OrchestratorClient& orchestrator, const std
   return orchestrator.Call(&Stub::GetUpdate, request);
 }
 
+/// A forecast by the system, and by the update that made what this one is compared with. What
+/// can't be read is left out: then nothing is foretold.
+report::Forecast MakeForecast(OrchestratorClient& orchestrator, const v1::Update& update) {
+  const auto system = orchestrator.Call(&Stub::GetSystem, v1::GetSystemRequest());
+  report::Forecast forecast(system.ok() ? system->system() : v1::System());
+  v1::GetReleaseRequest request;
+  request.set_name(update.baseline_release());
+  if (request.name().empty()) return forecast;
+  const auto release = orchestrator.Call(&Stub::GetRelease, request);
+  if (!release.ok()) return forecast;
+  if (const auto before = GetUpdate(orchestrator, release->update()); before.ok()) {
+    forecast.Learn(*before);
+  }
+  return forecast;
+}
+
 /// Watches an update to its end, prints what came of it, and says so in the exit code.
 absl::StatusOr<ExitCode> WatchUpdate(const Session& session, OrchestratorClient& orchestrator,
                                      v1::Update update, const UpdateOptions& options) {
@@ -68,9 +85,11 @@ absl::StatusOr<ExitCode> WatchUpdate(const Session& session, OrchestratorClient&
                               orchestrator.WatchUpdate(update.name(), [](const v1::Update&) {}));
   } else {
     WatchView view(*session.err, TerminalColumns());
+    report::Forecast forecast = MakeForecast(orchestrator, update);
     BACKFIRE_ASSIGN_OR_RETURN(
-        update, orchestrator.WatchUpdate(update.name(), [&view](const v1::Update& change) {
-          view.Show(change, SteadySeconds());
+        update, orchestrator.WatchUpdate(update.name(), [&](const v1::Update& change) {
+          forecast.Learn(change);
+          view.Show(change, SteadySeconds(), forecast.SecondsLeft(change));
         }));
   }
   BACKFIRE_RETURN_IF_ERROR(session.Print(update, report::UpdateText(update)));

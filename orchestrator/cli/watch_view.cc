@@ -26,15 +26,16 @@ void WatchView::Erase() {
   drawn_lines_ = 0;
 }
 
-void WatchView::Show(const v1::Update& update, double now_seconds) {
-  const std::vector<report::News> news = log_.Next(update, now_seconds);
+void WatchView::Show(const v1::Update& update, double now_seconds,
+                     std::optional<double> seconds_left) {
+  const std::vector<report::News> news = log_.Next(update, now_seconds, seconds_left);
   Erase();
   for (const report::News& entry : news) {
     // On a terminal, what still runs is in the part that is redrawn.
     if (columns_ == 0 || entry.final) out_ << entry.line << "\n";
   }
   if (columns_ > 0) {
-    for (std::string line : report::ProgressLines(update)) {
+    for (std::string line : report::ProgressLines(update, seconds_left)) {
       // A line that wraps would count as one and be two.
       if (static_cast<int>(line.size()) >= columns_) line.resize(static_cast<size_t>(columns_) - 1);
       out_ << line << "\n";

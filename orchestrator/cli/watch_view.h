@@ -1,6 +1,7 @@
 #pragma once
 
 #include <iosfwd>
+#include <optional>
 
 #include "backfire/v1/orchestrator.pb.h"
 #include "orchestrator/report/progress_report.h"
@@ -19,8 +20,10 @@ class WatchView {
   WatchView(const WatchView&) = delete;
   WatchView& operator=(const WatchView&) = delete;
 
-  /// @param now_seconds  Of any steady clock.
-  void Show(const v1::Update& update, double now_seconds);
+  /// @param now_seconds   Of any steady clock.
+  /// @param seconds_left  Of the whole update, where that can be foretold: `report::Forecast`.
+  void Show(const v1::Update& update, double now_seconds,
+            std::optional<double> seconds_left = std::nullopt);
 
  private:
   void Erase();

@@ -21,7 +21,7 @@
 #include "orchestrator/records/update_state.h"
 #include "orchestrator/verdict/verdict.h"
 #include "services/base/status.h"
-#include "services/runtime/request_id.h"
+#include "services/rpc/request_id.h"
 #include "services/runtime/version_name.h"
 
 namespace backfire::commands {

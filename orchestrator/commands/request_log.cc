@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "services/base/digest.h"
 #include "services/base/status.h"
-#include "services/runtime/request_id.h"
+#include "services/rpc/request_id.h"
 
 namespace backfire::commands {
 

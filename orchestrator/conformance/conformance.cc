@@ -14,9 +14,9 @@
 #include "backfire/v1/model_service.grpc.pb.h"
 #include "orchestrator/conformance/stand_in_parent.h"
 #include "services/base/status.h"
-#include "services/runtime/channel.h"
-#include "services/runtime/rpc_status.h"
-#include "services/runtime/unary_call.h"
+#include "services/rpc/channel.h"
+#include "services/rpc/rpc_status.h"
+#include "services/rpc/unary_call.h"
 
 namespace backfire::conformance {
 namespace {

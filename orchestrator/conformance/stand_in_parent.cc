@@ -1,8 +1,5 @@
 #include "orchestrator/conformance/stand_in_parent.h"
 
-#include <grpcpp/security/server_credentials.h>
-#include <grpcpp/server.h>
-#include <grpcpp/server_builder.h>
 #include <stdlib.h>
 
 #include <cerrno>
@@ -16,6 +13,7 @@
 #include "services/base/file.h"
 #include "services/base/random.h"
 #include "services/base/status.h"
+#include "services/rpc/rpc_server.h"
 
 namespace backfire::conformance {
 namespace {
@@ -53,7 +51,7 @@ bool AppendElement(const std::string& datatype, Random& random, std::string& dat
 struct StandInParent::Server final : public v1::ModelService::Service {
   std::vector<v1::TensorSignature> fed;
   std::filesystem::path directory;
-  std::unique_ptr<grpc::Server> server;
+  std::unique_ptr<runtime::RpcServer> server;
 
   std::string endpoint() const { return absl::StrCat("unix:", (directory / "parent").string()); }
 
@@ -111,7 +109,7 @@ struct StandInParent::Server final : public v1::ModelService::Service {
 StandInParent::StandInParent(std::unique_ptr<Server> server) : server_(std::move(server)) {}
 
 StandInParent::~StandInParent() {
-  if (server_->server != nullptr) server_->server->Shutdown(std::chrono::system_clock::now());
+  server_->server.reset();
   std::error_code error;
   std::filesystem::remove_all(server_->directory, error);
 }
@@ -132,13 +130,13 @@ absl::StatusOr<std::unique_ptr<StandInParent>> StandInParent::Start(
   std::string pattern = (std::filesystem::temp_directory_path() / "backfire.XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) return ErrnoToStatus(errno, pattern);
   server->directory = pattern;
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort(server->endpoint(), grpc::InsecureServerCredentials());
-  builder.RegisterService(server.get());
-  server->server = builder.BuildAndStart();
-  const bool listens = server->server != nullptr;
+  runtime::RpcServerOptions options;
+  options.name = "stand-in-parent";
+  options.listen = server->endpoint();
+  options.drain_seconds = 0;
   std::unique_ptr<StandInParent> parent(new StandInParent(std::move(server)));
-  if (!listens) return absl::InternalError("the stand-in parent can't listen");
+  BACKFIRE_ASSIGN_OR_RETURN(parent->server_->server,
+                            runtime::RpcServer::Start(options, {parent->server_.get()}));
   return parent;
 }
 

@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "backfire/v1/model_service.pb.h"
 #include "orchestrator/planning/job_request.h"
-#include "services/runtime/attempts.h"
+#include "services/rpc/attempts.h"
 
 namespace backfire::execution {
 

@@ -7,7 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "orchestrator/execution/job_backend.h"
-#include "services/runtime/channel.h"
+#include "services/rpc/channel.h"
 
 namespace backfire::execution {
 

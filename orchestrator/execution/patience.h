@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "backfire/v1/system.pb.h"
-#include "services/runtime/attempts.h"
+#include "services/rpc/attempts.h"
 
 namespace backfire::execution {
 

@@ -11,7 +11,7 @@
 #include "orchestrator/execution/job_backend.h"
 #include "services/base/clock.h"
 #include "services/base/mutex.h"
-#include "services/runtime/name_follower.h"
+#include "services/rpc/name_follower.h"
 
 namespace backfire::execution {
 

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "orchestrator/records/update_state.h"
-#include "services/runtime/sampled_family.h"
+#include "services/rpc/sampled_family.h"
 
 namespace backfire::metrics {
 namespace {

@@ -110,23 +110,27 @@ std::string StepLine(const Step& step) {
   return line;
 }
 
-std::vector<std::string> ProgressLines(const Update& update) {
+std::vector<std::string> ProgressLines(const Update& update, std::optional<double> seconds_left) {
   int done = 0;
   for (const Step& step : update.steps()) done += step.state() == Step::SUCCEEDED ? 1 : 0;
   std::vector<std::string> lines = {absl::StrCat(update.name(), " (", UpdateTitle(update), ")  ",
                                                  Update::State_Name(update.state()), "  ", done,
                                                  "/", update.steps_size(), " steps done")};
+  if (seconds_left.has_value() && !HasEnded(update)) {
+    absl::StrAppend(&lines.front(), ", about ", FormatSeconds(*seconds_left), " left");
+  }
   for (const Step& step : update.steps()) {
     if (step.state() == Step::RUNNING) lines.push_back(absl::StrCat("  ", StepLine(step)));
   }
   return lines;
 }
 
-std::vector<News> ProgressLog::Next(const Update& update, double now_seconds) {
+std::vector<News> ProgressLog::Next(const Update& update, double now_seconds,
+                                    std::optional<double> seconds_left) {
   std::vector<News> news;
   if (update.state() != state_) {
     state_ = update.state();
-    news.push_back({ProgressLines(update).front(), true});
+    news.push_back({ProgressLines(update, seconds_left).front(), true});
   }
   for (const Step& step : update.steps()) {
     if (step.state() == Step::WAITING) continue;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,9 @@ bool HasEnded(const v1::Update& update);
 std::string StepLine(const v1::Step& step);
 
 /// An update as it runs: what and how far, then a line per running step.
-std::vector<std::string> ProgressLines(const v1::Update& update);
+/// @param seconds_left  Of the whole: `Forecast`.
+std::vector<std::string> ProgressLines(const v1::Update& update,
+                                       std::optional<double> seconds_left = std::nullopt);
 
 /// A line about a running update.
 struct News {
@@ -31,9 +34,11 @@ class ProgressLog {
  public:
   explicit ProgressLog(double pace_seconds) : pace_seconds_(pace_seconds) {}
 
-  /// @param now_seconds  Of any steady clock.
-  /// @return             What to print; often nothing.
-  std::vector<News> Next(const v1::Update& update, double now_seconds);
+  /// @param now_seconds   Of any steady clock.
+  /// @param seconds_left  As of ProgressLines.
+  /// @return              What to print; often nothing.
+  std::vector<News> Next(const v1::Update& update, double now_seconds,
+                         std::optional<double> seconds_left = std::nullopt);
 
  private:
   struct Told {

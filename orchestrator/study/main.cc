@@ -1,5 +1,5 @@
 // backfire-study: `backfire study figures` runs the planar systems, `backfire study scale` a large
-// one.
+// one, `backfire study stereo` the paper's case study.
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -23,12 +23,13 @@
 #include "orchestrator/cli/generate.h"
 #include "orchestrator/cli/mesh.h"
 #include "orchestrator/report/json_report.h"
+#include "orchestrator/study/stereo_command.h"
 #include "orchestrator/study/study.h"
 #include "orchestrator/system/system_file.h"
 #include "services/base/command_line.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
-#include "services/runtime/rpc_server.h"
+#include "services/rpc/rpc_server.h"
 
 namespace backfire::study {
 namespace {
@@ -183,6 +184,7 @@ absl::StatusOr<cli::ExitCode> Scale(const Options& options) {
   BACKFIRE_ASSIGN_OR_RETURN(
       const auto mesh,
       StudyMesh::Start({options.program_directory, workplace.path() / "mesh"}, system, file));
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Update baseline, mesh->Apply(system));
   const auto middle = Clock::now();
   const double cpu_baseline = mesh->OrchestratorSeconds();
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update, mesh->Propose(proposal));
@@ -203,10 +205,47 @@ absl::StatusOr<cli::ExitCode> Scale(const Options& options) {
         what, touched.size(), one.steps_size(), wall, cpu_seconds, 1000 * cpu_seconds / vertices,
         compute, 1000 * compute / vertices);
   };
-  print("baseline", mesh->baseline(), cpu_baseline, middle - start);
+  print("baseline", baseline, cpu_baseline, middle - start);
   print("update", update, cpu, Clock::now() - middle);
   std::cout << "verdict: " << v1::Verdict::Outcome_Name(update.verdict().outcome()) << "\n";
   return cli::ExitCode::kOk;
+}
+
+absl::StatusOr<cli::ExitCode> Stereo(const StereoOptions& options) {
+  BACKFIRE_ASSIGN_OR_RETURN(const Workplace workplace, Workplace::Make(options.meshes));
+  EndOnSignal(workplace);
+  StereoOptions placed = options;
+  placed.meshes = workplace.path().string();
+  return RunStereoStudy(placed);
+}
+
+CLI::App* AddStereoCommand(CLI::App& app, StereoOptions& options) {
+  CLI::App* stereo = app.add_subcommand(
+      "stereo", "The paper's case study: Tables 1 to 3, a replicate (a piece) at a time");
+  stereo->footer(
+      "A piece leaves its evidence in --out, and is not run again where that is: stopped, or on\n"
+      "another machine, the study goes on. The tables are made of what is there.\n"
+      "Example: backfire study stereo --effort full --out evidence --keep meshes");
+  stereo->add_option("--out,--resume", options.evidence, "Folder of the pieces' evidence")
+      ->required();
+  stereo->add_option("--keep", options.meshes,
+                     "Folder for the meshes' data, which is kept: a piece goes on in its middle");
+  stereo
+      ->add_option("--effort", options.effort,
+                   "first-look: one piece with few frames, some ten minutes; full: 8 pieces")
+      ->check(CLI::IsMember({"first-look", "full"}))
+      ->capture_default_str();
+  stereo->add_option("--first", options.first_piece, "The first piece to run, from 1")
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
+  stereo->add_option("--last", options.last_piece, "The last piece to run; default: the effort's")
+      ->check(CLI::Range(1, 10'000));
+  stereo->add_option("--systems", options.folder, "Folder of stereo.yaml and pretraining.yaml");
+  stereo->add_option("--dataset", options.dataset, "Dataset in place of the system file's");
+  stereo->add_flag("--tables", options.tables_only,
+                   "Run nothing: print the tables of what is there");
+  AddFormatOption(*stereo, options.format);
+  return stereo;
 }
 
 int Main(int argc, char** argv) {
@@ -237,9 +276,13 @@ int Main(int argc, char** argv) {
   scale->footer("Example: backfire study scale --shape chain --vertices 1000");
   cli::AddGenerateOptions(*scale, options.generate);
   scale->add_option("--keep", options.keep, "Folder for the mesh's data, which is kept");
+  StereoOptions stereo_options;
+  stereo_options.program_directory = options.program_directory;
+  CLI::App* stereo = AddStereoCommand(app, stereo_options);
   if (const auto code = ParseCommandLine(app, argc, argv)) return *code;
-  const absl::StatusOr<cli::ExitCode> result =
-      figures->parsed() ? Figures(options) : Scale(options);
+  const absl::StatusOr<cli::ExitCode> result = figures->parsed()  ? Figures(options)
+                                               : stereo->parsed() ? Stereo(stereo_options)
+                                                                  : Scale(options);
   if (result.ok()) return static_cast<int>(*result);
   std::cerr << "backfire study: " << result.status().message() << "\n";
   return static_cast<int>(cli::ExitCodeOf(result.status()));

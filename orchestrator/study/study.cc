@@ -1,19 +1,11 @@
 #include "orchestrator/study/study.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
-#include <fstream>
-#include <map>
-#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "orchestrator/cli/mesh.h"
-#include "orchestrator/cli/mesh_plan.h"
-#include "orchestrator/cli/orchestrator_client.h"
 #include "orchestrator/report/numbers.h"
 #include "orchestrator/report/text_table.h"
 #include "orchestrator/system/system_file.h"
@@ -22,8 +14,6 @@
 
 namespace backfire::study {
 namespace {
-
-using Stub = v1::Orchestrator::Stub;
 
 Terms TermsOf(const v1::ErrorTerms& from) {
   Terms terms;
@@ -37,95 +27,7 @@ Terms TermsOf(const v1::ErrorTerms& from) {
   return terms;
 }
 
-std::string Socket(const StudyPlace& place, const std::string& name) {
-  return absl::StrCat("unix:", (place.directory / name).string());
-}
-
 }  // namespace
-
-absl::StatusOr<std::unique_ptr<StudyMesh>> StudyMesh::Start(const StudyPlace& place,
-                                                            v1::System system,
-                                                            const std::string& system_file) {
-  std::error_code error;
-  std::filesystem::create_directories(place.directory, error);
-  std::map<std::string, std::string> sockets;  // Of the file's endpoints.
-  for (v1::Vertex& vertex : *system.mutable_vertices()) {
-    std::string& socket = sockets[vertex.endpoint()];
-    if (socket.empty()) socket = Socket(place, absl::StrCat("s", sockets.size()));
-    vertex.set_endpoint(socket);
-  }
-  cli::MeshOptions options;
-  options.data_directory = place.directory;
-  options.program_directory = place.program_directory;
-  options.orchestrator = Socket(place, "o");
-  options.gateway = Socket(place, "g");
-  options.system_file = std::filesystem::absolute(system_file).string();
-  absl::StatusOr<cli::Mesh> plan = cli::PlanMesh(system, options);
-  if (!plan.ok()) return Annotate(plan.status(), system_file);
-
-  std::unique_ptr<StudyMesh> mesh(new StudyMesh(place));
-  BACKFIRE_RETURN_IF_ERROR(
-      cli::LocalMesh(place.directory)
-          .BringUp(*std::move(plan), {}, {absl::Seconds(120), true}, [](const std::string&) {})
-          .status());
-  cli::OrchestratorClient orchestrator(options.orchestrator);
-  v1::ApplySystemRequest request;
-  *request.mutable_system() = std::move(system);
-  const auto applied = orchestrator.Call(&Stub::ApplySystem, request, absl::Seconds(300));
-  if (!applied.ok()) return Annotate(applied.status(), system_file);
-  BACKFIRE_ASSIGN_OR_RETURN(mesh->baseline_, mesh->AwaitEnd(applied->update()));
-  return mesh;
-}
-
-StudyMesh::~StudyMesh() {
-  // What it could not end, ends with this process.
-  cli::LocalMesh(place_.directory)
-      .BringDown(absl::Seconds(10), [](const std::string&) {})
-      .IgnoreError();
-}
-
-absl::StatusOr<v1::Update> StudyMesh::AwaitEnd(const std::string& name) {
-  cli::OrchestratorClient orchestrator(Socket(place_, "o"));
-  BACKFIRE_ASSIGN_OR_RETURN(v1::Update update,
-                            orchestrator.WatchUpdate(name, [](const v1::Update&) {}));
-  if (update.state() != v1::Update::FAILED && update.state() != v1::Update::CANCELLED) {
-    return update;
-  }
-  return absl::FailedPreconditionError(absl::StrCat(
-      name, " is ", v1::Update::State_Name(update.state()), ": ", update.error_message()));
-}
-
-absl::StatusOr<v1::Update> StudyMesh::Propose(const v1::Proposal& proposal) {
-  cli::OrchestratorClient orchestrator(Socket(place_, "o"));
-  v1::ProposeUpdateRequest request;
-  request.set_request_id("study");
-  request.set_vertex(proposal.vertex());
-  *request.mutable_recipe() = proposal.recipe();
-  BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update,
-                            orchestrator.Call(&Stub::ProposeUpdate, request, absl::Seconds(120)));
-  return AwaitEnd(update.name());
-}
-
-absl::StatusOr<std::string> StudyMesh::Evidence(const std::string& update) const {
-  return cli::OrchestratorClient(Socket(place_, "o")).ExportEvidence(update);
-}
-
-double StudyMesh::OrchestratorSeconds() const {
-  const auto mesh = cli::LocalMesh(place_.directory).Read();
-  if (!mesh.ok()) return 0;
-  for (const cli::MeshProcess& process : mesh->processes()) {
-    if (process.name() != "orchestrator") continue;
-    std::ifstream file(absl::StrCat("/proc/", process.pid(), "/stat"));
-    std::string field;
-    double ticks = 0;
-    // utime and stime are fields 14 and 15 of proc(5); the name, field 2, has no space here.
-    for (int i = 1; i <= 15 && file >> field; ++i) {
-      if (i >= 14) ticks += std::stod(field);
-    }
-    return ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
-  }
-  return 0;
-}
 
 SystemResult Summarise(const v1::System& system, const v1::Proposal& proposal,
                        const v1::Update& update) {
@@ -185,6 +87,9 @@ absl::StatusOr<SystemResult> RunSystem(const StudyPlace& place, const std::strin
   absl::StatusOr<v1::Update> update;
   {
     BACKFIRE_ASSIGN_OR_RETURN(const auto mesh, StudyMesh::Start(place, system, system_file));
+    if (const auto baseline = mesh->Apply(system); !baseline.ok()) {
+      return Annotate(baseline.status(), system_file);
+    }
     update = mesh->Propose(proposal);
     if (update.ok() && !evidence.empty()) {
       BACKFIRE_ASSIGN_OR_RETURN(const std::string lines, mesh->Evidence(update->name()));

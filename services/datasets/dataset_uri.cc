@@ -2,7 +2,9 @@
 
 #include <set>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 
 namespace backfire::datasets {
@@ -34,6 +36,16 @@ absl::StatusOr<DatasetUri> ParseDatasetUri(const std::string& uri) {
     result.parameters.push_back(item);
   }
   return result;
+}
+
+absl::StatusOr<double> ParseHeightScale(const std::string& uri, const std::string& value) {
+  double scale = 0;
+  if (absl::SimpleAtod(value, &scale) && scale > 0 && scale <= 10) return scale;
+  return MalformedUri(uri, absl::StrCat(kHeightScale, " must be a number in (0, 10]"));
+}
+
+void DigestHeightScale(double scale, Sha256& digest) {
+  if (scale != 1) digest.UpdateField(kHeightScale).UpdateField(absl::StrFormat("%.17g", scale));
 }
 
 }  // namespace backfire::datasets

@@ -56,6 +56,7 @@ class TransformedDataset : public StereoDataset {
   std::string Cluster(Split split, int64_t example) const override {
     return dataset_->Cluster(split, example);
   }
+  double height_scale() const override { return dataset_->height_scale(); }
 
   absl::StatusOr<cv::Mat> LeftImage(Split split, int64_t example) const override {
     return Image(split, example, &StereoDataset::LeftImage, TransformImage);

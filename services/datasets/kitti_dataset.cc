@@ -66,12 +66,13 @@ class KittiDataset : public StereoDataset {
   // `clusters` are known of every frame of the splits, or of none.
   KittiDataset(std::string uri, DisparitySource disparity, KittiLayout layout,
                std::array<std::vector<std::string>, 3> ids,
-               std::map<std::string, std::string> clusters)
+               std::map<std::string, std::string> clusters, double height_scale)
       : uri_(std::move(uri)),
         disparity_(disparity),
         layout_(std::move(layout)),
         ids_(std::move(ids)),
-        clusters_(std::move(clusters)) {}
+        clusters_(std::move(clusters)),
+        height_scale_(height_scale) {}
 
   // Reads every file that is used once.
   absl::Status ComputeDigest() {
@@ -91,6 +92,7 @@ class KittiDataset : public StereoDataset {
     }
     if (!clusters_.empty()) digest.UpdateField("clusters");
     for (const auto& [id, cluster] : clusters_) digest.UpdateField(id).UpdateField(cluster);
+    DigestHeightScale(height_scale_, digest);
     digest_ = digest.Finish();
     return absl::OkStatus();
   }
@@ -107,6 +109,7 @@ class KittiDataset : public StereoDataset {
     const auto found = clusters_.find(ExampleId(split, example));
     return found == clusters_.end() ? "" : found->second;
   }
+  double height_scale() const override { return height_scale_; }
 
   absl::StatusOr<cv::Mat> LeftImage(Split split, int64_t example) const override {
     BACKFIRE_ASSIGN_OR_RETURN(const auto path, Path(KittiFile::kLeft, split, example));
@@ -282,6 +285,7 @@ class KittiDataset : public StereoDataset {
   const KittiLayout layout_;
   const std::array<std::vector<std::string>, 3> ids_;  // By split.
   const std::map<std::string, std::string> clusters_;  // By frame.
+  const double height_scale_;
   std::string digest_;
 };
 
@@ -310,8 +314,9 @@ absl::StatusOr<std::shared_ptr<const StereoDataset>> OpenKittiDataset(const std:
       }
     }
   }
-  auto dataset = std::make_shared<KittiDataset>(uri, options.disparity, *std::move(layout),
-                                                std::move(ids), std::move(clusters));
+  auto dataset =
+      std::make_shared<KittiDataset>(uri, options.disparity, *std::move(layout), std::move(ids),
+                                     std::move(clusters), options.height_scale);
   BACKFIRE_RETURN_IF_ERROR(dataset->ComputeDigest());
   return TransformDataset(std::move(dataset), options.transform);
 }

@@ -70,11 +70,15 @@ absl::StatusOr<KittiOptions> ParseKittiUri(const std::string& uri, const Dataset
       options.clusters = value;
       continue;
     }
+    if (name == kHeightScale) {
+      BACKFIRE_ASSIGN_OR_RETURN(options.height_scale, ParseHeightScale(uri, value));
+      continue;
+    }
     const auto split = runtime::ParseSplit(name);
     if (!split.ok()) {
       return MalformedUri(uri, absl::StrCat("a kitti dataset has train, validation, test, "
-                                            "disparity, clusters, crop and size: no \"",
-                                            name, "\""));
+                                            "disparity, clusters, crop, size and ",
+                                            kHeightScale, ": no \"", name, "\""));
     }
     if (absl::StrContains(value, "/") || absl::StrContains(value, "..")) {
       return MalformedUri(uri, absl::StrCat(name, " names a list of ImageSets, without a folder"));

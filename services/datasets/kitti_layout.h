@@ -26,6 +26,7 @@ struct KittiOptions {
   DisparitySource disparity = DisparitySource::kAuto;
   std::string clusters;  ///< As KittiClusters has it; empty: unknown.
   ImageTransform transform;
+  double height_scale = 1;  ///< Of the evaluation of its objects.
 };
 /// INVALID_ARGUMENT: a parameter that isn't one, or a wrong value.
 absl::StatusOr<KittiOptions> ParseKittiUri(const std::string& uri, const DatasetUri& parsed);

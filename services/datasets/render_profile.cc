@@ -74,6 +74,15 @@ absl::StatusOr<RenderProfile> FindRenderProfile(const std::string& name) {
     profile.centre_y_px = (profile.centre_y_px + 0.5) / 2 - 0.5;
     return profile;
   }
+  if (name == "lidar") {
+    profile.width = 640;
+    profile.height = 128;
+    profile.baseline_m = 0.9;
+    profile.centre_x_px = 319.5;
+    profile.centre_y_px = 16;
+    profile.near_m = 6.2;
+    return profile;
+  }
   if (name == "transfer") {
     profile.width = 900;
     profile.height = 272;
@@ -88,7 +97,8 @@ absl::StatusOr<RenderProfile> FindRenderProfile(const std::string& name) {
     return profile;
   }
   return absl::InvalidArgumentError(absl::StrCat(
-      "the rendered world's profile must be tiny, half, kitti or transfer: got \"", name, "\""));
+      "the rendered world's profile must be tiny, half, kitti, lidar or transfer: got \"", name,
+      "\""));
 }
 
 absl::Status SetParameter(RenderProfile& profile, std::string_view parameter,

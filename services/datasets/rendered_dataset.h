@@ -18,6 +18,7 @@ struct RenderedDatasetOptions {
   /// pedestrians that KITTI's evaluation counts (moderate): fewer can't tell 2 points of AP apart.
   int64_t train = 600, validation = 60, test = 320;
   uint64_t seed = 1;
+  double height_scale = 1;  ///< Of the evaluation of its objects; not of its files.
 };
 inline constexpr int64_t kMaxRenderedFrames = 100000;
 

@@ -29,12 +29,14 @@ class RenderedStereoDataset : public StereoDataset {
         profile_(std::move(profile)),
         seed_(options.seed),
         sizes_({options.train, options.validation, options.test}),
+        height_scale_(options.height_scale),
         cache_(kCacheBytes) {
     // Frames are a pure function of these.
     Sha256 digest;
     digest.UpdateField("rendered").UpdateField(absl::StrCat(kRenderVersion));
     digest.UpdateField(FormatProfile(profile_)).UpdateField(absl::StrCat(seed_));
     for (const int64_t size : sizes_) digest.UpdateField(absl::StrCat(size));
+    DigestHeightScale(height_scale_, digest);
     digest_ = digest.Finish();
   }
 
@@ -50,6 +52,8 @@ class RenderedStereoDataset : public StereoDataset {
   std::string Cluster(Split split, int64_t example) const override {
     return ExampleId(split, example);
   }
+
+  double height_scale() const override { return height_scale_; }
 
   absl::StatusOr<cv::Mat> LeftImage(Split split, int64_t example) const override {
     return Part(split, example, &StereoFrame::left);
@@ -101,6 +105,7 @@ class RenderedStereoDataset : public StereoDataset {
   const RenderProfile profile_;
   const uint64_t seed_;
   const std::array<int64_t, 3> sizes_;  // By split.
+  const double height_scale_;
   std::string digest_;
   mutable FrameCache cache_;
   mutable Mutex mutex_;
@@ -128,9 +133,11 @@ absl::StatusOr<RenderedDatasetOptions> ParseRenderedUri(const std::string& uri,
         return MalformedUri(
             uri, absl::StrCat("seed must be a whole number in [0, 2^64): got \"", value, "\""));
       }
+    } else if (name == kHeightScale) {
+      BACKFIRE_ASSIGN_OR_RETURN(options.height_scale, ParseHeightScale(uri, value));
     } else if (const absl::Status set = SetParameter(options.profile, name, value); !set.ok()) {
-      return MalformedUri(uri,
-                          absl::StrCat(set.message(), " (and frames, validation, test, seed)"));
+      return MalformedUri(uri, absl::StrCat(set.message(), " (and frames, validation, test, seed, ",
+                                            kHeightScale, ")"));
     }
   }
   if (options.profile.far_m < options.profile.near_m) {

@@ -38,6 +38,8 @@ class StereoDataset : public runtime::Dataset {
   /// The laser scan, in the rectified camera-0 frame, metres.
   virtual absl::StatusOr<std::vector<cv::Point3d>> LidarPoints(runtime::Split split,
                                                                int64_t example) const;
+  /// What KITTI's evaluation multiplies its least heights by: parameter `height_scale` of the URI.
+  virtual double height_scale() const { return 1; }
   /// Of the left image, without reading all of it where that can be avoided.
   virtual absl::StatusOr<cv::Size> ImageSize(runtime::Split split, int64_t example) const;
 
@@ -63,6 +65,10 @@ class StereoDataset : public runtime::Dataset {
 /// `rendered:PROFILE[?frames=600&validation=60&test=320&seed=1&PARAMETER=VALUE...]`: the rendered
 /// world (rendered_world.h), drawn when it is asked for; `frames` is the size of the training
 /// split, parameters are those of render_profile.h. The digest is over all of these.
+///
+/// `height_scale=NUMBER` of either: KITTI's evaluation counts objects at least 25 px high (easy:
+/// 40), which is a depth, and another one in pictures of another resolution. The least heights are
+/// multiplied by it, to count as far as KITTI does: 0.55 at a focal length of 400 px.
 ///
 /// INVALID_ARGUMENT: not such a URI. NOT_FOUND, DATA_LOSS: a file is missing or malformed (the
 /// message has file and line).

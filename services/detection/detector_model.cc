@@ -135,6 +135,7 @@ class DetectorModel final : public runtime::Model {
     metrics::AveragePrecisionOptions options;
     options.type = config_.type;
     options.iou_threshold = config_.iou_threshold;
+    options.height_scale = dataset.height_scale();
     const auto add = [&](const std::string& slice, bool judged) {
       for (const auto& [loss, view] : {std::pair("ap_3d", metrics::View::k3d),
                                        std::pair("ap_bev", metrics::View::kBirdsEye)}) {

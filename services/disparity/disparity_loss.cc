@@ -29,10 +29,15 @@ torch::Tensor DisparityLoss(const LossRules& rules, const torch::Tensor& predict
     case LossKind::kSmoothDisparity:
       error = torch::smooth_l1_loss(d, y, at::Reduction::None);
       break;
-    case LossKind::kDepth: {
+    case LossKind::kDepth:
+    case LossKind::kSmoothDepth: {
       const torch::Tensor bound = c / (2 * rules.max_depth_m);
       const torch::Tensor held = torch::maximum(d, bound);
-      error = (c / held - c / y).abs() + torch::relu(bound - d);
+      const torch::Tensor depth = c / held, true_depth = c / y;
+      error = rules.kind == LossKind::kDepth
+                  ? (depth - true_depth).abs()
+                  : torch::smooth_l1_loss(depth, true_depth, at::Reduction::None);
+      error = error + torch::relu(bound - d);
       break;
     }
   }

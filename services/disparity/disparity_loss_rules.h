@@ -6,7 +6,8 @@ namespace backfire::disparity {
 enum class LossKind {
   kDepth,            ///< Mean of |C/d - C/y| over the supervised pixels: metres. The paper's u.
   kDisparity,        ///< Mean of |d - y|: pixels, the test loss itself. The paper's u'.
-  kSmoothDisparity,  ///< Mean of smooth-L1(d - y), as PSMNet's authors have it.
+  kSmoothDisparity,  ///< Mean of smooth-L1(d - y), beta 1 px, as PSMNet's authors have it.
+  kSmoothDepth,      ///< Mean of smooth-L1(C/d - C/y), beta 1 m, as the paper's authors have it.
 };
 
 /// A loss, and which pixels it looks at: those with a true disparity in (0, max_disparity).

@@ -143,7 +143,6 @@ std::vector<v1::Recipe> PsmNetRecipeDefaults() {
     SetParameter(recipe, "threads", 1);
     SetParameter(recipe, "layout", "plain");
     SetParameter(recipe, "precision", "float32");
-    if (absl::EndsWith(recipe.name(), kDepth)) continue;
     SetParameter(recipe, "loss", absl::StartsWith(recipe.name(), kFull) ? "smooth-l1" : "l1");
   }
   return recipes;
@@ -152,11 +151,12 @@ std::vector<v1::Recipe> PsmNetRecipeDefaults() {
 absl::StatusOr<PsmNetParameters> ReadPsmNetParameters(const v1::Recipe& recipe) {
   runtime::ParameterReader reader(recipe);
   PsmNetParameters p;
-  p.loss.kind = LossKind::kDepth;
-  if (!absl::EndsWith(recipe.name(), kDepth)) {
-    const std::string loss = reader.Text("loss");
-    BACKFIRE_RETURN_IF_ERROR(reader.status());
-    BACKFIRE_RETURN_IF_ERROR(OneOf("loss", loss, {"l1", "smooth-l1"}));
+  const std::string loss = reader.Text("loss");
+  BACKFIRE_RETURN_IF_ERROR(reader.status());
+  BACKFIRE_RETURN_IF_ERROR(OneOf("loss", loss, {"l1", "smooth-l1"}));
+  if (absl::EndsWith(recipe.name(), kDepth)) {
+    p.loss.kind = loss == "l1" ? LossKind::kDepth : LossKind::kSmoothDepth;
+  } else {
     p.loss.kind = loss == "l1" ? LossKind::kDisparity : LossKind::kSmoothDisparity;
   }
   if (absl::StartsWith(recipe.name(), kFull)) {

@@ -12,7 +12,7 @@
 #include "services/base/crash_point.h"
 #include "services/base/mutex.h"
 #include "services/base/status.h"
-#include "services/runtime/rpc_status.h"
+#include "services/rpc/rpc_status.h"
 
 namespace backfire::gateway {
 namespace {

@@ -8,9 +8,9 @@
 #include "absl/status/statusor.h"
 #include "services/gateway/release_view.h"
 #include "services/gateway/replica_balancer.h"
-#include "services/runtime/channel.h"
+#include "services/rpc/channel.h"
+#include "services/rpc/name_follower.h"
 #include "services/runtime/inference_service.h"
-#include "services/runtime/name_follower.h"
 #include "services/runtime/tensor.h"
 
 namespace backfire::gateway {

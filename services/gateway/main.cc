@@ -13,9 +13,9 @@
 #include "services/base/status.h"
 #include "services/gateway/gateway_backend.h"
 #include "services/gateway/release_watcher.h"
+#include "services/rpc/rpc_server.h"
+#include "services/rpc/sampled_family.h"
 #include "services/runtime/inference_service.h"
-#include "services/runtime/rpc_server.h"
-#include "services/runtime/sampled_family.h"
 
 namespace backfire::gateway {
 namespace {

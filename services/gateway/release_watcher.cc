@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "backfire/v1/orchestrator.grpc.pb.h"
-#include "services/runtime/channel.h"
+#include "services/rpc/channel.h"
 
 namespace backfire::gateway {
 namespace {

@@ -16,16 +16,17 @@ struct Limits {
   double max_truncation;
 };
 
-Limits LimitsOf(Difficulty difficulty) {
-  switch (difficulty) {
+Limits LimitsOf(const AveragePrecisionOptions& options) {
+  const double scale = options.height_scale;
+  switch (options.difficulty) {
     case Difficulty::kEasy:
-      return {40, 0, 0.15};
+      return {40 * scale, 0, 0.15};
     case Difficulty::kModerate:
-      return {25, 1, 0.30};
+      return {25 * scale, 1, 0.30};
     case Difficulty::kHard:
       break;
   }
-  return {25, 2, 0.50};
+  return {25 * scale, 2, 0.50};
 }
 
 // The class that an evaluation forgives: it looks like the one that is evaluated.
@@ -101,7 +102,7 @@ class Matcher {
  private:
   void PrepareLabels(const AveragePrecisionOptions& options, FrameMatches& matches) {
     const bool dropping = options.range_mode == RangeMode::kDrop;
-    const Limits limits = LimitsOf(options.difficulty);
+    const Limits limits = LimitsOf(options);
     const absl::string_view neighbour = NeighbourOf(options.type);
     labels_.assign(image_->labels.size(), Label());
     for (size_t i = 0; i < labels_.size(); ++i) {
@@ -124,7 +125,7 @@ class Matcher {
   void PrepareDetections(const FrameOverlaps& overlaps, const AveragePrecisionOptions& options,
                          FrameMatches& matches) {
     const bool dropping = options.range_mode == RangeMode::kDrop;
-    const double min_height_px = LimitsOf(options.difficulty).min_height_px;
+    const double min_height_px = LimitsOf(options).min_height_px;
     detections_.assign(image_->detections.size(), Detection());
     for (size_t j = 0; j < detections_.size(); ++j) {
       const Object& object = image_->detections[j];

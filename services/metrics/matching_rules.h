@@ -38,6 +38,9 @@ struct AveragePrecisionOptions {
   View view = View::k3d;
   double iou_threshold = 0.7;  ///< A match needs an overlap strictly above it.
   Difficulty difficulty = Difficulty::kModerate;
+  /// KITTI's least heights in the image (25 and 40 px) times this: for pictures of another
+  /// resolution, where an object is as high at another depth.
+  double height_scale = 1;
   int recall_points = 40;  ///< 40 (KITTI since October 2019) or 11.
   /// The range of camera depths: min_depth_m < z <= max_depth_m. 0 and none: no limit, as in KITTI;
   /// under kDrop 0 is a limit too.

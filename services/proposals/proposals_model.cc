@@ -308,6 +308,7 @@ class ProposalsModel final : public runtime::Model {
     v1::Evaluation evaluation;
     metrics::AveragePrecisionOptions average_precision;
     average_precision.view = metrics::View::kImage;
+    average_precision.height_scale = dataset.height_scale();
     average_precision.type = "Car";
     average_precision.iou_threshold = 0.7;
     metrics::AddAveragePrecisionLoss(images, average_precision, resampling, "ap_2d_car", "", true,

@@ -8,7 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "backfire/v1/model_service.pb.h"
-#include "services/runtime/channel.h"
+#include "services/rpc/channel.h"
 #include "services/runtime/jobs/committer.h"
 #include "services/runtime/jobs/evaluator.h"
 #include "services/runtime/jobs/job_runner.h"

@@ -10,8 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "services/base/exceptions.h"
 #include "services/base/status.h"
-#include "services/runtime/rpc_status.h"
-#include "services/runtime/sampled_family.h"
+#include "services/rpc/rpc_status.h"
+#include "services/rpc/sampled_family.h"
 
 namespace backfire::runtime {
 namespace {

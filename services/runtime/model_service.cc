@@ -9,8 +9,8 @@
 #include "absl/strings/strip.h"
 #include "services/base/crash_point.h"
 #include "services/base/status.h"
+#include "services/rpc/rpc_status.h"
 #include "services/runtime/file_stream.h"
-#include "services/runtime/rpc_status.h"
 
 namespace backfire::runtime {
 namespace {

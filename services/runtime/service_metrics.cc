@@ -8,8 +8,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "services/runtime/rpc_metrics.h"
-#include "services/runtime/sampled_family.h"
+#include "services/rpc/rpc_metrics.h"
+#include "services/rpc/sampled_family.h"
 
 namespace backfire::runtime {
 namespace {

@@ -15,7 +15,7 @@
 #include "services/datasets/lidar.h"
 #include "services/datasets/stereo_dataset.h"
 #include "services/pointcloud/lidar.h"
-#include "services/runtime/channel.h"
+#include "services/rpc/channel.h"
 #include "services/vision/commands.h"
 #include "services/vision/lidar_report.h"
 #include "services/vision/perceive.h"

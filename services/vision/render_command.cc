@@ -125,8 +125,8 @@ void AddRenderCommand(CLI::App& dataset, CommandContext& context) {
       "Render a stereo dataset with exact ground truth, in KITTI's layout; or draw one scene.");
   render->add_option("dataset", arguments->uri,
                      "rendered:PROFILE[?parameter=value&...]; default: rendered:tiny");
-  arguments->has_profile =
-      render->add_option("--profile", arguments->profile, "Size and camera: tiny, half or kitti");
+  arguments->has_profile = render->add_option(
+      "--profile", arguments->profile, "Size and camera: tiny, half, kitti, lidar or transfer");
   arguments->has_train =
       render->add_option("--train", arguments->train, "Frames to train on; default 600");
   arguments->has_validation = render->add_option("--validation", arguments->validation,

@@ -8,9 +8,9 @@
 #include "services/base/status.h"
 #include "services/datasets/stereo_dataset.h"
 #include "services/detection/detections_tensor.h"
-#include "services/runtime/channel.h"
-#include "services/runtime/rpc_status.h"
-#include "services/runtime/unary_call.h"
+#include "services/rpc/channel.h"
+#include "services/rpc/rpc_status.h"
+#include "services/rpc/unary_call.h"
 
 namespace backfire::vision {
 namespace {

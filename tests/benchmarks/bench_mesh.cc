@@ -10,7 +10,7 @@
 #include "services/base/memory.h"
 #include "services/base/random.h"
 #include "services/datasets/calibration.h"
-#include "services/runtime/rpc_server.h"
+#include "services/rpc/rpc_server.h"
 #include "tests/benchmarks/measure.h"
 #include "tests/benchmarks/mesh_fixture.h"
 #include "tests/benchmarks/round_trip.h"

@@ -10,9 +10,9 @@
 #include <thread>
 #include <vector>
 
-#include "services/runtime/channel.h"
+#include "services/rpc/channel.h"
+#include "services/rpc/rpc_server.h"
 #include "services/runtime/inference_service.h"
-#include "services/runtime/rpc_server.h"
 #include "tests/benchmarks/measure.h"
 #include "tests/support/child_process.h"
 #include "tests/support/temporary_directory.h"

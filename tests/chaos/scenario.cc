@@ -13,10 +13,10 @@
 #include "backfire/v1/orchestrator.grpc.pb.h"
 #include "inference/open_inference.grpc.pb.h"
 #include "services/base/status.h"
-#include "services/runtime/cancellation_watch.h"
-#include "services/runtime/channel.h"
+#include "services/rpc/cancellation_watch.h"
+#include "services/rpc/channel.h"
+#include "services/rpc/rpc_status.h"
 #include "services/runtime/inference_tensor.h"
-#include "services/runtime/rpc_status.h"
 #include "tests/support/child_process.h"
 
 namespace backfire::chaos {

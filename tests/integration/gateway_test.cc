@@ -5,7 +5,7 @@
 #include <memory>
 #include <thread>
 
-#include "services/runtime/rpc_server.h"
+#include "services/rpc/rpc_server.h"
 #include "tests/support/child_process.h"
 #include "tests/support/fake_orchestrator.h"
 #include "tests/support/temporary_directory.h"

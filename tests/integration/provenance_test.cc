@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <map>
 
-#include "services/runtime/rpc_server.h"
+#include "services/rpc/rpc_server.h"
 #include "tests/support/orchestrator_fixture.h"
 #include "tests/support/toy_client.h"
 

@@ -12,7 +12,7 @@
 
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "inference/open_inference.grpc.pb.h"
-#include "services/runtime/channel.h"
+#include "services/rpc/channel.h"
 
 namespace backfire::testing {
 

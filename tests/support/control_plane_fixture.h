@@ -10,7 +10,7 @@
 
 #include "orchestrator/api/orchestrator_service.h"
 #include "orchestrator/store/memory_repository.h"
-#include "services/runtime/rpc_status.h"
+#include "services/rpc/rpc_status.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_services.h"
 #include "tests/support/record_kit.h"

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "backfire/v1/orchestrator.grpc.pb.h"
-#include "services/runtime/channel.h"
+#include "services/rpc/channel.h"
+#include "services/rpc/rpc_status.h"
+#include "services/rpc/unary_call.h"
 #include "services/runtime/recipe.h"
-#include "services/runtime/rpc_status.h"
-#include "services/runtime/unary_call.h"
 #include "tests/support/child_process.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/toy_system.h"

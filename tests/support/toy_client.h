@@ -7,11 +7,11 @@
 
 #include "backfire/v1/model_service.grpc.pb.h"
 #include "inference/open_inference.grpc.pb.h"
-#include "services/runtime/channel.h"
+#include "services/rpc/channel.h"
+#include "services/rpc/rpc_status.h"
+#include "services/rpc/unary_call.h"
 #include "services/runtime/inference_tensor.h"
 #include "services/runtime/recipe.h"
-#include "services/runtime/rpc_status.h"
-#include "services/runtime/unary_call.h"
 
 namespace backfire::testing {
 

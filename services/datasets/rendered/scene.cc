@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "services/datasets/rendered/figures.h"
+#include "services/datasets/rendered/ground_plan.h"
 #include "services/datasets/rendered/street.h"
 
 namespace backfire::datasets {
@@ -13,11 +14,6 @@ namespace {
 constexpr std::array<double, 11> kCarDepths = {4, 9.5, 13.5, 17, 21, 25, 30, 35.5, 42, 51, 75};
 constexpr std::array<double, 11> kPedestrianDepths = {4,    6.8, 8.8, 10.8, 13, 15.5,
                                                       18.5, 22,  27,  35,   60};
-
-// What covers ground: a rectangle as seen from above.
-struct Footprint {
-  double x, z, half_length, half_width, cosine, sine;
-};
 
 class SceneMaker {
  public:
@@ -112,36 +108,6 @@ class SceneMaker {
     return corners;
   }
 
-  // Whether something fits there with `gap` metres around it; takes the place if so.
-  bool Occupy(const Vector3& at, double rotation_y, double length, double width, double gap) {
-    const Footprint a = {at.x,
-                         at.z,
-                         length / 2 + gap,
-                         width / 2 + gap,
-                         ExactCosine(rotation_y),
-                         ExactSine(rotation_y)};
-    for (const Footprint& b : taken_) {
-      if (!Apart(a, b)) return false;
-    }
-    taken_.push_back({at.x, at.z, length / 2, width / 2, a.cosine, a.sine});
-    return true;
-  }
-
-  // Separating axis: rectangles are apart if their shadows on some side's direction are.
-  static bool Apart(const Footprint& a, const Footprint& b) {
-    const double dx = b.x - a.x, dz = b.z - a.z;
-    for (const Footprint* f : {&a, &b}) {
-      for (const auto& [x, z] : {std::pair(f->cosine, -f->sine), std::pair(f->sine, f->cosine)}) {
-        const auto reach = [x = x, z = z](const Footprint& g) {
-          return g.half_length * std::abs(g.cosine * x - g.sine * z) +
-                 g.half_width * std::abs(g.sine * x + g.cosine * z);
-        };
-        if (std::abs(dx * x + dz * z) > reach(a) + reach(b)) return true;
-      }
-    }
-    return false;
-  }
-
   // Within the left camera's view, or `margin` metres beside it; `reach` metres around it are still
   // beyond near_m.
   bool InView(const Vector3& at, double margin, double reach) const {
@@ -157,7 +123,7 @@ class SceneMaker {
     const double reach = 0.5 * extent.length * std::abs(ExactSine(rotation_y)) +
                          0.5 * extent.width * std::abs(ExactCosine(rotation_y));
     if (!InView(at, 0.5, reach)) return false;
-    if (!Occupy(at, rotation_y, extent.length, extent.width, gap)) return false;
+    if (!ground_.Occupy(at, rotation_y, extent.length, extent.width, gap)) return false;
     scene_.objects.push_back(
         AddCar(scene_.mesh, at, rotation_y, extent, van, Random(random_.Bits())));
     const metrics::Box3d& box = scene_.objects.back().box;
@@ -242,7 +208,7 @@ class SceneMaker {
     const double rotation_y = street_.Direction(z) + turn;
     Random own(random_.Bits());
     if (!InView(at, 0.1, 0.5 * extent.length)) return false;
-    if (!Occupy(at, rotation_y, extent.length, extent.width, 0.04)) return false;
+    if (!ground_.Occupy(at, rotation_y, extent.length, extent.width, 0.04)) return false;
     scene_.objects.push_back(AddPedestrian(scene_.mesh, at, rotation_y, extent, own));
     const metrics::Box3d& box = scene_.objects.back().box;
     scene_.shadows.push_back({Corners(box, -0.1), 0.6f});
@@ -293,28 +259,28 @@ class SceneMaker {
     const double kind = random_.Uniform(), rotation_y = street_.Direction(z);
     Random own(random_.Bits());
     if (kind < 0.26) {
-      if (!Occupy(at, rotation_y, 0.7, 0.6, 0.05)) return;
+      if (!ground_.Occupy(at, rotation_y, 0.7, 0.6, 0.05)) return;
       AddBin(scene_.mesh, at, rotation_y, own);
       CastRoundShadow(at, 0.3, 0, 1.2);
     } else if (kind < 0.5) {
       const double height = own.Uniform(1.0, 1.9), radius = own.Uniform(0.3, 0.55);
-      if (!Occupy(at, 0, 2 * radius, 2 * radius, 0)) return;
+      if (!ground_.Occupy(at, 0, 2 * radius, 2 * radius, 0)) return;
       AddBush(scene_.mesh, at, height, radius, own);
       CastRoundShadow(at, 0.8 * radius, 0, height);
     } else if (kind < 0.7) {
-      if (!Occupy(at, 0, 0.2, 0.2, 0.05)) return;
+      if (!ground_.Occupy(at, 0, 0.2, 0.2, 0.05)) return;
       AddTrafficSign(scene_.mesh, at, rotation_y + (d > 0 ? kPi : 0), own);
       CastRoundShadow(at, 0.05, 0, 2.4);
     } else if (kind < 0.82) {
-      if (!Occupy(at, 0, 0.3, 0.3, 0.05)) return;
+      if (!ground_.Occupy(at, 0, 0.3, 0.3, 0.05)) return;
       AddLampPost(scene_.mesh, at, d > 0 ? kPi : 0, own);
       CastRoundShadow(at, 0.07, 0, 6);
     } else if (kind < 0.93) {
-      if (!Occupy(at, 0, 0.3, 0.3, 0.05)) return;
+      if (!ground_.Occupy(at, 0, 0.3, 0.3, 0.05)) return;
       AddBollard(scene_.mesh, at, own);
       CastRoundShadow(at, 0.07, 0, 1);
     } else {
-      if (!Occupy(at, 0, 1.3, 1.3, 0.1)) return;
+      if (!ground_.Occupy(at, 0, 1.3, 1.3, 0.1)) return;
       AddAdvertisingColumn(scene_.mesh, at, own);
       CastRoundShadow(at, 0.5, 0, 2.6);
     }
@@ -324,7 +290,7 @@ class SceneMaker {
     const Vector3 at = street_.At(d, z, street_.Kerb(d, z));
     Random own(random_.Bits());
     if (z < profile_.near_m + 3.5 || street_.InCrossing(z, 1)) return;
-    if (!Occupy(at, 0, 0.5, 0.5, 0.1)) return;
+    if (!ground_.Occupy(at, 0, 0.5, 0.5, 0.1)) return;
     AddTree(scene_.mesh, at, own);
     CastRoundShadow(at, 0.15, 0, 3);
     CastRoundShadow(at, 1.4, 2.5, 4.5);
@@ -347,7 +313,7 @@ class SceneMaker {
           const double z = start + 1.5 * i;
           const Vector3 at = street_.At(sign * (at_kerb - 0.1), z, Street::kKerbM);
           Random own(1);
-          if (!street_.InCrossing(z) && Occupy(at, 0, 0.2, 0.2, 0.05)) {
+          if (!street_.InCrossing(z) && ground_.Occupy(at, 0, 0.2, 0.2, 0.05)) {
             AddBollard(scene_.mesh, at, own);
           }
         }
@@ -378,7 +344,7 @@ class SceneMaker {
   Random& random_;
   const Street street_;
   Scene scene_;
-  std::vector<Footprint> taken_;
+  GroundPlan ground_;
   double shadow_x_ = 0, shadow_z_ = 0;
   float shadow_light_ = 1;
 };

@@ -16,7 +16,7 @@
 #include "services/base/exceptions.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
-#include "services/runtime/request_id.h"
+#include "services/rpc/request_id.h"
 
 namespace backfire::runtime {
 namespace {

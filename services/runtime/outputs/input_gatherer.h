@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "backfire/v1/model_service.pb.h"
-#include "services/runtime/channel.h"
+#include "services/rpc/channel.h"
 #include "services/runtime/dataset.h"
 #include "services/runtime/model.h"
 #include "services/runtime/outputs/commitments.h"

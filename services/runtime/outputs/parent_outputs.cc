@@ -8,9 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "backfire/v1/model_service.grpc.pb.h"
 #include "services/base/status.h"
-#include "services/runtime/attempts.h"
-#include "services/runtime/cancellation_watch.h"
-#include "services/runtime/rpc_status.h"
+#include "services/rpc/attempts.h"
+#include "services/rpc/cancellation_watch.h"
+#include "services/rpc/rpc_status.h"
 #include "services/runtime/version_name.h"
 
 namespace backfire::runtime {

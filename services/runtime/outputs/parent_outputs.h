@@ -5,7 +5,7 @@
 
 #include "absl/status/status.h"
 #include "backfire/v1/model_service.pb.h"
-#include "services/runtime/channel.h"
+#include "services/rpc/channel.h"
 #include "services/runtime/outputs/example_file.h"
 #include "services/runtime/outputs/outputs_digest.h"
 

@@ -4,10 +4,10 @@
 
 #include "backfire/v1/model_service.grpc.pb.h"
 #include "services/base/status.h"
-#include "services/runtime/cancellation_watch.h"
+#include "services/rpc/cancellation_watch.h"
+#include "services/rpc/rpc_status.h"
+#include "services/rpc/unary_call.h"
 #include "services/runtime/file_stream.h"
-#include "services/runtime/rpc_status.h"
-#include "services/runtime/unary_call.h"
 
 namespace backfire::runtime {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "backfire/v1/model_service.pb.h"
-#include "services/runtime/channel.h"
+#include "services/rpc/channel.h"
 
 namespace backfire::runtime {
 

@@ -24,6 +24,7 @@ case "$*" in
     ;;
   *'--field baseline_release') echo releases/1 ;;
   *'--field release') echo releases/2 ;;
+  'update show latest --gate') exit "${GATE_EXIT:-1}" ;;
   'update watch'*)
     if [[ ${HANG:-} ]]; then
       echo ready >"$READY"  # A fifo.
@@ -36,7 +37,7 @@ FAKE
 chmod +x "$bin/backfire"
 state="$temporary/its state"
 
-output="$("$bin/backfire-demo" --state "$state" --train=5 2>&1)"
+output="$("$bin/backfire-demo" stereo --state "$state" --train=5 2>&1)"
 expect_equal 'exit code' $? 0
 expect_contains 'last stage' "$output" '[5/5]'
 expect_contains 'where the picture is' "$output" "$state/view.png"
@@ -48,6 +49,22 @@ expect_contains 'releases reach the picture' "$(<"$CALLS")" '--release 1 --relea
 expect_contains 'a frame with a car and a pedestrian' "$(<"$CALLS")" 'label_2/000265.txt'
 expect_contains 'the dataset is the rendered one' "$(<"$CALLS")" "--dataset kitti:$state/world?train=train"
 expect_contains 'down comes last' "$(tail -n 1 "$CALLS")" 'down --data-dir'
+
+# A harmful update alone, then both.
+: >"$CALLS"
+output="$("$bin/backfire-demo" harm --state "$state" 2>&1)"
+expect_equal 'exit code of harm' $? 0
+expect_equal 'calls of harm' "$(cut -d' ' -f1,2 "$CALLS" | sed 's/^up .*/up/' | tr '\n' ',')" \
+  'down --data-dir,up,update watch,update propose,update show,planar draw,down --data-dir,'
+expect_contains 'the system of harm' "$(<"$CALLS")" 'planar/figure2.yaml'
+expect_contains 'where the drawing is' "$output" "$state/harm.svg"
+: >"$CALLS"
+"$bin/backfire-demo" --state "$state" >/dev/null 2>&1
+expect_equal 'exit code of both' $? 0
+expect_equal 'harm, then stereo' "$(grep -E '^(up |planar|vision)' "$CALLS" | cut -d' ' -f1 | tr '\n' ',')" 'up,planar,vision,up,vision,'
+GATE_EXIT=6 "$bin/backfire-demo" harm --state "$state" >/dev/null 2>"$temporary/err"
+expect_equal 'another verdict than harm' $? 5
+expect_contains 'says so' "$(<"$temporary/err")" 'not as it should be'
 
 # On a mesh that runs: it is neither started nor ended, and its services draw the frames themselves.
 : >"$CALLS"
@@ -62,14 +79,14 @@ expect_equal 'an orchestrator without a gateway' $? 2
 
 # A stage that fails ends the demo, with its exit code and no process left.
 : >"$CALLS"
-WATCH_EXIT=5 "$bin/backfire-demo" --state "$state" >/dev/null 2>&1
+WATCH_EXIT=5 "$bin/backfire-demo" stereo --state "$state" >/dev/null 2>&1
 expect_equal 'exit code of a failed stage' $? 5
 expect_contains 'down after a failure' "$(tail -n 1 "$CALLS")" 'down --data-dir'
 
 # A signal in the middle of a stage.
 mkfifo "$READY"
 : >"$CALLS"
-HANG=1 "$bin/backfire-demo" --state "$state" --keep-up >/dev/null 2>&1 &
+HANG=1 "$bin/backfire-demo" stereo --state "$state" --keep-up >/dev/null 2>&1 &
 demo=$!
 read -r _ <"$READY"
 kill -TERM "$demo"
@@ -78,7 +95,7 @@ expect_equal 'exit code of an interrupted demo' $? 143
 expect_contains 'down after a signal' "$(tail -n 1 "$CALLS")" 'down --data-dir'
 
 # Wrong usage.
-for wrong in --nothing '--train many' --state; do
+for wrong in --nothing '--train many' --state 'harm --orchestrator o --gateway g'; do
   # shellcheck disable=SC2086
   "$bin/backfire-demo" $wrong >/dev/null 2>"$temporary/err"
   expect_equal "exit code of: demo $wrong" $? 2

@@ -22,7 +22,7 @@ first_disparity="$disparity" first_car="$car"
 cd "$copy" || exit 1
 sed -i '1i // A comment,\n/* and another,\n   longer one. */' services/disparity/disparity_loss.cc services/base/random.h
 sed -i 's/$/  \/\/ So./' services/learning/seeded.h
-echo 'namespace backfire { int unused; }' | tee -a services/gateway/main.cc services/runtime/rpc_server.cc \
+echo 'namespace backfire { int unused; }' | tee -a services/gateway/main.cc services/rpc/rpc_server.cc \
   orchestrator/cli/main.cc services/vision/main.cc >/dev/null
 sed -i 's/return backfire::runtime::ServiceMain/return +backfire::runtime::ServiceMain/' services/disparity/main.cc
 after 'comments, RPC code, the gateway, the CLI, mains'

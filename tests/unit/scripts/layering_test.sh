@@ -17,13 +17,14 @@ names='\b(disparity|pointcloud|pedestrian|psmnet|frustum|kitti)\b|\bproposals\b(
 none 'no vertex by name in the generic code' "$names" services/base services/graph services/gateway \
   orchestrator/{api,commands,diagnosis,evidence,evidence_messages,execution,ledger,metrics,planning,records,releases,store,system,verdict}
 # The runtime's headers give examples of names in comments; its code names none.
-found="$(grep -rnE --include='*.h' --include='*.cc' "$names" services/runtime | grep -vE ':[0-9]+: *//')"
+found="$(grep -rnE --include='*.h' --include='*.cc' "$names" services/rpc services/runtime | grep -vE ':[0-9]+: *//')"
 found="$(grep -vE '///<|// ' <<<"$found" || true)"
 expect_equal 'no vertex by name in the runtime' "$found" ''
 none 'no gRPC in model code' '#include <grpc|grpc\.pb\.h' services/{metrics,datasets,learning,disparity,pointcloud,detection,proposals,car,pedestrian,planar} \
   services/runtime/{model,dataset,tensor,recipe}.h
-none 'no LibTorch outside the models' '#include <(torch|ATen)/' services/{base,yaml,graph,runtime,gateway,metrics,datasets,planar,vision} orchestrator
+none 'no LibTorch outside the models' '#include <(torch|ATen)/' services/{base,yaml,graph,rpc,runtime,gateway,metrics,datasets,planar,vision} orchestrator
 none 'the orchestrator knows no vision' '#include "services/(metrics|datasets|learning|disparity|pointcloud|detection|proposals|car|pedestrian|planar|vision|gateway)/' orchestrator
+none 'what every process talks by knows no service' '#include "(services/(runtime|gateway)|orchestrator)/' services/rpc
 none 'services do not know the orchestrator' '#include "orchestrator/' services
 
 # The control plane's rooms, and those whose headers each may see. ARCHITECTURE.md draws it.
@@ -47,7 +48,7 @@ rooms commands records store planning evidence verdict
 rooms metrics records ledger
 rooms api records store planning evidence evidence_messages verdict ledger execution releases commands metrics
 none 'no clock, lock or service in what decides' \
-  '_clock::now|absl::Now|MachineClock|GetCurrentTime|base/(clock|mutex)\.h|runtime/(channel|attempts|unary_call)\.h|<grpcpp|<fstream>' \
+  '_clock::now|absl::Now|MachineClock|GetCurrentTime|base/(clock|mutex)\.h|rpc/(channel|attempts|unary_call)\.h|<grpcpp|<fstream>' \
   orchestrator/{records,planning,evidence,verdict,diagnosis,commands}
 for file in orchestrator/{api,commands,diagnosis,evidence,execution,ledger,metrics,planning,records,releases,store,system,verdict}/*.{h,cc}; do
   lines=$(wc -l <"$file")

@@ -9,7 +9,7 @@
 #include <sstream>
 
 #include "orchestrator/cli/command_line.h"
-#include "services/runtime/rpc_server.h"
+#include "services/rpc/rpc_server.h"
 #include "tests/support/temporary_directory.h"
 
 namespace backfire::cli {

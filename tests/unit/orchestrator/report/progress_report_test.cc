@@ -42,6 +42,14 @@ TEST(ProgressLinesTest, HasTheUpdateAndEachRunningStep) {
                           "  train car #0  training 100/300  loss 0.5000  1 min 20 s left"));
 }
 
+TEST(ProgressLinesTest, SaysWhenAllWillBeDoneIfThatCanBeForetold) {
+  Update update = Training(100);
+  EXPECT_EQ(ProgressLines(update, 100).front(),
+            "updates/1 (baseline)  TRAINING_CANDIDATE  0/2 steps done, about 1 min 40 s left");
+  update.set_state(Update::PROMOTED);
+  EXPECT_EQ(ProgressLines(update, 0).front(), "updates/1 (baseline)  PROMOTED  0/2 steps done");
+}
+
 TEST(StepLineTest, LeavesOutWhatIsUnknown) {
   Step step = Training(0).steps(0);
   step.mutable_progress()->Clear();

@@ -9,8 +9,11 @@
 #include <sstream>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "services/datasets/kitti_objects.h"
 #include "services/datasets/lidar.h"
+#include "services/datasets/render_profile.h"
+#include "services/datasets/rendered_world.h"
 #include "services/datasets/stereo_dataset.h"
 #include "services/metrics/iou.h"
 
@@ -55,6 +58,75 @@ class KittiMiniTest : public ::testing::Test {
 
   fs::path root_;
 };
+
+// How deep what is supervised lies: shares of the pixels of known disparity, up to 80 m.
+struct DepthMix {
+  double near = 0, middle = 0, far = 0;  // Up to 20 m, up to 40 m, beyond.
+  double crossover_m = 0;                // Root of the mean square: `disparity/crossover_depth.h`.
+};
+
+class DepthMixture {
+ public:
+  void Add(const cv::Mat& disparity, double focal_times_baseline) {
+    for (int row = 0; row < disparity.rows; ++row) {
+      for (int column = 0; column < disparity.cols; ++column) {
+        const double d = disparity.at<float>(row, column);
+        const double depth_m = focal_times_baseline / d;
+        if (!(d > 0) || depth_m > 80) continue;
+        (depth_m <= 20 ? near_ : depth_m <= 40 ? middle_ : far_) += 1;
+        squares_ += depth_m * depth_m;
+      }
+    }
+  }
+  DepthMix Shares() const {
+    const double all = near_ + middle_ + far_;
+    return {near_ / all, middle_ / all, far_ / all, std::sqrt(squares_ / all)};
+  }
+
+ private:
+  double near_ = 0, middle_ = 0, far_ = 0, squares_ = 0;
+};
+
+// The profile `lidar` is for studies in which two losses weight pixels by depth: its mix of depths
+// must be that of real sweeps, which `tiny`, whose pictures show facades above a LiDAR's field, has
+// not.
+TEST_F(KittiMiniTest, TheLidarProfileSupervisesDepthsAsRealSweepsDo) {
+  DepthMixture real;
+  const auto dataset = OpenStereoDataset("kitti:" + root_.string());
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  int sweeps = 0;
+  for (const auto& entry : fs::directory_iterator(root_ / "training" / "velodyne")) {
+    const std::string id = entry.path().stem();
+    const auto calibration = Calibration(id);
+    ASSERT_TRUE(calibration.ok()) << calibration.status();
+    const auto scan = Scan(id);
+    ASSERT_TRUE(scan.ok()) << scan.status();
+    const auto disparity = DisparityFromLidar(*scan, *calibration, {1242, 375});
+    ASSERT_TRUE(disparity.ok()) << disparity.status();
+    real.Add(*disparity, 0.54 * 721.5377);
+    ++sweeps;
+  }
+  ASSERT_GT(sweeps, 3);
+  const auto rendered = [](const std::string& profile) {
+    const RenderProfile parameters = FindRenderProfile(profile).value();
+    DepthMixture mixture;
+    for (int i = 0; i < 40; ++i) {
+      mixture.Add(RenderFrame(parameters, 1, Split::kTrain, i).disparity,
+                  parameters.focal_length_px * parameters.baseline_m);
+    }
+    return mixture.Shares();
+  };
+  const DepthMix kitti = real.Shares(), lidar = rendered("lidar"), tiny = rendered("tiny");
+  RecordProperty(
+      "kitti", absl::StrCat(kitti.near, " ", kitti.middle, " ", kitti.far, " ", kitti.crossover_m));
+  RecordProperty(
+      "lidar", absl::StrCat(lidar.near, " ", lidar.middle, " ", lidar.far, " ", lidar.crossover_m));
+  EXPECT_NEAR(lidar.near, kitti.near, 0.05);
+  EXPECT_NEAR(lidar.middle, kitti.middle, 0.05);
+  EXPECT_NEAR(lidar.far, kitti.far, 0.05);
+  EXPECT_NEAR(lidar.crossover_m, kitti.crossover_m, 0.1 * kitti.crossover_m);
+  EXPECT_LT(tiny.near, kitti.near - 0.15);
+}
 
 TEST_F(KittiMiniTest, OpensRealFrames) {
   const auto dataset = OpenStereoDataset("kitti:" + root_.string());

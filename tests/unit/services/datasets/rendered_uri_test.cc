@@ -59,9 +59,11 @@ TEST(RenderedUriTest, DigestIsOverEverythingThatMatters) {
   const std::string base = digest(kUri);
   EXPECT_EQ(base.size(), 64u);
   EXPECT_EQ(digest("rendered:tiny?seed=7&test=2&frames=4&validation=1&cars=7"), base);
+  EXPECT_EQ(digest("rendered:tiny?seed=7&test=2&frames=4&validation=1&height_scale=1"), base);
   for (const char* other : {"rendered:tiny?frames=4&validation=1&test=2&seed=8",
                             "rendered:tiny?frames=5&validation=1&test=2&seed=7",
                             "rendered:tiny?frames=4&validation=1&test=2&seed=7&cars=3",
+                            "rendered:tiny?frames=4&validation=1&test=2&seed=7&height_scale=0.5",
                             "rendered:half?frames=4&validation=1&test=2&seed=7"}) {
     EXPECT_NE(digest(other), base) << other;
   }
@@ -74,6 +76,7 @@ TEST(RenderedUriTest, FaultsNameTheParameter) {
                                     {"frames=1e9", "frames"},
                                     {"seed=x", "seed"},
                                     {"cars=99", "cars must be a number in [0, 40]"},
+                                    {"height_scale=0", "height_scale must be a number in (0, 10]"},
                                     {"colour=red", "\"colour\""},
                                     {"frames", "parameter=value"},
                                     {"seed=1&seed=2", "seed is given twice"},

@@ -181,16 +181,21 @@ TEST(DisparityLossTest, DepthIsTheErrorInMetresUpToTheDepthThatIsSupervised) {
   // 10 - 8 and 5 - 4 metres; the third is 100 m away.
   EXPECT_NEAR(DisparityLoss(Rules(LossKind::kDepth), predicted, truth, c).item<double>(), 1.5,
               1e-6);
+  // 2 - 0.5 and 1^2 / 2.
+  EXPECT_NEAR(DisparityLoss(Rules(LossKind::kSmoothDepth), predicted, truth, c).item<double>(), 1,
+              1e-6);
 }
 
 TEST(DisparityLossTest, DepthLossStaysFiniteWhereDisparityVanishes) {
-  torch::Tensor predicted = torch::zeros({1, 1, 2}).requires_grad_();
-  const torch::Tensor loss = DisparityLoss(Rules(LossKind::kDepth), predicted,
-                                           torch::full({1, 1, 2}, 10.f), torch::tensor({100.f}));
-  loss.backward();
-  EXPECT_TRUE(std::isfinite(loss.item<double>()));
-  // And pulls the disparity up.
-  EXPECT_LT(predicted.grad().max().item<float>(), 0);
+  for (const LossKind kind : {LossKind::kDepth, LossKind::kSmoothDepth}) {
+    torch::Tensor predicted = torch::zeros({1, 1, 2}).requires_grad_();
+    const torch::Tensor loss =
+        DisparityLoss(Rules(kind), predicted, torch::full({1, 1, 2}, 10.f), torch::tensor({100.f}));
+    loss.backward();
+    EXPECT_TRUE(std::isfinite(loss.item<double>()));
+    // And pulls the disparity up.
+    EXPECT_LT(predicted.grad().max().item<float>(), 0);
+  }
 }
 
 TEST(DisparityLossTest, BeyondTheNetworksRangeNothingIsSupervised) {
@@ -209,7 +214,8 @@ TEST(DisparityLossTest, FarPixelsTeachNothingOrThatTheyAreNotNear) {
   const torch::Tensor c = torch::tensor({100.f});
   // 80 m is 1.25 px. Beyond: predicted at 100 m, at 40 m and at 10 m; and one pixel at 10 m.
   const torch::Tensor truth = torch::tensor({{{0.5f, 0.5f, 0.5f, 10.f}}});
-  for (const LossKind kind : {LossKind::kDepth, LossKind::kDisparity, LossKind::kSmoothDisparity}) {
+  for (const LossKind kind : {LossKind::kDepth, LossKind::kSmoothDepth, LossKind::kDisparity,
+                              LossKind::kSmoothDisparity}) {
     torch::Tensor predicted = torch::tensor({{{1.f, 2.5f, 10.f, 11.f}}}).requires_grad_();
     LossRules rules = Rules(kind);
     DisparityLoss(rules, predicted, truth, c).backward();
@@ -220,12 +226,15 @@ TEST(DisparityLossTest, FarPixelsTeachNothingOrThatTheyAreNotNear) {
     const torch::Tensor loss = DisparityLoss(rules, predicted, truth, c);
     loss.backward();
     EXPECT_TRUE(torch::equal(predicted.grad() != 0, torch::tensor({{{false, true, true, true}}})));
-    const double far = kind == LossKind::kDepth       ? 40 + 70
-                       : kind == LossKind::kDisparity ? 1.25 + 8.75
-                                                      : 0.75 + 8.25;
-    const double near = kind == LossKind::kDepth       ? 10 - 100 / 11.0
-                        : kind == LossKind::kDisparity ? 1
-                                                       : 0.5;
+    const double far = kind == LossKind::kDepth         ? 40 + 70
+                       : kind == LossKind::kSmoothDepth ? 39.5 + 69.5
+                       : kind == LossKind::kDisparity   ? 1.25 + 8.75
+                                                        : 0.75 + 8.25;
+    const double near_m = 10 - 100 / 11.0;  // Of the last pixel, whose disparity is 1 px off.
+    const double near = kind == LossKind::kDepth         ? near_m
+                        : kind == LossKind::kSmoothDepth ? near_m * near_m / 2
+                        : kind == LossKind::kDisparity   ? 1
+                                                         : 0.5;
     EXPECT_NEAR(loss.item<double>(), (0.5 * far + near) / (0.5 * 3 + 1), 1e-5);
   }
 }

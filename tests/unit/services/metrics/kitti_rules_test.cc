@@ -94,6 +94,23 @@ TEST(KittiRule4Test, WhichLabelsCount) {
   EXPECT_EQ(count(Difficulty::kHard), 5 + 3 + 3);
 }
 
+TEST(KittiRule4Test, LeastHeightsScaleWithThePicture) {
+  const std::vector<Object> labels = {At("Car", 1, 100, 112.5), At("Car", 2, 100, 113),
+                                      At("Car", 3, 100, 120.5)};
+  AveragePrecisionOptions rules = Rules();
+  rules.height_scale = 0.5;
+  EXPECT_EQ(Evaluate({{labels, {Scored(At("Car", 9), 1)}}}, rules).label_count, 2);
+  rules.difficulty = Difficulty::kEasy;
+  EXPECT_EQ(Evaluate({{labels, {Scored(At("Car", 9), 1)}}}, rules).label_count, 1);
+  // A detection of 13 px that matches nothing is an alarm at half the height, and small at the
+  // whole.
+  const std::vector<Object> detections = {Scored(At("Car", 1, 100, 160), 0.9),
+                                          Scored(At("Car", 2, 100, 113), 0.95)};
+  rules.difficulty = Difficulty::kModerate;
+  EXPECT_THAT(Evaluate({{{At("Car", 1)}, detections}}, rules).false_positives, ElementsAre(1));
+  EXPECT_THAT(Evaluate({{{At("Car", 1)}, detections}}).false_positives, ElementsAre(0));
+}
+
 TEST(KittiRule4Test, NeighboursAndDifficultLabelsAreNeitherHitNorMiss) {
   Object occluded = At("Car", 3);
   occluded.occlusion = 3;

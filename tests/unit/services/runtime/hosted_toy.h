@@ -11,7 +11,7 @@
 #include "services/runtime/hosted_model.h"
 #include "services/runtime/model_service.h"
 #include "services/runtime/recipe.h"
-#include "services/runtime/rpc_server.h"
+#include "services/rpc/rpc_server.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/toy_models.h"
 

@@ -8,7 +8,7 @@
 
 #include "services/datasets/rendered_world.h"
 #include "services/datasets/stereo_dataset.h"
-#include "services/runtime/channel.h"
+#include "services/rpc/channel.h"
 #include "tests/unit/services/vision/fake_gateway.h"
 
 namespace backfire::vision {

@@ -1,4 +1,4 @@
-#include "services/runtime/rpc_status.h"
+#include "services/rpc/rpc_status.h"
 
 #include <string>
 

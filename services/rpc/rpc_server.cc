@@ -1,4 +1,4 @@
-#include "services/runtime/rpc_server.h"
+#include "services/rpc/rpc_server.h"
 
 #include <dlfcn.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
@@ -28,8 +28,8 @@
 #include "services/base/file.h"
 #include "services/base/mutex.h"
 #include "services/base/status.h"
-#include "services/runtime/process_metrics.h"
-#include "services/runtime/rpc_metrics.h"
+#include "services/rpc/process_metrics.h"
+#include "services/rpc/rpc_metrics.h"
 
 // The HTTP server of /metrics (civetweb) asks for stacks of 100 KiB. glibc takes the thread-local
 // variables of all libraries out of a thread's stack, and LibTorch's alone are larger, so that its

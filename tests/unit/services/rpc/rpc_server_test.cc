@@ -1,9 +1,9 @@
-#include "services/runtime/rpc_server.h"
+#include "services/rpc/rpc_server.h"
 
 #include <gtest/gtest.h>
 
 #include "grpc/health/v1/health.grpc.pb.h"
-#include "services/runtime/unary_call.h"
+#include "services/rpc/unary_call.h"
 #include "tests/support/temporary_directory.h"
 
 namespace backfire::runtime {

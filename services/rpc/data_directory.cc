@@ -1,4 +1,4 @@
-#include "services/runtime/data_directory.h"
+#include "services/rpc/data_directory.h"
 
 #include <fcntl.h>
 #include <sys/file.h>

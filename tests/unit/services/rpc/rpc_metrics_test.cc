@@ -1,5 +1,5 @@
 // What every server shows on /metrics.
-#include "services/runtime/rpc_metrics.h"
+#include "services/rpc/rpc_metrics.h"
 
 #include <gmock/gmock.h>
 #include <grpcpp/create_channel.h>
@@ -12,12 +12,12 @@
 #include <cmath>
 
 #include "grpc/health/v1/health.grpc.pb.h"
-#include "services/runtime/channel.h"
+#include "services/rpc/channel.h"
+#include "services/rpc/process_metrics.h"
+#include "services/rpc/rpc_server.h"
+#include "services/rpc/sampled_family.h"
+#include "services/rpc/unary_call.h"
 #include "services/runtime/inference_service.h"
-#include "services/runtime/process_metrics.h"
-#include "services/runtime/rpc_server.h"
-#include "services/runtime/sampled_family.h"
-#include "services/runtime/unary_call.h"
 #include "tests/support/metrics_page.h"
 #include "tests/support/temporary_directory.h"
 

@@ -1,10 +1,10 @@
-#include "services/runtime/attempts.h"
+#include "services/rpc/attempts.h"
 
 #include <algorithm>
 
 #include "absl/strings/str_format.h"
 #include "services/base/status.h"
-#include "services/runtime/cancellation_watch.h"
+#include "services/rpc/cancellation_watch.h"
 
 namespace backfire::runtime {
 namespace {

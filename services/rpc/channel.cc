@@ -1,4 +1,4 @@
-#include "services/runtime/channel.h"
+#include "services/rpc/channel.h"
 
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
@@ -7,7 +7,7 @@
 #include <chrono>
 #include <limits>
 
-#include "services/runtime/rpc_metrics.h"
+#include "services/rpc/rpc_metrics.h"
 
 namespace backfire::runtime {
 namespace {

@@ -1,4 +1,4 @@
-#include "services/runtime/rpc_metrics.h"
+#include "services/rpc/rpc_metrics.h"
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message_lite.h>
@@ -16,7 +16,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "services/base/mutex.h"
-#include "services/runtime/sampled_family.h"
+#include "services/rpc/sampled_family.h"
 
 namespace backfire::runtime {
 namespace {

@@ -13,7 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "services/base/logging.h"
-#include "services/runtime/channel.h"
+#include "services/rpc/channel.h"
 
 namespace CLI {
 class App;

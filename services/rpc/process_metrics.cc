@@ -1,4 +1,4 @@
-#include "services/runtime/process_metrics.h"
+#include "services/rpc/process_metrics.h"
 
 #include <sys/resource.h>
 #include <unistd.h>
@@ -10,7 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "services/base/file.h"
-#include "services/runtime/sampled_family.h"
+#include "services/rpc/sampled_family.h"
 
 namespace backfire::runtime {
 namespace {

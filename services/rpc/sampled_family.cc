@@ -1,4 +1,4 @@
-#include "services/runtime/sampled_family.h"
+#include "services/rpc/sampled_family.h"
 
 namespace backfire::runtime {
 namespace {

@@ -1,4 +1,4 @@
-#include "services/runtime/request_id.h"
+#include "services/rpc/request_id.h"
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"

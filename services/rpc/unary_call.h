@@ -7,9 +7,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "services/runtime/cancellation_watch.h"
-#include "services/runtime/channel.h"
-#include "services/runtime/rpc_status.h"
+#include "services/rpc/cancellation_watch.h"
+#include "services/rpc/channel.h"
+#include "services/rpc/rpc_status.h"
 
 namespace backfire::runtime {
 

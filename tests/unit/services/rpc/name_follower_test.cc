@@ -1,4 +1,4 @@
-#include "services/runtime/name_follower.h"
+#include "services/rpc/name_follower.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "services/runtime/attempts.h"
+#include "services/rpc/attempts.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

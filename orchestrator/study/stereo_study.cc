@@ -1,0 +1,156 @@
+#include "orchestrator/study/stereo_study.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "orchestrator/gate/evidence_file.h"
+#include "services/base/status.h"
+
+namespace backfire::study {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Whether the plan counts a loss: the changed vertex's own, and the cars'.
+bool IsPrimary(const verdict::LossEvidence& loss) {
+  if (!loss.slice.empty()) return false;
+  return loss.candidate || loss.vertex == "car" || loss.vertex == "car-rcnn";
+}
+
+bool SameLoss(const verdict::LossEvidence& a, const verdict::LossEvidence& b) {
+  return std::tie(a.vertex, a.loss, a.slice, a.unit, a.candidate, a.judged, a.margin) ==
+         std::tie(b.vertex, b.loss, b.slice, b.unit, b.candidate, b.judged, b.margin);
+}
+
+fs::path FileOf(const fs::path& evidence, int piece, const char* recipe) {
+  return evidence / absl::StrCat(piece) / absl::StrCat(recipe, ".jsonl");
+}
+
+std::vector<double> Values(const std::vector<verdict::LossSample>& samples) {
+  std::vector<double> values;
+  for (const verdict::LossSample& sample : samples) values.push_back(sample.value);
+  return values;
+}
+
+// Of the pieces, in their order.
+absl::StatusOr<verdict::Evidence> ReadMerged(const fs::path& evidence,
+                                             const std::vector<int>& pieces, const char* recipe) {
+  std::vector<verdict::Evidence> parts;
+  for (const int piece : pieces) {
+    const fs::path file = FileOf(evidence, piece, recipe);
+    BACKFIRE_ASSIGN_OR_RETURN(gate::EvidenceFile read, gate::ReadEvidenceFile(file.string()));
+    parts.push_back(std::move(read.evidence));
+    if (const auto merged = MergeReplicates({parts.front(), parts.back()}); !merged.ok()) {
+      return Annotate(merged.status(), file.string());
+    }
+  }
+  return MergeReplicates(parts);
+}
+
+using Key = std::tuple<std::string, std::string, std::string>;  // Vertex, loss, slice.
+
+StereoEntry EntryOf(const verdict::LossEvidence& loss, const v1::LossComparison& comparison) {
+  StereoEntry entry;
+  entry.set_vertex(loss.vertex);
+  entry.set_loss(loss.loss);
+  entry.set_slice(loss.slice);
+  entry.set_primary(loss.judged);
+  for (const double value : Values(loss.before)) entry.add_u(value);
+  for (const double value : Values(loss.after)) entry.add_improved(value);
+  for (const double value : loss.swapped) entry.add_swapped(value);
+  entry.set_difference(comparison.difference());
+  entry.set_interval_low(comparison.interval_low());
+  entry.set_interval_high(comparison.interval_high());
+  entry.set_outcome(v1::LossComparison::Outcome_Name(comparison.outcome()));
+  entry.set_worse_by_point(comparison.worse_by_point());
+  return entry;
+}
+
+}  // namespace
+
+absl::StatusOr<verdict::Evidence> MergeReplicates(const std::vector<verdict::Evidence>& parts) {
+  verdict::Evidence merged = parts.front();
+  for (size_t part = 1; part < parts.size(); ++part) {
+    const verdict::Evidence& other = parts[part];
+    if (other.alpha != merged.alpha || other.losses.size() != merged.losses.size()) {
+      return absl::InvalidArgumentError("it is of another plan: other losses, or another alpha");
+    }
+    for (size_t i = 0; i < merged.losses.size(); ++i) {
+      verdict::LossEvidence& loss = merged.losses[i];
+      const verdict::LossEvidence& more = other.losses[i];
+      if (!SameLoss(loss, more)) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("it is of another plan: loss ", i, " is ", more.vertex, " ", more.loss,
+                         " instead of ", loss.vertex, " ", loss.loss, ", or has another margin"));
+      }
+      loss.before.insert(loss.before.end(), more.before.begin(), more.before.end());
+      loss.after.insert(loss.after.end(), more.after.begin(), more.after.end());
+      loss.swapped.insert(loss.swapped.end(), more.swapped.begin(), more.swapped.end());
+      loss.other_build = loss.other_build || more.other_build;
+    }
+  }
+  return merged;
+}
+
+absl::StatusOr<StereoStudy> ReadStereoStudy(const fs::path& evidence) {
+  StereoStudy study;
+  std::vector<int> pieces;
+  std::set<int> found;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(evidence, error)) {
+    int piece = 0;
+    if (absl::SimpleAtoi(entry.path().filename().string(), &piece) && piece > 0) {
+      found.insert(piece);
+    }
+  }
+  for (const int piece : found) {
+    const bool complete = fs::exists(FileOf(evidence, piece, kImproved), error) &&
+                          fs::exists(FileOf(evidence, piece, kOracle), error);
+    if (complete) {
+      pieces.push_back(piece);
+      study.add_pieces(piece);
+    } else {
+      study.add_left_out(piece);
+    }
+  }
+  if (pieces.empty()) {
+    return absl::NotFoundError(
+        absl::StrCat(evidence.string(), ": no piece of the study is there: ", "no folder N with ",
+                     kImproved, ".jsonl and ", kOracle, ".jsonl"));
+  }
+  BACKFIRE_ASSIGN_OR_RETURN(verdict::Evidence improved, ReadMerged(evidence, pieces, kImproved));
+  BACKFIRE_ASSIGN_OR_RETURN(const verdict::Evidence oracle, ReadMerged(evidence, pieces, kOracle));
+  for (verdict::LossEvidence& loss : improved.losses) {
+    loss.judged = loss.judged && IsPrimary(loss);
+  }
+  const v1::Verdict verdict = verdict::Decide(improved);
+  study.set_verdict(v1::Verdict::Outcome_Name(verdict.outcome()));
+  study.set_definition_2_1(verdict.definition_2_1());
+  study.set_summary(verdict.summary());
+  study.set_alpha(verdict.alpha());
+  std::map<Key, const v1::LossComparison*> comparisons;
+  for (const v1::LossComparison& comparison : verdict.comparisons()) {
+    comparisons[{comparison.vertex(), comparison.loss(), comparison.slice()}] = &comparison;
+  }
+  std::map<Key, const verdict::LossEvidence*> of_oracle;
+  for (const verdict::LossEvidence& loss : oracle.losses) {
+    of_oracle[{loss.vertex, loss.loss, loss.slice}] = &loss;
+  }
+  for (const verdict::LossEvidence& loss : improved.losses) {
+    const Key key{loss.vertex, loss.loss, loss.slice};
+    StereoEntry entry = EntryOf(loss, *comparisons.at(key));
+    if (const auto same = of_oracle.find(key); same != of_oracle.end()) {
+      for (const double value : Values(same->second->after)) entry.add_oracle(value);
+    }
+    *study.add_entries() = std::move(entry);
+  }
+  return study;
+}
+
+}  // namespace backfire::study

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# The stereo study, small: a piece trains what it starts from, both disparity networks and the detectors, as real
+# processes; stopped in its middle it goes on; its tables are made of the evidence that it left.
+# Arguments: the folder of backfire's binaries, the toy service (unused), the folder of expect.sh.
+set -uo pipefail
+source "$3/expect.sh"
+backfire="$1/backfire"
+directory="$(mktemp -d)"
+trap 'rm -rf "$directory"' EXIT
+systems="$directory/systems"
+mkdir "$systems"
+
+# The shipped files, with networks and steps that only show that everything runs.
+small='channels: 4, max_disparity: 32, crop_height: 64, crop_width: 96, warmup_steps: 2'
+shipped="$1/../share/backfire/systems/study"
+sed -e "s/steps: 3000/steps: 4, $small/" -e 's/frames=600&validation=16&test=60/frames=4\&validation=1\&test=2/' \
+  "$shipped/pretraining.yaml" >"$systems/pretraining.yaml"
+sed -e "s/steps: 1000/steps: 4, $small/" -e 's/resample_count: 1000/resample_count: 20/' \
+  -e 's/frames=600&validation=60&test=500/frames=6\&validation=1\&test=4/' \
+  -e 's/{name: centre-point}/{name: centre-point, parameters: {steps: 4, channels: 4, batch: 2, min_score: 0}}/' \
+  -e 's/min_box_height_px: 14/min_box_height_px: 0, steps: 4, batch: 4, points: 32, object_points: 16, width: 0.1/' \
+  "$shipped/stereo.yaml" >"$systems/stereo.yaml"
+expect_equal 'the shipped files have what this test makes smaller' \
+  "$(grep -c 'steps: 4,' "$systems/pretraining.yaml" "$systems/stereo.yaml" | cut -d: -f2 | tr '\n' ' ')" '1 5 '
+
+study=("$backfire" study stereo --systems "$systems" --out "$directory/evidence" --keep "$directory/meshes"
+  --dataset 'rendered:lidar?frames=6&validation=1&test=4&seed=201&height_scale=0.55')
+# Stopped once the study's own system is being trained.
+"${study[@]}" >/dev/null 2>"$directory/first" &
+first=$!
+until grep -q 'updates/2' "$directory/first" || ! kill -0 "$first" 2>/dev/null; do pause; done
+kill -TERM "$first"
+wait "$first"
+expect_equal 'stopped' "$?" 130
+"${study[@]}" >"$directory/tables" 2>"$directory/second"
+expect_equal 'gone on' "$?" 0
+((failures == 0)) || cat "$directory/first" "$directory/second"
+expect_equal 'the pretraining is not done again' "$(grep -c 'stereo-study-pretraining' "$directory/second")" 0
+expect_equal 'evidence' "$(ls "$directory/evidence/1")" $'oracle.jsonl\npsmnet-disparity-mae.jsonl'
+expect_contains 'a first look' "$(<"$directory/tables")" '**INCONCLUSIVE**'
+for row in '| Frustum PointNet, car | AP_3D | ' '| beyond 40 m | ' '| PointRCNN | AP_BEV | not run |'; do
+  expect_contains 'a row' "$(<"$directory/tables")" "$row"
+done
+
+# What is there is not run again, and the tables are a function of it.
+"${study[@]}" >"$directory/again" 2>"$directory/third"
+expect_equal 'again' "$?" 0
+expect_contains 'nothing to run' "$(<"$directory/third")" 'piece 1 of 1: is there'
+"$backfire" study stereo --tables --out "$directory/evidence" >"$directory/tables_only"
+expect_equal 'the same tables' "$(cmp "$directory/tables" "$directory/again" && cmp "$directory/tables" "$directory/tables_only" && echo same)" same
+"$backfire" study stereo --tables --out "$directory/evidence" --format json | grep -q '"verdict": "INCONCLUSIVE"'
+expect_equal 'as JSON' "$?" 0
+"$backfire" study stereo --tables --out "$directory/nowhere" >/dev/null 2>"$directory/err"
+expect_equal 'no piece' "$?" 2
+finish

@@ -1,0 +1,147 @@
+#include "orchestrator/study/stereo_study.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "orchestrator/evidence_messages/evidence_messages.h"
+#include "orchestrator/study/stereo_tables.h"
+#include "services/base/file.h"
+#include "services/base/random.h"
+#include "tests/support/temporary_directory.h"
+
+namespace backfire::study {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+struct Loss {
+  const char *vertex, *loss, *slice, *unit;
+  double before, after;
+};
+
+// What an update of one replicate leaves; noise by the piece.
+verdict::Evidence Replicate(int piece, bool oracle) {
+  verdict::Evidence evidence;
+  Random random(static_cast<uint64_t>(piece));
+  for (const Loss& of : {Loss{"disparity", "disparity_mae", "", "px", 1.0, 0.9},
+                         Loss{"disparity", "disparity_mae", "depth_0_20_m", "px", 1.1, 0.8},
+                         Loss{"car", "ap_3d", "", "percent", -40, -30},
+                         Loss{"pedestrian", "ap_bev", "", "percent", -50, -20}}) {
+    verdict::LossEvidence& loss = evidence.losses.emplace_back();
+    loss.vertex = of.vertex;
+    loss.loss = of.loss;
+    loss.slice = of.slice;
+    loss.unit = of.unit;
+    loss.candidate = loss.vertex == "disparity";
+    loss.size = {400, 400};
+    const auto sample = [&](double value) {
+      const double noise = 0.002 * std::abs(value) * random.Normal();
+      verdict::LossSample result{value + noise, {}};
+      for (int b = 0; b < 60; ++b) {
+        result.resampled.push_back(result.value + 0.002 * std::abs(value) * random.Normal());
+      }
+      return result;
+    };
+    loss.before.push_back(sample(of.before));
+    loss.after.push_back(sample(oracle ? of.before * 1.5 : of.after));
+    if (!loss.candidate) loss.swapped.push_back(of.after + 1);
+  }
+  return evidence;
+}
+
+class StereoStudyTest : public ::testing::Test {
+ protected:
+  void Write(int piece, const char* recipe, const verdict::Evidence& evidence) {
+    std::string lines = *evidence::ToLine(evidence::HeaderOf(evidence, "updates/2"));
+    evidence::ForEachRecord(evidence, [&](const v1::EvidenceRecord& record) {
+      lines += *evidence::ToLine(record);
+      return true;
+    });
+    const auto file = folder_ / absl::StrCat(piece) / absl::StrCat(recipe, ".jsonl");
+    ASSERT_TRUE(MakeDirectories(file.parent_path()).ok());
+    ASSERT_TRUE(WriteFileAtomically(file, lines).ok());
+  }
+  void WritePiece(int piece) {
+    Write(piece, kImproved, Replicate(piece, false));
+    Write(piece, kOracle, Replicate(piece, true));
+  }
+
+  const backfire::testing::TemporaryDirectory folder_;
+};
+
+TEST_F(StereoStudyTest, PiecesAreReplicatesAndThePlanChoosesWhatIsCounted) {
+  for (const int piece : {2, 10, 3, 4, 5}) WritePiece(piece);
+  Write(7, kImproved, Replicate(7, false));
+  const auto study = ReadStereoStudy(folder_.path());
+  ASSERT_TRUE(study.ok()) << study.status();
+  EXPECT_THAT(study->pieces(), ElementsAre(2, 3, 4, 5, 10));
+  EXPECT_THAT(study->left_out(), ElementsAre(7));
+  EXPECT_EQ(study->verdict(), "SELF_DEFEATING");
+  EXPECT_TRUE(study->definition_2_1());
+  ASSERT_EQ(study->entries_size(), 4);
+  const auto& car = study->entries(2);
+  EXPECT_EQ(car.vertex(), "car");
+  EXPECT_TRUE(car.primary());
+  EXPECT_EQ(car.outcome(), "WORSE");
+  // In the order of the pieces, and as they were.
+  EXPECT_EQ(car.u(4), Replicate(10, false).losses[2].before[0].value);
+  EXPECT_EQ(car.improved(0), Replicate(2, false).losses[2].after[0].value);
+  EXPECT_EQ(car.oracle(1), Replicate(3, true).losses[2].after[0].value);
+  EXPECT_THAT(car.swapped(), ElementsAre(-29, -29, -29, -29, -29));
+  // A slice, and the pedestrians, are shown and not counted.
+  EXPECT_FALSE(study->entries(1).primary());
+  EXPECT_FALSE(study->entries(3).primary());
+
+  const std::string tables = StereoTables(*study);
+  EXPECT_THAT(tables, HasSubstr("Pieces: 5 (2, 3, 4, 5, 10); not complete and left out: 7."));
+  EXPECT_THAT(tables, ::testing::ContainsRegex("Frustum PointNet, car . AP_3D . (39|40)[.]"));
+  EXPECT_THAT(tables, HasSubstr("| 29.00 ± 0.00 |"));
+  EXPECT_THAT(tables, HasSubstr("| PointRCNN, car | AP_3D | not run |"));
+  EXPECT_THAT(tables, HasSubstr("| secondary: "));
+  EXPECT_THAT(tables, HasSubstr("33.64, 32.78, 55.46"));
+  EXPECT_THAT(tables, HasSubstr("| 0 to 20 m | 1."));
+  // An average precision that fell has a negative difference.
+  EXPECT_THAT(tables, ::testing::ContainsRegex(". -(9|10)[.][0-9]+ .-10[.]"));
+}
+
+TEST_F(StereoStudyTest, TheVerdictIsThatOfAllReplicatesTogether) {
+  std::vector<verdict::Evidence> parts;
+  for (int piece = 1; piece <= 6; ++piece) parts.push_back(Replicate(piece, false));
+  const auto merged = MergeReplicates(parts);
+  ASSERT_TRUE(merged.ok()) << merged.status();
+  for (const verdict::LossEvidence& loss : merged->losses) {
+    EXPECT_EQ(loss.before.size(), 6u);
+    EXPECT_EQ(loss.swapped.size(), loss.candidate ? 0u : 6u);
+  }
+  EXPECT_EQ(verdict::Decide(*merged).replicates(), 6);
+}
+
+TEST_F(StereoStudyTest, FewPiecesAreAFirstLook) {
+  WritePiece(1);
+  const auto study = ReadStereoStudy(folder_.path());
+  ASSERT_TRUE(study.ok()) << study.status();
+  EXPECT_EQ(study->verdict(), "INCONCLUSIVE");
+}
+
+TEST_F(StereoStudyTest, PiecesOfAnotherPlanAreRefusedByName) {
+  WritePiece(1);
+  verdict::Evidence other = Replicate(2, false);
+  other.losses[2].vertex = "van";
+  Write(2, kImproved, other);
+  Write(2, kOracle, Replicate(2, true));
+  const auto study = ReadStereoStudy(folder_.path());
+  EXPECT_EQ(study.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(study.status().message()),
+              ::testing::AllOf(HasSubstr("2/psmnet-disparity-mae.jsonl"), HasSubstr("van")));
+}
+
+TEST_F(StereoStudyTest, AFolderWithoutAPieceIsNotFound) {
+  const auto study = ReadStereoStudy(folder_.path());
+  EXPECT_EQ(study.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(study.status().message()), HasSubstr("oracle.jsonl"));
+}
+
+}  // namespace
+}  // namespace backfire::study
