@@ -75,7 +75,7 @@ class NearestNeighbour(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInfe
         return self.store.run(request, context, work)
 
     def Evaluate(self, request, context):
-        version, weights = self.store.version(request.version, context)
+        version, weights = self.store.version(request.version, context, request.digest)
         check_evaluation(context, request, INPUTS)
 
         def work(job):
@@ -92,8 +92,7 @@ class NearestNeighbour(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInfe
         return self.store.run(request, context, work)
 
     def Materialize(self, request, context):
-        version, weights = self.store.version(request.version, context)
-        check(context, request.digest in ("", version.digest), "DATA_LOSS", f"{version.name} has digest {version.digest}")
+        version, weights = self.store.version(request.version, context, request.digest)
         check_split(context, request.split)
         features, _, clusters = pull(version.lineage[0], request, request.split, context)  # Sorted: `feature` is the first.
         check_width(context, "feature", features, weights)

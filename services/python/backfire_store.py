@@ -170,11 +170,14 @@ class Store:
             else:
                 version.CopyFrom(json_format.ParseDict(known["version"], pb.Version()))
 
-    def version(self, name, context):
-        """A version by its name, and its weights."""
+    def version(self, name, context, digest=""):
+        """A version by its name, and its weights; refuses another content than a caller's `digest`, if that isn't empty."""
         check_version_name(context, "a version's name", name)
         kept = next((kept for kept in self.state["versions"] if kept["version"]["name"] == name), None)
         check(context, kept is not None, "NOT_FOUND", f"there is no version {name}")
+        has = kept["version"].get("digest", "")
+        check(context, digest in ("", has), "DATA_LOSS", f"{name} has digest {has}: the caller expects {digest}; if this service's "
+              "data directory was lost or replaced, restore it from a backup, or apply the system with another seed")
         return self.shown(kept), kept["weights"]
 
     def shown(self, kept):
@@ -208,7 +211,7 @@ class VersionMethods:
         return self.store.version(request.name, context)[0]
 
     def LoadVersion(self, request, context):
-        self.store.load(self.store.version(request.name, context)[0].name, True)
+        self.store.load(self.store.version(request.name, context, request.digest)[0].name, True)
         return pb.LoadVersionResponse()
 
     def UnloadVersion(self, request, context):

@@ -110,6 +110,10 @@ TEST_F(ProvenanceTest, AVerdictStandsWhateverAnonymousCallersLeftBehind) {
 
 TEST_F(ProvenanceTest, AParentThatLiesIsCaughtWhereItIsHeldToItsCommitment) {
   const v1::Update baseline = Get("updates/1");
+  // What it has verified before it would find, and not ask for again.
+  Kill("b");
+  std::filesystem::remove_all(directory_ / "b.d" / "outputs");
+  StartService("b");
   ToyClient b(Target("b"));
   v1::TrainRequest request = ToyClient::TrainRequest("held", "second");
   request.set_seed(77);

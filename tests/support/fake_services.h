@@ -14,7 +14,8 @@ namespace backfire::testing {
 /// Model services without processes: a job ends at once, unless it is held, with a result that
 /// depends on its request alone; the same request_id is the same job. A version's loss is 1 plus
 /// its recipe's `offset` plus a little noise by its seed. Whoever is held to outputs that a version
-/// no longer gives fails with DATA_LOSS. Thread-safe.
+/// no longer gives fails with DATA_LOSS. Loading looks at no digest, as in services that ignore it.
+/// Thread-safe.
 class FakeServices final : public execution::JobBackend, public execution::VersionHost {
  public:
   absl::StatusOr<v1::Job> Run(const std::string& endpoint, const planning::JobRequest& request,

@@ -15,7 +15,6 @@
 #include "services/runtime/version_name.h"
 
 namespace backfire::runtime {
-
 namespace {
 
 // Names a copy that nobody finds again.

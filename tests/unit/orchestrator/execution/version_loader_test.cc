@@ -150,5 +150,25 @@ TEST_F(VersionLoaderTest, WaitingCanBeInterrupted) {
       [](const ServedVersion&, const absl::Status&) {});
 }
 
+TEST_F(VersionLoaderTest, AnEndpointThatLooksAtNoDigestIsAskedForIt) {
+  v1::TrainRequest train;
+  train.set_request_id("trained");
+  train.set_model("models/m");
+  const auto trained = services_.Run(
+      "host", train, true, {}, [] { return Interrupt::kNone; }, [](const v1::Progress&) {});
+  ASSERT_TRUE(trained.ok()) << trained.status();
+  ASSERT_EQ(trained->version().name(), kVersion);
+  v1::Vertex vertex;
+  vertex.set_endpoint("host");
+  const auto load = [&](const std::string& digest) {
+    return loader_.Load({{vertex, kVersion, digest}}, {}, [] { return false; });
+  };
+  EXPECT_TRUE(load(trained->version().digest()).ok());
+  EXPECT_TRUE(load("").ok());
+  const absl::Status status = load("another digest");
+  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("restore it from a backup"));
+}
+
 }  // namespace
 }  // namespace backfire::execution

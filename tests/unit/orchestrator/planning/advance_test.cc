@@ -297,10 +297,11 @@ TEST_F(AdvanceTest, ANameThatTheBaseHasForAnotherVersionIsRefused) {
   JobEnd end = JobOf("train/b/0");
   // As a service counts that has lost its disk.
   end.job->mutable_version()->set_name("models/mb/versions/100");
+  const records::StepRef ref{2, PositionOf("train/b/0")};
   const auto refused = End("train/b/0", end);
   ASSERT_TRUE(refused.ok()) << refused.status();
   EXPECT_EQ(refused->updates.at(2).update.state(), v1::Update::FAILED);
-  const v1::Step& step = refused->steps.at({2, PositionOf("train/b/0")}).record.step;
+  const v1::Step& step = refused->steps.at(ref).record.step;
   EXPECT_EQ(step.error_code(), static_cast<int>(absl::StatusCode::kDataLoss));
   EXPECT_THAT(step.error_message(), HasSubstr("releases/1"));
   EXPECT_THAT(step.error_message(), HasSubstr("restore it from a backup"));
