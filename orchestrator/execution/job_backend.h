@@ -41,9 +41,11 @@ class VersionHost {
  public:
   virtual ~VersionHost() = default;
   /// Makes a version ready to serve there; OK as well where the service can't be told. Patient.
-  /// CANCELLED: interrupted. NOT_FOUND: it has no such version.
+  /// CANCELLED: interrupted. NOT_FOUND: it has no such version. DATA_LOSS: it has another content
+  /// by that name.
+  /// @param digest  The version's; empty: not known, and any will do.
   virtual absl::Status LoadVersion(const std::string& endpoint, const std::string& version,
-                                   const runtime::Patience& patience,
+                                   const std::string& digest, const runtime::Patience& patience,
                                    const std::function<bool()>& interrupted) = 0;
   virtual absl::Status UnloadVersion(const std::string& endpoint, const std::string& version) = 0;
   virtual absl::StatusOr<v1::Model> GetModel(const std::string& endpoint,

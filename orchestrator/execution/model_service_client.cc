@@ -35,7 +35,10 @@ absl::StatusOr<v1::Job> Start(Stub& stub, const JobRequest& request,
   if (const auto* train = std::get_if<v1::TrainRequest>(&request)) {
     return runtime::UnaryCall(stub, &Stub::Train, *train, kCallTimeout, &stopping);
   }
-  return runtime::UnaryCall(stub, &Stub::Evaluate, std::get<v1::EvaluateRequest>(request),
+  if (const auto* evaluate = std::get_if<v1::EvaluateRequest>(&request)) {
+    return runtime::UnaryCall(stub, &Stub::Evaluate, *evaluate, kCallTimeout, &stopping);
+  }
+  return runtime::UnaryCall(stub, &Stub::CommitOutputs, std::get<v1::CommitOutputsRequest>(request),
                             kCallTimeout, &stopping);
 }
 
@@ -158,7 +161,7 @@ absl::StatusOr<v1::Job> ModelServiceClient::Cancel(const std::string& endpoint,
 }
 
 absl::Status ModelServiceClient::LoadVersion(const std::string& endpoint,
-                                             const std::string& version,
+                                             const std::string& version, const std::string& digest,
                                              const runtime::Patience& patience,
                                              const std::function<bool()>& interrupted) {
   const auto stub = v1::ModelService::NewStub(channels_.Get(endpoint));
@@ -168,6 +171,7 @@ absl::Status ModelServiceClient::LoadVersion(const std::string& endpoint,
     runtime::SetDeadline(context, kLoadTimeout);
     v1::LoadVersionRequest request;
     request.set_name(version);
+    request.set_digest(digest);
     v1::LoadVersionResponse response;
     absl::Status status;
     {

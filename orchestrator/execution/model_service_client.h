@@ -19,7 +19,7 @@ class ModelServiceClient final : public JobBackend, public VersionHost {
                               const std::function<Interrupt()>& interrupt,
                               const std::function<void(const v1::Progress&)>& progress) override;
   absl::Status LoadVersion(const std::string& endpoint, const std::string& version,
-                           const runtime::Patience& patience,
+                           const std::string& digest, const runtime::Patience& patience,
                            const std::function<bool()>& interrupted) override;
   absl::Status UnloadVersion(const std::string& endpoint, const std::string& version) override;
   absl::StatusOr<v1::Model> GetModel(const std::string& endpoint, const std::string& name) override;

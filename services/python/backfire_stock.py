@@ -225,7 +225,7 @@ class StockService(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInferenc
                 [(parent.input, parent.output, parent.digest) for parent in version.lineage])
 
     def Evaluate(self, request, context):
-        version, data = self.store.version(request.version, context)
+        version, data = self.store.version(request.version, context, request.digest)
         check(context, request.digest in ("", version.digest), "DATA_LOSS", f"{version.name} has digest {version.digest}")
         check_evaluation(context, request, [parent.input for parent in version.lineage])
 
@@ -242,7 +242,7 @@ class StockService(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInferenc
         return self.store.run(request, context, work)
 
     def Materialize(self, request, context):
-        version, data = self.store.version(request.version, context)
+        version, data = self.store.version(request.version, context, request.digest)
         check(context, request.digest in ("", version.digest), "DATA_LOSS", f"{version.name} has digest {version.digest}")
         given, _, clusters = self.gather(version.lineage, request, request.split, context)
         outputs = self.predict(context, unpack(data), given, self.resolve(version.recipe, context)[1])

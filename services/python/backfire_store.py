@@ -176,9 +176,12 @@ class Store:
             version.CopyFrom(known or self.find(version.input_key))
             return known is not None
 
-    def version(self, name, context):
-        """A version by its name, and its weights."""
+    def version(self, name, context, digest=""):
+        """A version by its name, and its weights; refuses another content than a caller's `digest`, if that isn't empty."""
         version = self.describe(name, context)
+        check(context, digest in ("", version.digest), "DATA_LOSS",
+              f"{name} has digest {version.digest}: the caller expects {digest}; if this service's data directory was lost or "
+              "replaced, restore it from a backup, or apply the system with another seed")
         return version, self.rows("SELECT weights FROM versions WHERE number = ?", number_of(name))[0][0]
 
     def describe(self, name, context):
@@ -232,9 +235,7 @@ class VersionMethods:
         return self.store.describe(request.name, context)
 
     def LoadVersion(self, request, context):
-        version = self.store.describe(request.name, context)
-        check(context, request.digest in ("", version.digest), "DATA_LOSS", f"{version.name} has digest {version.digest}")
-        self.store.load(version.name, True)
+        self.store.load(self.store.version(request.name, context, request.digest)[0].name, True)
         return pb.LoadVersionResponse()
 
     def UnloadVersion(self, request, context):

@@ -32,6 +32,8 @@ class ModelServiceImpl final : public v1::ModelService::Service {
                      v1::Job* response) override;
   grpc::Status Evaluate(grpc::ServerContext* context, const v1::EvaluateRequest* request,
                         v1::Job* response) override;
+  grpc::Status CommitOutputs(grpc::ServerContext* context, const v1::CommitOutputsRequest* request,
+                             v1::Job* response) override;
   grpc::Status GetJob(grpc::ServerContext* context, const v1::GetJobRequest* request,
                       v1::Job* response) override;
   grpc::Status WatchJob(grpc::ServerContext* context, const v1::WatchJobRequest* request,
