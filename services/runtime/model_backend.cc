@@ -17,6 +17,7 @@ class LoadedVersionTarget final : public InferenceTarget {
   const TensorSignatures& outputs() const override { return model_.outputs(); }
   absl::StatusOr<TensorMap> Infer(TensorMap inputs, const std::vector<std::string>&,
                                   InferenceCall& call) const override {
+    call.response_parameters[kVersionDigest].set_string_param(loaded_.digest);
     return loaded_.predictor->Predict(inputs, [&call] {
       return call.cancelled() || std::chrono::steady_clock::now() >= call.deadline;
     });

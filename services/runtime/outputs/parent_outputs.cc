@@ -7,10 +7,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "backfire/v1/model_service.grpc.pb.h"
+#include "services/base/excerpt.h"
 #include "services/base/status.h"
 #include "services/rpc/attempts.h"
 #include "services/rpc/cancellation_watch.h"
 #include "services/rpc/rpc_status.h"
+#include "services/runtime/checked_tensor.h"
 #include "services/runtime/version_name.h"
 
 namespace backfire::runtime {
@@ -22,11 +24,14 @@ constexpr absl::Duration kCallTimeout = absl::Hours(6);
 // ends calls to a host that is gone.
 constexpr absl::Duration kConnectTimeout = absl::Minutes(1);
 
+// Of one example. A model has a handful.
+constexpr size_t kMaxOutputs = 1000;
+
 // Puts the pieces of a Materialize stream together, one example after another.
 class ExampleAssembler {
  public:
-  ExampleAssembler(int64_t next_example, ExampleFileWriter& writer)
-      : next_example_(next_example), writer_(writer) {}
+  ExampleAssembler(int64_t next_example, ExampleFileWriter& writer, OutputsHasher& hasher)
+      : next_example_(next_example), writer_(writer), hasher_(hasher) {}
 
   absl::Status Add(v1::MaterializeResponse& piece) {
     if (started_ && piece.example() != next_example_) BACKFIRE_RETURN_IF_ERROR(Finish());
@@ -34,26 +39,15 @@ class ExampleAssembler {
       return absl::InternalError(
           absl::StrCat("example ", next_example_, " must come next: got ", piece.example()));
     }
+    if (!started_) {
+      example_id_ = piece.example_id();
+      cluster_ = piece.cluster();
+    }
     started_ = true;
-    if (piece.output() != name_) {
-      name_ = piece.output();
-      BACKFIRE_ASSIGN_OR_RETURN(tensor_.datatype, ParseDatatype(piece.datatype()));
-      tensor_.shape.assign(piece.shape().begin(), piece.shape().end());
-      tensor_.data.clear();
-    }
-    tensor_.data += piece.data();
-    if (piece.last_piece()) {
-      if (static_cast<int64_t>(tensor_.data.size()) !=
-          tensor_.ElementCount() * DatatypeSize(tensor_.datatype)) {
-        return absl::InternalError(absl::StrCat("output \"", name_, "\" of example ", next_example_,
-                                                " has the wrong size: ", tensor_.data.size(),
-                                                " bytes"));
-      }
-      tensors_[name_] = std::move(tensor_);
-      tensor_ = Tensor();
-      name_.clear();
-    }
-    return absl::OkStatus();
+    const absl::Status status = AddPiece(piece);
+    if (status.ok()) return status;
+    return absl::InternalError(absl::StrCat("output \"", Excerpt(piece.output()), "\" of example ",
+                                            next_example_, ": ", status.message()));
   }
 
   absl::Status Finish() {
@@ -62,6 +56,7 @@ class ExampleAssembler {
       return absl::InternalError(absl::StrCat("output \"", name_, "\" has no last piece"));
     }
     BACKFIRE_RETURN_IF_ERROR(writer_.Append(tensors_));
+    hasher_.Add(example_id_, cluster_, tensors_);
     tensors_.clear();
     started_ = false;
     ++next_example_;
@@ -71,11 +66,41 @@ class ExampleAssembler {
   int64_t next_example() const { return next_example_; }
 
  private:
+  absl::Status AddPiece(v1::MaterializeResponse& piece) {
+    if (piece.output().empty()) return absl::InvalidArgumentError("is without a name");
+    if (piece.output() != name_) {
+      if (!name_.empty()) {
+        return absl::InvalidArgumentError(absl::StrCat("begins before the last piece of ", name_));
+      }
+      if (tensors_.count(piece.output()) > 0 || tensors_.size() >= kMaxOutputs) {
+        return absl::InvalidArgumentError("is there twice, or one of too many");
+      }
+      BACKFIRE_ASSIGN_OR_RETURN(
+          header_, CheckHeader(piece.datatype(), {piece.shape().begin(), piece.shape().end()}));
+      name_ = piece.output();
+      data_.clear();
+    }
+    // Checked piece by piece, so that a peer that never stops fills nothing here.
+    if (static_cast<int64_t>(data_.size() + piece.data().size()) > header_.bytes) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("has more bytes than its shape says: ", header_.bytes));
+    }
+    data_ += piece.data();
+    if (!piece.last_piece()) return absl::OkStatus();
+    BACKFIRE_ASSIGN_OR_RETURN(tensors_[name_],
+                              MakeChecked(std::move(header_), std::exchange(data_, {})));
+    name_.clear();
+    return absl::OkStatus();
+  }
+
   int64_t next_example_;
   ExampleFileWriter& writer_;
+  OutputsHasher& hasher_;
+  std::string example_id_, cluster_;
   bool started_ = false;
-  std::string name_;
-  Tensor tensor_;
+  std::string name_;  // Of the output that has pieces to come; empty: none has.
+  TensorHeader header_;
+  std::string data_;
   TensorMap tensors_;
 };
 
@@ -84,7 +109,7 @@ class ExampleAssembler {
 absl::Status PullParentOutputs(ChannelPool& channels, const v1::MaterializeRequest& request,
                                int64_t expected_count, const std::function<bool()>& cancelled,
                                const std::function<void(int64_t done)>& progress,
-                               ExampleFileWriter& writer) {
+                               ExampleFileWriter& writer, OutputsHasher& hasher) {
   BACKFIRE_ASSIGN_OR_RETURN(const VersionId id, ParseVersionName(request.version()));
   const auto& endpoints = request.endpoints().by_model();
   const auto endpoint = endpoints.find(id.model_name);
@@ -99,7 +124,7 @@ absl::Status PullParentOutputs(ChannelPool& channels, const v1::MaterializeReque
   while (true) {
     v1::MaterializeRequest rest = request;
     for (int64_t i = done; done > 0 && i < expected_count; ++i) rest.add_examples(i);
-    ExampleAssembler assembler(done, writer);
+    ExampleAssembler assembler(done, writer, hasher);
     absl::Status status;
     grpc::Status rpc_status;
     const auto start = std::chrono::steady_clock::now();
