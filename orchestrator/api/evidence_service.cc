@@ -6,6 +6,7 @@
 #include "orchestrator/evidence_messages/evidence_messages.h"
 #include "services/base/status.h"
 #include "services/rpc/rpc_status.h"
+#include "services/runtime/request_bounds.h"
 
 namespace backfire::api {
 
@@ -34,6 +35,7 @@ absl::StatusOr<verdict::Evidence> EvidenceService::EvidenceOf(const std::string&
 grpc::Status EvidenceService::ExportEvidence(
     grpc::ServerContext* context, const v1::ExportEvidenceRequest* request,
     grpc::ServerWriter<v1::ExportEvidenceResponse>* writer) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const absl::StatusOr<verdict::Evidence> evidence = EvidenceOf(request->name());
   if (!evidence.ok()) return runtime::ToGrpcStatus(evidence.status());
   v1::ExportEvidenceResponse piece;

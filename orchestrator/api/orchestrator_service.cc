@@ -14,6 +14,7 @@
 #include "orchestrator/api/shown.h"
 #include "orchestrator/commands/apply_system.h"
 #include "orchestrator/commands/propose.h"
+#include "orchestrator/commands/resolve_recipes.h"
 #include "orchestrator/commands/system_revision.h"
 #include "orchestrator/commands/update_commands.h"
 #include "orchestrator/records/resource_name.h"
@@ -21,6 +22,7 @@
 #include "services/base/status.h"
 #include "services/rpc/cancellation_watch.h"
 #include "services/rpc/rpc_status.h"
+#include "services/runtime/request_bounds.h"
 
 namespace backfire::api {
 namespace {
@@ -42,6 +44,12 @@ absl::StatusOr<v1::Update> OrchestratorService::Show(const std::string& update) 
   return ShowUpdate(*plane_.ledger().state(), plane_.ledger().history(), update, progress);
 }
 
+commands::ResolveRecipe OrchestratorService::Resolver() const {
+  return [this](const std::string& endpoint, const v1::ResolveRecipeRequest& request) {
+    return plane_.versions().ResolveRecipe(endpoint, request);
+  };
+}
+
 absl::StatusOr<v1::ApplySystemResponse> OrchestratorService::Apply(
     const v1::ApplySystemRequest& request) {
   BACKFIRE_ASSIGN_OR_RETURN(const graph::SystemGraph graph,
@@ -51,6 +59,7 @@ absl::StatusOr<v1::ApplySystemResponse> OrchestratorService::Apply(
       commands::FetchModels(graph, [this](const std::string& endpoint, const std::string& name) {
         return plane_.versions().GetModel(endpoint, name);
       }));
+  BACKFIRE_RETURN_IF_ERROR(commands::CheckRecipes(graph, models, Resolver()));
   v1::ApplySystemResponse response;
   if (request.validate_only()) {
     *response.mutable_system() = graph.system();
@@ -76,6 +85,7 @@ absl::StatusOr<v1::Update> OrchestratorService::Propose(const v1::ProposeUpdateR
                               commands::FindProposal(history, request));
     if (known.has_value()) return Show(records::UpdateName(*known));
     const auto state = plane_.ledger().state();
+    BACKFIRE_RETURN_IF_ERROR(commands::CheckProposedRecipe(*state, request, Resolver()));
     if (!request.version().empty() && proposed.name().empty()) {
       BACKFIRE_ASSIGN_OR_RETURN(const commands::ProposedPlace place,
                                 commands::FindProposedPlace(*state, request));
@@ -108,6 +118,7 @@ absl::StatusOr<v1::Update> OrchestratorService::Propose(const v1::ProposeUpdateR
 grpc::Status OrchestratorService::ApplySystem(grpc::ServerContext*,
                                               const v1::ApplySystemRequest* request,
                                               v1::ApplySystemResponse* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   return Answer(Apply(*request), response);
 }
 
@@ -128,18 +139,21 @@ grpc::Status OrchestratorService::GetSystem(grpc::ServerContext*, const v1::GetS
 grpc::Status OrchestratorService::ProposeUpdate(grpc::ServerContext*,
                                                 const v1::ProposeUpdateRequest* request,
                                                 v1::Update* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   return Answer(Propose(*request), response);
 }
 
 grpc::Status OrchestratorService::GetUpdate(grpc::ServerContext*,
                                             const v1::GetUpdateRequest* request,
                                             v1::Update* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   return Answer(Show(request->name()), response);
 }
 
 grpc::Status OrchestratorService::ListUpdates(grpc::ServerContext*,
                                               const v1::ListUpdatesRequest* request,
                                               v1::ListUpdatesResponse* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto list = [&]() -> absl::StatusOr<v1::ListUpdatesResponse> {
     BACKFIRE_ASSIGN_OR_RETURN(const store::Page page,
                               PageOf(request->page_size(), request->page_token()));
@@ -165,6 +179,7 @@ grpc::Status OrchestratorService::ListUpdates(grpc::ServerContext*,
 grpc::Status OrchestratorService::WatchUpdate(grpc::ServerContext* context,
                                               const v1::WatchUpdateRequest* request,
                                               grpc::ServerWriter<v1::Update>* writer) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   v1::Update last;
   while (!context->IsCancelled()) {
     const int64_t seen = plane_.ledger().changes().count();
@@ -191,6 +206,7 @@ grpc::Status OrchestratorService::WatchUpdate(grpc::ServerContext* context,
 grpc::Status OrchestratorService::CancelUpdate(grpc::ServerContext*,
                                                const v1::CancelUpdateRequest* request,
                                                v1::Update* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto changed = plane_.ledger().Commit([&](const records::State& state) {
     return commands::CancelUpdate(state, plane_.ledger().history(), *request, plane_.clock().Now());
   });
@@ -201,6 +217,7 @@ grpc::Status OrchestratorService::CancelUpdate(grpc::ServerContext*,
 grpc::Status OrchestratorService::RetryUpdate(grpc::ServerContext*,
                                               const v1::RetryUpdateRequest* request,
                                               v1::Update* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto changed = plane_.ledger().Commit([&](const records::State& state) {
     return commands::RetryUpdate(state, plane_.ledger().history(), *request);
   });

@@ -18,6 +18,8 @@
 #include "orchestrator/records/resource_name.h"
 #include "services/base/crash_point.h"
 #include "services/base/status.h"
+#include "services/rpc/rpc_status.h"
+#include "services/runtime/request_bounds.h"
 
 namespace backfire::api {
 
@@ -88,18 +90,21 @@ absl::StatusOr<v1::ReleaseSnapshot> OrchestratorService::Snapshot(bool observes)
 grpc::Status OrchestratorService::PromoteUpdate(grpc::ServerContext*,
                                                 const v1::PromoteUpdateRequest* request,
                                                 v1::Release* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   return Answer(Promote(*request), response);
 }
 
 grpc::Status OrchestratorService::RollbackRelease(grpc::ServerContext*,
                                                   const v1::RollbackReleaseRequest* request,
                                                   v1::Release* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   return Answer(Rollback(*request), response);
 }
 
 grpc::Status OrchestratorService::ListReleases(grpc::ServerContext*,
                                                const v1::ListReleasesRequest* request,
                                                v1::ListReleasesResponse* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto list = [&]() -> absl::StatusOr<v1::ListReleasesResponse> {
     BACKFIRE_ASSIGN_OR_RETURN(const store::Page page,
                               PageOf(request->page_size(), request->page_token()));
@@ -116,6 +121,7 @@ grpc::Status OrchestratorService::ListReleases(grpc::ServerContext*,
 grpc::Status OrchestratorService::GetRelease(grpc::ServerContext*,
                                              const v1::GetReleaseRequest* request,
                                              v1::Release* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   auto found =
       commands::FindRelease(*plane_.ledger().state(), plane_.ledger().history(), request->name());
   if (!found.ok()) return runtime::ToGrpcStatus(found.status());
@@ -128,6 +134,7 @@ grpc::Status OrchestratorService::WatchReleases(
     grpc::ServerReaderWriter<v1::ReleaseSnapshot, v1::GatewayReport>* stream) {
   v1::GatewayReport first;
   if (!stream->Read(&first)) return grpc::Status::OK;
+  BACKFIRE_CHECK_BOUNDS(first);
   const std::string gateway = first.gateway();
   const bool observes = gateway.empty();
   if (!observes) {

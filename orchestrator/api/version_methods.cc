@@ -11,6 +11,7 @@
 #include "orchestrator/commands/version_use.h"
 #include "services/base/status.h"
 #include "services/rpc/rpc_status.h"
+#include "services/runtime/request_bounds.h"
 #include "services/runtime/version_name.h"
 
 namespace backfire::api {
@@ -87,6 +88,7 @@ absl::StatusOr<std::vector<std::string>> FedVersions(Relay& relay,
 grpc::Status OrchestratorService::ListVersions(grpc::ServerContext* context,
                                                const v1::ListVersionsRequest* request,
                                                v1::ListVersionsResponse* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto list = [&]() -> absl::Status {
     BACKFIRE_ASSIGN_OR_RETURN(Relay relay, RelayTo(*plane_.ledger().state(), channels_, *context,
                                                    request->model(), v1::LIST_VERSIONS));
@@ -98,6 +100,7 @@ grpc::Status OrchestratorService::ListVersions(grpc::ServerContext* context,
 grpc::Status OrchestratorService::GetVersion(grpc::ServerContext* context,
                                              const v1::GetVersionRequest* request,
                                              v1::Version* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto get = [&]() -> absl::Status {
     BACKFIRE_ASSIGN_OR_RETURN(
         Relay relay, RelayToVersion(*plane_.ledger().state(), channels_, *context, request->name(),
@@ -113,6 +116,7 @@ grpc::Status OrchestratorService::ImportVersion(
   const auto import = [&]() -> absl::Status {
     v1::ImportVersionRequest message;
     if (!reader->Read(&message)) return absl::InvalidArgumentError("the import has no message");
+    BACKFIRE_RETURN_IF_ERROR(runtime::CheckBounds(message));
     BACKFIRE_ASSIGN_OR_RETURN(Relay relay, RelayTo(*plane_.ledger().state(), channels_, *context,
                                                    message.model(), v1::IMPORT_VERSION));
     if (message.lineage().empty()) {
@@ -133,6 +137,7 @@ grpc::Status OrchestratorService::ImportVersion(
 grpc::Status OrchestratorService::ExportVersion(
     grpc::ServerContext* context, const v1::ExportVersionRequest* request,
     grpc::ServerWriter<v1::ExportVersionResponse>* writer) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto send = [&]() -> absl::Status {
     BACKFIRE_ASSIGN_OR_RETURN(
         Relay relay, RelayToVersion(*plane_.ledger().state(), channels_, *context, request->name(),
@@ -150,6 +155,7 @@ grpc::Status OrchestratorService::ExportVersion(
 grpc::Status OrchestratorService::DeleteVersion(grpc::ServerContext* context,
                                                 const v1::DeleteVersionRequest* request,
                                                 v1::DeleteVersionResponse* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto remove = [&]() -> absl::Status {
     BACKFIRE_ASSIGN_OR_RETURN(const runtime::VersionId id,
                               runtime::ParseVersionName(request->name()));

@@ -33,6 +33,7 @@ std::unique_ptr<CLI::App> MakeApp(Session& session) {
   AddVersionCommands(*app, session);
   AddConformanceCommand(*app, session);
   AddHealthcheckCommand(*app, session);
+  AddFsckCommand(*app, session);
   AddGateCommand(*app, session);
   return app;
 }

@@ -56,5 +56,6 @@ void AddReleaseCommands(CLI::App& app, Session& session);  ///< release list, pr
 void AddVersionCommands(CLI::App& app, Session& session);  ///< version list, import, ...
 void AddConformanceCommand(CLI::App& app, Session& session);
 void AddHealthcheckCommand(CLI::App& app, Session& session);
+void AddFsckCommand(CLI::App& app, Session& session);
 
 }  // namespace backfire::cli

@@ -50,6 +50,11 @@ class VersionHost {
   virtual absl::Status UnloadVersion(const std::string& endpoint, const std::string& version) = 0;
   virtual absl::StatusOr<v1::Model> GetModel(const std::string& endpoint,
                                              const std::string& name) = 0;
+  /// What the service makes of a recipe: every parameter at its effective value. INVALID_ARGUMENT,
+  /// NOT_FOUND: what it would refuse to train by. DEADLINE_EXCEEDED: it takes long to read the
+  /// dataset.
+  virtual absl::StatusOr<v1::Recipe> ResolveRecipe(const std::string& endpoint,
+                                                   const v1::ResolveRecipeRequest& request) = 0;
   virtual absl::StatusOr<v1::Version> GetVersion(const std::string& endpoint,
                                                  const std::string& name) = 0;
   /// Names of a model's versions that are loaded there.

@@ -208,6 +208,17 @@ absl::StatusOr<v1::Model> ModelServiceClient::GetModel(const std::string& endpoi
   return model;
 }
 
+absl::StatusOr<v1::Recipe> ModelServiceClient::ResolveRecipe(
+    const std::string& endpoint, const v1::ResolveRecipeRequest& request) {
+  const auto stub = v1::ModelService::NewStub(channels_.Get(endpoint));
+  absl::StatusOr<v1::ResolveRecipeResponse> resolved =
+      runtime::UnaryCall(*stub, &Stub::ResolveRecipe, request, kAnswerTimeout);
+  if (resolved.ok()) return std::move(*resolved->mutable_recipe());
+  // What is wrong with a request is the same wherever it is sent.
+  if (absl::IsInvalidArgument(resolved.status())) return resolved.status();
+  return Annotate(resolved.status(), endpoint);
+}
+
 absl::StatusOr<v1::Version> ModelServiceClient::GetVersion(const std::string& endpoint,
                                                            const std::string& name) {
   const auto stub = v1::ModelService::NewStub(channels_.Get(endpoint));

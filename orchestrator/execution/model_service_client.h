@@ -23,6 +23,8 @@ class ModelServiceClient final : public JobBackend, public VersionHost {
                            const std::function<bool()>& interrupted) override;
   absl::Status UnloadVersion(const std::string& endpoint, const std::string& version) override;
   absl::StatusOr<v1::Model> GetModel(const std::string& endpoint, const std::string& name) override;
+  absl::StatusOr<v1::Recipe> ResolveRecipe(const std::string& endpoint,
+                                           const v1::ResolveRecipeRequest& request) override;
   absl::StatusOr<v1::Version> GetVersion(const std::string& endpoint,
                                          const std::string& name) override;
   absl::StatusOr<std::vector<std::string>> LoadedVersions(const std::string& endpoint,

@@ -140,11 +140,13 @@ absl::StatusOr<std::vector<v1::Update>> MemoryRepository::ListUpdates(const Upda
                                                                       const Page& page) const {
   MutexLock lock(mutex_);
   std::vector<v1::Update> updates;
-  int64_t skip = page.skip;
+  int64_t skip = page.skip, bytes = 0, before = 0;
   for (auto entry = updates_.rbegin(); entry != updates_.rend(); ++entry) {
     if (!Passes(filter, entry->second.record.update) || skip-- > 0) continue;
-    if (static_cast<int64_t>(updates.size()) == page.count) break;
+    if (static_cast<int64_t>(updates.size()) == page.count || before >= page.bytes) break;
     updates.push_back(entry->second.record.update);
+    before = bytes;
+    bytes += static_cast<int64_t>(updates.back().ByteSizeLong());
   }
   return updates;
 }
@@ -252,11 +254,13 @@ absl::StatusOr<records::ReleaseRecord> MemoryRepository::ReadRelease(int64_t num
 absl::StatusOr<std::vector<v1::Release>> MemoryRepository::ListReleases(const Page& page) const {
   MutexLock lock(mutex_);
   std::vector<v1::Release> releases;
-  int64_t skip = page.skip;
+  int64_t skip = page.skip, bytes = 0, before = 0;
   for (auto entry = releases_.rbegin(); entry != releases_.rend(); ++entry) {
     if (skip-- > 0) continue;
-    if (static_cast<int64_t>(releases.size()) == page.count) break;
+    if (static_cast<int64_t>(releases.size()) == page.count || before >= page.bytes) break;
     releases.push_back(entry->second.release);
+    before = bytes;
+    bytes += static_cast<int64_t>(releases.back().ByteSizeLong());
   }
   return releases;
 }

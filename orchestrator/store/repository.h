@@ -34,6 +34,9 @@ struct UpdateFilter {
 struct Page {
   int64_t skip = 0;
   int64_t count = 0;
+  /// Rows that are larger together end it earlier, the row after them included: it says that there
+  /// are more. Messages have bounds, and so has memory.
+  int64_t bytes = int64_t{4} << 20;
 };
 
 /// What was ever acknowledged, durably. One thread writes; any number reads meanwhile, and sees

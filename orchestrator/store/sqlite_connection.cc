@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "orchestrator/store/row_seal.h"
 #include "services/base/status.h"
 
 namespace backfire::store {
@@ -25,6 +26,7 @@ absl::Status FaultOf(sqlite3* database, const std::string& what) {
   switch (sqlite3_errcode(database)) {
     case SQLITE_FULL:
       return absl::ResourceExhaustedError(message);
+    case SQLITE_ERROR:  // Statements are fixed: it is the schema that is not as it was made.
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return absl::DataLossError(message);
@@ -97,6 +99,7 @@ absl::StatusOr<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const s
   std::unique_ptr<SqliteConnection> connection(new SqliteConnection(database));
   if (result != SQLITE_OK) return FaultOf(database, path);
   sqlite3_busy_timeout(database, kBusyMilliseconds);
+  BACKFIRE_RETURN_IF_ERROR(AddSealFunctions(database));
   BACKFIRE_RETURN_IF_ERROR(
       Annotate(connection->Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
                                    "PRAGMA foreign_keys = ON"),
@@ -121,6 +124,17 @@ absl::Status SqliteConnection::Execute(const std::string& sql) {
   if (sqlite3_exec(database_, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK) {
     return absl::OkStatus();
   }
+  return FaultOf(database_, "the store");
+}
+
+absl::StatusOr<std::string> SqliteConnection::ReadText(const std::string& sql) {
+  std::string text;
+  const auto append = [](void* to, int columns, char** values, char**) {
+    auto& out = *static_cast<std::string*>(to);
+    if (columns > 0) absl::StrAppend(&out, out.empty() ? "" : "\n", values[0] ? values[0] : "");
+    return 0;
+  };
+  if (sqlite3_exec(database_, sql.c_str(), append, &text, nullptr) == SQLITE_OK) return text;
   return FaultOf(database_, "the store");
 }
 

@@ -44,7 +44,8 @@ class SqliteStatement {
 class SqliteConnection {
  public:
   /// Opens or makes it, in WAL mode, so that others read while one writes; a write is on disk when
-  /// it returns. DATA_LOSS: no database. PERMISSION_DENIED: it can't be opened.
+  /// it returns. Has row_seal.h's functions. DATA_LOSS: no database. PERMISSION_DENIED: it can't be
+  /// opened.
   static absl::StatusOr<std::unique_ptr<SqliteConnection>> Open(const std::string& path);
   ~SqliteConnection();
   SqliteConnection(const SqliteConnection&) = delete;
@@ -54,6 +55,8 @@ class SqliteConnection {
   SqliteStatement Prepare(const char* sql);
   /// Any number of statements without parameters.
   absl::Status Execute(const std::string& sql);
+  /// First column of a query's rows, one a line, as text: of one that is asked once.
+  absl::StatusOr<std::string> ReadText(const std::string& sql);
   /// Rows that the last statement changed.
   int64_t changes() const;
 

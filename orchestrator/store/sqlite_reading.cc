@@ -1,4 +1,5 @@
-// The half of SqliteRepository that reads.
+// The half of SqliteRepository that reads. The names of tables are views that verify each row
+// (row_seal.h); `main.NAME` is the table itself, for what only counts.
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,6 +19,22 @@ std::string OpenStates() {
     if (records::IsOpen(static_cast<v1::Update::State>(state))) states.push_back(state);
   }
   return absl::StrJoin(states, ", ");
+}
+
+// Reads rows of one message each, as many as a page takes.
+template <typename Row>
+absl::StatusOr<std::vector<Row>> ReadPage(SqliteStatement& rows, const Page& page,
+                                          const char* table) {
+  std::vector<Row> read;
+  for (int64_t bytes = 0, before = 0; before < page.bytes;) {
+    BACKFIRE_ASSIGN_OR_RETURN(const bool more, rows.Next());
+    if (!more) break;
+    const std::string row = rows.Bytes(0);
+    BACKFIRE_RETURN_IF_ERROR(ParseRow(row, table, read.emplace_back()));
+    before = bytes;
+    bytes += static_cast<int64_t>(row.size());
+  }
+  return read;
 }
 
 // Reads one number. 0: there is no row.
@@ -95,9 +112,9 @@ absl::StatusOr<Beginning> SqliteRepository::ReadBeginning() const {
       record.revision = rows.Integer(2);
     }
   }
-  auto update = reader_->Prepare("SELECT max(number) FROM updates");
+  auto update = reader_->Prepare("SELECT max(number) FROM main.updates");
   BACKFIRE_ASSIGN_OR_RETURN(beginning.last_update, ReadNumber(update));
-  auto release = reader_->Prepare("SELECT max(number) FROM releases");
+  auto release = reader_->Prepare("SELECT max(number) FROM main.releases");
   BACKFIRE_ASSIGN_OR_RETURN(beginning.last_release, ReadNumber(release));
   return beginning;
 }
@@ -148,12 +165,7 @@ absl::StatusOr<std::vector<v1::Update>> SqliteRepository::ListUpdates(const Upda
       "(?2 = '' OR vertex = ?2) AND (?3 = 0 OR revision = ?3) "
       "ORDER BY number DESC LIMIT ?4 OFFSET ?5");
   rows.Bind(states).BindText(filter.vertex).Bind(filter.revision).Bind(page.count).Bind(page.skip);
-  std::vector<v1::Update> updates;
-  while (true) {
-    BACKFIRE_ASSIGN_OR_RETURN(const bool more, rows.Next());
-    if (!more) return updates;
-    BACKFIRE_RETURN_IF_ERROR(ParseRow(rows.Bytes(0), "updates", updates.emplace_back()));
-  }
+  return ReadPage<v1::Update>(rows, page, "updates");
 }
 
 absl::StatusOr<std::optional<int64_t>> SqliteRepository::FindProposal(
@@ -192,7 +204,7 @@ absl::StatusOr<int64_t> SqliteRepository::CountJudged(const std::string& test_sp
 
 absl::StatusOr<std::map<v1::Update::State, int64_t>> SqliteRepository::CountUpdates() const {
   MutexLock lock(reading_);
-  auto rows = reader_->Prepare("SELECT state, count(*) FROM updates GROUP BY state");
+  auto rows = reader_->Prepare("SELECT state, count(*) FROM main.updates GROUP BY state");
   std::map<v1::Update::State, int64_t> counts;
   while (true) {
     BACKFIRE_ASSIGN_OR_RETURN(const bool more, rows.Next());
@@ -203,7 +215,7 @@ absl::StatusOr<std::map<v1::Update::State, int64_t>> SqliteRepository::CountUpda
 
 absl::StatusOr<std::map<v1::Release::State, int64_t>> SqliteRepository::CountReleases() const {
   MutexLock lock(reading_);
-  auto rows = reader_->Prepare("SELECT state, count(*) FROM releases GROUP BY state");
+  auto rows = reader_->Prepare("SELECT state, count(*) FROM main.releases GROUP BY state");
   std::map<v1::Release::State, int64_t> counts;
   while (true) {
     BACKFIRE_ASSIGN_OR_RETURN(const bool more, rows.Next());
@@ -252,18 +264,25 @@ absl::StatusOr<std::shared_ptr<const records::Standing>> SqliteRepository::ReadS
 }
 
 absl::StatusOr<v1::Evaluation> SqliteRepository::ReadEvaluation(records::StepRef step) const {
+  const std::string name = absl::StrCat("updates/", step.update, ": step ", step.position);
   std::string bytes;
   {
+    static const std::string* const sql = new std::string(
+        absl::StrCat("SELECT evaluation_checksum, evaluation, ", kEvaluationChecksum,
+                     " FROM steps LEFT JOIN evaluations USING (update_number, position) "
+                     "WHERE steps.update_number = ? AND steps.position = ?"));
     MutexLock lock(reading_);
-    auto row = reader_->Prepare(
-        "SELECT evaluation FROM evaluations WHERE update_number = ? AND position = ?");
+    auto row = reader_->Prepare(sql->c_str());
     row.Bind(step.update).Bind(static_cast<int64_t>(step.position));
     BACKFIRE_ASSIGN_OR_RETURN(const bool has_row, row.Next());
-    if (!has_row) {
-      return absl::NotFoundError(
-          absl::StrCat("updates/", step.update, ": step ", step.position, " has no evaluation"));
+    if (!has_row || row.Bytes(0).empty()) {
+      return absl::NotFoundError(absl::StrCat(name, " has no evaluation"));
     }
-    bytes = row.Bytes(0);
+    if (row.Bytes(0) != row.Bytes(2)) {
+      return absl::DataLossError(absl::StrCat("the store: the evaluation of ", name,
+                                              " is damaged or gone; restore it from a backup"));
+    }
+    bytes = row.Bytes(1);
   }
   v1::Evaluation evaluation;
   BACKFIRE_RETURN_IF_ERROR(ParseRow(bytes, "evaluations", evaluation));
@@ -287,12 +306,7 @@ absl::StatusOr<std::vector<v1::Release>> SqliteRepository::ListReleases(const Pa
   auto rows =
       reader_->Prepare("SELECT message FROM releases ORDER BY number DESC LIMIT ? OFFSET ?");
   rows.Bind(page.count).Bind(page.skip);
-  std::vector<v1::Release> releases;
-  while (true) {
-    BACKFIRE_ASSIGN_OR_RETURN(const bool more, rows.Next());
-    if (!more) return releases;
-    BACKFIRE_RETURN_IF_ERROR(ParseRow(rows.Bytes(0), "releases", releases.emplace_back()));
-  }
+  return ReadPage<v1::Release>(rows, page, "releases");
 }
 
 absl::StatusOr<std::optional<records::RequestRecord>> SqliteRepository::FindRequest(

@@ -19,6 +19,9 @@ class SqliteRepository final : public Repository {
   /// Opens or makes it; one that an older program made is brought up to date, in one transaction.
   /// DATA_LOSS: it is damaged, or no database. FAILED_PRECONDITION: a newer program made it.
   static absl::StatusOr<std::unique_ptr<SqliteRepository>> Open(const std::string& path);
+  /// Looks at all of a store, evaluations included, and changes nothing; it may be in use.
+  /// DATA_LOSS and FAILED_PRECONDITION as Open.
+  static absl::Status Verify(const std::string& path);
 
   absl::Status Write(const records::Change& change) override;
   absl::StatusOr<Beginning> ReadBeginning() const override;

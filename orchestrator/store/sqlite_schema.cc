@@ -7,6 +7,7 @@
 #include "backfire/v1/orchestrator.pb.h"
 #include "orchestrator/records/resource_name.h"
 #include "orchestrator/store/row.h"
+#include "orchestrator/store/row_seal.h"
 #include "services/base/status.h"
 
 namespace backfire::store {
@@ -66,9 +67,27 @@ CREATE INDEX releases_by_state ON releases (state, number);
     // Seeds by hashing; systems that are there keep SeedRule::kConsecutive.
     R"(
 ALTER TABLE systems ADD COLUMN seed_rule INTEGER NOT NULL DEFAULT 0;
+)",
+    // Seals (row_seal.h). An evaluation's is in its step's row: most of a store is evaluations, and
+    // steps are verified at every start. FillSeals does the rest.
+    R"(
+ALTER TABLE identity ADD COLUMN checksum TEXT NOT NULL DEFAULT '';
+ALTER TABLE systems ADD COLUMN checksum TEXT NOT NULL DEFAULT '';
+ALTER TABLE models ADD COLUMN checksum TEXT NOT NULL DEFAULT '';
+ALTER TABLE updates ADD COLUMN checksum TEXT NOT NULL DEFAULT '';
+ALTER TABLE steps ADD COLUMN evaluation_checksum TEXT NOT NULL DEFAULT '';
+ALTER TABLE steps ADD COLUMN checksum TEXT NOT NULL DEFAULT '';
+ALTER TABLE releases ADD COLUMN checksum TEXT NOT NULL DEFAULT '';
+ALTER TABLE requests ADD COLUMN checksum TEXT NOT NULL DEFAULT '';
+CREATE TABLE totals (name TEXT PRIMARY KEY, rows INTEGER NOT NULL,
+                     checksum TEXT NOT NULL DEFAULT '');
 )"};
 constexpr int64_t kSchemaVersion = std::size(kMigrations);
 constexpr int64_t kColumnsSchema = 3;  // The one that FillColumns belongs to.
+constexpr int64_t kSealsSchema = 5;    // The one that FillSeals belongs to.
+// In the file's header, with the schema's number added: a second place for that number, as the
+// first is in no row. "BF".
+constexpr int64_t kApplicationId = 0x42460000;
 static_assert(v1::Step::RUNNING == 2, "steps_running names its number");
 
 // A name's number; 0: it has none, as a baseline's update has no baseline release.
@@ -161,6 +180,97 @@ absl::Status FillColumns(SqliteConnection& connection) {
   return FillSteps(connection);
 }
 
+// What a store without seals has can be held against itself alone: each row's message against the
+// columns that were made of it.
+absl::Status CheckColumns(SqliteConnection& connection) {
+  const auto disagrees = [](const char* table, int64_t number) {
+    return absl::DataLossError(absl::StrCat("the store: row ", number, " of table ", table,
+                                            " contradicts itself; restore it from a backup"));
+  };
+  auto updates = connection.Prepare("SELECT number, message, state, vertex FROM updates");
+  while (true) {
+    BACKFIRE_ASSIGN_OR_RETURN(const bool more, updates.Next());
+    if (!more) break;
+    v1::Update update;
+    BACKFIRE_RETURN_IF_ERROR(ParseRow(updates.Bytes(1), "updates", update));
+    if (update.state() != updates.Integer(2) || update.vertex() != updates.Bytes(3) ||
+        NumberOf(update.name(), "updates") != updates.Integer(0)) {
+      return disagrees("updates", updates.Integer(0));
+    }
+  }
+  auto steps = connection.Prepare("SELECT update_number, step, state, id FROM steps");
+  while (true) {
+    BACKFIRE_ASSIGN_OR_RETURN(const bool more, steps.Next());
+    if (!more) break;
+    v1::Step step;
+    BACKFIRE_RETURN_IF_ERROR(ParseRow(steps.Bytes(1), "steps", step));
+    if (step.state() != steps.Integer(2) || step.id() != steps.Bytes(3)) {
+      return disagrees("steps", steps.Integer(0));
+    }
+  }
+  auto releases = connection.Prepare("SELECT number, message, state FROM releases");
+  while (true) {
+    BACKFIRE_ASSIGN_OR_RETURN(const bool more, releases.Next());
+    if (!more) break;
+    v1::Release release;
+    BACKFIRE_RETURN_IF_ERROR(ParseRow(releases.Bytes(1), "releases", release));
+    if (release.state() != releases.Integer(2) ||
+        NumberOf(release.name(), "releases") != releases.Integer(0)) {
+      return disagrees("releases", releases.Integer(0));
+    }
+  }
+  auto evaluations = connection.Prepare("SELECT evaluation FROM evaluations");
+  while (true) {
+    BACKFIRE_ASSIGN_OR_RETURN(const bool more, evaluations.Next());
+    if (!more) return absl::OkStatus();
+    v1::Evaluation evaluation;
+    BACKFIRE_RETURN_IF_ERROR(ParseRow(evaluations.Bytes(0), "evaluations", evaluation));
+  }
+}
+
+absl::Status FillSeals(SqliteConnection& connection) {
+  BACKFIRE_RETURN_IF_ERROR(CheckColumns(connection));
+  return connection.Execute(
+      absl::StrCat("UPDATE steps SET evaluation_checksum = coalesce((SELECT ", kEvaluationChecksum,
+                   " FROM evaluations WHERE evaluations.update_number = steps.update_number AND "
+                   "evaluations.position = steps.position), '')"));
+}
+
+absl::StatusOr<int64_t> ReadPragma(SqliteConnection& connection, const char* name) {
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string text,
+                            connection.ReadText(absl::StrCat("PRAGMA ", name)));
+  return std::stoll(text);
+}
+
+// The number of a store's schema; 0: it was made just now.
+absl::StatusOr<int64_t> ReadSchemaVersion(SqliteConnection& connection) {
+  BACKFIRE_ASSIGN_OR_RETURN(const int64_t version, ReadPragma(connection, "user_version"));
+  BACKFIRE_ASSIGN_OR_RETURN(const int64_t application, ReadPragma(connection, "application_id"));
+  const bool is_sealed = application != 0;
+  if (version < 0 || is_sealed != (version >= kSealsSchema) ||
+      (is_sealed && application != kApplicationId + version)) {
+    return absl::DataLossError(absl::StrCat("the store is damaged: it says schema ", version,
+                                            " and application ", application,
+                                            "; restore it from a backup"));
+  }
+  return version;
+}
+
+// All that the schema says, of which row_seal.h covers nothing.
+constexpr char kSchemaText[] =
+    "SELECT type || ' ' || name || ' ' || tbl_name || ' ' || coalesce(sql, '') FROM "
+    "main.sqlite_schema ORDER BY type, name";
+
+absl::Status CheckSchema(SqliteConnection& connection) {
+  BACKFIRE_ASSIGN_OR_RETURN(const auto fresh, SqliteConnection::Open(":memory:"));
+  for (const char* migration : kMigrations) BACKFIRE_RETURN_IF_ERROR(fresh->Execute(migration));
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string expected, fresh->ReadText(kSchemaText));
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string text, connection.ReadText(kSchemaText));
+  if (text == expected) return absl::OkStatus();
+  return absl::DataLossError(
+      "the store is damaged: its tables are not those of its schema; restore it from a backup");
+}
+
 }  // namespace
 
 absl::Status ParseRow(const std::string& bytes, const char* table,
@@ -169,33 +279,51 @@ absl::Status ParseRow(const std::string& bytes, const char* table,
   return absl::DataLossError(absl::StrCat("the store: a row of table ", table, " is damaged"));
 }
 
-absl::Status Migrate(SqliteConnection& connection) {
-  int64_t version = 0;
-  {
-    auto statement = connection.Prepare("PRAGMA user_version");
-    BACKFIRE_ASSIGN_OR_RETURN(const bool has_row, statement.Next());
-    if (has_row) version = statement.Integer(0);
-  }
+absl::Status VerifySchema(SqliteConnection& connection) {
+  BACKFIRE_ASSIGN_OR_RETURN(const int64_t version, ReadSchemaVersion(connection));
   if (version > kSchemaVersion) {
     return absl::FailedPreconditionError(absl::StrCat("a newer program made it: schema ", version,
                                                       ", this one knows up to ", kSchemaVersion));
   }
-  if (version < 0) {
-    return absl::DataLossError(absl::StrCat("there is no schema ", version));
-  }
+  if (version == kSchemaVersion) BACKFIRE_RETURN_IF_ERROR(CheckSchema(connection));
+  return version >= kSealsSchema ? VerifyAllRows(connection) : absl::OkStatus();
+}
+
+absl::Status Migrate(SqliteConnection& connection) {
+  BACKFIRE_RETURN_IF_ERROR(VerifySchema(connection));
+  BACKFIRE_ASSIGN_OR_RETURN(const int64_t version, ReadSchemaVersion(connection));
   if (version == kSchemaVersion) return absl::OkStatus();
   const auto migrate = [&]() -> absl::Status {
     for (int64_t next = version + 1; next <= kSchemaVersion; ++next) {
       absl::Status status = connection.Execute(kMigrations[next - 1]);
       if (status.ok() && next == kColumnsSchema) status = FillColumns(connection);
+      if (status.ok() && next == kSealsSchema) status = FillSeals(connection);
       BACKFIRE_RETURN_IF_ERROR(Annotate(status, absl::StrCat("migration to schema ", next)));
     }
-    return connection.Execute(absl::StrCat("PRAGMA user_version = ", kSchemaVersion, "; COMMIT"));
+    BACKFIRE_RETURN_IF_ERROR(SealAllRows(connection));
+    return connection.Execute(
+        absl::StrCat("PRAGMA user_version = ", kSchemaVersion,
+                     "; PRAGMA application_id = ", kApplicationId + kSchemaVersion, "; COMMIT"));
   };
   BACKFIRE_RETURN_IF_ERROR(connection.Execute("BEGIN IMMEDIATE"));
   const absl::Status status = migrate();
   if (!status.ok()) connection.Execute("ROLLBACK").IgnoreError();  // The fault is known already.
   return status;
+}
+
+absl::Status VerifyEvaluations(SqliteConnection& connection) {
+  BACKFIRE_ASSIGN_OR_RETURN(const int64_t version, ReadSchemaVersion(connection));
+  if (version < kSealsSchema) return absl::OkStatus();
+  BACKFIRE_ASSIGN_OR_RETURN(
+      const std::string damaged,
+      connection.ReadText(absl::StrCat(
+          "SELECT 'updates/' || steps.update_number || ', step ' || steps.position FROM steps LEFT "
+          "JOIN evaluations USING (update_number, position) WHERE steps.evaluation_checksum != "
+          "iif(evaluations.position IS NULL, '', ",
+          kEvaluationChecksum, ") LIMIT 1")));
+  if (damaged.empty()) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("the store: the evaluation of ", damaged,
+                                          " is damaged or gone; restore it from a backup"));
 }
 
 absl::Status CheckIntegrity(SqliteConnection& connection) {
@@ -210,7 +338,8 @@ absl::Status CheckIntegrity(SqliteConnection& connection) {
     }
   }
   for (const std::string& table : tables) {
-    auto check = connection.Prepare("SELECT quick_check FROM pragma_quick_check(?)");
+    // Indexes as well: what is found by one must not depend on a bit of it.
+    auto check = connection.Prepare("SELECT integrity_check FROM pragma_integrity_check(?)");
     check.BindText(table);
     BACKFIRE_ASSIGN_OR_RETURN(const bool has_row, check.Next());
     const std::string finding = has_row ? check.Bytes(0) : "no answer";

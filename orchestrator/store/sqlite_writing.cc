@@ -1,6 +1,9 @@
 // The half of SqliteRepository that writes.
+#include <fstream>
+
 #include "absl/strings/str_cat.h"
 #include "orchestrator/store/row.h"
+#include "orchestrator/store/row_seal.h"
 #include "orchestrator/store/sqlite_repository.h"
 #include "orchestrator/store/sqlite_schema.h"
 #include "services/base/status.h"
@@ -18,13 +21,44 @@ absl::Status CheckOneRow(const SqliteConnection& connection, const std::string& 
   return absl::AbortedError(absl::StrCat("the store: ", name, " has changed meanwhile"));
 }
 
+// Whose format SQLite says by other means than its content: a bit there makes it a file that can't
+// be written to.
+absl::Status CheckHeader(const std::string& path) {
+  constexpr size_t kHeaderBytes = 100, kWriteVersion = 18, kReadVersion = 19;
+  std::ifstream file(path, std::ios::binary);
+  std::string header(kHeaderBytes, '\0');
+  if (!file.read(header.data(), kHeaderBytes)) return absl::OkStatus();  // New, or SQLite says.
+  if (header[kWriteVersion] <= 2 && header[kReadVersion] <= 2) return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrCat(path, ": the store is damaged: its header; restore it from a backup"));
+}
+
 }  // namespace
 
+absl::Status SqliteRepository::Verify(const std::string& path) {
+  BACKFIRE_RETURN_IF_ERROR(CheckHeader(path));
+  BACKFIRE_ASSIGN_OR_RETURN(const auto connection, SqliteConnection::Open(path));
+  const auto verify = [&]() -> absl::Status {
+    BACKFIRE_ASSIGN_OR_RETURN(const std::string finding,
+                              connection->ReadText("PRAGMA integrity_check(1)"));
+    if (finding != "ok") {
+      return absl::DataLossError(
+          absl::StrCat("the store is damaged: ", finding, "; restore it from a backup"));
+    }
+    BACKFIRE_RETURN_IF_ERROR(VerifySchema(*connection));
+    return VerifyEvaluations(*connection);
+  };
+  return Annotate(verify(), path);
+}
+
 absl::StatusOr<std::unique_ptr<SqliteRepository>> SqliteRepository::Open(const std::string& path) {
+  BACKFIRE_RETURN_IF_ERROR(CheckHeader(path));
   BACKFIRE_ASSIGN_OR_RETURN(auto writer, SqliteConnection::Open(path));
   BACKFIRE_RETURN_IF_ERROR(Annotate(CheckIntegrity(*writer), path));
   BACKFIRE_RETURN_IF_ERROR(Annotate(Migrate(*writer), path));
+  BACKFIRE_RETURN_IF_ERROR(Annotate(SealWhatIsWritten(*writer), path));
   BACKFIRE_ASSIGN_OR_RETURN(auto reader, SqliteConnection::Open(path));
+  BACKFIRE_RETURN_IF_ERROR(Annotate(VerifyWhatIsRead(*reader), path));
   return std::unique_ptr<SqliteRepository>(
       new SqliteRepository(std::move(writer), std::move(reader)));
 }
@@ -50,7 +84,9 @@ absl::Status SqliteRepository::WriteRows(const records::Change& change) {
     BACKFIRE_RETURN_IF_ERROR(WriteRelease(number, changed));
   }
   for (const records::RequestRecord& request : change.requests) {
-    BACKFIRE_RETURN_IF_ERROR(writer_->Prepare("INSERT INTO requests VALUES (?, ?, ?)")
+    BACKFIRE_RETURN_IF_ERROR(writer_
+                                 ->Prepare("INSERT INTO requests (id, fingerprint, resource) "
+                                           "VALUES (?, ?, ?)")
                                  .BindText(request.id)
                                  .BindText(request.fingerprint)
                                  .BindText(request.resource)
@@ -62,7 +98,8 @@ absl::Status SqliteRepository::WriteRows(const records::Change& change) {
 absl::Status SqliteRepository::WriteSystem(const records::SystemRevision& system) {
   BACKFIRE_RETURN_IF_ERROR(
       writer_
-          ->Prepare("INSERT INTO systems VALUES (?, ?, ?, ?) ON CONFLICT (revision) DO UPDATE SET "
+          ->Prepare("INSERT INTO systems (revision, system, baseline_update, seed_rule) "
+                    "VALUES (?, ?, ?, ?) ON CONFLICT (revision) DO UPDATE SET "
                     "system = excluded.system, baseline_update = excluded.baseline_update, "
                     "seed_rule = excluded.seed_rule")
           .Bind(system.revision)
@@ -71,7 +108,10 @@ absl::Status SqliteRepository::WriteSystem(const records::SystemRevision& system
           .Bind(static_cast<int64_t>(system.seed_rule))
           .Run());
   for (const auto& [vertex, model] : system.models) {
-    BACKFIRE_RETURN_IF_ERROR(writer_->Prepare("INSERT OR REPLACE INTO models VALUES (?, ?, ?)")
+    BACKFIRE_RETURN_IF_ERROR(writer_
+                                 ->Prepare("INSERT INTO models (revision, vertex, model) "
+                                           "VALUES (?, ?, ?) ON CONFLICT (revision, vertex) "
+                                           "DO UPDATE SET model = excluded.model")
                                  .Bind(system.revision)
                                  .BindText(vertex)
                                  .Bind(model.SerializeAsString())
@@ -147,10 +187,18 @@ absl::Status SqliteRepository::WriteStep(records::StepRef ref, const records::St
           .Run());
   BACKFIRE_RETURN_IF_ERROR(CheckOneRow(*writer_, step.id()));
   if (!changed.evaluation.has_value()) return absl::OkStatus();
-  return writer_->Prepare("INSERT OR REPLACE INTO evaluations VALUES (?, ?, ?)")
+  BACKFIRE_RETURN_IF_ERROR(writer_->Prepare("INSERT OR REPLACE INTO evaluations VALUES (?, ?, ?)")
+                               .Bind(ref.update)
+                               .Bind(static_cast<int64_t>(ref.position))
+                               .Bind(changed.evaluation->SerializeAsString())
+                               .Run());
+  static const std::string* const seal = new std::string(
+      absl::StrCat("UPDATE steps SET evaluation_checksum = (SELECT ", kEvaluationChecksum,
+                   " FROM evaluations WHERE update_number = ?1 AND position = ?2) "
+                   "WHERE update_number = ?1 AND position = ?2"));
+  return writer_->Prepare(seal->c_str())
       .Bind(ref.update)
       .Bind(static_cast<int64_t>(ref.position))
-      .Bind(changed.evaluation->SerializeAsString())
       .Run();
 }
 

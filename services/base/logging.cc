@@ -13,30 +13,46 @@
 namespace backfire {
 namespace {
 
-// spdlog 1.10 has no JSON formatter: its pattern writes the message verbatim, and a quote in it
-// would break the line. Only the message needs escaping.
-class JsonMessageFlag : public spdlog::custom_flag_formatter {
- public:
-  void format(const spdlog::details::log_msg& message, const std::tm&,
-              spdlog::memory_buf_t& out) override {
-    static constexpr std::string_view kHex = "0123456789abcdef";
-    for (const char character : message.payload) {
-      const auto byte = static_cast<unsigned char>(character);
-      if (character == '"' || character == '\\') {
-        out.push_back('\\');
-        out.push_back(character);
-      } else if (byte < 0x20) {
-        for (const char c : {'\\', 'u', '0', '0', kHex[byte >> 4], kHex[byte & 15]}) {
-          out.push_back(c);
-        }
-      } else {
-        out.push_back(character);
-      }
+// Writes a message so that it can neither end its line nor steer a terminal: control characters as
+// `\u001b`, those of Unicode's second block (U+0080 to U+009F, of two bytes in UTF-8) as well. Most
+// messages quote what somebody else sent.
+void AppendEscaped(std::string_view message, bool in_json, spdlog::memory_buf_t& out) {
+  static constexpr std::string_view kHex = "0123456789abcdef";
+  const auto append_code = [&](unsigned char code) {
+    for (const char c : {'\\', 'u', '0', '0', kHex[code >> 4], kHex[code & 15]}) out.push_back(c);
+  };
+  for (size_t i = 0; i < message.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(message[i]);
+    const auto next = i + 1 < message.size() ? static_cast<unsigned char>(message[i + 1]) : '\0';
+    if (in_json && (byte == '"' || byte == '\\')) {
+      out.push_back('\\');
+      out.push_back(message[i]);
+    } else if (byte < 0x20 || byte == 0x7F) {
+      append_code(byte);
+    } else if (byte == 0xC2 && next >= 0x80 && next < 0xA0) {
+      append_code(next);
+      ++i;
+    } else {
+      out.push_back(message[i]);
     }
   }
-  std::unique_ptr<spdlog::custom_flag_formatter> clone() const override {
-    return std::make_unique<JsonMessageFlag>();
+}
+
+// spdlog 1.10 has no JSON formatter, and its patterns write the message verbatim. Of a line, only
+// the message is others'.
+class MessageFlag : public spdlog::custom_flag_formatter {
+ public:
+  explicit MessageFlag(bool in_json) : in_json_(in_json) {}
+  void format(const spdlog::details::log_msg& message, const std::tm&,
+              spdlog::memory_buf_t& out) override {
+    AppendEscaped({message.payload.data(), message.payload.size()}, in_json_, out);
   }
+  std::unique_ptr<spdlog::custom_flag_formatter> clone() const override {
+    return std::make_unique<MessageFlag>(in_json_);
+  }
+
+ private:
+  const bool in_json_;
 };
 
 }  // namespace
@@ -54,12 +70,11 @@ absl::Status InitLogging(const LogOptions& options, const std::string& process_n
   }
   auto logger = spdlog::stderr_color_mt(process_name);
   auto formatter = std::make_unique<spdlog::pattern_formatter>();
-  if (options.format == "json") {
-    formatter->add_flag<JsonMessageFlag>('*').set_pattern(
-        R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","process":"%n","message":"%*"})");
-  } else {
-    formatter->set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %n %v");
-  }
+  const bool in_json = options.format == "json";
+  formatter->add_flag<MessageFlag>('*', in_json)
+      .set_pattern(in_json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","process":"%n",)"
+                             R"("message":"%*"})"
+                           : "%Y-%m-%dT%H:%M:%S.%e %^%l%$ %n %*");
   logger->set_formatter(std::move(formatter));
   logger->set_level(level);
   logger->flush_on(spdlog::level::info);

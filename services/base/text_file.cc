@@ -3,11 +3,13 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "services/base/file.h"
+#include "services/base/regular_file.h"
 #include "services/base/status.h"
 
 namespace backfire {
 namespace {
 
+constexpr int64_t kMaxTextBytes = int64_t{64} << 20;
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 bool StartsWith(std::string_view text, std::string_view prefix) {
@@ -45,7 +47,7 @@ absl::StatusOr<std::string> DecodeText(std::string_view bytes, std::string_view 
 }
 
 absl::StatusOr<std::string> ReadTextFile(const std::filesystem::path& path) {
-  BACKFIRE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string bytes, ReadRegularFile(path, kMaxTextBytes));
   return DecodeText(bytes, path.string());
 }
 

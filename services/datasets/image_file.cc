@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "services/base/file.h"
+#include "services/base/regular_file.h"
 #include "services/base/status.h"
 
 namespace backfire::datasets {
@@ -24,8 +25,16 @@ cv::Mat SwapRedAndBlue(const cv::Mat& image) {
   return swapped;
 }
 
+// A small file may say that it is a picture of gigabytes.
+absl::Status CheckPixels(const std::filesystem::path& path, int64_t width, int64_t height) {
+  constexpr int64_t kMaxPixels = int64_t{1} << 26;  // 8192 x 8192.
+  if (width > 0 && height > 0 && height <= kMaxPixels / width) return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrCat(path.string(), ": a PNG of ", width, "x", height, " pixels"));
+}
+
 absl::StatusOr<cv::Mat> Decode(const std::filesystem::path& path, int flags) {
-  BACKFIRE_ASSIGN_OR_RETURN(std::string content, ReadFile(path));
+  BACKFIRE_ASSIGN_OR_RETURN(std::string content, ReadRegularFile(path));
   // A PNG that ends early may still be decoded in part; its last chunk says that it is whole.
   if (absl::StartsWith(content, "\x89PNG") && !absl::StrContains(content, "IEND")) {
     return absl::DataLossError(
@@ -83,6 +92,11 @@ absl::StatusOr<cv::Mat> ReadDisparityImage(const std::filesystem::path& path) {
 absl::StatusOr<cv::Size> ReadPngSize(const std::filesystem::path& path) {
   // Signature, length and name of the first chunk, width and height: big-endian.
   std::array<char, 24> head{};
+  std::error_code error;
+  const bool is_regular = std::filesystem::is_regular_file(path, error);
+  if (!is_regular && std::filesystem::exists(path, error)) {
+    return absl::InvalidArgumentError(absl::StrCat(path.string(), " is not a regular file"));
+  }
   std::ifstream file(path, std::ios::binary);
   if (!file) return ErrnoToStatus(errno, absl::StrCat("open ", path.string()));
   file.read(head.data(), head.size());
@@ -96,10 +110,7 @@ absl::StatusOr<cv::Size> ReadPngSize(const std::filesystem::path& path) {
     return static_cast<int>(std::min(value, 0x7FFFFFFFu));
   };
   const int width = number(16), height = number(20);
-  if (width <= 0 || height <= 0) {
-    return absl::DataLossError(
-        absl::StrCat(path.string(), ": a PNG of ", width, "x", height, " pixels"));
-  }
+  BACKFIRE_RETURN_IF_ERROR(CheckPixels(path, width, height));
   return cv::Size(width, height);
 }
 

@@ -12,6 +12,7 @@
 #include "services/base/digest.h"
 #include "services/base/file.h"
 #include "services/base/mutex.h"
+#include "services/base/regular_file.h"
 #include "services/base/status.h"
 #include "services/datasets/dataset_sources.h"
 #include "services/datasets/image_file.h"
@@ -265,7 +266,7 @@ class KittiDataset : public StereoDataset {
     if (auto known = DigestMemo::Get().Find(key, state)) return *std::move(known);
     Sha256 digest;
     for (const Use& use : uses) {
-      const auto content = ReadFile(layout_.Path(use.file, id));
+      const auto content = ReadRegularFile(layout_.Path(use.file, id));
       if (content.ok()) {
         digest.UpdateField(use.name).UpdateField(*content);
       } else if (use.required || !absl::IsNotFound(content.status())) {

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "services/base/file.h"
+#include "services/base/regular_file.h"
 #include "services/base/status.h"
 
 namespace backfire::datasets {
@@ -61,7 +62,7 @@ absl::StatusOr<std::vector<LidarPoint>> ParseLidar(std::string_view content,
 }
 
 absl::StatusOr<std::vector<LidarPoint>> ReadLidar(const std::filesystem::path& path) {
-  BACKFIRE_ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string content, ReadRegularFile(path));
   return ParseLidar(content, path.string());
 }
 

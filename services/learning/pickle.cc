@@ -12,8 +12,10 @@
 namespace backfire::learning {
 namespace {
 
-constexpr size_t kMaxValues = 1'000'000;
-// Items that calls repeat, each without a byte of the file.
+constexpr size_t kMaxValues = 500'000;
+// Places on the stack, marks and names kept for later: an instruction of one byte makes one.
+constexpr size_t kMaxPlaces = 500'000;
+// Items of containers, which a byte of the file may repeat.
 constexpr size_t kMaxRepeated = 2'000'000;
 // Longer names than any in Python's or torch's modules. They are copied, so they are bounded.
 constexpr size_t kMaxGlobalName = 256;
@@ -85,7 +87,12 @@ class PickleReader {
   explicit PickleReader(std::string_view bytes) : bytes_(bytes) {}
 
   absl::StatusOr<Pickle> Read() {
-    while (status_.ok() && pickle_.root_ == nullptr) Step();
+    while (status_.ok() && pickle_.root_ == nullptr) {
+      Step();
+      if (stack_.size() + marks_.size() + memo_.size() > kMaxPlaces) {
+        Fail("it keeps too much at once");
+      }
+    }
     if (!status_.ok()) {
       return absl::InvalidArgumentError(
           absl::StrCat("no pickle that can be read: ", status_.message(), " at byte ", at_));
@@ -169,6 +176,8 @@ class PickleReader {
         stack_.begin() + static_cast<std::ptrdiff_t>(marks_.back()), stack_.end());
     stack_.resize(marks_.back());
     marks_.pop_back();
+    repeated_ += items.size();
+    if (repeated_ > kMaxRepeated) Fail("it repeats too many items");
     return items;
   }
   void PushTuple(size_t count) {

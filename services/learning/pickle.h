@@ -48,8 +48,8 @@ struct PickleValue {
 class Pickle {
  public:
   /// Reads one pickle from the front of `bytes`. INVALID_ARGUMENT: it is none, is truncated, has an
-  /// instruction that torch.save does not write, or more than a million values, or calls repeat
-  /// more than two million of them.
+  /// instruction that torch.save does not write, or more than half a million values or places for
+  /// them, or containers hold more than two million: a hundred times those of a large network.
   static absl::StatusOr<Pickle> Parse(std::string_view bytes);
 
   const PickleValue& root() const { return *root_; }

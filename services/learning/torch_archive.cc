@@ -18,7 +18,7 @@ namespace backfire::learning {
 namespace {
 
 // A pickle holds names and shapes; a network of a thousand tensors has some 200 kB.
-constexpr uint64_t kMaxPickleBytes = uint64_t{64} << 20;
+constexpr uint64_t kMaxPickleBytes = uint64_t{16} << 20;
 constexpr uint64_t kMaxStorageBytes = uint64_t{1} << 30;
 // The first bytes of torch's format before 1.6: the number 0x1950a86a20f9469cfc6c.
 constexpr std::string_view kLegacyMagic("\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", 10);

@@ -19,7 +19,9 @@ namespace {
 constexpr double kPi = 3.14159265358979323846;
 // A normal variable is farther out than this once in 10^10.
 constexpr double kTailDeviations = 6.6;
-constexpr int kMaxAtoms = 100000;
+constexpr size_t kMaxAtoms = 100'000;
+constexpr int kMaxComponents = 1000;
+constexpr size_t kMaxLabels = 64;  // Every atom has a place for each.
 
 // Gauss' rule on [0, 1].
 constexpr int kNodes = 5;
@@ -46,6 +48,10 @@ void ForEachNode(Position a, Position b, Position c, const Visit& visit) {
 template <typename... Parts>
 absl::Status Invalid(const Parts&... parts) {
   return absl::InvalidArgumentError(absl::StrCat(parts...));
+}
+
+absl::Status TooManyAtoms() {
+  return Invalid("components must have at most ", kMaxAtoms, " points together");
 }
 
 template <typename List>
@@ -154,8 +160,12 @@ absl::Status Distribution::AddPoints(const Points& points, int component, const 
     std::vector<std::string> row = absl::StrSplit(absl::StripAsciiWhitespace(line), ',');
     return row;
   };
+  if (lines.size() > kMaxAtoms + 1) return TooManyAtoms();
   const std::vector<std::string> header =
       lines.empty() ? std::vector<std::string>() : cells(lines[0]);
+  if (header.size() > 2 + kMaxLabels) {
+    return Invalid(path, ".points.file: ", points.file(), " has more than ", kMaxLabels, " labels");
+  }
   if (header.size() < 2 || header[0] != "x" || header[1] != "y" || lines.size() < 2) {
     return Invalid(path, ".points.file: ", points.file(),
                    " must have a header `x,y,LABEL...` and a line per point");
@@ -219,6 +229,10 @@ absl::StatusOr<Distribution> Distribution::Build(const Data& data) {
   made.low_ = {kFar, kFar};
   made.high_ = {-kFar, -kFar};
   if (data.components().empty()) return Invalid("components must not be empty");
+  if (data.components_size() > kMaxComponents) {
+    return Invalid("there may be at most ", kMaxComponents, " components: got ",
+                   data.components_size());
+  }
   double total = 0;
   for (int c = 0; c < data.components_size(); ++c) {
     const Component& component = data.components(c);
@@ -247,6 +261,7 @@ absl::StatusOr<Distribution> Distribution::Build(const Data& data) {
     const std::string path = absl::StrCat("components[", c, "]");
     if (component.has_points()) {
       BACKFIRE_RETURN_IF_ERROR(made.AddPoints(component.points(), c, path));
+      if (made.atoms_.size() > kMaxAtoms) return TooManyAtoms();
     } else if (component.has_grid()) {
       const Grid& grid = component.grid();
       BACKFIRE_ASSIGN_OR_RETURN(const Position low, Pair(grid.low(), path + ".grid.low"));
@@ -255,6 +270,8 @@ absl::StatusOr<Distribution> Distribution::Build(const Data& data) {
         return Invalid(path, ".grid.columns and rows must be in [1, 1000]");
       }
       const double count = static_cast<double>(grid.columns()) * grid.rows();
+      // Before there is room for them: a description may repeat a grid in a few bytes.
+      if (static_cast<double>(made.atoms_.size()) + count > kMaxAtoms) return TooManyAtoms();
       for (int row = 0; row < grid.rows(); ++row) {
         for (int column = 0; column < grid.columns(); ++column) {
           made.atoms_.push_back({{low.x + (high.x - low.x) * (column + 0.5) / grid.columns(),
@@ -273,10 +290,10 @@ absl::StatusOr<Distribution> Distribution::Build(const Data& data) {
   if (continuous && made.discrete()) {
     return Invalid("components must be all continuous, or all grids and points");
   }
-  if (made.atoms_.size() > kMaxAtoms) {
-    return Invalid("components must have at most ", kMaxAtoms, " points: got ", made.atoms_.size());
-  }
   BACKFIRE_RETURN_IF_ERROR(made.PaintRegions(data));
+  if (made.label_names_.size() > kMaxLabels) {
+    return Invalid("there may be at most ", kMaxLabels, " labels: got ", made.label_names_.size());
+  }
   for (Labels& labels : made.labels_) labels.resize(made.label_names_.size(), -1);
   double cumulative = 0;
   for (Atom& atom : made.atoms_) {

@@ -21,6 +21,7 @@ using runtime::Split;
 
 constexpr char kScheme[] = "planar:";
 constexpr int kMaxExamples = 1000000;
+constexpr int64_t kMaxComponentCells = 10'000'000;  // Each takes a few integrals.
 
 int OrDefault(int value, int standard) { return value == 0 ? standard : value; }
 
@@ -73,6 +74,12 @@ absl::StatusOr<Data> ParseData(const std::string& uri) {
   if (data.cells() < 0 || data.cells() % 2 != 0 || data.cells() > 400) {
     return absl::InvalidArgumentError(
         absl::StrCat("dataset: cells must be even and in [0, 400]: got ", data.cells()));
+  }
+  const int64_t cells = OrDefault(data.cells(), 48);
+  if (cells * cells * data.components_size() > kMaxComponentCells) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("dataset: cells x cells x components must be at most ", kMaxComponentCells,
+                     ": got ", cells, " x ", cells, " x ", data.components_size()));
   }
   if (!(data.label_noise() >= 0 && data.label_noise() <= 0.5)) {
     return absl::InvalidArgumentError(
@@ -151,11 +158,15 @@ absl::StatusOr<runtime::TensorMap> PlanarDataset::RequestInputs(
 }
 
 absl::StatusOr<std::shared_ptr<const PlanarDataset>> DatasetCache::Open(const std::string& uri) {
-  MutexLock lock(mutex_);
-  if (last_ == nullptr || last_->uri() != uri) {
-    BACKFIRE_ASSIGN_OR_RETURN(last_, PlanarDataset::Open(uri));
+  {
+    MutexLock lock(mutex_);
+    if (last_ != nullptr && last_->uri() == uri) return last_;
   }
-  return last_;
+  // Not under the lock: others need theirs meanwhile. Two who open the same at once both do.
+  BACKFIRE_ASSIGN_OR_RETURN(auto opened, PlanarDataset::Open(uri));
+  MutexLock lock(mutex_);
+  last_ = opened;
+  return opened;
 }
 
 }  // namespace backfire::planar

@@ -59,8 +59,8 @@ class PlanarDataset : public runtime::Dataset {
   std::vector<Example> examples_[3];
 };
 
-/// Opens each dataset once, as long as anything uses it, and the last one a little longer: building
-/// a mesh takes a moment. Thread-safe.
+/// Opens a dataset, and keeps the last one: building a mesh takes a moment. Thread-safe; who opens
+/// one waits for nobody who opens another.
 class DatasetCache {
  public:
   absl::StatusOr<std::shared_ptr<const PlanarDataset>> Open(const std::string& uri);

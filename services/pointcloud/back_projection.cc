@@ -7,6 +7,7 @@ namespace backfire::pointcloud {
 namespace {
 
 constexpr int64_t kBlock = 32;
+constexpr int64_t kRowsBetweenQuestions = 64;
 
 // What is the same for all pixels, and for those of a row.
 struct Rules {
@@ -116,7 +117,8 @@ int64_t BackProjectionCapacity(int64_t height, int64_t width,
 
 BackProjection BackProjectInto(const float* disparity, int64_t height, int64_t width,
                                const datasets::StereoCalibration& calibration,
-                               const BackProjectionOptions& options, float* points) {
+                               const BackProjectionOptions& options, float* points,
+                               const std::function<bool()>& cancelled) {
   Rules rules{};
   rules.focal_times_baseline =
       static_cast<float>(calibration.focal_length_px() * calibration.baseline_m());
@@ -136,7 +138,8 @@ BackProjection BackProjectInto(const float* disparity, int64_t height, int64_t w
   std::vector<float> gathered(options.stride == 1 ? 0 : slope_x.size());
   BackProjection result;
   int64_t written = 0;
-  for (int64_t v = 0; v < height; v += options.stride) {
+  for (int64_t v = 0; v < height && !result.cancelled; v += options.stride) {
+    if (v % kRowsBetweenQuestions < options.stride) result.cancelled = cancelled();
     const float* row = disparity + v * width;
     if (options.stride != 1) {
       for (int64_t i = 0; i < count; ++i)

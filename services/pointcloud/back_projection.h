@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "services/datasets/calibration.h"
@@ -21,7 +22,8 @@ struct BackProjectionOptions {
 /// What a back-projection wrote.
 struct BackProjection {
   int64_t points = 0;
-  bool finite = true;  ///< False: some disparity was NaN or infinite (its point is left out).
+  bool finite = true;      ///< False: some disparity was NaN or infinite (its point is left out).
+  bool cancelled = false;  ///< True: it ended early.
 };
 
 /// Writes the points of all pixels that are kept, row by row: x, y, z in the rectified camera-0
@@ -32,9 +34,11 @@ struct BackProjection {
 /// vectorised; the same bits on every machine.
 /// @param disparity  [height, width], pixels of the left image.
 /// @param points     Room for BackProjectionCapacity(...) values.
-BackProjection BackProjectInto(const float* disparity, int64_t height, int64_t width,
-                               const datasets::StereoCalibration& calibration,
-                               const BackProjectionOptions& options, float* points);
+/// @param cancelled  Asked every some rows.
+BackProjection BackProjectInto(
+    const float* disparity, int64_t height, int64_t width,
+    const datasets::StereoCalibration& calibration, const BackProjectionOptions& options,
+    float* points, const std::function<bool()>& cancelled = [] { return false; });
 int64_t BackProjectionCapacity(int64_t height, int64_t width, const BackProjectionOptions& options);
 
 /// The same as a vector.

@@ -2,11 +2,31 @@
 
 #include <string>
 
+#include "services/base/excerpt.h"
+
 namespace backfire::runtime {
+namespace {
+
+// Clients take 8 kB of metadata unless they say otherwise, and a call whose message is longer fails
+// as RESOURCE_EXHAUSTED. On the wire, whatever is not printable ASCII takes three bytes.
+constexpr size_t kMaxMessageBytes = 6 << 10;
+
+std::string FitForTheWire(std::string_view message) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < message.size(); ++i) {
+    const char c = message[i];
+    bytes += c >= ' ' && c <= '~' && c != '%' ? 1 : 3;
+    if (bytes > kMaxMessageBytes) return Excerpt(message, i);
+  }
+  return std::string(message);
+}
+
+}  // namespace
 
 grpc::Status ToGrpcStatus(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
+                      FitForTheWire({status.message().data(), status.message().size()}));
 }
 
 absl::Status FromGrpcStatus(const grpc::Status& status) {

@@ -6,18 +6,22 @@
 #include <exception>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "services/base/exceptions.h"
+#include "services/base/excerpt.h"
 #include "services/base/status.h"
 #include "services/rpc/rpc_status.h"
 #include "services/rpc/sampled_family.h"
+#include "services/runtime/request_bounds.h"
+#include "services/runtime/version_name.h"
+#include "services/runtime/version_number.h"
 
 namespace backfire::runtime {
 namespace {
 
 constexpr char kPlatform[] = "backfire_model";
 constexpr char kSoftwareVersion[] = "1";
+constexpr size_t kLoggedBytes = 2000;  // Of an error.
 
 inference::DataType ConfigType(const std::string& datatype) {
   inference::DataType type = inference::TYPE_INVALID;
@@ -54,10 +58,11 @@ InferenceService::InferenceService(const Options& options, const InferenceBacken
 absl::StatusOr<std::shared_ptr<const InferenceTarget>> InferenceService::Find(
     const std::string& model, const std::string& version) const {
   if (version.empty()) return backend_.Find(model, std::nullopt);
-  int64_t number = 0;
-  if (!absl::SimpleAtoi(version, &number) || number < 1) {
+  const std::optional<int64_t> number = ParseVersionNumber(version);
+  if (!number.has_value()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("version must be a positive integer or empty: got \"", version, "\""));
+        absl::StrCat("version must be a positive integer as it is printed, or empty: got \"",
+                     Excerpt(version), "\""));
   }
   return backend_.Find(model, number);
 }
@@ -218,6 +223,7 @@ grpc::Status InferenceService::ModelInfer(grpc::ServerContext* context,
                     : options_.default_deadline);
   call.cancelled = [context] { return context->IsCancelled(); };
   const auto infer = [&]() -> absl::Status {
+    BACKFIRE_RETURN_IF_ERROR(CheckBounds(*request));
     BACKFIRE_ASSIGN_OR_RETURN(const auto target,
                               Find(request->model_name(), request->model_version()));
     BACKFIRE_ASSIGN_OR_RETURN(const std::vector<std::string> names,
@@ -243,8 +249,9 @@ grpc::Status InferenceService::ModelInfer(grpc::ServerContext* context,
   const absl::Status status = infer();
   if (!status.ok()) {
     spdlog::info("infer code={} model={} version={} id={} error=\"{}\"",
-                 absl::StatusCodeToString(status.code()), request->model_name(),
-                 request->model_version(), request->id(), std::string(status.message()));
+                 absl::StatusCodeToString(status.code()), Excerpt(request->model_name()),
+                 Excerpt(request->model_version()), Excerpt(request->id()),
+                 Excerpt({status.message().data(), status.message().size()}, kLoggedBytes));
   }
   return ToGrpcStatus(status);
 }

@@ -7,16 +7,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "services/base/excerpt.h"
 #include "services/base/status.h"
+#include "services/runtime/checked_tensor.h"
 
 namespace backfire::runtime {
 namespace {
 
 using inference::InferTensorContents;
-
-std::string ShapeText(const google::protobuf::RepeatedField<int64_t>& shape) {
-  return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
-}
 
 const v1::TensorSignature* FindSignature(const TensorSignatures& signature,
                                          const std::string& name) {
@@ -30,22 +28,6 @@ std::string Names(const TensorSignatures& signature) {
   return absl::StrJoin(signature, ", ", [](std::string* out, const v1::TensorSignature& tensor) {
     out->append(tensor.name());
   });
-}
-
-absl::Status CheckShape(const v1::TensorSignature& expected,
-                        const google::protobuf::RepeatedField<int64_t>& shape) {
-  bool fits = shape.size() == expected.shape_size();
-  int64_t count = 1;
-  for (int i = 0; i < shape.size(); ++i) {
-    fits = fits && shape[i] >= 0 && (expected.shape(i) == -1 || expected.shape(i) == shape[i]);
-    if (!fits) break;
-    // Guards the products that follow against overflow.
-    if (shape[i] > 0 && count > (int64_t{1} << 40) / shape[i]) fits = false;
-    count *= std::max<int64_t>(shape[i], 1);
-  }
-  if (fits) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("shape must be ", ShapeText(expected.shape()),
-                                                 " (-1: any size): got ", ShapeText(shape)));
 }
 
 // Elements of a typed field, narrowed to the tensor's type.
@@ -69,8 +51,7 @@ absl::Status CopyContents(const google::protobuf::RepeatedField<From>& from, Ten
   return absl::OkStatus();
 }
 
-absl::Status ReadTyped(const InferTensorContents& contents, Tensor& tensor) {
-  tensor.data.resize(static_cast<size_t>(tensor.ElementCount() * DatatypeSize(tensor.datatype)));
+absl::Status CopyTyped(const InferTensorContents& contents, Tensor& tensor) {
   switch (tensor.datatype) {
     case Datatype::kBool:
       return CopyContents<bool>(contents.bool_contents(), tensor);
@@ -100,33 +81,46 @@ absl::Status ReadTyped(const InferTensorContents& contents, Tensor& tensor) {
   }
 }
 
-absl::Status CheckRawSize(const Tensor& tensor) {
-  const int64_t expected = tensor.ElementCount() * DatatypeSize(tensor.datatype);
-  if (static_cast<int64_t>(tensor.data.size()) == expected) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("raw contents must have ", expected, " bytes for ",
-                                                 std::string(DatatypeName(tensor.datatype)), " [",
-                                                 absl::StrJoin(tensor.shape, ", "), "]: got ",
-                                                 tensor.data.size()));
+// Elements of all typed fields together: only the datatype's own may have any.
+int64_t TypedCount(const InferTensorContents& contents) {
+  return int64_t{contents.bool_contents_size()} + contents.int_contents_size() +
+         contents.int64_contents_size() + contents.uint_contents_size() +
+         contents.uint64_contents_size() + contents.fp32_contents_size() +
+         contents.fp64_contents_size() + contents.bytes_contents_size();
+}
+
+absl::StatusOr<Tensor> ReadTyped(const InferTensorContents& contents, TensorHeader header) {
+  const int64_t count = header.bytes / DatatypeSize(header.datatype);
+  // Before there is room for them: typed elements are as dear to send as to keep.
+  if (TypedCount(contents) != count) {
+    return absl::InvalidArgumentError(absl::StrCat("contents must have ", count, " elements: got ",
+                                                   TypedCount(contents), " in all its fields"));
+  }
+  std::string room(static_cast<size_t>(header.bytes), '\0');
+  BACKFIRE_ASSIGN_OR_RETURN(Tensor tensor, MakeChecked(std::move(header), std::move(room)));
+  BACKFIRE_RETURN_IF_ERROR(CopyTyped(contents, tensor));
+  return tensor;
 }
 
 absl::StatusOr<Tensor> TakeInput(const v1::TensorSignature& expected,
                                  const inference::ModelInferRequest::InferInputTensor& input,
                                  std::string* raw) {
-  if (input.datatype() != expected.datatype()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("datatype must be ", expected.datatype(), ": got \"", input.datatype(), "\""));
-  }
-  BACKFIRE_RETURN_IF_ERROR(CheckShape(expected, input.shape()));
-  Tensor tensor;
-  BACKFIRE_ASSIGN_OR_RETURN(tensor.datatype, ParseDatatype(input.datatype()));
-  tensor.shape.assign(input.shape().begin(), input.shape().end());
-  if (raw == nullptr) {
-    BACKFIRE_RETURN_IF_ERROR(ReadTyped(input.contents(), tensor));
-  } else {
-    tensor.data = std::move(*raw);
-    BACKFIRE_RETURN_IF_ERROR(CheckRawSize(tensor));
-  }
-  return tensor;
+  std::vector<int64_t> shape(input.shape().begin(), input.shape().end());
+  BACKFIRE_RETURN_IF_ERROR(CheckSignature(expected, input.datatype(), shape));
+  BACKFIRE_ASSIGN_OR_RETURN(TensorHeader header, CheckHeader(input.datatype(), std::move(shape)));
+  if (raw == nullptr) return ReadTyped(input.contents(), std::move(header));
+  return MakeChecked(std::move(header), std::move(*raw));
+}
+
+// Nothing that a parameter could ask for is done here, so that a request which needs it must not
+// look as if it were.
+absl::Status CheckNoParameters(
+    const google::protobuf::Map<std::string, inference::InferParameter>& parameters,
+    const std::string& path) {
+  if (parameters.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(path, ".parameters: there is no parameter \"",
+                                                 Excerpt(parameters.begin()->first),
+                                                 "\": none is known here"));
 }
 
 }  // namespace
@@ -139,15 +133,17 @@ absl::StatusOr<TensorMap> TakeInputs(const TensorSignatures& signature,
         absl::StrCat("raw_input_contents must have an entry for each of the ",
                      request.inputs_size(), " inputs: got ", request.raw_input_contents_size()));
   }
+  BACKFIRE_RETURN_IF_ERROR(CheckNoParameters(request.parameters(), "request"));
   TensorMap inputs;
   for (int i = 0; i < request.inputs_size(); ++i) {
     const auto& input = request.inputs(i);
-    const std::string path = absl::StrCat("inputs[", i, "] \"", input.name(), "\"");
+    const std::string path = absl::StrCat("inputs[", i, "] \"", Excerpt(input.name()), "\"");
     const v1::TensorSignature* expected = FindSignature(signature, input.name());
     if (expected == nullptr) {
       return absl::InvalidArgumentError(
           absl::StrCat(path, ": there is no such input; there are ", Names(signature)));
     }
+    BACKFIRE_RETURN_IF_ERROR(CheckNoParameters(input.parameters(), path));
     if (is_raw && input.has_contents()) {
       return absl::InvalidArgumentError(
           absl::StrCat(path, ": has typed contents although raw_input_contents is used"));
@@ -177,9 +173,12 @@ absl::StatusOr<std::vector<std::string>> RequestedOutputs(
   }
   for (const auto& output : request.outputs()) {
     if (FindSignature(signature, output.name()) == nullptr) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "outputs: there is no output \"", output.name(), "\"; there are ", Names(signature)));
+      return absl::InvalidArgumentError(absl::StrCat("outputs: there is no output \"",
+                                                     Excerpt(output.name()), "\"; there are ",
+                                                     Names(signature)));
     }
+    BACKFIRE_RETURN_IF_ERROR(
+        CheckNoParameters(output.parameters(), absl::StrCat("outputs \"", output.name(), "\"")));
     if (std::find(names.begin(), names.end(), output.name()) != names.end()) {
       return absl::InvalidArgumentError(
           absl::StrCat("outputs: \"", output.name(), "\" is there twice"));
@@ -223,22 +222,20 @@ absl::StatusOr<TensorMap> TakeOutputs(inference::ModelInferResponse& response) {
   TensorMap outputs;
   for (int i = 0; i < response.outputs_size(); ++i) {
     const auto& output = response.outputs(i);
-    Tensor tensor;
-    const absl::StatusOr<Datatype> datatype = ParseDatatype(output.datatype());
-    const bool valid = datatype.ok() && std::all_of(output.shape().begin(), output.shape().end(),
-                                                    [](int64_t size) { return size >= 0; });
-    if (!valid) {
-      return absl::InternalError(absl::StrCat("output \"", output.name(), "\" is malformed: ",
-                                              output.datatype(), " ", ShapeText(output.shape())));
+    const auto take = [&]() -> absl::StatusOr<Tensor> {
+      BACKFIRE_ASSIGN_OR_RETURN(
+          TensorHeader header,
+          CheckHeader(output.datatype(), {output.shape().begin(), output.shape().end()}));
+      return MakeChecked(std::move(header), std::move(*response.mutable_raw_output_contents(i)));
+    };
+    absl::StatusOr<Tensor> tensor = take();
+    if (tensor.ok() && !outputs.emplace(output.name(), *std::move(tensor)).second) {
+      tensor = absl::InvalidArgumentError("is there twice");
     }
-    tensor.datatype = *datatype;
-    tensor.shape.assign(output.shape().begin(), output.shape().end());
-    tensor.data = std::move(*response.mutable_raw_output_contents(i));
-    if (const absl::Status status = CheckRawSize(tensor); !status.ok()) {
+    if (!tensor.ok()) {
       return absl::InternalError(
-          absl::StrCat("output \"", output.name(), "\": ", status.message()));
+          absl::StrCat("output \"", Excerpt(output.name()), "\": ", tensor.status().message()));
     }
-    outputs[output.name()] = std::move(tensor);
   }
   return outputs;
 }

@@ -17,8 +17,9 @@ using TensorSignatures = google::protobuf::RepeatedPtrField<v1::TensorSignature>
 
 /// Takes the tensors out of a request, raw or typed contents alike. Raw contents are moved, not
 /// copied: `request` keeps empty ones. INVALID_ARGUMENT, naming the input: unknown, missing or
-/// repeated; a datatype, rank or size other than the signature's; raw and typed contents mixed;
-/// bytes or elements that are not as many as the shape says.
+/// repeated; a datatype, rank or size other than the signature's; raw and typed contents mixed, or
+/// two typed fields; bytes or elements that are not as many as the shape says; any parameter, as
+/// none is known.
 absl::StatusOr<TensorMap> TakeInputs(const TensorSignatures& signature,
                                      inference::ModelInferRequest& request);
 
@@ -33,7 +34,8 @@ absl::Status PutOutputs(const std::vector<std::string>& names, TensorMap outputs
 /// Adds a tensor to a request as raw contents.
 void AddInput(const std::string& name, Tensor tensor, inference::ModelInferRequest& request);
 
-/// Takes the tensors out of a response with raw contents. INTERNAL: it is malformed.
+/// Takes the tensors out of a response with raw contents. INTERNAL: it is malformed, or has an
+/// output twice.
 absl::StatusOr<TensorMap> TakeOutputs(inference::ModelInferResponse& response);
 
 }  // namespace backfire::runtime

@@ -11,6 +11,7 @@
 #include "services/base/status.h"
 #include "services/rpc/rpc_status.h"
 #include "services/runtime/file_stream.h"
+#include "services/runtime/request_bounds.h"
 
 namespace backfire::runtime {
 namespace {
@@ -71,6 +72,7 @@ absl::Status ModelServiceImpl::CheckIsPrimary() const {
 
 grpc::Status ModelServiceImpl::GetModel(grpc::ServerContext*, const v1::GetModelRequest* request,
                                         v1::Model* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   if (request->name().empty() && models_.size() == 1) {
     *response = models_.begin()->second->description();
     return grpc::Status::OK;
@@ -86,8 +88,20 @@ grpc::Status ModelServiceImpl::ListModels(grpc::ServerContext*, const v1::ListMo
   return grpc::Status::OK;
 }
 
+grpc::Status ModelServiceImpl::ResolveRecipe(grpc::ServerContext*,
+                                             const v1::ResolveRecipeRequest* request,
+                                             v1::ResolveRecipeResponse* response) {
+  const auto resolve = [&]() -> absl::Status {
+    BACKFIRE_ASSIGN_OR_RETURN(const HostedModel* model, FindModel(models_, request->model()));
+    BACKFIRE_ASSIGN_OR_RETURN(*response->mutable_recipe(), model->trainer().Resolve(*request));
+    return absl::OkStatus();
+  };
+  return ToGrpcStatus(resolve());
+}
+
 grpc::Status ModelServiceImpl::Train(grpc::ServerContext*, const v1::TrainRequest* request,
                                      v1::Job* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto start = [&]() -> absl::Status {
     BACKFIRE_RETURN_IF_ERROR(CheckIsPrimary());
     BACKFIRE_ASSIGN_OR_RETURN(const HostedModel* model, FindModel(models_, request->model()));
@@ -100,6 +114,7 @@ grpc::Status ModelServiceImpl::Train(grpc::ServerContext*, const v1::TrainReques
 
 grpc::Status ModelServiceImpl::Evaluate(grpc::ServerContext*, const v1::EvaluateRequest* request,
                                         v1::Job* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto start = [&]() -> absl::Status {
     BACKFIRE_RETURN_IF_ERROR(CheckIsPrimary());
     BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(models_, request->version()));
@@ -125,6 +140,7 @@ grpc::Status ModelServiceImpl::CommitOutputs(grpc::ServerContext*,
 
 grpc::Status ModelServiceImpl::GetJob(grpc::ServerContext*, const v1::GetJobRequest* request,
                                       v1::Job* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   absl::StatusOr<v1::Job> job = jobs_.Get(request->name());
   if (!job.ok()) return ToGrpcStatus(job.status());
   *response = *std::move(job);
@@ -134,6 +150,7 @@ grpc::Status ModelServiceImpl::GetJob(grpc::ServerContext*, const v1::GetJobRequ
 grpc::Status ModelServiceImpl::WatchJob(grpc::ServerContext* context,
                                         const v1::WatchJobRequest* request,
                                         grpc::ServerWriter<v1::Job>* writer) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   return ToGrpcStatus(jobs_.Watch(request->name(), [&](const v1::Job& job) {
     return !context->IsCancelled() && writer->Write(job);
   }));
@@ -141,6 +158,7 @@ grpc::Status ModelServiceImpl::WatchJob(grpc::ServerContext* context,
 
 grpc::Status ModelServiceImpl::CancelJob(grpc::ServerContext*, const v1::CancelJobRequest* request,
                                          v1::Job* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   absl::StatusOr<v1::Job> job = jobs_.Cancel(request->name());
   if (!job.ok()) return ToGrpcStatus(job.status());
   *response = *std::move(job);
@@ -150,6 +168,7 @@ grpc::Status ModelServiceImpl::CancelJob(grpc::ServerContext*, const v1::CancelJ
 grpc::Status ModelServiceImpl::Materialize(grpc::ServerContext* context,
                                            const v1::MaterializeRequest* request,
                                            grpc::ServerWriter<v1::MaterializeResponse>* writer) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto materialize = [&]() -> absl::Status {
     BACKFIRE_RETURN_IF_ERROR(CheckIsPrimary());
     BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(models_, request->version()));
@@ -175,11 +194,13 @@ grpc::Status ModelServiceImpl::Materialize(grpc::ServerContext* context,
 grpc::Status ModelServiceImpl::ListVersions(grpc::ServerContext*,
                                             const v1::ListVersionsRequest* request,
                                             v1::ListVersionsResponse* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto list = [&]() -> absl::Status {
     BACKFIRE_ASSIGN_OR_RETURN(const HostedModel* model, FindModel(models_, request->model()));
     // The token is the number that the next page starts behind.
     int64_t after = 0;
-    if (!request->page_token().empty() && !absl::SimpleAtoi(request->page_token(), &after)) {
+    if (!request->page_token().empty() && (!absl::SimpleAtoi(request->page_token(), &after) ||
+                                           absl::StrCat(after) != request->page_token())) {
       return absl::InvalidArgumentError(
           absl::StrCat("page_token is not one of ListVersions: \"", request->page_token(), "\""));
     }
@@ -209,6 +230,7 @@ grpc::Status ModelServiceImpl::ListVersions(grpc::ServerContext*,
 grpc::Status ModelServiceImpl::GetVersion(grpc::ServerContext*,
                                           const v1::GetVersionRequest* request,
                                           v1::Version* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto get = [&]() -> absl::Status {
     BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(models_, request->name()));
     BACKFIRE_ASSIGN_OR_RETURN(*response, named.Get());
@@ -220,6 +242,7 @@ grpc::Status ModelServiceImpl::GetVersion(grpc::ServerContext*,
 grpc::Status ModelServiceImpl::DeleteVersion(grpc::ServerContext*,
                                              const v1::DeleteVersionRequest* request,
                                              v1::DeleteVersionResponse*) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto remove = [&]() -> absl::Status {
     BACKFIRE_RETURN_IF_ERROR(CheckIsPrimary());
     BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(models_, request->name()));
@@ -240,6 +263,7 @@ grpc::Status ModelServiceImpl::ImportVersion(grpc::ServerContext* context,
     while (true) {
       v1::ImportVersionRequest message;
       if (!reader->Read(&message)) break;
+      BACKFIRE_RETURN_IF_ERROR(CheckBounds(message));
       BACKFIRE_RETURN_IF_ERROR(imported.Add(std::move(message)));
       if (model != nullptr) continue;
       BACKFIRE_ASSIGN_OR_RETURN(model, FindModel(models_, imported.description().model()));
@@ -258,6 +282,7 @@ grpc::Status ModelServiceImpl::ImportVersion(grpc::ServerContext* context,
 grpc::Status ModelServiceImpl::ExportVersion(
     grpc::ServerContext*, const v1::ExportVersionRequest* request,
     grpc::ServerWriter<v1::ExportVersionResponse>* writer) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto send = [&]() -> absl::Status {
     BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(models_, request->name()));
     BACKFIRE_ASSIGN_OR_RETURN(const v1::Version version, named.Get());
@@ -275,6 +300,7 @@ grpc::Status ModelServiceImpl::ExportVersion(
 grpc::Status ModelServiceImpl::LoadVersion(grpc::ServerContext* context,
                                            const v1::LoadVersionRequest* request,
                                            v1::LoadVersionResponse*) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto named = FindVersion(models_, request->name());
   if (!named.ok()) return ToGrpcStatus(named.status());
   const absl::Status loaded = named->model->served().Load(named->number, request->digest(),
@@ -286,6 +312,7 @@ grpc::Status ModelServiceImpl::LoadVersion(grpc::ServerContext* context,
 grpc::Status ModelServiceImpl::UnloadVersion(grpc::ServerContext*,
                                              const v1::UnloadVersionRequest* request,
                                              v1::UnloadVersionResponse*) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto named = FindVersion(models_, request->name());
   if (!named.ok()) return ToGrpcStatus(named.status());
   const absl::Status unloaded = named->model->served().Unload(named->number);

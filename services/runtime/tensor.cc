@@ -1,9 +1,11 @@
 #include "services/runtime/tensor.h"
 
 #include <array>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "services/base/excerpt.h"
 
 namespace backfire::runtime {
 namespace {
@@ -40,14 +42,16 @@ absl::StatusOr<Datatype> ParseDatatype(std::string_view name) {
   }
   return absl::InvalidArgumentError(absl::StrCat(
       "datatype must be BOOL, UINT8 to UINT64, INT8 to INT64, FP16, BF16, FP32 or FP64: got \"",
-      std::string(name), "\""));
+      Excerpt(name), "\""));
 }
 
 int64_t DatatypeSize(Datatype datatype) { return kDatatypes[static_cast<size_t>(datatype)].size; }
 
 int64_t Tensor::ElementCount() const {
   int64_t count = 1;
-  for (const int64_t size : shape) count *= size;
+  for (const int64_t size : shape) {
+    if (__builtin_mul_overflow(count, size, &count)) return std::numeric_limits<int64_t>::max();
+  }
   return count;
 }
 

@@ -2,9 +2,9 @@
 
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "services/runtime/version_number.h"
 
 namespace backfire::runtime {
 
@@ -14,14 +14,13 @@ std::string VersionName(const std::string& model_name, int64_t number) {
 
 absl::StatusOr<VersionId> ParseVersionName(const std::string& name) {
   const std::vector<std::string> parts = absl::StrSplit(name, '/');
-  VersionId id;
-  if (parts.size() != 4 || parts[0] != "models" || parts[1].empty() || parts[2] != "versions" ||
-      !absl::SimpleAtoi(parts[3], &id.number) || id.number < 1) {
+  const std::optional<int64_t> number =
+      parts.size() == 4 ? ParseVersionNumber(parts[3]) : std::nullopt;
+  if (!number.has_value() || parts[0] != "models" || parts[1].empty() || parts[2] != "versions") {
     return absl::InvalidArgumentError(absl::StrCat(
         "a version's name must be models/{model}/versions/{number}: got \"", name, "\""));
   }
-  id.model_name = absl::StrCat("models/", parts[1]);
-  return id;
+  return VersionId{absl::StrCat("models/", parts[1]), *number};
 }
 
 }  // namespace backfire::runtime

@@ -29,6 +29,10 @@ using google::protobuf::FieldDescriptor;
 
 // Of free-form values: an alias may contain itself.
 constexpr int kMaxDepth = 50;
+// What aliases may add to a text: entries of mappings and lists, and bytes of values. Without
+// aliases, a text has no more of either than it has bytes.
+constexpr size_t kAliasedEntries = 10'000;
+constexpr size_t kAliasedBytes = 1 << 20;
 
 std::string Quoted(const std::string& text) {
   std::string json = "\"";
@@ -49,10 +53,13 @@ std::string Quoted(const std::string& text) {
 // `1.0` is a text where a text is due and a number where a number is.
 class Converter {
  public:
-  explicit Converter(std::string file) : file_(std::move(file)) {}
+  Converter(std::string file, size_t text_bytes)
+      : file_(std::move(file)),
+        entries_left_(text_bytes + kAliasedEntries),
+        bytes_left_(text_bytes + kAliasedBytes) {}
 
   absl::StatusOr<std::string> Message(const YAML::Node& node, const Descriptor& type,
-                                      const std::string& path) const {
+                                      const std::string& path) {
     if (type.full_name() == "google.protobuf.Struct") return FreeForm(node, path);
     if (type.full_name() == "google.protobuf.Duration") return Duration(node, path);
     if (!node.IsMap()) return Fault(node, path, "must be a mapping");
@@ -60,6 +67,7 @@ class Converter {
     std::set<std::string> seen;
     for (const auto& entry : node) {
       const std::string key = entry.first.as<std::string>();
+      BACKFIRE_RETURN_IF_ERROR(Expand(entry.second, path));
       const std::string field_path = path.empty() ? key : absl::StrCat(path, ".", key);
       const FieldDescriptor* field = type.FindFieldByName(key);
       if (field == nullptr) field = type.FindFieldByCamelcaseName(key);
@@ -88,6 +96,19 @@ class Converter {
                                                    what));
   }
 
+  // Counts an entry of a mapping or a list, each time that aliases lead to it again.
+  absl::Status Expand(const YAML::Node& entry, const std::string& path) {
+    const size_t bytes = entry.IsScalar() ? entry.Scalar().size() : 0;
+    if (entries_left_ == 0 || bytes > bytes_left_) {
+      return Fault(entry, path.substr(0, 200),
+                   absl::StrCat("aliases make more of the file than ", kAliasedEntries,
+                                " values and ", kAliasedBytes, " bytes beyond its own"));
+    }
+    --entries_left_;
+    bytes_left_ -= bytes;
+    return absl::OkStatus();
+  }
+
   absl::StatusOr<std::string> Duration(const YAML::Node& node, const std::string& path) const {
     constexpr char kMust[] = "must be seconds, as 90s or 0.5s";
     if (!node.IsScalar()) return Fault(node, path, kMust);
@@ -112,13 +133,14 @@ class Converter {
   }
 
   absl::StatusOr<std::string> Field(const YAML::Node& node, const FieldDescriptor& field,
-                                    const std::string& path) const {
+                                    const std::string& path) {
     if (field.is_map()) {
       if (!node.IsMap()) return Fault(node, path, "must be a mapping");
       std::vector<std::string> members;
       std::set<std::string> seen;
       for (const auto& entry : node) {
         const std::string key = entry.first.as<std::string>();
+        BACKFIRE_RETURN_IF_ERROR(Expand(entry.second, path));
         if (!seen.insert(key).second) {
           return Fault(entry.first, absl::StrCat(path, "[", key, "]"), "is there twice");
         }
@@ -133,6 +155,7 @@ class Converter {
     if (!node.IsSequence()) return Fault(node, path, "must be a list");
     std::vector<std::string> elements;
     for (size_t i = 0; i < node.size(); ++i) {
+      BACKFIRE_RETURN_IF_ERROR(Expand(node[i], path));
       BACKFIRE_ASSIGN_OR_RETURN(std::string element,
                                 Value(node[i], field, absl::StrCat(path, "[", i, "]")));
       elements.push_back(std::move(element));
@@ -141,7 +164,7 @@ class Converter {
   }
 
   absl::StatusOr<std::string> Value(const YAML::Node& node, const FieldDescriptor& field,
-                                    const std::string& path) const {
+                                    const std::string& path) {
     if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
       return Message(node, *field.message_type(), path);
     }
@@ -173,13 +196,14 @@ class Converter {
 
   // A Struct's content: YAML's own rules say what a plain scalar is.
   absl::StatusOr<std::string> FreeForm(const YAML::Node& node, const std::string& path,
-                                       int depth = 0) const {
+                                       int depth = 0) {
     if (depth > kMaxDepth) return Fault(node, path.substr(0, 200), "is nested too deeply");
     if (node.IsMap()) {
       std::vector<std::string> members;
       std::set<std::string> seen;
       for (const auto& entry : node) {
         const std::string key = entry.first.as<std::string>();
+        BACKFIRE_RETURN_IF_ERROR(Expand(entry.second, path));
         if (!seen.insert(key).second) {
           return Fault(entry.first, absl::StrCat(path, ".", key), "is there twice");
         }
@@ -192,6 +216,7 @@ class Converter {
     if (node.IsSequence()) {
       std::vector<std::string> elements;
       for (size_t i = 0; i < node.size(); ++i) {
+        BACKFIRE_RETURN_IF_ERROR(Expand(node[i], path));
         BACKFIRE_ASSIGN_OR_RETURN(std::string element,
                                   FreeForm(node[i], absl::StrCat(path, "[", i, "]"), depth + 1));
         elements.push_back(std::move(element));
@@ -210,6 +235,7 @@ class Converter {
   }
 
   const std::string file_;
+  size_t entries_left_, bytes_left_;
 };
 
 // What a key or an index leads to: the entry's node, and the one that its line is of.
@@ -277,8 +303,9 @@ absl::Status ParseYaml(const std::string& text, const std::string& name,
           absl::StrCat(name, ": must be one document: got ", documents.size()));
     }
     const YAML::Node root = documents.empty() ? YAML::Node() : documents[0];
-    BACKFIRE_ASSIGN_OR_RETURN(const std::string json,
-                              Converter(name).Message(root, *message.GetDescriptor(), ""));
+    BACKFIRE_ASSIGN_OR_RETURN(
+        const std::string json,
+        Converter(name, text.size()).Message(root, *message.GetDescriptor(), ""));
     const auto parsed = google::protobuf::util::JsonStringToMessage(json, &message);
     if (parsed.ok()) return absl::OkStatus();
     return absl::InvalidArgumentError(absl::StrCat(name, ": ", parsed.message().ToString()));

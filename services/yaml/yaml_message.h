@@ -9,7 +9,8 @@
 namespace backfire {
 
 /// Reads a message from YAML text in the message's JSON form. INVALID_ARGUMENT: not YAML, an
-/// unknown or repeated field, or a value of the wrong type, as `name:line: field: fault`.
+/// unknown or repeated field, a value of the wrong type, or aliases that make much more of the text
+/// than it is, as `name:line: field: fault`.
 /// @param name  Of the text, for messages of faults.
 absl::Status ParseYaml(const std::string& text, const std::string& name,
                        google::protobuf::Message& message);

@@ -1,7 +1,7 @@
 // Parsers of KITTI's files and of dataset URIs. The first byte says which.
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -12,13 +12,10 @@
 #include "services/datasets/lidar.h"
 #include "services/datasets/render_profile.h"
 #include "services/datasets/rendered_dataset.h"
+#include "tests/fuzz/fuzz_entry.h"
 
 namespace backfire::datasets {
 namespace {
-
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
 
 void FuzzObjects(std::string_view content) {
   const auto objects = ParseObjects(content, "fuzz");
@@ -83,6 +80,28 @@ void FuzzUri(std::string_view content) {
 
 }  // namespace
 }  // namespace backfire::datasets
+
+namespace backfire {
+
+std::vector<std::string> FuzzExamples() {
+  using datasets::LidarPoint;
+  return {
+      std::string(1, '\0') +
+          "Car 0.00 0 -1.57 600.0 150.0 640.0 190.0 1.5 1.6 3.9 1.0 1.7 20.0 -1.57\n"
+          "DontCare -1 -1 -10 5.0 170.0 60.0 250.0 -1 -1 -1 -1000 -1000 -1000 -10\r\n"
+          "Pedestrian -1 -1 0.2 7 1 8 3 1.8 0.5 0.9 2 1.6 8.4 0.01 0.875\n",
+      std::string(1, '\1') +
+          "P0: 700 0 600 0 0 700 180 0 0 0 1 0\nP1: 700 0 600 -370 0 700 180 0 0 0 1 0\n"
+          "P2: 700 0 600 45 0 700 180 0.2 0 0 1 0.003\nP3: 700 0 600 -330 0 700 180 2.2 0 0 1 "
+          "0.003\n"
+          "R0_rect: 1 0 0 0 1 0 0 0 1\nTr_velo_to_cam: 0 -1 0 0 0 0 -1 -0.08 1 0 0 -0.27\n",
+      std::string(1, '\2') +
+          datasets::FormatLidar({{10, 1, -1, 0.5f}, {12, -1, 0, 0}, {5, 0, 0, 1}}),
+      std::string(1, '\3') + "rendered:tiny?frames=600&seed=1&cars=5.5&crop=100x50+1+2&size=64x32",
+      std::string(1, '\3') + "kitti:/data/kitti?train=train&validation=&test=val&size=608x176"};
+}
+
+}  // namespace backfire
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace backfire::datasets;  // NOLINT(google-build-using-namespace)

@@ -198,12 +198,27 @@ absl::StatusOr<v1::Model> FakeServices::GetModel(const std::string&, const std::
   loss.set_name("mae");
   loss.set_unit("1");
   loss.set_maximum(1e9);
-  for (const auto capability : {v1::LIST_VERSIONS, v1::WATCH_JOB}) {
+  for (const auto capability : {v1::LIST_VERSIONS, v1::WATCH_JOB, v1::RESOLVE_RECIPE}) {
     model.add_capabilities(capability);
   }
   MutexLock lock(mutex_);
   if (commits_) model.add_capabilities(v1::COMMIT_OUTPUTS);
   return model;
+}
+
+absl::StatusOr<v1::Recipe> FakeServices::ResolveRecipe(const std::string&,
+                                                       const v1::ResolveRecipeRequest& request) {
+  const auto& fields = request.recipe().parameters().fields();
+  const auto offset = fields.find("offset");
+  if (offset != fields.end() && offset->second.number_value() > 100) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "recipe.parameters.offset must be at most 100: got ", offset->second.number_value()));
+  }
+  if (request.has_dataset() && absl::StartsWith(request.dataset().uri(), "typo")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("dataset.uri must be a known one: got ", request.dataset().uri()));
+  }
+  return request.recipe();
 }
 
 absl::StatusOr<v1::Version> FakeServices::GetVersion(const std::string&, const std::string& name) {

@@ -27,6 +27,9 @@ class FakeServices final : public execution::JobBackend, public execution::Versi
                            const std::function<bool()>& interrupted) override;
   absl::Status UnloadVersion(const std::string& endpoint, const std::string& version) override;
   absl::StatusOr<v1::Model> GetModel(const std::string& endpoint, const std::string& name) override;
+  /// Refuses an `offset` above 100, and a dataset of no scheme: "recipe.parameters.offset ...".
+  absl::StatusOr<v1::Recipe> ResolveRecipe(const std::string& endpoint,
+                                           const v1::ResolveRecipeRequest& request) override;
   absl::StatusOr<v1::Version> GetVersion(const std::string& endpoint,
                                          const std::string& name) override;
   absl::StatusOr<std::vector<std::string>> LoadedVersions(const std::string& endpoint,

@@ -10,19 +10,20 @@
 #include <type_traits>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "services/base/crash_point.h"
-#include "services/base/digest.h"
 #include "services/base/exceptions.h"
+#include "services/base/excerpt.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
 #include "services/rpc/request_id.h"
+#include "services/runtime/job_file.h"
 
 namespace backfire::runtime {
 namespace {
 
-constexpr char kRequestFile[] = "request.pb";
-constexpr char kJobFile[] = "job.pb";
+constexpr size_t kMaxErrorBytes = 8 << 10;  // Of a job's error, which is kept and sent on.
 constexpr char kScratch[] = "scratch", kKept[] = "kept";
 // How often the job's work has begun without an end that this process saw: the number of bytes.
 constexpr char kBegunFile[] = "begun";
@@ -88,65 +89,94 @@ JobRunner::JobRunner(const Options& options, Execute execute)
 JobRunner::~JobRunner() { Stop(); }
 
 std::filesystem::path JobRunner::DirectoryOf(const std::string& request_id) const {
-  // A request_id may hold any number of slashes; its digest is a flat name.
-  return options_.directory / Sha256Hex(request_id).substr(0, 32);
+  return options_.directory / JobFolder(request_id);
 }
 
 absl::StatusOr<std::unique_ptr<JobRunner>> JobRunner::Open(const Options& options,
                                                            Execute execute) {
   BACKFIRE_RETURN_IF_ERROR(MakeDirectories(options.directory));
   std::unique_ptr<JobRunner> runner(new JobRunner(options, std::move(execute)));
-  BACKFIRE_RETURN_IF_ERROR(runner->Recover());
+  BACKFIRE_RETURN_IF_ERROR(runner->RecoverAll());
   for (int i = 0; i < options.workers; ++i) {
     runner->workers_.emplace_back([runner = runner.get(), i] { runner->Work(i); });
   }
   return runner;
 }
 
-absl::Status JobRunner::Recover() {
+absl::StatusOr<std::shared_ptr<JobRunner::Entry>> JobRunner::Recover(
+    const std::filesystem::path& folder, Unsealed unsealed) const {
+  BACKFIRE_ASSIGN_OR_RETURN(const google::protobuf::Any any, ReadRequestFile(folder, unsealed));
+  auto entry = std::make_shared<Entry>();
+  v1::TrainRequest train;
+  v1::EvaluateRequest evaluate;
+  v1::CommitOutputsRequest commit;
+  if (any.UnpackTo(&train)) {
+    entry->request = train;
+  } else if (any.UnpackTo(&evaluate)) {
+    entry->request = evaluate;
+  } else if (any.UnpackTo(&commit)) {
+    entry->request = commit;
+  } else {
+    return absl::FailedPreconditionError(
+        absl::StrCat((folder / kRequestFile).string(), " asks for ", Excerpt(any.type_url()),
+                     ", which is unknown here: a newer program made it"));
+  }
+  entry->job.set_name(JobName(RequestId(entry->request)));
+  entry->job.set_state(v1::Job::RUNNING);
+  absl::StatusOr<v1::Job> job = ReadJobFile(folder, unsealed);
+  const std::string& name = entry->job.name();
+  if (JobFolder(RequestId(entry->request)) != folder.filename() ||
+      (job.ok() && (job->name() != name || !Ended(*job)))) {
+    return absl::DataLossError(
+        absl::StrCat(folder.string(), " holds another job's files; remove it to forget the job"));
+  }
+  if (absl::IsNotFound(job.status())) return entry;
+  if (job.ok()) {
+    entry->job = *std::move(job);
+    return entry;
+  }
+  // It has ended, nobody knows how. Running it again would be right only if it was not cancelled.
+  entry->job.set_state(v1::Job::FAILED);
+  entry->job.set_error_code(static_cast<int>(job.status().code()));
+  entry->job.set_error_message(std::string(job.status().message()));
+  return entry;
+}
+
+absl::Status JobRunner::RecoverAll() {
   MutexLock lock(mutex_);
   // Sorted, so that jobs are taken up in the same order on every start.
   std::map<std::string, std::shared_ptr<Entry>> waiting;
   std::set<std::pair<std::filesystem::file_time_type, std::string>> ended;
-  std::error_code error;
+  std::error_code error, ignored;
+  const bool is_sealed = std::filesystem::exists(options_.directory / kSealedMark, ignored);
+  const Unsealed unsealed = is_sealed ? Unsealed::kRefuse : Unsealed::kSeal;
   for (const auto& folder : std::filesystem::directory_iterator(options_.directory, error)) {
-    const absl::StatusOr<std::string> request = ReadFile(folder.path() / kRequestFile);
-    if (absl::IsNotFound(
-            request.status())) {  // Killed before the job was on disk: nobody knows it.
-      std::filesystem::remove_all(folder.path(), error);
+    if (!folder.is_directory(ignored)) continue;
+    absl::StatusOr<std::shared_ptr<Entry>> entry = Recover(folder.path(), unsealed);
+    if (absl::IsNotFound(entry.status())) {  // Killed before the job was on disk: nobody knows it.
+      std::filesystem::remove_all(folder.path(), ignored);
       continue;
     }
-    BACKFIRE_RETURN_IF_ERROR(request.status());
-    auto entry = std::make_shared<Entry>();
-    google::protobuf::Any any;
-    v1::TrainRequest train;
-    v1::EvaluateRequest evaluate;
-    v1::CommitOutputsRequest commit;
-    if (any.ParseFromString(*request) && any.UnpackTo(&train)) {
-      entry->request = train;
-    } else if (any.UnpackTo(&evaluate)) {
-      entry->request = evaluate;
-    } else if (any.UnpackTo(&commit)) {
-      entry->request = commit;
+    if (!entry.ok()) {
+      // The other jobs go on; whoever asks for this one hears of it.
+      spdlog::error("job state=UNREADABLE folder={} error=\"{}\"", folder.path().string(),
+                    std::string(entry.status().message()));
+      unreadable_[folder.path().filename()] = entry.status();
+      continue;
+    }
+    const std::string name = (*entry)->job.name();
+    jobs_[name] = *entry;
+    if (Ended((*entry)->job)) {
+      ended.emplace(std::filesystem::last_write_time(folder.path() / kJobFile, ignored), name);
     } else {
-      return absl::DataLossError(absl::StrCat((folder.path() / kRequestFile).string(),
-                                              " is damaged; remove its folder to forget the job"));
+      waiting[name] = *std::move(entry);
     }
-    entry->job.set_name(JobName(RequestId(entry->request)));
-    entry->job.set_state(v1::Job::RUNNING);
-    const absl::StatusOr<std::string> job = ReadFile(folder.path() / kJobFile);
-    if (job.ok() && !entry->job.ParseFromString(*job)) {
-      return absl::DataLossError(absl::StrCat((folder.path() / kJobFile).string(),
-                                              " is damaged; remove it to run the job again"));
-    }
-    if (!job.ok() && !absl::IsNotFound(job.status())) return job.status();
-    const std::string& name = entry->job.name();
-    if (Ended(entry->job)) {
-      ended.emplace(std::filesystem::last_write_time(folder.path() / kJobFile, error), name);
-    } else {
-      waiting[name] = entry;
-    }
-    jobs_[name] = entry;
+  }
+  if (error)
+    return ErrnoToStatus(error.value(), absl::StrCat("read ", options_.directory.string()));
+  if (!is_sealed) {
+    BACKFIRE_RETURN_IF_ERROR(WriteFileAtomically(options_.directory / kSealedMark,
+                                                 "Every file of a job here has a checksum.\n"));
   }
   for (const auto& [time, name] : ended) Retire(name);
   for (const auto& [name, entry] : waiting) {
@@ -156,9 +186,16 @@ absl::Status JobRunner::Recover() {
   return absl::OkStatus();
 }
 
+absl::Status JobRunner::WhyUnknown(const std::string& name) const {
+  const absl::string_view prefix = "jobs/";
+  const auto unreadable =
+      unreadable_.find(absl::StartsWith(name, prefix) ? JobFolder(name.substr(prefix.size())) : "");
+  if (unreadable != unreadable_.end()) return unreadable->second;
+  return absl::NotFoundError(absl::StrCat("there is no job ", Excerpt(name)));
+}
+
 absl::Status JobRunner::Save(const Entry& entry) const {
-  return WriteFileAtomically(DirectoryOf(RequestId(entry.request)) / kJobFile,
-                             entry.job.SerializeAsString());
+  return WriteJobFile(DirectoryOf(RequestId(entry.request)), entry.job);
 }
 
 void JobRunner::Retire(const std::string& name) {
@@ -187,6 +224,8 @@ absl::StatusOr<v1::Job> JobRunner::Start(const JobRequest& request) {
     return absl::AlreadyExistsError(
         absl::StrCat("request_id \"", request_id, "\" names a job with other arguments"));
   }
+  const absl::Status unknown = WhyUnknown(JobName(request_id));
+  if (!absl::IsNotFound(unknown)) return unknown;
   if (stopping_) return absl::UnavailableError("the service is shutting down");
   if (static_cast<int>(queue_.size()) >= options_.max_waiting) {
     return absl::ResourceExhaustedError(
@@ -200,8 +239,7 @@ absl::StatusOr<v1::Job> JobRunner::Start(const JobRequest& request) {
   google::protobuf::Any any;
   std::visit([&](const auto& r) { any.PackFrom(r); }, request);
   CrashPoint("job-accept", request_id);
-  BACKFIRE_RETURN_IF_ERROR(
-      WriteFileAtomically(DirectoryOf(request_id) / kRequestFile, any.SerializeAsString()));
+  BACKFIRE_RETURN_IF_ERROR(WriteRequestFile(DirectoryOf(request_id), any));
   CrashPoint("job-accepted", request_id);
   jobs_[entry->job.name()] = entry;
   queue_.push_back(entry);
@@ -251,7 +289,8 @@ void JobRunner::Work(int worker) {
       job.set_state(entry->cancel && absl::IsCancelled(status) ? v1::Job::CANCELLED
                                                                : v1::Job::FAILED);
       job.set_error_code(static_cast<int>(status.code()));
-      job.set_error_message(std::string(status.message()));
+      job.set_error_message(
+          Excerpt({status.message().data(), status.message().size()}, kMaxErrorBytes));
       spdlog::warn("job state={} job={} code={} error=\"{}\"", v1::Job::State_Name(job.state()),
                    job.name(), absl::StatusCodeToString(status.code()),
                    std::string(status.message()));
@@ -293,7 +332,7 @@ absl::Status JobRunner::Run(Entry& entry, v1::Job& result) {
 absl::StatusOr<v1::Job> JobRunner::Get(const std::string& name) const {
   MutexLock lock(mutex_);
   const auto found = jobs_.find(name);
-  if (found == jobs_.end()) return absl::NotFoundError(absl::StrCat("there is no job ", name));
+  if (found == jobs_.end()) return WhyUnknown(name);
   return found->second->job;
 }
 
@@ -303,7 +342,7 @@ absl::Status JobRunner::Watch(const std::string& name,
   {
     MutexLock lock(mutex_);
     const auto found = jobs_.find(name);
-    if (found == jobs_.end()) return absl::NotFoundError(absl::StrCat("there is no job ", name));
+    if (found == jobs_.end()) return WhyUnknown(name);
     entry = found->second;
   }
   int64_t seen = -1;
@@ -329,7 +368,7 @@ absl::Status JobRunner::Watch(const std::string& name,
 absl::StatusOr<v1::Job> JobRunner::Cancel(const std::string& name) {
   MutexLock lock(mutex_);
   const auto found = jobs_.find(name);
-  if (found == jobs_.end()) return absl::NotFoundError(absl::StrCat("there is no job ", name));
+  if (found == jobs_.end()) return WhyUnknown(name);
   Entry& entry = *found->second;
   if (Ended(entry.job)) return entry.job;
   entry.cancel = true;

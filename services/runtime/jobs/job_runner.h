@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "backfire/v1/model_service.pb.h"
 #include "services/base/mutex.h"
+#include "services/runtime/job_file.h"
 #include "services/runtime/model.h"
 
 namespace backfire::runtime {
@@ -26,7 +27,8 @@ using JobRequest = std::variant<v1::TrainRequest, v1::EvaluateRequest, v1::Commi
 /// Runs trainings, evaluations and commitments in the background, each named by its caller's
 /// request_id. A job is on disk before Start returns; one that was running when the process died
 /// runs again, to the same result, when the runner is opened; one that was running each time that
-/// it died fails, as it may be why. An exception in a job fails that job. Thread-safe.
+/// it died fails, as it may be why. An exception in a job fails that job. One whose files a disk has
+/// damaged is DATA_LOSS, and the others go on. Thread-safe.
 class JobRunner {
  public:
   struct Options {
@@ -94,7 +96,14 @@ class JobRunner {
   struct Entry;
 
   JobRunner(const Options& options, Execute execute);
-  absl::Status Recover();
+  /// Takes up what the last process left.
+  absl::Status RecoverAll();
+  /// A job as its folder has it. NOT_FOUND: the folder holds none. DATA_LOSS, FAILED_PRECONDITION:
+  /// as the files of jobs have it; nobody can say what was asked for.
+  absl::StatusOr<std::shared_ptr<Entry>> Recover(const std::filesystem::path& folder,
+                                                 Unsealed unsealed) const;
+  /// Of a job that is not in jobs_: NOT_FOUND, or why its files can't be read.
+  absl::Status WhyUnknown(const std::string& name) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Work(int worker);
   /// Does a job's work, unless the process has died too often during it.
   absl::Status Run(Entry& entry, v1::Job& result);
@@ -111,6 +120,7 @@ class JobRunner {
   CondVar work_;
   CondVar changed_;
   std::map<std::string, std::shared_ptr<Entry>> jobs_ ABSL_GUARDED_BY(mutex_);  // By job name.
+  std::map<std::string, absl::Status> unreadable_ ABSL_GUARDED_BY(mutex_);      // By folder.
   std::deque<std::shared_ptr<Entry>> queue_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::string> ended_ ABSL_GUARDED_BY(mutex_);                  // Names, oldest first.
   std::map<int, std::shared_ptr<Entry>> at_work_ ABSL_GUARDED_BY(mutex_);  // By worker.

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "services/base/exceptions.h"
 #include "services/base/status.h"
@@ -27,6 +28,21 @@ absl::Status Trainer::Check(const v1::TrainRequest& request) const {
     return absl::InvalidArgumentError(absl::StrCat("seed must be >= 0: got ", request.seed()));
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<v1::Recipe> Trainer::Resolve(const v1::ResolveRecipeRequest& request) const {
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Recipe recipe, model_.model->ResolveRecipe(request.recipe()));
+  BACKFIRE_RETURN_IF_ERROR(FindInitialWeights(model_, versions_, recipe).status());
+  if (request.has_dataset()) {
+    const std::string& uri = request.dataset().uri();
+    if (uri.empty()) return absl::InvalidArgumentError("dataset.uri must not be empty");
+    const absl::Status opened = model_.model->OpenDataset(uri).status();
+    if (!opened.ok()) {
+      return absl::StartsWith(opened.message(), "dataset") ? opened
+                                                           : Annotate(opened, "dataset.uri");
+    }
+  }
+  return recipe;
 }
 
 absl::Status Trainer::Train(const v1::TrainRequest& request, const TrainingFiles& files,
@@ -72,8 +88,12 @@ absl::Status Trainer::Train(const v1::TrainRequest& request, const TrainingFiles
   OutputTally tally;
   std::vector<v1::OutputsCommitment> observed;
   const auto gather = [&](Split split) {
-    return LazyExamples(dataset->Has(split) ? dataset->size(split) : 0, [&, split] {
-      return inputs_.Gather(fed_by_parents, feed, dataset, split, job, tally, &observed);
+    using Gathered = absl::StatusOr<std::shared_ptr<const Examples>>;
+    return LazyExamples(dataset->Has(split) ? dataset->size(split) : 0, [&, split]() -> Gathered {
+      BACKFIRE_ASSIGN_OR_RETURN(auto gathered, inputs_.Gather(fed_by_parents, feed, dataset, split,
+                                                              job, tally, &observed));
+      return std::make_shared<const CheckedExamples>(model_.description.inputs(),
+                                                     std::move(gathered));
     });
   };
   const LazyExamples train_inputs = gather(Split::kTrain);

@@ -9,8 +9,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "services/base/excerpt.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
+#include "services/runtime/checked_tensor.h"
 
 namespace backfire::runtime {
 namespace {
@@ -42,6 +44,12 @@ absl::Status ReadAt(int descriptor, int64_t offset, char* out, int64_t count,
     count -= read;
   }
   return absl::OkStatus();
+}
+
+// A type's name by its number in the file; a number that no type has is no type's name.
+std::string_view DatatypeNameOf(int64_t number) {
+  const bool known = number >= 0 && number <= static_cast<int64_t>(Datatype::kFp64);
+  return known ? DatatypeName(static_cast<Datatype>(number)) : "of an unknown number";
 }
 
 // Takes numbers and texts off the front of a record; ok() is false once it was too short.
@@ -192,6 +200,9 @@ absl::StatusOr<TensorMap> ExampleFile::Get(int64_t example) const {
   }
   const int64_t begin = offsets_[static_cast<size_t>(example)];
   const int64_t end = offsets_[static_cast<size_t>(example) + 1];
+  if (begin < 0 || end < begin) {
+    return absl::DataLossError(absl::StrCat(path_.string(), ": example ", example, " is damaged"));
+  }
   std::string record(static_cast<size_t>(end - begin), '\0');
   BACKFIRE_RETURN_IF_ERROR(ReadAt(descriptor_, begin, record.data(), end - begin, path_));
   RecordReader reader(record);
@@ -199,12 +210,23 @@ absl::StatusOr<TensorMap> ExampleFile::Get(int64_t example) const {
   const int64_t count = reader.Number();
   for (int64_t i = 0; i < count && reader.ok(); ++i) {
     const std::string name(reader.Bytes());
-    Tensor tensor;
-    tensor.datatype = static_cast<Datatype>(reader.Number());
+    const int64_t datatype = reader.Number();
     const int64_t rank = reader.Number();
-    for (int64_t d = 0; d < rank && reader.ok(); ++d) tensor.shape.push_back(reader.Number());
-    tensor.data = std::string(reader.Bytes());
-    tensors.emplace(name, std::move(tensor));
+    std::vector<int64_t> shape;
+    for (int64_t d = 0; d < rank && reader.ok(); ++d) shape.push_back(reader.Number());
+    std::string data(reader.Bytes());
+    if (!reader.ok()) break;
+    const auto take = [&]() -> absl::StatusOr<Tensor> {
+      BACKFIRE_ASSIGN_OR_RETURN(TensorHeader header,
+                                CheckHeader(DatatypeNameOf(datatype), std::move(shape)));
+      return MakeChecked(std::move(header), std::move(data));
+    };
+    absl::StatusOr<Tensor> tensor = take();
+    if (!tensor.ok()) {
+      return absl::DataLossError(absl::StrCat(path_.string(), ": example ", example, ", \"",
+                                              Excerpt(name), "\": ", tensor.status().message()));
+    }
+    tensors.emplace(name, *std::move(tensor));
   }
   if (!reader.ok()) {
     return absl::DataLossError(absl::StrCat(path_.string(), ": example ", example, " is damaged"));

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "services/base/status.h"
+#include "services/runtime/checked_tensor.h"
 
 namespace backfire::runtime {
 
@@ -26,6 +27,21 @@ absl::StatusOr<TensorMap> JoinedExamples::Get(int64_t example) const {
     joined[parent.input] = output->second;
   }
   return joined;
+}
+
+absl::StatusOr<TensorMap> CheckedExamples::Get(int64_t example) const {
+  BACKFIRE_ASSIGN_OR_RETURN(TensorMap inputs, examples_->Get(example));
+  for (const v1::TensorSignature& signature : signatures_) {
+    const auto input = inputs.find(signature.name());
+    if (input == inputs.end()) continue;
+    const absl::Status fits =
+        CheckSignature(signature, DatatypeName(input->second.datatype), input->second.shape);
+    if (!fits.ok()) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "input \"", signature.name(), "\" of example ", example, ": ", fits.message()));
+    }
+  }
+  return inputs;
 }
 
 absl::StatusOr<TensorMap> LazyExamples::Get(int64_t example) const {

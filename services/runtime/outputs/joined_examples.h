@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "backfire/v1/model_service.pb.h"
 #include "services/base/mutex.h"
 #include "services/runtime/dataset.h"
 
@@ -40,6 +41,24 @@ class JoinedExamples : public Examples {
   const Split split_;
   const std::vector<std::string> dataset_inputs_;
   const std::vector<ParentInput> parent_inputs_;
+};
+
+/// Inputs that others gave, held against what a model says it reads: a model relies on ranks and
+/// types without looking. Thread-safe.
+class CheckedExamples : public Examples {
+ public:
+  /// @param signatures  Of the model's inputs; examples have some of them.
+  CheckedExamples(const google::protobuf::RepeatedPtrField<v1::TensorSignature>& signatures,
+                  std::shared_ptr<const Examples> examples)
+      : signatures_(signatures), examples_(std::move(examples)) {}
+
+  int64_t size() const override { return examples_->size(); }
+  /// FAILED_PRECONDITION: an input has another type, rank or extent than the model's.
+  absl::StatusOr<TensorMap> Get(int64_t example) const override;
+
+ private:
+  const google::protobuf::RepeatedPtrField<v1::TensorSignature> signatures_;
+  const std::shared_ptr<const Examples> examples_;
 };
 
 /// Examples that are made when the first of them is asked for: pulling a split from the parents'

@@ -9,6 +9,7 @@
 #include "services/base/status.h"
 #include "services/graph/system_graph.h"
 #include "services/runtime/outputs/job_report.h"
+#include "services/runtime/outputs/joined_examples.h"
 #include "services/runtime/outputs/outputs_digest.h"
 #include "services/runtime/outputs/predict_in_order.h"
 #include "services/runtime/versions/load_predictor.h"
@@ -101,13 +102,14 @@ absl::Status OutputProducer::Predict(const Wanted& wanted, JobContext& job, Outp
   std::vector<std::string> names;
   for (const auto& input : model_.description.inputs()) names.push_back(input.name());
   const Feed feed{wanted.parents(), wanted.endpoints, wanted.commitments};
-  BACKFIRE_ASSIGN_OR_RETURN(const auto inputs,
+  BACKFIRE_ASSIGN_OR_RETURN(const auto gathered,
                             inputs_.Gather(names, feed, wanted.dataset, wanted.split, job, tally));
+  const CheckedExamples inputs(model_.description.inputs(), gathered);
   job.Report(Stage(stage, 0, size));
   return PredictInOrder(
       size, threads_, cancelled,
       [&](int64_t example) -> absl::StatusOr<TensorMap> {
-        BACKFIRE_ASSIGN_OR_RETURN(const TensorMap example_inputs, inputs->Get(example));
+        BACKFIRE_ASSIGN_OR_RETURN(const TensorMap example_inputs, inputs.Get(example));
         return predictor->Predict(example_inputs, cancelled);
       },
       take);

@@ -7,10 +7,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "backfire/v1/model_service.grpc.pb.h"
+#include "services/base/excerpt.h"
 #include "services/base/status.h"
 #include "services/rpc/attempts.h"
 #include "services/rpc/cancellation_watch.h"
 #include "services/rpc/rpc_status.h"
+#include "services/runtime/checked_tensor.h"
 #include "services/runtime/version_name.h"
 
 namespace backfire::runtime {
@@ -21,6 +23,9 @@ constexpr absl::Duration kCallTimeout = absl::Hours(6);
 // A call that lasted for longer had reached it: gRPC gives up connecting sooner, and keepalive
 // ends calls to a host that is gone.
 constexpr absl::Duration kConnectTimeout = absl::Minutes(1);
+
+// Of one example. A model has a handful.
+constexpr size_t kMaxOutputs = 1000;
 
 // Puts the pieces of a Materialize stream together, one example after another.
 class ExampleAssembler {
@@ -39,25 +44,10 @@ class ExampleAssembler {
       cluster_ = piece.cluster();
     }
     started_ = true;
-    if (piece.output() != name_) {
-      name_ = piece.output();
-      BACKFIRE_ASSIGN_OR_RETURN(tensor_.datatype, ParseDatatype(piece.datatype()));
-      tensor_.shape.assign(piece.shape().begin(), piece.shape().end());
-      tensor_.data.clear();
-    }
-    tensor_.data += piece.data();
-    if (piece.last_piece()) {
-      if (static_cast<int64_t>(tensor_.data.size()) !=
-          tensor_.ElementCount() * DatatypeSize(tensor_.datatype)) {
-        return absl::InternalError(absl::StrCat("output \"", name_, "\" of example ", next_example_,
-                                                " has the wrong size: ", tensor_.data.size(),
-                                                " bytes"));
-      }
-      tensors_[name_] = std::move(tensor_);
-      tensor_ = Tensor();
-      name_.clear();
-    }
-    return absl::OkStatus();
+    const absl::Status status = AddPiece(piece);
+    if (status.ok()) return status;
+    return absl::InternalError(absl::StrCat("output \"", Excerpt(piece.output()), "\" of example ",
+                                            next_example_, ": ", status.message()));
   }
 
   absl::Status Finish() {
@@ -76,13 +66,41 @@ class ExampleAssembler {
   int64_t next_example() const { return next_example_; }
 
  private:
+  absl::Status AddPiece(v1::MaterializeResponse& piece) {
+    if (piece.output().empty()) return absl::InvalidArgumentError("is without a name");
+    if (piece.output() != name_) {
+      if (!name_.empty()) {
+        return absl::InvalidArgumentError(absl::StrCat("begins before the last piece of ", name_));
+      }
+      if (tensors_.count(piece.output()) > 0 || tensors_.size() >= kMaxOutputs) {
+        return absl::InvalidArgumentError("is there twice, or one of too many");
+      }
+      BACKFIRE_ASSIGN_OR_RETURN(
+          header_, CheckHeader(piece.datatype(), {piece.shape().begin(), piece.shape().end()}));
+      name_ = piece.output();
+      data_.clear();
+    }
+    // Checked piece by piece, so that a peer that never stops fills nothing here.
+    if (static_cast<int64_t>(data_.size() + piece.data().size()) > header_.bytes) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("has more bytes than its shape says: ", header_.bytes));
+    }
+    data_ += piece.data();
+    if (!piece.last_piece()) return absl::OkStatus();
+    BACKFIRE_ASSIGN_OR_RETURN(tensors_[name_],
+                              MakeChecked(std::move(header_), std::exchange(data_, {})));
+    name_.clear();
+    return absl::OkStatus();
+  }
+
   int64_t next_example_;
   ExampleFileWriter& writer_;
   OutputsHasher& hasher_;
   std::string example_id_, cluster_;
   bool started_ = false;
-  std::string name_;
-  Tensor tensor_;
+  std::string name_;  // Of the output that has pieces to come; empty: none has.
+  TensorHeader header_;
+  std::string data_;
   TensorMap tensors_;
 };
 

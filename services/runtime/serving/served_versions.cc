@@ -4,16 +4,19 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "services/base/crash_point.h"
 #include "services/base/exceptions.h"
 #include "services/base/file.h"
+#include "services/base/regular_file.h"
+#include "services/base/seal.h"
 #include "services/base/status.h"
 #include "services/graph/system_graph.h"
 #include "services/runtime/serving/limited_predictor.h"
+#include "services/runtime/version_number.h"
 #include "services/runtime/versions/load_predictor.h"
 
 namespace backfire::runtime {
@@ -49,16 +52,32 @@ absl::StatusOr<std::unique_ptr<ServedVersions>> ServedVersions::Open(const Optio
 }
 
 absl::Status ServedVersions::LoadRemembered() {
-  const absl::StatusOr<std::string> text = ReadFile(options_.directory / kLoadedFile);
+  const std::filesystem::path path = options_.directory / kLoadedFile;
+  absl::StatusOr<std::string> text = ReadRegularFile(path);
   if (absl::IsNotFound(text.status())) return absl::OkStatus();
-  BACKFIRE_RETURN_IF_ERROR(text.status());
+  // An older program's has no checksum; one that has lost it is no list of numbers any more.
+  if (text.ok() && HasSeal(*text, SealForm::kLastLine)) {
+    text = Unseal(*text, SealForm::kLastLine, path.string());
+  }
+  std::vector<int64_t> numbers;
+  for (const auto& line : absl::StrSplit(text.ok() ? *text : "", '\n', absl::SkipEmpty())) {
+    const std::optional<int64_t> number = ParseVersionNumber(std::string(line));
+    if (!number.has_value()) {
+      text = absl::DataLossError(absl::StrCat(path.string(), " is no list of versions"));
+      break;
+    }
+    numbers.push_back(*number);
+  }
+  if (!text.ok()) {
+    // Nothing is served that was not meant to be; the orchestrator loads what its release needs.
+    spdlog::error("versions state=NOT_REMEMBERED error=\"{}\"",
+                  std::string(text.status().message()));
+    return absl::OkStatus();
+  }
   MutexLock loading(loading_);
-  for (const auto& line : absl::StrSplit(*text, '\n', absl::SkipEmpty())) {
-    int64_t number = 0;
-    absl::Status status = absl::DataLossError(absl::StrCat("not a number: ", line));
+  for (const int64_t number : numbers) {
     // A replica opens with what it has; the orchestrator has it look at its primary's.
-    if (absl::SimpleAtoi(line, &number)) status = LoadKept(number, "");
-    if (!status.ok()) {
+    if (const absl::Status status = LoadKept(number, ""); !status.ok()) {
       spdlog::error("version state=NOT_LOADED version={} error=\"{}\"",
                     VersionName(model_.description.name(), number), std::string(status.message()));
     }
@@ -69,7 +88,7 @@ absl::Status ServedVersions::LoadRemembered() {
 absl::Status ServedVersions::Remember(const Predictors& loaded) const {
   std::string text;
   for (const auto& [number, version] : loaded) absl::StrAppend(&text, number, "\n");
-  return WriteFileAtomically(options_.directory / kLoadedFile, text);
+  return WriteFileAtomically(options_.directory / kLoadedFile, Seal(text, SealForm::kLastLine));
 }
 
 absl::Status ServedVersions::CopyFromPrimary(int64_t number, const std::string& digest,

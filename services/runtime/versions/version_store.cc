@@ -1,106 +1,19 @@
 #include "services/runtime/versions/version_store.h"
 
-#include <google/protobuf/util/json_util.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "services/base/crash_point.h"
-#include "services/base/digest.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
-#include "services/runtime/recipe.h"
+#include "services/runtime/version_file.h"
+#include "services/runtime/version_number.h"
 
 namespace backfire::runtime {
-namespace {
-
-using google::protobuf::Struct;
-using google::protobuf::Value;
-
-// Protobuf promises no stable order of map entries, so the digest is over a form of our own.
-void AddCanonical(const Value& value, Sha256& digest);
-
-void AddCanonical(const Struct& structure, Sha256& digest) {
-  std::map<std::string, const Value*> sorted;
-  for (const auto& [name, value] : structure.fields()) sorted.emplace(name, &value);
-  digest.UpdateField(absl::StrCat("struct ", sorted.size()));
-  for (const auto& [name, value] : sorted) {
-    digest.UpdateField(name);
-    AddCanonical(*value, digest);
-  }
-}
-
-void AddCanonical(const Value& value, Sha256& digest) {
-  switch (value.kind_case()) {
-    case Value::kNumberValue:
-      digest.UpdateField(absl::StrFormat("number %.17g", value.number_value()));
-      break;
-    case Value::kStringValue:
-      digest.UpdateField("text").UpdateField(value.string_value());
-      break;
-    case Value::kBoolValue:
-      digest.UpdateField(value.bool_value() ? "true" : "false");
-      break;
-    case Value::kStructValue:
-      AddCanonical(value.struct_value(), digest);
-      break;
-    case Value::kListValue:
-      digest.UpdateField(absl::StrCat("list ", value.list_value().values_size()));
-      for (const Value& element : value.list_value().values()) AddCanonical(element, digest);
-      break;
-    default:
-      digest.UpdateField("null");
-  }
-}
-
-std::string ComputeDigest(const std::string& input_key, const std::string& weights) {
-  return Sha256().UpdateField(input_key).UpdateField(weights).Finish();
-}
-
-constexpr char kVersionFile[] = "version.json";
-constexpr char kWeightsFile[] = "weights.bin";
-
-}  // namespace
-
-std::string ComputeInputKey(const std::string& model_name, const v1::Version& version) {
-  const bool imported = !version.imported_digest().empty();
-  Sha256 digest;
-  digest.UpdateField(imported ? "backfire imported key 1" : "backfire input key 1");
-  digest.UpdateField(model_name).UpdateField(version.recipe().name());
-  Struct parameters = version.recipe().parameters();
-  if (!version.initial_digest().empty()) {
-    (*parameters.mutable_fields())[kInitializeFrom].set_string_value(version.initial_digest());
-  }
-  AddCanonical(parameters, digest);
-  std::vector<v1::Parent> lineage(version.lineage().begin(), version.lineage().end());
-  std::sort(lineage.begin(), lineage.end(),
-            [](const auto& a, const auto& b) { return a.input() < b.input(); });
-  digest.UpdateField(absl::StrCat("lineage ", lineage.size()));
-  for (const v1::Parent& parent : lineage) {
-    digest.UpdateField(parent.input()).UpdateField(parent.output()).UpdateField(parent.digest());
-  }
-  if (!version.trained_on().empty()) {
-    std::map<std::pair<std::string, std::string>, std::string> outputs;
-    for (const v1::OutputsCommitment& commitment : version.trained_on()) {
-      outputs[{commitment.version_digest(), commitment.split()}] = commitment.outputs_digest();
-    }
-    digest.UpdateField(absl::StrCat("trained on ", outputs.size()));
-    for (const auto& [of, outputs_digest] : outputs) {
-      digest.UpdateField(of.first).UpdateField(of.second).UpdateField(outputs_digest);
-    }
-  }
-  if (imported) return digest.UpdateField(version.imported_digest()).Finish();
-  digest.UpdateField(version.dataset().digest());
-  digest.UpdateField(absl::StrCat("seed ", version.seed()));
-  digest.UpdateField(version.build_fingerprint());
-  return digest.Finish();
-}
-
 absl::Status CheckDigest(const v1::Version& version, const std::string& expected) {
   if (expected.empty() || expected == version.digest()) return absl::OkStatus();
   return absl::DataLossError(absl::StrCat(
@@ -123,41 +36,33 @@ absl::StatusOr<std::unique_ptr<VersionStore>> VersionStore::Open(
 absl::Status VersionStore::Scan() {
   MutexLock lock(mutex_);
   std::error_code error;
+  const bool is_sealed = std::filesystem::exists(directory_ / kSealedMark, error);
   for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) {
     const std::string name = entry.path().filename();
+    std::error_code ignored;
     if (absl::StartsWith(name, "tmp.")) {
-      std::filesystem::remove_all(entry.path(), error);
+      std::filesystem::remove_all(entry.path(), ignored);
       continue;
     }
-    int64_t number = 0;
-    if (!absl::SimpleAtoi(name, &number) || number < 1) continue;
-    last_number_ = std::max(last_number_, number);
-    const std::filesystem::path path = entry.path() / kVersionFile;
-    if (!std::filesystem::exists(path)) {
+    const std::optional<int64_t> number = ParseVersionNumber(name);
+    if (!number.has_value()) continue;
+    last_number_ = std::max(last_number_, *number);
+    absl::StatusOr<v1::Version> version = ReadVersionFile(
+        entry.path(), model_name_, *number, is_sealed ? Unsealed::kRefuse : Unsealed::kSeal);
+    if (absl::IsNotFound(version.status())) {
       // Deleted: an empty folder keeps the number.
-      std::filesystem::remove(entry.path() / kWeightsFile, error);
+      std::filesystem::remove(entry.path() / kWeightsFile, ignored);
       continue;
     }
-    const absl::StatusOr<std::string> json = ReadFile(path);
-    v1::Version version;
-    if (!json.ok()) {
-      versions_.emplace(number, json.status());
-    } else if (!google::protobuf::util::JsonStringToMessage(*json, &version).ok() ||
-               version.name() != VersionName(model_name_, number)) {
-      versions_.emplace(number, absl::DataLossError(absl::StrCat(
-                                    path.string(), " is not the description of ",
-                                    VersionName(model_name_, number),
-                                    "; restore it, or delete its folder and train again")));
-    } else {
-      versions_.emplace(number, std::move(version));
-      continue;
+    if (!version.ok()) {
+      spdlog::error("version state=UNREADABLE version={} error=\"{}\"",
+                    VersionName(model_name_, *number), std::string(version.status().message()));
     }
-    spdlog::error("version state=UNREADABLE version={} error=\"{}\"",
-                  VersionName(model_name_, number),
-                  std::string(versions_.at(number).status().message()));
+    versions_.emplace(*number, std::move(version));
   }
   if (error) return ErrnoToStatus(error.value(), absl::StrCat("read ", directory_.string()));
-  return absl::OkStatus();
+  if (is_sealed) return absl::OkStatus();
+  return WriteFileAtomically(directory_ / kSealedMark, "Every version.json here has a checksum.\n");
 }
 
 absl::StatusOr<v1::Version> VersionStore::Add(v1::Version version, const std::string& weights) {
@@ -184,6 +89,10 @@ absl::Status VersionStore::AddCopy(const v1::Version& version, const std::string
     return absl::InvalidArgumentError(
         absl::StrCat(version.name(), " is no version of ", model_name_));
   }
+  if (ComputeInputKey(model_name_, version) != version.input_key()) {
+    return absl::DataLossError(
+        absl::StrCat("the input_key of ", version.name(), " is not that of its description"));
+  }
   if (ComputeDigest(version.input_key(), weights) != version.digest()) {
     return absl::DataLossError(absl::StrCat("the bytes of ", version.name(),
                                             " do not match its digest ", version.digest()));
@@ -198,18 +107,11 @@ absl::Status VersionStore::AddCopy(const v1::Version& version, const std::string
 
 absl::Status VersionStore::Write(int64_t number, const v1::Version& version,
                                  const std::string& weights) {
-  std::string json;
-  google::protobuf::util::JsonPrintOptions options;
-  options.add_whitespace = true;
-  options.preserve_proto_field_names = true;
-  if (!google::protobuf::util::MessageToJsonString(version, &json, options).ok()) {
-    return absl::InternalError(absl::StrCat("cannot write ", version.name(), " as JSON"));
-  }
   const std::filesystem::path temporary = directory_ / absl::StrCat("tmp.", number);
   std::error_code error;
   const auto write = [&]() -> absl::Status {
     BACKFIRE_RETURN_IF_ERROR(WriteFileAtomically(temporary / kWeightsFile, weights));
-    BACKFIRE_RETURN_IF_ERROR(WriteFileAtomically(temporary / kVersionFile, json));
+    BACKFIRE_RETURN_IF_ERROR(WriteVersionFile(temporary, version));
     CrashPoint("version-rename", version.name());
     std::filesystem::rename(temporary, directory_ / absl::StrCat(number), error);
     if (error) return ErrnoToStatus(error.value(), absl::StrCat("rename ", temporary.string()));
@@ -251,18 +153,7 @@ std::vector<v1::Version> VersionStore::List() const {
 
 absl::StatusOr<std::string> VersionStore::ReadWeights(int64_t number) const {
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Version version, Get(number));
-  const std::filesystem::path path = directory_ / absl::StrCat(number) / kWeightsFile;
-  absl::StatusOr<std::string> weights = ReadFile(path);
-  if (!weights.ok()) {
-    return absl::DataLossError(
-        absl::StrCat("weights of ", version.name(), " are gone: ", weights.status().message()));
-  }
-  if (ComputeDigest(version.input_key(), *weights) != version.digest()) {
-    return absl::DataLossError(absl::StrCat(
-        path.string(), " does not match the digest of ", version.name(), " (", weights->size(),
-        " bytes, ", version.weights_bytes(), " expected): the file was truncated or changed"));
-  }
-  return weights;
+  return ReadWeightsFile(directory_ / absl::StrCat(number), version);
 }
 
 absl::Status VersionStore::Delete(int64_t number) {

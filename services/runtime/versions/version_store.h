@@ -12,29 +12,25 @@
 #include "absl/status/statusor.h"
 #include "backfire/v1/model_service.pb.h"
 #include "services/base/mutex.h"
+#include "services/runtime/version_file.h"
 #include "services/runtime/version_name.h"
 
 namespace backfire::runtime {
-
-/// SHA-256 over everything that decides what a training gives: model, recipe, lineage digests,
-/// dataset digest, seed and build fingerprint. Names and numbers of parents don't enter: a parent
-/// trained again to the same digest is the same parent, and so is a version that it starts from
-/// (`initial_digest` in place of the parameter initialize_from). Of an imported version: model,
-/// recipe, lineage digests and the digest of its weights. What its parents' outputs were
-/// (`trained_on`) enters where it is known.
-std::string ComputeInputKey(const std::string& model_name, const v1::Version& version);
 
 /// DATA_LOSS: a version is another content than its caller expects by that name, and what to do.
 /// @param expected  The digest that it should have; empty: any.
 absl::Status CheckDigest(const v1::Version& version, const std::string& expected);
 
-/// The versions of one model, on disk: `{directory}/{number}/version.json` and `weights.bin`.
+/// The versions of one model, on disk: `{directory}/{number}/version.json` and `weights.bin`
+/// (version_file.h).
 /// Immutable: a version is added whole or not at all, verified when read, and never changed; a
 /// number is never used twice. Thread-safe; one process per directory.
 class VersionStore {
  public:
   /// Opens or makes the directory. Removes what a crash left half-written. A version whose files
-  /// are damaged doesn't stop the others: it answers DATA_LOSS when asked for.
+  /// are damaged doesn't stop the others: it answers DATA_LOSS when asked for, and one of a newer
+  /// program FAILED_PRECONDITION. Versions of an older program, which have no checksums, are
+  /// verified by their weights, once, and get them.
   static absl::StatusOr<std::unique_ptr<VersionStore>> Open(const std::filesystem::path& directory,
                                                             const std::string& model_name);
 

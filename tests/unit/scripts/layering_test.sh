@@ -37,6 +37,7 @@ rooms() {
 }
 rooms records
 rooms store records
+rooms fsck store
 rooms verdict
 rooms diagnosis
 rooms planning records verdict

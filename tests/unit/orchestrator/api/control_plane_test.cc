@@ -60,6 +60,32 @@ TEST_F(ControlPlaneTest, AnUpdateGoesFromProposalToPromotionAndBack) {
   EXPECT_EQ(next.verdict().candidates_judged(), 2);
 }
 
+TEST_F(ControlPlaneTest, ValuesAreRefusedWhereTheyAreTyped) {
+  v1::ApplySystemRequest apply;
+  *apply.mutable_system() = SmallSystem(2);
+  v1::Vertex& vertex = *apply.mutable_system()->mutable_vertices(1);
+  (*vertex.mutable_recipe()->mutable_parameters()->mutable_fields())["offset"].set_number_value(
+      500);
+  apply.mutable_system()->set_dataset("typo:20");
+  for (const bool only : {true, false}) {
+    apply.set_validate_only(only);
+    const absl::Status refused = Call(&Service::ApplySystem, apply).status();
+    EXPECT_TRUE(absl::IsInvalidArgument(refused)) << refused;
+    // The offset comes first, and so hides the dataset from that vertex's check alone.
+    EXPECT_THAT(std::string(refused.message()),
+                AllOf(HasSubstr(absl::StrCat("vertices[", vertex.name(),
+                                             "].recipe.parameters.offset must be at most 100")),
+                      HasSubstr("dataset: dataset.uri must be a known one: got typo:20")));
+  }
+  EXPECT_EQ(plane_->ledger().state()->current_system(), nullptr);
+
+  ApplyBaseline();
+  const absl::Status refused = Call(&Service::ProposeUpdate, Proposal("large", "a", 101)).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("recipe.parameters.offset"));
+  EXPECT_NE(Propose("fine", "a", 99), "");
+}
+
 TEST_F(ControlPlaneTest, AClockThatJumpsDelaysNothing) {
   ApplyBaseline();
   services_.Hold("train/c/0");

@@ -77,6 +77,10 @@ class HangingHost final : public VersionHost {
                                      const std::string& name) override {
     return services_.GetModel(endpoint, name);
   }
+  absl::StatusOr<v1::Recipe> ResolveRecipe(const std::string& endpoint,
+                                           const v1::ResolveRecipeRequest& request) override {
+    return services_.ResolveRecipe(endpoint, request);
+  }
   absl::StatusOr<v1::Version> GetVersion(const std::string& endpoint,
                                          const std::string& name) override {
     return services_.GetVersion(endpoint, name);

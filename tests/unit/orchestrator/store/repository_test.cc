@@ -231,6 +231,9 @@ TEST_P(RepositoryTest, ReleasesAreListedNewestFirst) {
     change.releases[number].record = testing::SmallRelease(number, v1::Release::PREPARING);
   }
   Write(change);
+  // A page ends with its bytes; the row after says that there are more.
+  EXPECT_EQ(repository_->ListReleases({0, 10, 1})->size(), 2u);
+  EXPECT_EQ(repository_->ListReleases({2, 10, 1})->size(), 1u);
   const auto page = repository_->ListReleases({1, 2});
   ASSERT_EQ(page->size(), 2u);
   EXPECT_EQ((*page)[0].name(), "releases/2");

@@ -8,8 +8,10 @@
 #include <sys/resource.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "services/base/file.h"
+#include "services/base/random.h"
 #include "tests/support/record_kit.h"
 #include "tests/support/temporary_directory.h"
 
@@ -176,18 +178,147 @@ TEST_F(SqliteRepositoryTest, RefusesWhatIsNoDatabase) {
 
 TEST_F(SqliteRepositoryTest, RefusesWhatANewerProgramMade) {
   Open();
-  Run("PRAGMA user_version = 99");
+  Run("PRAGMA user_version = 99; PRAGMA application_id = 1111883875");
   const auto store = SqliteRepository::Open(path());
   EXPECT_EQ(store.status().code(), absl::StatusCode::kFailedPrecondition) << store.status();
   EXPECT_THAT(std::string(store.status().message()), HasSubstr("schema 99"));
 }
 
 TEST_F(SqliteRepositoryTest, RefusesDamagedRows) {
-  ASSERT_TRUE(Open()->Write(BaselineWith(v1::Evaluation())).ok());
-  Run("UPDATE updates SET message = x'ff'");
-  const absl::Status status = Open()->ReadBeginning().status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
-  EXPECT_THAT(std::string(status.message()), HasSubstr("updates"));
+  v1::Evaluation evaluation;
+  evaluation.add_losses()->add_resampled(0.1);
+  ASSERT_TRUE(Open()->Write(BaselineWith(evaluation)).ok());
+  std::filesystem::copy_file(path(), directory_ / "sound");
+  for (const char* damage :
+       {"UPDATE updates SET message = x'ff'", "UPDATE updates SET vertex = 'b'",
+        "UPDATE updates SET request_id = 'other'", "UPDATE steps SET attempt = attempt + 1",
+        "UPDATE systems SET baseline_update = 2", "UPDATE identity SET value = 'other'",
+        "UPDATE steps SET checksum = ''", "DELETE FROM steps WHERE position = 0",
+        "UPDATE totals SET rows = rows + 1", "DELETE FROM totals WHERE name = 'steps'",
+        "DROP INDEX steps_running", "PRAGMA user_version = 4", "PRAGMA user_version = 7"}) {
+    std::filesystem::copy_file(directory_ / "sound", path(),
+                               std::filesystem::copy_options::overwrite_existing);
+    EXPECT_TRUE(SqliteRepository::Verify(path()).ok()) << damage;
+    Run(damage);
+    const absl::Status status = SqliteRepository::Open(path()).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << damage << ": " << status;
+    EXPECT_EQ(SqliteRepository::Verify(path()).code(), absl::StatusCode::kDataLoss) << damage;
+  }
+}
+
+TEST_F(SqliteRepositoryTest, ADamagedEvaluationCostsItself) {
+  v1::Evaluation evaluation;
+  evaluation.add_losses()->add_resampled(0.1);
+  ASSERT_TRUE(Open()->Write(BaselineWith(evaluation)).ok());
+  for (const char* damage :
+       {"UPDATE evaluations SET evaluation = x''", "UPDATE evaluations SET position = 7"}) {
+    Run(damage);
+    const auto repository = Open();
+    EXPECT_TRUE(repository->ReadUpdate(1).ok());
+    EXPECT_EQ(repository->ReadEvaluation({1, 0}).status().code(), absl::StatusCode::kDataLoss);
+    EXPECT_EQ(SqliteRepository::Verify(path()).code(), absl::StatusCode::kDataLoss);
+  }
+  EXPECT_EQ(Open()->ReadEvaluation({1, 1}).status().code(), absl::StatusCode::kNotFound);
+}
+
+// What is damaged while the program runs is neither read nor written over.
+TEST_F(SqliteRepositoryTest, RefusesRowsThatAreDamagedMeanwhile) {
+  const auto repository = Open();
+  ASSERT_TRUE(repository->Write(BaselineWith(v1::Evaluation())).ok());
+  const records::UpdateRecord before = *repository->ReadUpdate(1);
+  Run("UPDATE steps SET attempt = 99 WHERE position = 0");
+  EXPECT_EQ(repository->ReadUpdate(1).status().code(), absl::StatusCode::kDataLoss);
+  Change change;
+  records::StepChange& step = change.steps[{1, 0}];
+  step.from = v1::Step::RUNNING;
+  step.record = before.steps[0];
+  EXPECT_EQ(repository->Write(change).code(), absl::StatusCode::kDataLoss);
+}
+
+// All that a store says, as text.
+std::string Everything(const SqliteRepository& repository) {
+  std::string text;
+  absl::Status fault;
+  const auto add = [&](const auto& message) { text += message.ShortDebugString() + "\n"; };
+  const auto note = [&](const absl::Status& status) {
+    if (!status.ok() && !absl::IsNotFound(status)) fault = status;
+    return status.ok();
+  };
+  const auto beginning = repository.ReadBeginning();
+  if (note(beginning.status())) {
+    text += beginning->identity + " " + std::to_string(beginning->last_update) + " " +
+            std::to_string(beginning->last_release) + " ";
+    for (const auto& system : beginning->systems) {
+      add(system.system);
+      text += std::to_string(system.baseline_update) + " ";
+      for (const auto& [vertex, model] : system.models) add(model);
+    }
+    text += std::to_string(beginning->updates.size()) + " ";
+    for (const auto& [number, release] : beginning->releases) add(release.release);
+  }
+  for (int64_t number = 1; number <= 3; ++number) {
+    const auto update = repository.ReadUpdate(number);
+    if (!note(update.status())) continue;
+    text += update->request_id + " " + std::to_string(update->base) + " ";
+    add(update->update);
+    for (size_t i = 0; i < update->steps.size(); ++i) {
+      add(update->steps[i].step);
+      text += std::to_string(update->steps[i].attempt) + " ";
+      const auto evaluation = repository.ReadEvaluation({number, i});
+      if (note(evaluation.status())) add(*evaluation);
+    }
+  }
+  const auto list = repository.ListUpdates({}, {0, 10});
+  if (note(list.status())) {
+    for (const v1::Update& update : *list) add(update);
+  }
+  const auto counts = repository.CountUpdates();
+  if (note(counts.status())) {
+    for (const auto& [state, count] : *counts) {
+      text += std::to_string(state) + ":" + std::to_string(count) + " ";
+    }
+  }
+  const auto proposal = repository.FindProposal("mine");
+  if (note(proposal.status())) text += std::to_string(proposal->value_or(0)) + " ";
+  const auto request = repository.FindRequest("promote-1");
+  if (note(request.status()) && request->has_value()) text += (*request)->resource;
+  return fault.ok() ? text : absl::StatusCodeToString(fault.code());
+}
+
+// One bit anywhere in the file: everything is as before, or it is said that something is lost.
+TEST_F(SqliteRepositoryTest, AFlippedBitChangesNothingSilently) {
+  v1::Evaluation evaluation;
+  for (int i = 0; i < 400; ++i) evaluation.add_losses()->add_resampled(i);
+  Change change = BaselineWith(evaluation);
+  records::UpdateRecord second = testing::SmallUpdate(2, "");
+  second.request_id = "mine";
+  change.added.push_back(testing::Open(second));
+  change.requests.push_back({"promote-1", "digest", "releases/2"});
+  change.releases[1].record = testing::SmallRelease(1, v1::Release::LIVE);
+  ASSERT_TRUE(Open()->Write(change).ok());
+  const std::string sound = *ReadFile(path());
+  const std::string expected = Everything(*Open());
+  ASSERT_FALSE(std::filesystem::exists(path() + "-wal")) << "the last connection cleans up";
+  Random random(/*seed=*/5);
+  constexpr int64_t kHeaderBits = 800, kRandomBits = 600;
+  int refused = 0;
+  for (int64_t i = 0; i < kHeaderBits + kRandomBits; i += i < kHeaderBits ? 3 : 1) {
+    const auto bit = static_cast<size_t>(
+        i < kHeaderBits ? i : random.Below(static_cast<int64_t>(sound.size()) * 8));
+    std::string flipped = sound;
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
+    std::ofstream(path(), std::ios::binary | std::ios::trunc) << flipped;
+    const auto repository = SqliteRepository::Open(path());
+    const std::string found = repository.ok()
+                                  ? Everything(**repository)
+                                  : absl::StatusCodeToString(repository.status().code());
+    if (found == "DATA_LOSS") {
+      ++refused;
+    } else {
+      EXPECT_EQ(found, expected) << "bit " << bit << ": " << repository.status();
+    }
+  }
+  EXPECT_GT(refused, 100);
 }
 
 TEST_F(SqliteRepositoryTest, RefusesATruncatedFile) {

@@ -132,6 +132,26 @@ TEST(ParseSystemTest, RefusesASecondDocument) {
   EXPECT_THAT(Fault(absl::StrCat(kSystem, "---\nname: other\n")), HasSubstr("one document"));
 }
 
+// Nine lists, each of nine mentions of the one before: four hundred million values in a kilobyte.
+TEST(ParseSystemTest, AliasesExpandToABound) {
+  std::string bomb = "offset: {l0: &l0 [1, 2, 3, 4, 5, 6, 7, 8, 9]";
+  for (int level = 1; level <= 9; ++level) {
+    const std::string mention = absl::StrCat("*l", level - 1);
+    absl::StrAppend(&bomb, ", l", level, ": &l", level, " [", mention);
+    for (int i = 1; i < 9; ++i) absl::StrAppend(&bomb, ", ", mention);
+    absl::StrAppend(&bomb, "]");
+  }
+  EXPECT_THAT(Fault(With("offset: 1.5", bomb + "}")), HasSubstr("aliases make more of the file"));
+  // Few values, and long ones.
+  std::string long_text = "offset: {t: &t " + std::string(100'000, 'x') + ", u: [*t";
+  for (int i = 0; i < 100; ++i) long_text += ", *t";
+  EXPECT_THAT(Fault(With("offset: 1.5", long_text + "]}")), HasSubstr("aliases make more"));
+  // As people use them.
+  const auto system =
+      ParseSystem(With("offset: 1.5", "offset: {a: &a [1, 2], b: [*a, *a], c: [*a]}"), "pair.yaml");
+  EXPECT_TRUE(system.ok()) << system.status();
+}
+
 TEST(ParseSystemTest, RefusesEndlessNesting) {
   EXPECT_THAT(Fault(With("offset: 1.5", "offset: &a [*a]")), HasSubstr("nested too deeply"));
   std::string deep(200, '[');

@@ -2,8 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
 
 #include "services/base/file.h"
+#include "services/base/regular_file.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text_forms.h"
 
@@ -45,6 +49,30 @@ TEST(TextFileTest, ErrorsHaveThePath) {
   EXPECT_EQ(ReadTextFile(path).status().code(), absl::StatusCode::kNotFound);
   ASSERT_TRUE(WriteFileAtomically(path, std::string("a\n\0", 3)).ok());
   EXPECT_THAT(std::string(ReadTextFile(path).status().message()), HasSubstr("labels.txt:2: "));
+}
+
+// Somebody else names the files of a dataset: none of these may be waited for, or read without end.
+TEST(TextFileTest, OnlyRegularFilesOfBoundedSizeAreRead) {
+  const testing::TemporaryDirectory directory;
+  const auto pipe = directory.path() / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const auto huge = directory.path() / "huge";
+  ASSERT_TRUE(WriteFileAtomically(huge, "").ok());
+  std::filesystem::resize_file(huge, uintmax_t{1} << 40);  // No block of it is on disk.
+  for (const std::filesystem::path& path :
+       {pipe, std::filesystem::path("/dev/zero"), directory.path(), huge}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(ReadTextFile(path).status())) << path;
+    EXPECT_TRUE(absl::IsInvalidArgument(ReadRegularFile(path).status())) << path;
+  }
+  const auto text = directory.path() / "text";
+  ASSERT_TRUE(WriteFileAtomically(text, "abc").ok());
+  std::filesystem::create_symlink(text, directory.path() / "link");
+  EXPECT_EQ(*ReadRegularFile(directory.path() / "link", 3), "abc");
+  EXPECT_TRUE(absl::IsInvalidArgument(ReadRegularFile(text, 2).status()));
+  std::filesystem::create_symlink("loop", directory.path() / "loop");
+  EXPECT_FALSE(ReadRegularFile(directory.path() / "loop").ok());
+  // The system's own tell no size beforehand.
+  EXPECT_TRUE(ReadRegularFile("/proc/self/status").ok());
 }
 
 }  // namespace

@@ -131,6 +131,18 @@ TEST(PickleTest, CallsThatRepeatAListWithoutEndAreRefused) {
   }
 }
 
+// An instruction of one byte makes a place on the stack, a mark or a name for later: sixteen
+// megabytes of them, which a zip file has in sixteen kilobytes, would take gigabytes.
+TEST(PickleTest, PlacesWithoutEndAreRefused) {
+  for (const std::string& instruction : {std::string("2"), std::string("("), std::string("\x94")}) {
+    std::string bytes = "\x80\x04N";
+    for (size_t i = 0; i < size_t{1} << 20; ++i) bytes += instruction;
+    const auto pickle = Pickle::Parse(bytes + ".");
+    ASSERT_FALSE(pickle.ok()) << instruction;
+    EXPECT_THAT(std::string(pickle.status().message()), HasSubstr("keeps too much at once"));
+  }
+}
+
 TEST(PickleTest, ArbitraryBytesDoNoHarm) {
   const std::string opcodes =
       "(.01GJKMNQRTUXabcdehjlqrstu}])BC\x80\x81\x85\x86\x87\x88\x89\x8a"

@@ -8,10 +8,10 @@
 #include <utility>
 #include <vector>
 
+#include "services/rpc/rpc_server.h"
 #include "services/runtime/hosted_model.h"
 #include "services/runtime/model_service.h"
 #include "services/runtime/recipe.h"
-#include "services/rpc/rpc_server.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/toy_models.h"
 

@@ -80,7 +80,7 @@ TEST(InferenceTensorTest, EachFaultIsNamed) {
   EXPECT_THAT(Fault(request), HasSubstr("got [-1, 2, 3]"));
   request = RawRequest();
   request.mutable_inputs(0)->set_shape(0, int64_t{1} << 62);
-  EXPECT_THAT(Fault(request), HasSubstr("shape must be"));
+  EXPECT_THAT(Fault(request), HasSubstr("a tensor may have at most"));
   request = RawRequest();
   request.mutable_raw_input_contents(0)->pop_back();
   EXPECT_THAT(Fault(request), HasSubstr("must have 6 bytes"));
@@ -102,6 +102,23 @@ TEST(InferenceTensorTest, EachFaultIsNamed) {
   request.mutable_inputs(0)->mutable_contents()->set_uint_contents(2, 256);
   EXPECT_THAT(Fault(request), HasSubstr("contents[2] must be in [0, 255]: got 256"));
   request = TypedRequest();
+  request.mutable_inputs(1)->mutable_contents()->add_fp64_contents(0.5);
+  EXPECT_THAT(Fault(request), HasSubstr("must have 2 elements: got 3 in all its fields"));
+  request = TypedRequest();
+  request.mutable_inputs(1)->mutable_contents()->clear_fp32_contents();
+  request.mutable_inputs(1)->mutable_contents()->add_fp64_contents(0);
+  request.mutable_inputs(1)->mutable_contents()->add_fp64_contents(0.5);
+  EXPECT_THAT(Fault(request), HasSubstr("must have 2 elements: got 0"));
+  request = TypedRequest();
+  request.mutable_inputs(0)->set_shape(0, 1 << 20);
+  EXPECT_THAT(Fault(request), HasSubstr("must have 6291456 elements: got 6"));
+  request = RawRequest();
+  (*request.mutable_inputs(0)->mutable_parameters())["shared_memory_region"].set_string_param("r");
+  EXPECT_THAT(Fault(request), HasSubstr("no parameter \"shared_memory_region\""));
+  request = RawRequest();
+  (*request.mutable_parameters())["priority"].set_int64_param(1);
+  EXPECT_THAT(Fault(request), HasSubstr("no parameter \"priority\""));
+  request = TypedRequest();
   request.mutable_inputs(1)->mutable_contents()->add_fp32_contents(1);
   EXPECT_THAT(Fault(request), HasSubstr("must have 2 elements: got 3"));
 }
@@ -120,9 +137,17 @@ TEST(InferenceTensorTest, OutputsComeInTheOrderAskedForAndAlwaysRaw) {
   EXPECT_EQ(response.outputs(0).name(), "scale");
   EXPECT_EQ(response.raw_output_contents(0).size(), 8u);
   EXPECT_FALSE(response.outputs(0).has_contents());
-  const auto taken = TakeOutputs(response);
+  inference::ModelInferResponse copy = response;
+  const auto taken = TakeOutputs(copy);
   ASSERT_TRUE(taken.ok()) << taken.status();
   EXPECT_EQ(taken->at("image").shape, outputs["image"].shape);
+  inference::ModelInferResponse twice = response;
+  *twice.add_outputs() = response.outputs(0);
+  twice.add_raw_output_contents(std::string(8, '\0'));
+  EXPECT_TRUE(absl::IsInternal(TakeOutputs(twice).status()));
+  (*request.mutable_outputs(0)->mutable_parameters())["classification"].set_int64_param(3);
+  EXPECT_TRUE(absl::IsInvalidArgument(RequestedOutputs(Signature(), request).status()));
+  request.mutable_outputs(0)->clear_parameters();
   request.add_outputs()->set_name("depth");
   EXPECT_TRUE(absl::IsInvalidArgument(RequestedOutputs(Signature(), request).status()));
 }

@@ -4,15 +4,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <future>
 #include <iterator>
 #include <new>
 #include <stdexcept>
 
 #include "services/base/file.h"
+#include "services/base/seal.h"
+#include "services/runtime/job_file.h"
 #include "tests/support/temporary_directory.h"
 
 namespace backfire::runtime {
@@ -109,7 +113,9 @@ TEST_F(JobRunnerTest, OfEndedJobsTheLastAreRemembered) {
   Work work;
   work.Finish();
   const auto folders = [&] {
-    return std::distance(std::filesystem::directory_iterator(directory_.path()), {});
+    const std::filesystem::directory_iterator entries(directory_.path());
+    return std::count_if(begin(entries), end(entries),
+                         [](const auto& entry) { return entry.is_directory(); });
   };
   {
     const auto runner = Open(work.execute(), 100, 2);
@@ -223,6 +229,72 @@ TEST_F(JobRunnerTest, AJobDuringWhichTheProcessKeepsDyingFails) {
   EXPECT_EQ(job.state(), v1::Job::FAILED);
   EXPECT_EQ(job.error_code(), static_cast<int>(absl::StatusCode::kAborted));
   EXPECT_EQ(work.started(), 0);
+}
+
+// Both files, bit by bit: the job is as it was, or it is said that something is lost, and the other
+// job goes on.
+TEST_F(JobRunnerTest, AFlippedBitCostsItsJobAndIsSaid) {
+  Work work;
+  work.Finish();
+  std::string expected;
+  {
+    const auto runner = Open(work.execute());
+    for (const char* id : {"a", "b"}) {
+      ASSERT_TRUE(runner->Start(Request(id)).ok());
+      WaitForEnd(*runner, std::string("jobs/") + id);
+    }
+    expected = runner->Get("jobs/a")->ShortDebugString();
+  }
+  const int started = work.started();
+  for (const char* name : {kRequestFile, kJobFile}) {
+    const std::filesystem::path path = directory_.path() / JobFolder("a") / name;
+    const std::string sound = *ReadFile(path);
+    for (size_t bit = 0; bit < sound.size() * 8; bit += 7) {
+      std::string flipped = sound;
+      flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
+      std::ofstream(path, std::ios::binary | std::ios::trunc) << flipped;
+      const auto runner = Open(work.execute());
+      const auto job = runner->Get("jobs/a");
+      const bool is_lost = absl::IsDataLoss(job.status());
+      ASSERT_TRUE(is_lost ||
+                  (job.ok() && job->error_code() == static_cast<int>(absl::StatusCode::kDataLoss)))
+          << name << " bit " << bit;
+      EXPECT_EQ(absl::IsDataLoss(runner->Start(Request("a")).status()), is_lost);
+      EXPECT_EQ(runner->Get("jobs/b")->state(), v1::Job::SUCCEEDED);
+    }
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << sound;
+  }
+  EXPECT_EQ(Open(work.execute())->Get("jobs/a")->ShortDebugString(), expected);
+  EXPECT_EQ(work.started(), started) << "nothing ran again";
+}
+
+// Jobs of the program before there were checksums, a folder that is none, and a loop of links.
+TEST_F(JobRunnerTest, OldJobsGetChecksumsAndWhatIsNoneIsInNobodysWay) {
+  google::protobuf::Any any;
+  any.PackFrom(Request("old"));
+  const std::filesystem::path folder = directory_.path() / JobFolder("old");
+  ASSERT_TRUE(WriteFileAtomically(folder / kRequestFile, any.SerializeAsString()).ok());
+  v1::Job job;
+  job.set_name("jobs/old");
+  job.set_state(v1::Job::SUCCEEDED);
+  ASSERT_TRUE(WriteFileAtomically(folder / kJobFile, job.SerializeAsString()).ok());
+  std::ofstream(directory_.path() / "stray") << "";
+  std::filesystem::create_symlink(directory_.path() / "loop", directory_.path() / "loop");
+  std::filesystem::create_directory(directory_.path() / "empty");
+  any.set_type_url("type.googleapis.com/backfire.v1.InventedLater");
+  ASSERT_TRUE(WriteRequestFile(directory_.path() / JobFolder("newer"), any).ok());
+  Work work;
+  {
+    const auto runner = Open(work.execute());
+    EXPECT_EQ(runner->Get("jobs/old")->state(), v1::Job::SUCCEEDED);
+    EXPECT_TRUE(absl::IsFailedPrecondition(runner->Get("jobs/newer").status()));
+    EXPECT_TRUE(absl::IsFailedPrecondition(runner->Start(Request("newer")).status()));
+  }
+  ASSERT_TRUE(HasSeal(*ReadFile(folder / kJobFile), SealForm::kLastLine));
+  // From now on a file without a checksum has lost it.
+  ASSERT_TRUE(WriteFileAtomically(folder / kJobFile, job.SerializeAsString()).ok());
+  EXPECT_EQ(Open(work.execute())->Get("jobs/old")->error_code(),
+            static_cast<int>(absl::StatusCode::kDataLoss));
 }
 
 TEST_F(JobRunnerTest, TheQueueIsBounded) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "services/runtime/outputs/joined_examples.h"
 #include "tests/unit/services/runtime/hosted_toy.h"
 
 namespace backfire::runtime {
@@ -59,6 +60,32 @@ TEST_F(InputGathererTest, AParentOfAnotherContentIsRefused) {
   Feed feed{{FedBy(version, "y")}, {}};
   (*feed.endpoints.mutable_by_model())["models/p"] = parent.Serve();
   EXPECT_TRUE(absl::IsDataLoss(Gather({"y"}, feed).status()));
+}
+
+// A model reads ranks and types without looking.
+TEST_F(InputGathererTest, WhatAParentGivesIsHeldAgainstWhatTheModelReads) {
+  HostedToy parent("p", "x");
+  Feed feed{{FedBy(parent.TrainedVersion(), "y")}, {}};
+  (*feed.endpoints.mutable_by_model())["models/p"] = parent.Serve();
+  const auto gathered = Gather({"y"}, feed);
+  ASSERT_TRUE(gathered.ok()) << gathered.status();
+  google::protobuf::RepeatedPtrField<v1::TensorSignature> signatures;
+  v1::TensorSignature& y = *signatures.Add();
+  y.set_name("y");
+  y.set_datatype("FP64");
+  y.add_shape(-1);
+  EXPECT_TRUE(CheckedExamples(signatures, *gathered).Get(0).ok());
+  y.add_shape(3);
+  absl::Status status = CheckedExamples(signatures, *gathered).Get(0).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_NE(status.message().find("input \"y\" of example 0: shape must be [-1, 3]"),
+            std::string::npos)
+      << status;
+  y.clear_shape();
+  EXPECT_TRUE(absl::IsFailedPrecondition(CheckedExamples(signatures, *gathered).Get(0).status()));
+  y.add_shape(-1);
+  y.set_datatype("UINT8");
+  EXPECT_TRUE(absl::IsFailedPrecondition(CheckedExamples(signatures, *gathered).Get(0).status()));
 }
 
 }  // namespace

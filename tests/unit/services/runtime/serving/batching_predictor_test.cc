@@ -16,7 +16,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::UnorderedElementsAre;
 
-bool Never() { return false; }
+bool NeverCancelled() { return false; }
 
 TensorMap Input(double value, int64_t size = 1) {
   TensorMap inputs;
@@ -98,7 +98,7 @@ TEST(BatchingPredictorTest, ThreadsShareABatchAndGetTheirOwn) {
 TEST(BatchingPredictorTest, OneThatStaysAloneWaitsNoLongerThanItMust) {
   const auto doubler = std::make_shared<const Doubler>();
   const BatchingPredictor predictor(doubler, {3, std::chrono::milliseconds(1)});
-  const auto output = predictor.Predict(Input(4), Never);
+  const auto output = predictor.Predict(Input(4), NeverCancelled);
   ASSERT_TRUE(output.ok()) << output.status();
   EXPECT_EQ(Value(*output), 8);
   EXPECT_THAT(doubler->sizes(), ElementsAre());

@@ -6,7 +6,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include "absl/strings/str_replace.h"
 #include "services/base/file.h"
+#include "services/base/seal.h"
 #include "services/runtime/recipe.h"
 #include "tests/support/temporary_directory.h"
 
@@ -155,6 +157,85 @@ TEST_F(VersionStoreTest, ADamagedVersionDoesNotStopTheOthers) {
   EXPECT_EQ(*store->ReadWeights(2), "b");
 }
 
+// Both files, bit by bit: the store says what it said before, or that something is lost.
+TEST_F(VersionStoreTest, AFlippedBitChangesNothingSilently) {
+  v1::Version version = MakeVersion(7);
+  version.mutable_dataset()->set_uri("toy:1");
+  version.set_training_seconds(1.5);
+  ASSERT_TRUE(Open()->Add(version, "weights").ok());
+  const std::string expected = Open()->Get(1)->ShortDebugString() + *Open()->ReadWeights(1);
+  for (const char* name : {kVersionFile, kWeightsFile}) {
+    const std::filesystem::path path = directory_.path() / "1" / name;
+    const std::string sound = *ReadFile(path);
+    for (size_t bit = 0; bit < sound.size() * 8; bit += 3) {
+      std::string flipped = sound;
+      flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
+      std::ofstream(path, std::ios::binary | std::ios::trunc) << flipped;
+      const auto store = Open();
+      const auto found = store->Get(1);
+      const auto weights = store->ReadWeights(1);
+      EXPECT_TRUE(absl::IsDataLoss(weights.status()) &&
+                  (found.ok() || weights.status() == found.status()))
+          << bit;
+      EXPECT_TRUE(!found.ok() || found->ShortDebugString() + "weights" == expected) << bit;
+    }
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << sound;
+  }
+  EXPECT_EQ(Open()->Get(1)->ShortDebugString() + *Open()->ReadWeights(1), expected);
+}
+
+// A store of the program before there were checksums.
+TEST_F(VersionStoreTest, AnOldStoreIsVerifiedByItsWeightsOnceAndThenSealed) {
+  for (const int64_t seed : {1, 2, 3}) ASSERT_TRUE(Open()->Add(MakeVersion(seed), "w").ok());
+  const auto unseal = [&](const char* number) {
+    const std::filesystem::path path = directory_.path() / number / kVersionFile;
+    const std::string json = *Unseal(*ReadFile(path), SealForm::kJsonMember, "version.json");
+    std::ofstream(path, std::ios::trunc) << json;
+    return path;
+  };
+  for (const char* number : {"1", "2", "3"}) unseal(number);
+  std::filesystem::remove(directory_.path() / "sealed");
+  // Somebody edited the seed of one, and the weights of another.
+  const std::filesystem::path edited = directory_.path() / "2" / kVersionFile;
+  const std::string text = absl::StrReplaceAll(*ReadFile(edited), {{"\"2\"", "\"5\""}});
+  std::ofstream(edited, std::ios::trunc) << text;
+  std::ofstream(directory_.path() / "3" / kWeightsFile) << "v";
+  for (int open = 0; open < 2; ++open) {
+    const auto store = Open();
+    EXPECT_TRUE(store->Get(1).ok()) << store->Get(1).status();
+    EXPECT_TRUE(absl::IsDataLoss(store->Get(2).status()));
+    EXPECT_TRUE(absl::IsDataLoss(store->Get(3).status()));
+  }
+  EXPECT_TRUE(HasSeal(*ReadFile(directory_.path() / "1" / kVersionFile), SealForm::kJsonMember));
+  // From now on a description without a checksum has lost it.
+  unseal("1");
+  EXPECT_THAT(std::string(Open()->Get(1).status().message()), HasSubstr("has no checksum"));
+}
+
+TEST_F(VersionStoreTest, WhatANewerProgramMadeIsSaid) {
+  ASSERT_TRUE(Open()->Add(MakeVersion(1), "w").ok());
+  const std::filesystem::path path = directory_.path() / "1" / kVersionFile;
+  const std::string json = *Unseal(*ReadFile(path), SealForm::kJsonMember, "version.json");
+  std::ofstream(path, std::ios::trunc)
+      << Seal("{\n \"invented_later\": 1," + json.substr(1), SealForm::kJsonMember);
+  const absl::Status status = Open()->Get(1).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("a newer program made it"));
+}
+
+TEST_F(VersionStoreTest, WhatIsNoFileCostsItself) {
+  for (const int64_t seed : {1, 2, 3}) ASSERT_TRUE(Open()->Add(MakeVersion(seed), "w").ok());
+  const std::filesystem::path loop = directory_.path() / "1" / kVersionFile;
+  std::filesystem::remove(loop);
+  std::filesystem::create_symlink(loop, loop);
+  std::filesystem::remove(directory_.path() / "2" / kVersionFile);
+  std::filesystem::create_directory(directory_.path() / "2" / kVersionFile);
+  const auto store = Open();
+  EXPECT_TRUE(absl::IsDataLoss(store->Get(1).status())) << store->Get(1).status();
+  EXPECT_TRUE(absl::IsDataLoss(store->Get(2).status())) << store->Get(2).status();
+  EXPECT_EQ(*store->ReadWeights(3), "w");
+}
+
 TEST_F(VersionStoreTest, WhatACrashLeftHalfWrittenIsRemoved) {
   ASSERT_TRUE(WriteFileAtomically(directory_.path() / "tmp.1" / "weights.bin", "half").ok());
   const auto store = Open();
@@ -196,8 +277,10 @@ TEST(InputKeyTest, EveryPartCountsAndTheParentsNamesDoNot) {
 
 TEST(VersionNameTest, RefusesWhatIsMalformed) {
   EXPECT_EQ(ParseVersionName("models/m/versions/12")->number, 12);
-  for (const char* name : {"", "models/m", "models/m/versions/0", "models/m/versions/-1",
-                           "models/m/versions/x", "models//versions/1", "models/m/versions/1/2"}) {
+  for (const char* name :
+       {"", "models/m", "models/m/versions/0", "models/m/versions/-1", "models/m/versions/x",
+        "models//versions/1", "models/m/versions/1/2", "models/m/versions/01",
+        "models/m/versions/+1", "models/m/versions/ 1", "models/m/versions/1 "}) {
     EXPECT_TRUE(absl::IsInvalidArgument(ParseVersionName(name).status())) << name;
   }
 }
