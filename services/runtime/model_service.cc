@@ -128,6 +128,7 @@ grpc::Status ModelServiceImpl::Evaluate(grpc::ServerContext*, const v1::Evaluate
 grpc::Status ModelServiceImpl::CommitOutputs(grpc::ServerContext*,
                                              const v1::CommitOutputsRequest* request,
                                              v1::Job* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto start = [&]() -> absl::Status {
     BACKFIRE_RETURN_IF_ERROR(CheckIsPrimary());
     BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(models_, request->version()));

@@ -18,6 +18,18 @@ std::string RequestId(const planning::JobRequest& request) {
   return std::visit([](const auto& r) { return r.request_id(); }, request);
 }
 
+// What a job that is fed by these parents was held to: not to what is said of their ancestors.
+template <typename Commitments, typename Parents>
+void AddHeld(const Commitments& commitments, const Parents& parents, Commitments& held) {
+  for (const v1::OutputsCommitment& commitment : commitments) {
+    if (std::any_of(parents.begin(), parents.end(), [&](const auto& parent) {
+          return parent.digest() == commitment.version_digest();
+        })) {
+      *held.Add() = commitment;
+    }
+  }
+}
+
 }  // namespace
 
 bool FakeServices::IsHeld(const std::string& request_id) const {
@@ -115,9 +127,7 @@ v1::Job FakeServices::Train(const v1::TrainRequest& request) {
     *version.mutable_recipe() = request.recipe();
     *version.mutable_lineage() = request.lineage();
     version.set_seed(request.seed());
-    for (const v1::OutputsCommitment& commitment : request.commitments()) {
-      *version.add_trained_on() = commitment;
-    }
+    AddHeld(request.commitments(), request.lineage(), *version.mutable_trained_on());
     version.mutable_dataset()->set_digest("data");
   }
   v1::Job job;
@@ -138,7 +148,9 @@ v1::Job FakeServices::Evaluate(const v1::EvaluateRequest& request) const {
   v1::Evaluation& evaluation = *job.mutable_evaluation();
   evaluation.set_example_count(kExamples);
   evaluation.set_dataset_digest("data");
-  *evaluation.mutable_commitments() = request.commitments();
+  AddHeld(request.commitments(),
+          request.swapped_parents().empty() ? version.lineage() : request.swapped_parents(),
+          *evaluation.mutable_commitments());
   v1::LossEstimate& loss = *evaluation.add_losses();
   loss.set_loss("mae");
   loss.set_judged(true);
