@@ -117,7 +117,7 @@ class ProposalsPredictor final : public runtime::Predictor {
   int64_t PeakBytes(const TensorMap& inputs) const override {
     const auto left = inputs.find("left");
     if (left == inputs.end()) return 0;
-    const int64_t floats = 12 + 3 * parameters_.channels;
+    const int64_t floats = 12 + parameters_.channels;
     return left->second.ElementCount() / 3 * floats * static_cast<int64_t>(sizeof(float));
   }
 
