@@ -14,6 +14,7 @@
 #include "orchestrator/api/shown.h"
 #include "orchestrator/commands/apply_system.h"
 #include "orchestrator/commands/propose.h"
+#include "orchestrator/commands/resolve_recipes.h"
 #include "orchestrator/commands/system_revision.h"
 #include "orchestrator/commands/update_commands.h"
 #include "orchestrator/records/resource_name.h"
@@ -43,6 +44,12 @@ absl::StatusOr<v1::Update> OrchestratorService::Show(const std::string& update) 
   return ShowUpdate(*plane_.ledger().state(), plane_.ledger().history(), update, progress);
 }
 
+commands::ResolveRecipe OrchestratorService::Resolver() const {
+  return [this](const std::string& endpoint, const v1::ResolveRecipeRequest& request) {
+    return plane_.versions().ResolveRecipe(endpoint, request);
+  };
+}
+
 absl::StatusOr<v1::ApplySystemResponse> OrchestratorService::Apply(
     const v1::ApplySystemRequest& request) {
   BACKFIRE_ASSIGN_OR_RETURN(const graph::SystemGraph graph,
@@ -52,6 +59,7 @@ absl::StatusOr<v1::ApplySystemResponse> OrchestratorService::Apply(
       commands::FetchModels(graph, [this](const std::string& endpoint, const std::string& name) {
         return plane_.versions().GetModel(endpoint, name);
       }));
+  BACKFIRE_RETURN_IF_ERROR(commands::CheckRecipes(graph, models, Resolver()));
   v1::ApplySystemResponse response;
   if (request.validate_only()) {
     *response.mutable_system() = graph.system();
@@ -77,6 +85,7 @@ absl::StatusOr<v1::Update> OrchestratorService::Propose(const v1::ProposeUpdateR
                               commands::FindProposal(history, request));
     if (known.has_value()) return Show(records::UpdateName(*known));
     const auto state = plane_.ledger().state();
+    BACKFIRE_RETURN_IF_ERROR(commands::CheckProposedRecipe(*state, request, Resolver()));
     if (!request.version().empty() && proposed.name().empty()) {
       BACKFIRE_ASSIGN_OR_RETURN(const commands::ProposedPlace place,
                                 commands::FindProposedPlace(*state, request));

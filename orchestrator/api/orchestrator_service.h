@@ -4,6 +4,7 @@
 
 #include "backfire/v1/orchestrator.grpc.pb.h"
 #include "orchestrator/api/control_plane.h"
+#include "orchestrator/commands/resolve_recipes.h"
 #include "services/rpc/channel.h"
 
 namespace backfire::api {
@@ -58,6 +59,7 @@ class OrchestratorService final : public v1::Orchestrator::Service {
  private:
   absl::StatusOr<v1::Update> Show(const std::string& update) const;
   absl::StatusOr<v1::ApplySystemResponse> Apply(const v1::ApplySystemRequest& request);
+  commands::ResolveRecipe Resolver() const;
   absl::StatusOr<v1::Update> Propose(const v1::ProposeUpdateRequest& request);
   absl::StatusOr<v1::Release> ShowRelease(int64_t number) const;
   absl::StatusOr<v1::Release> Promote(const v1::PromoteUpdateRequest& request);

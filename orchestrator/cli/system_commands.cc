@@ -26,7 +26,7 @@ absl::StatusOr<ExitCode> ValidateSystem(const Session& session, const std::strin
     *request.mutable_system() = system;
     request.set_validate_only(true);
     auto response = orchestrator.Call(&Stub::ApplySystem, request, absl::Seconds(120));
-    if (!response.ok()) return Annotate(response.status(), file);
+    if (!response.ok()) return system::LocateInSystemFile(response.status(), file);
     checked = response->system();
   }
   BACKFIRE_RETURN_IF_ERROR(
@@ -74,7 +74,7 @@ absl::StatusOr<ExitCode> ApplySystem(const Session& session, const std::string& 
   *request.mutable_system() = system;
   request.set_request_id(request_id);
   const auto response = orchestrator.Call(&Stub::ApplySystem, request, absl::Seconds(120));
-  if (!response.ok()) return Annotate(response.status(), file);
+  if (!response.ok()) return system::LocateInSystemFile(response.status(), file);
   BACKFIRE_RETURN_IF_ERROR(session.Print(
       *response, absl::StrCat("system ", response->system().name(), " is in force, revision ",
                               response->revision(), "; baseline ", response->update(), "\n")));
@@ -138,7 +138,7 @@ void AddSystemCommands(CLI::App& app, Session& session) {
 
   const auto vertex = std::make_shared<std::string>();
   AddAction(topic, session, "recipes",
-            "List what vertices can be trained by, with every parameter's default\n\n"
+            "List what vertices can be trained by: what parameters may be, and what they do\n\n"
             "Example: backfire system recipes disparity",
             [&session, vertex] { return ShowRecipes(session, *vertex); })
       .add_option("vertex", *vertex, "Of this vertex alone");

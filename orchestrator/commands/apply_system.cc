@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "orchestrator/commands/request_log.h"
 #include "orchestrator/commands/system_revision.h"
+#include "orchestrator/planning/commit_steps.h"
 #include "orchestrator/planning/new_update.h"
 #include "orchestrator/planning/plan.h"
 #include "orchestrator/planning/step_plan.h"
@@ -71,7 +72,10 @@ absl::StatusOr<AppliedSystem> ApplySystem(const records::State& state,
       if (graph.system().seed() == current->system().seed()) system->seed_rule = current->seed_rule;
     }
     records::UpdateRecord baseline =
-        planning::NewUpdate(state, planning::PlanBaseline(graph, graph.system().replicates()), now);
+        planning::NewUpdate(state,
+                            planning::PlanBaseline(graph, graph.system().replicates(),
+                                                   planning::CommittingVertices(models)),
+                            now);
     baseline.update.set_baseline(true);
     baseline.update.set_system_revision(system->revision);
     baseline.update.set_replicates(graph.system().replicates());

@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "orchestrator/evidence/evidence.h"
 #include "orchestrator/evidence/forecast.h"
+#include "orchestrator/planning/commit_steps.h"
 #include "orchestrator/planning/completion.h"
 #include "orchestrator/planning/new_update.h"
 #include "orchestrator/planning/plan.h"
@@ -106,7 +107,8 @@ absl::StatusOr<std::optional<records::UpdateRecord>> MakeCompletion(
   BACKFIRE_ASSIGN_OR_RETURN(const std::set<std::string> proposed,
                             ProposedVertices(live, system.graph, history));
   BACKFIRE_ASSIGN_OR_RETURN(const std::vector<v1::Step> steps,
-                            planning::PlanCompletion(live, system.graph, all, proposed));
+                            planning::PlanCompletion(live, system.graph, all, proposed,
+                                                     planning::CommittingVertices(system.models)));
   records::UpdateRecord record = planning::NewUpdate(state, steps, now);
   record.base = live.number();
   record.update.set_system_revision(system.revision);
@@ -196,7 +198,8 @@ absl::StatusOr<std::vector<UpdatePointer>> MakeProposal(const records::State& st
   records::UpdateRecord record =
       planning::NewUpdate(state,
                           planning::PlanUpdate(graph, request.vertex(), transforms, replicates,
-                                               !graph::IsUnservable(model, recipe)),
+                                               !graph::IsUnservable(model, recipe),
+                                               planning::CommittingVertices(system->models)),
                           now);
   if (!trains) planning::TakeProposedVersion(request.vertex(), proposed, record);
   std::vector<UpdatePointer> added;

@@ -8,6 +8,34 @@
 #include "services/base/status.h"
 
 namespace backfire::commands {
+namespace {
+
+// Has services commit anew to what their versions give, and what was evaluated on it evaluated
+// again: outputs that were computed again elsewhere may differ in their last bits, and are then
+// refused by whoever is held to those of before. What was trained stays: its lineage names the
+// outputs that it was trained on.
+void CommitAnew(const records::OpenUpdate& update, records::Change& change) {
+  bool commits = false;
+  for (size_t i = 0; i < update.step_count(); ++i) {
+    const v1::Step& step = update.step(i).step;
+    commits = commits || step.kind() == v1::Step::COMMIT;
+    const bool is_training =
+        step.kind() == v1::Step::TRAIN || step.kind() == v1::Step::TRAIN_REFERENCE;
+    // Commitments come first, in the order of steps, and loads have nothing to do with outputs.
+    if (!commits || is_training || step.kind() == v1::Step::LOAD ||
+        step.state() != v1::Step::SUCCEEDED) {
+      continue;
+    }
+    records::StepRecord& record =
+        records::ChangeStep({update.number(), i}, update.step(i), change).record;
+    ++record.attempt;
+    record.step.set_state(v1::Step::WAITING);
+    record.step.clear_commitment();
+    record.step.clear_evaluation();
+  }
+}
+
+}  // namespace
 
 absl::StatusOr<records::Change> CancelUpdate(const records::State& state,
                                              const store::Repository& history,
@@ -67,9 +95,15 @@ absl::StatusOr<records::Change> RetryUpdate(const records::State& state,
     step.clear_error_code();
     step.clear_error_message();
   };
+  bool is_data_lost = false;
   for (size_t i = 0; i < found->step_count(); ++i) {
-    if (found->step(i).step.state() == v1::Step::FAILED) again(i);
+    const v1::Step& step = found->step(i).step;
+    if (step.state() != v1::Step::FAILED) continue;
+    is_data_lost =
+        is_data_lost || step.error_code() == static_cast<int>(absl::StatusCode::kDataLoss);
+    again(i);
   }
+  if (is_data_lost) CommitAnew(*found, change);
   // What failed then is what follows the last step; it is done again, and so is what follows.
   for (size_t i = found->step_count(); change.steps.empty() && i > 0; --i) {
     if (found->step(i - 1).step.state() == v1::Step::SUCCEEDED) again(i - 1);

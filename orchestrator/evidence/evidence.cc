@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "orchestrator/evidence/provenance.h"
 #include "orchestrator/planning/plan.h"
 #include "orchestrator/planning/step_plan.h"
 #include "services/base/status.h"
@@ -197,6 +198,8 @@ absl::StatusOr<verdict::Evidence> BuildEvidence(const Comparison& comparison,
     }
     BACKFIRE_RETURN_IF_ERROR(AddAfter(comparison, update, evaluations, loss));
   }
+  BACKFIRE_ASSIGN_OR_RETURN(evidence.commitments, CollectCommitments(comparison, update));
+  evidence.unverified_vertices = UnverifiedVertices(comparison);
   return evidence;
 }
 

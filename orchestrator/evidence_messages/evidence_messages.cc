@@ -32,6 +32,12 @@ v1::EvidenceHeader HeaderOf(const verdict::Evidence& evidence, const std::string
   header.set_look(evidence.look);
   for (const int replicates : evidence.look_replicates) header.add_look_replicates(replicates);
   header.set_candidates_judged(evidence.candidates_judged);
+  for (const v1::OutputsCommitment& commitment : evidence.commitments) {
+    *header.add_commitments() = commitment;
+  }
+  for (const std::string& vertex : evidence.unverified_vertices) {
+    header.add_unverified_vertices(vertex);
+  }
   for (const verdict::LossEvidence& loss : evidence.losses) {
     v1::ComparedLoss& compared = *header.add_losses();
     compared.set_vertex(loss.vertex);
@@ -108,6 +114,9 @@ absl::StatusOr<EvidenceAssembler> EvidenceAssembler::Begin(const v1::EvidenceHea
   assembler.evidence_.look = std::max(1, header.look());
   assembler.evidence_.look_replicates.assign(looks.begin(), looks.end());
   assembler.evidence_.candidates_judged = header.candidates_judged();
+  assembler.evidence_.commitments.assign(header.commitments().begin(), header.commitments().end());
+  assembler.evidence_.unverified_vertices.assign(header.unverified_vertices().begin(),
+                                                 header.unverified_vertices().end());
   const auto replicates = static_cast<size_t>(header.replicates());
   for (int i = 0; i < header.losses_size(); ++i) {
     const v1::ComparedLoss& compared = header.losses(i);

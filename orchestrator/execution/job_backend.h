@@ -41,13 +41,20 @@ class VersionHost {
  public:
   virtual ~VersionHost() = default;
   /// Makes a version ready to serve there; OK as well where the service can't be told. Patient.
-  /// CANCELLED: interrupted. NOT_FOUND: it has no such version.
+  /// CANCELLED: interrupted. NOT_FOUND: it has no such version. DATA_LOSS: it has another content
+  /// by that name.
+  /// @param digest  The version's; empty: not known, and any will do.
   virtual absl::Status LoadVersion(const std::string& endpoint, const std::string& version,
-                                   const runtime::Patience& patience,
+                                   const std::string& digest, const runtime::Patience& patience,
                                    const std::function<bool()>& interrupted) = 0;
   virtual absl::Status UnloadVersion(const std::string& endpoint, const std::string& version) = 0;
   virtual absl::StatusOr<v1::Model> GetModel(const std::string& endpoint,
                                              const std::string& name) = 0;
+  /// What the service makes of a recipe: every parameter at its effective value. INVALID_ARGUMENT,
+  /// NOT_FOUND: what it would refuse to train by. DEADLINE_EXCEEDED: it takes long to read the
+  /// dataset.
+  virtual absl::StatusOr<v1::Recipe> ResolveRecipe(const std::string& endpoint,
+                                                   const v1::ResolveRecipeRequest& request) = 0;
   virtual absl::StatusOr<v1::Version> GetVersion(const std::string& endpoint,
                                                  const std::string& name) = 0;
   /// Names of a model's versions that are loaded there.

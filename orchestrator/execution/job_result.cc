@@ -1,5 +1,6 @@
 #include "orchestrator/execution/job_result.h"
 
+#include <algorithm>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -53,15 +54,73 @@ absl::Status CheckLosses(const v1::EvaluateRequest& request, const v1::Evaluatio
   return absl::OkStatus();
 }
 
+absl::Status CheckCommitment(const v1::CommitOutputsRequest& request,
+                             const v1::OutputsCommitment& commitment) {
+  const auto must_be = [](const std::string& field, const std::string& expected,
+                          const std::string& got) {
+    if (expected == got) return absl::OkStatus();
+    return Broken("commitment." + field,
+                  absl::StrCat("must be \"", expected, "\": got \"", got, "\""));
+  };
+  BACKFIRE_RETURN_IF_ERROR(must_be("version", request.version(), commitment.version()));
+  BACKFIRE_RETURN_IF_ERROR(
+      must_be("version_digest", request.digest(), commitment.version_digest()));
+  BACKFIRE_RETURN_IF_ERROR(must_be("split", request.split(), commitment.split()));
+  if (commitment.dataset_digest().empty()) {
+    return Broken("commitment.dataset_digest", "must not be empty");
+  }
+  if (commitment.outputs_digest().size() != 64) {
+    return Broken(
+        "commitment.outputs_digest",
+        absl::StrCat("must have 64 hexadecimal digits: got \"", commitment.outputs_digest(), "\""));
+  }
+  return absl::OkStatus();
+}
+
+// Whether what a job says that it was fed is what it was to be held to.
+template <typename Parents, typename Commitments>
+absl::Status CheckHeld(const std::string& field, const Parents& parents,
+                       const Commitments& requested, const Commitments& held) {
+  for (const v1::OutputsCommitment& commitment : requested) {
+    const auto is_of = [&](const v1::Parent& parent) {
+      return parent.digest() == commitment.version_digest();
+    };
+    if (std::none_of(parents.begin(), parents.end(), is_of)) continue;
+    const bool is_held = std::any_of(held.begin(), held.end(), [&](const auto& one) {
+      return one.version_digest() == commitment.version_digest() &&
+             one.split() == commitment.split() &&
+             one.outputs_digest() == commitment.outputs_digest();
+    });
+    if (is_held) continue;
+    return Broken(field, absl::StrCat("must have the commitment to ", commitment.version(),
+                                      " on split ", commitment.split(), " that it was given"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
-absl::Status CheckJobResult(const planning::JobRequest& request, const v1::Job& job) {
+absl::Status CheckJobResult(const planning::JobRequest& request, const v1::Job& job,
+                            bool verifies) {
   if (const auto* train = std::get_if<v1::TrainRequest>(&request)) {
     if (!job.has_version()) return Broken("version", "is missing");
-    return CheckVersion(train->model(), job.version());
+    BACKFIRE_RETURN_IF_ERROR(CheckVersion(train->model(), job.version()));
+    if (!verifies) return absl::OkStatus();
+    return CheckHeld("version.trained_on", train->lineage(), train->commitments(),
+                     job.version().trained_on());
+  }
+  if (const auto* commit = std::get_if<v1::CommitOutputsRequest>(&request)) {
+    if (!job.has_commitment()) return Broken("commitment", "is missing");
+    return CheckCommitment(*commit, job.commitment());
   }
   if (!job.has_evaluation()) return Broken("evaluation", "is missing");
-  return CheckLosses(std::get<v1::EvaluateRequest>(request), job.evaluation());
+  const auto& evaluate = std::get<v1::EvaluateRequest>(request);
+  BACKFIRE_RETURN_IF_ERROR(CheckLosses(evaluate, job.evaluation()));
+  if (!verifies) return absl::OkStatus();
+  const auto& parents =
+      evaluate.swapped_parents().empty() ? job.version().lineage() : evaluate.swapped_parents();
+  return CheckHeld("evaluation.commitments", parents, evaluate.commitments(),
+                   job.evaluation().commitments());
 }
 
 }  // namespace backfire::execution

@@ -35,7 +35,10 @@ absl::StatusOr<v1::Job> Start(Stub& stub, const JobRequest& request,
   if (const auto* train = std::get_if<v1::TrainRequest>(&request)) {
     return runtime::UnaryCall(stub, &Stub::Train, *train, kCallTimeout, &stopping);
   }
-  return runtime::UnaryCall(stub, &Stub::Evaluate, std::get<v1::EvaluateRequest>(request),
+  if (const auto* evaluate = std::get_if<v1::EvaluateRequest>(&request)) {
+    return runtime::UnaryCall(stub, &Stub::Evaluate, *evaluate, kCallTimeout, &stopping);
+  }
+  return runtime::UnaryCall(stub, &Stub::CommitOutputs, std::get<v1::CommitOutputsRequest>(request),
                             kCallTimeout, &stopping);
 }
 
@@ -158,7 +161,7 @@ absl::StatusOr<v1::Job> ModelServiceClient::Cancel(const std::string& endpoint,
 }
 
 absl::Status ModelServiceClient::LoadVersion(const std::string& endpoint,
-                                             const std::string& version,
+                                             const std::string& version, const std::string& digest,
                                              const runtime::Patience& patience,
                                              const std::function<bool()>& interrupted) {
   const auto stub = v1::ModelService::NewStub(channels_.Get(endpoint));
@@ -168,6 +171,7 @@ absl::Status ModelServiceClient::LoadVersion(const std::string& endpoint,
     runtime::SetDeadline(context, kLoadTimeout);
     v1::LoadVersionRequest request;
     request.set_name(version);
+    request.set_digest(digest);
     v1::LoadVersionResponse response;
     absl::Status status;
     {
@@ -202,6 +206,17 @@ absl::StatusOr<v1::Model> ModelServiceClient::GetModel(const std::string& endpoi
       runtime::UnaryCall(*stub, &Stub::GetModel, request, kAnswerTimeout);
   if (!model.ok()) return Annotate(model.status(), endpoint);
   return model;
+}
+
+absl::StatusOr<v1::Recipe> ModelServiceClient::ResolveRecipe(
+    const std::string& endpoint, const v1::ResolveRecipeRequest& request) {
+  const auto stub = v1::ModelService::NewStub(channels_.Get(endpoint));
+  absl::StatusOr<v1::ResolveRecipeResponse> resolved =
+      runtime::UnaryCall(*stub, &Stub::ResolveRecipe, request, kAnswerTimeout);
+  if (resolved.ok()) return std::move(*resolved->mutable_recipe());
+  // What is wrong with a request is the same wherever it is sent.
+  if (absl::IsInvalidArgument(resolved.status())) return resolved.status();
+  return Annotate(resolved.status(), endpoint);
 }
 
 absl::StatusOr<v1::Version> ModelServiceClient::GetVersion(const std::string& endpoint,

@@ -19,10 +19,12 @@ class ModelServiceClient final : public JobBackend, public VersionHost {
                               const std::function<Interrupt()>& interrupt,
                               const std::function<void(const v1::Progress&)>& progress) override;
   absl::Status LoadVersion(const std::string& endpoint, const std::string& version,
-                           const runtime::Patience& patience,
+                           const std::string& digest, const runtime::Patience& patience,
                            const std::function<bool()>& interrupted) override;
   absl::Status UnloadVersion(const std::string& endpoint, const std::string& version) override;
   absl::StatusOr<v1::Model> GetModel(const std::string& endpoint, const std::string& name) override;
+  absl::StatusOr<v1::Recipe> ResolveRecipe(const std::string& endpoint,
+                                           const v1::ResolveRecipeRequest& request) override;
   absl::StatusOr<v1::Version> GetVersion(const std::string& endpoint,
                                          const std::string& name) override;
   absl::StatusOr<std::vector<std::string>> LoadedVersions(const std::string& endpoint,

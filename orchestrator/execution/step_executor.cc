@@ -11,6 +11,7 @@
 #include "orchestrator/evidence/judgement.h"
 #include "orchestrator/execution/job_result.h"
 #include "orchestrator/execution/patience.h"
+#include "orchestrator/planning/commit_steps.h"
 #include "orchestrator/planning/schedule.h"
 #include "orchestrator/planning/step_plan.h"
 #include "orchestrator/records/resource_name.h"
@@ -201,7 +202,7 @@ absl::StatusOr<v1::Job> StepExecutor::Execute(StepRef ref, Running& running) {
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Version version,
                             planning::VersionAsOf(*update, step.vertex(), step.replicate()));
   BACKFIRE_RETURN_IF_ERROR(
-      loader_.Load({{system->graph.node(step.vertex()).vertex, version.name()}},
+      loader_.Load({{system->graph.node(step.vertex()).vertex, version.name(), version.digest()}},
                    PatienceOf(system->system(), absl::StrCat(update->update().name(), step.id())),
                    [&] { return stopping_ || running.cancel; }));
   v1::Job job;
@@ -233,7 +234,8 @@ absl::StatusOr<v1::Job> StepExecutor::RunJob(const records::State& state, StepRe
                    interrupt,
                    [&](const v1::Progress& progress) { NoteProgress(ref, running, progress); }));
   if (job.state() != v1::Job::SUCCEEDED) return job;
-  if (const absl::Status status = CheckJobResult(request, job); !status.ok()) {
+  const bool verifies = planning::CommitsOutputs(system->models.at(step.vertex()));
+  if (const absl::Status status = CheckJobResult(request, job, verifies); !status.ok()) {
     job.set_state(v1::Job::FAILED);
     job.set_error_code(static_cast<int>(status.code()));
     job.set_error_message(absl::StrCat(endpoint, ": ", std::string(status.message())));

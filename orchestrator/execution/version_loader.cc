@@ -34,7 +34,8 @@ std::vector<std::string> VersionLoader::ProcessesOf(const std::string& replica) 
 absl::Status VersionLoader::LoadOnReplica(const ReplicaLoad& load, const Interrupted& interrupted) {
   BACKFIRE_RETURN_IF_ERROR(WaitUntilKept({load.replica, load.version}, interrupted));
   const runtime::Patience once{absl::ZeroDuration(), load.target};
-  BACKFIRE_RETURN_IF_ERROR(host_.LoadVersion(load.target, load.version, once, interrupted));
+  BACKFIRE_RETURN_IF_ERROR(
+      host_.LoadVersion(load.target, load.version, load.digest, once, interrupted));
   if (load.digest.empty()) return absl::OkStatus();
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Version loaded, host_.GetVersion(load.target, load.version));
   if (loaded.digest() == load.digest) return absl::OkStatus();
@@ -50,11 +51,24 @@ absl::Status VersionLoader::LoadOnEndpoint(const VertexVersion& wanted,
                                            std::vector<ReplicaLoad>& replicas) {
   const std::string& endpoint = wanted.vertex.endpoint();
   BACKFIRE_RETURN_IF_ERROR(WaitUntilKept({endpoint, wanted.version}, interrupted));
-  BACKFIRE_RETURN_IF_ERROR(host_.LoadVersion(endpoint, wanted.version, patience, interrupted));
-  if (wanted.vertex.replicas().empty()) return absl::OkStatus();
+  BACKFIRE_RETURN_IF_ERROR(
+      host_.LoadVersion(endpoint, wanted.version, wanted.digest, patience, interrupted));
+  if (wanted.digest.empty() && wanted.vertex.replicas().empty()) return absl::OkStatus();
   const absl::StatusOr<v1::Version> loaded = host_.GetVersion(endpoint, wanted.version);
+  // It is loaded by now; only replicas take more to be asked.
+  if (wanted.vertex.replicas().empty() && runtime::IsTransient(loaded.status())) {
+    return absl::OkStatus();
+  }
   if (!loaded.ok() && !absl::IsUnimplemented(loaded.status())) return loaded.status();
   const std::string digest = loaded.ok() ? loaded->digest() : "";  // Listing is a capability.
+  // A service may not look at the digest that it is given.
+  if (loaded.ok() && !wanted.digest.empty() && digest != wanted.digest) {
+    return absl::DataLossError(absl::StrCat(
+        endpoint, " has other weights by the name ", wanted.version, " (digest ", digest,
+        ") than the release was made of (", wanted.digest,
+        "): its data directory was lost or replaced; restore it from a backup, or apply the "
+        "system with another seed for a baseline of new versions"));
+  }
   for (const std::string& replica : wanted.vertex.replicas()) {
     for (const std::string& target : ProcessesOf(replica)) {
       replicas.push_back({replica, target, wanted.version, digest});

@@ -27,14 +27,15 @@ class VersionLoader {
   struct VertexVersion {
     v1::Vertex vertex;
     std::string version;
+    std::string digest;  ///< The version's; empty: not known.
   };
 
   /// @param host, clock  Borrowed.
   VersionLoader(VersionHost& host, const Clock& clock) : host_(host), clock_(clock) {}
 
   /// Has each version loaded at its vertex's endpoint, then on the vertices' replicas, all at once:
-  /// those that are away, or slow, are passed over. CANCELLED: interrupted. DATA_LOSS: a replica
-  /// has something else by a version's name.
+  /// those that are away, or slow, are passed over. CANCELLED: interrupted. DATA_LOSS: a
+  /// service has something else by a version's name.
   absl::Status Load(const std::vector<VertexVersion>& versions, const runtime::Patience& patience,
                     const Interrupted& interrupted);
   /// What one of a replica's processes should load.

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "orchestrator/planning/plan.h"
 #include "orchestrator/planning/release_changes.h"
+#include "orchestrator/planning/step_plan.h"
 #include "orchestrator/planning/timestamp.h"
 #include "orchestrator/records/resource_name.h"
 #include "orchestrator/records/update_state.h"
@@ -44,16 +45,19 @@ Progress ProgressOf(const records::OpenUpdate& update) {
   return progress;
 }
 
-// The digest of the dataset that an evaluation or a training read.
+// The digest of the dataset that a job read.
 std::string DatasetOf(const v1::Job& job, const v1::Step& step) {
   if (job.has_evaluation()) return job.evaluation().dataset_digest();
+  if (job.has_commitment()) return job.commitment().dataset_digest();
   return step.kind() == v1::Step::TRAIN ? job.version().dataset().digest() : "";
 }
 
 // Trainings that succeeded have read the same dataset, so that one of them speaks for all.
 absl::Status CheckDataset(const records::OpenUpdate& update, const v1::Job& job,
                           const v1::Step& step) {
-  if (!job.has_evaluation() && step.kind() != v1::Step::TRAIN) return absl::OkStatus();
+  if (!job.has_evaluation() && !job.has_commitment() && step.kind() != v1::Step::TRAIN) {
+    return absl::OkStatus();
+  }
   // It has versions of others, whose datasets were compared then.
   if (records::CompletesReplicates(update.update())) return absl::OkStatus();
   const std::string digest = DatasetOf(job, step);
@@ -71,10 +75,32 @@ absl::Status CheckDataset(const records::OpenUpdate& update, const v1::Job& job,
   return absl::OkStatus();
 }
 
+// A service that has lost its versions counts from 1 again: what it trains then has names of others
+// that are live or were compared with, and would be served by them.
+absl::Status CheckName(const records::OpenUpdate& update, const v1::Job& job,
+                       const v1::Step& step) {
+  if (step.kind() != v1::Step::TRAIN || update.base() == nullptr) return absl::OkStatus();
+  const records::Standing& base = *update.base();
+  for (int k = 0; k < base.update().replicates(); ++k) {
+    const absl::StatusOr<v1::Version> known = VersionAsOf(base, step.vertex(), k);
+    if (!known.ok() || known->name() != job.version().name() ||
+        known->digest() == job.version().digest()) {
+      continue;
+    }
+    return absl::DataLossError(absl::StrCat(
+        known->name(), " is another version (digest ", job.version().digest(), ") than ",
+        update.update().baseline_release(), " has by that name (", known->digest(),
+        "): its service lost its data directory, or got another; restore it from a backup, or "
+        "apply the system with another seed for a baseline of new versions"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status StatusOf(const records::OpenUpdate& update, size_t position, const JobEnd& end) {
   BACKFIRE_RETURN_IF_ERROR(end.job.status());
   const v1::Job& job = *end.job;
   if (job.state() == v1::Job::SUCCEEDED) {
+    BACKFIRE_RETURN_IF_ERROR(CheckName(update, job, update.step(position).step));
     return CheckDataset(update, job, update.step(position).step);
   }
   const absl::Status status(static_cast<absl::StatusCode>(job.error_code()), job.error_message());
@@ -200,6 +226,7 @@ records::StepRecord EndStep(const records::OpenUpdate& update, size_t position, 
     step.set_outputs_reused(end.job->outputs_reused());
     step.set_outputs_produced(end.job->outputs_produced());
     if (end.job->has_version()) *step.mutable_version() = end.job->version();
+    if (end.job->has_commitment()) *step.mutable_commitment() = end.job->commitment();
     if (end.job->has_evaluation()) {
       *step.mutable_evaluation() = WithoutResamples(end.job->evaluation());
     }

@@ -20,9 +20,10 @@ bool IsDone(const records::Standing& standing, const std::string& id) {
 absl::StatusOr<std::vector<v1::Step>> PlanCompletion(const records::Standing& standing,
                                                      const graph::SystemGraph& graph,
                                                      int replicates,
-                                                     const std::set<std::string>& proposed) {
+                                                     const std::set<std::string>& proposed,
+                                                     const std::set<std::string>& committing) {
   std::vector<v1::Step> steps;
-  for (v1::Step& step : PlanBaseline(graph, replicates)) {
+  for (v1::Step& step : PlanBaseline(graph, replicates, committing)) {
     if (step.kind() != v1::Step::LOAD && IsDone(standing, step.id())) continue;
     if (step.kind() == v1::Step::TRAIN && proposed.count(step.vertex()) > 0) {
       BACKFIRE_ASSIGN_OR_RETURN(*step.mutable_version(), VersionAsOf(standing, step.vertex(), 0));

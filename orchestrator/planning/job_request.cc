@@ -1,8 +1,10 @@
 #include "orchestrator/planning/job_request.h"
 
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "orchestrator/planning/commit_steps.h"
 #include "orchestrator/planning/plan.h"
 #include "orchestrator/planning/reference_steps.h"
 #include "orchestrator/planning/seeds.h"
@@ -80,6 +82,7 @@ absl::StatusOr<v1::EvaluateRequest> BuildEvaluation(const records::SystemRevisio
     return absl::InternalError(absl::StrCat("step ", trained, " has not succeeded"));
   }
   request.set_version(training.record->step.version().name());
+  request.set_digest(training.record->step.version().digest());
   request.mutable_dataset()->set_uri(graph.system().dataset());
   if (step.kind() == v1::Step::EVALUATE_TRUE || step.kind() == v1::Step::EVALUATE_REFERENCE) {
     request.set_split(kPopulationSplit);  // No sample: nothing to resample.
@@ -88,6 +91,30 @@ absl::StatusOr<v1::EvaluateRequest> BuildEvaluation(const records::SystemRevisio
     *request.mutable_bootstrap() = BootstrapOf(system.seed_rule, graph.system());
   }
   *request.mutable_endpoints() = AncestorEndpoints(graph, step.vertex());
+  return request;
+}
+
+absl::StatusOr<v1::CommitOutputsRequest> BuildCommitment(const records::SystemRevision& system,
+                                                         const records::OpenUpdate& update,
+                                                         const v1::Step& step) {
+  const graph::SystemGraph& graph = system.graph;
+  v1::CommitOutputsRequest request;
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Version version,
+                            VersionAsOf(update, step.vertex(), step.replicate()));
+  request.set_version(version.name());
+  request.set_digest(version.digest());
+  request.mutable_dataset()->set_uri(graph.system().dataset());
+  request.set_split(step.split());
+  *request.mutable_endpoints() = AncestorEndpoints(graph, step.vertex());
+  return request;
+}
+
+// Completes what all kinds of requests have.
+template <typename Request>
+JobRequest Complete(Request request, const std::string& request_id,
+                    const std::vector<v1::OutputsCommitment>& commitments) {
+  request.set_request_id(request_id);
+  request.mutable_commitments()->Assign(commitments.begin(), commitments.end());
   return request;
 }
 
@@ -100,18 +127,24 @@ absl::StatusOr<JobRequest> BuildJobRequest(const std::string& identity,
   const v1::Step& step = record.step;
   const std::string request_id =
       absl::StrCat(identity, "/updates/", update.number(), "/", step.id(), "/", record.attempt);
+  // Of all ancestors: a parent that has lost its outputs pulls its own parents' once more.
+  const std::vector<v1::OutputsCommitment> commitments =
+      CommitmentsAsOf(update, system, step.vertex(), step.replicate(), SplitsRead(step));
+  if (step.kind() == v1::Step::COMMIT) {
+    BACKFIRE_ASSIGN_OR_RETURN(v1::CommitOutputsRequest request,
+                              BuildCommitment(system, update, step));
+    return Complete(std::move(request), request_id, commitments);
+  }
   BACKFIRE_ASSIGN_OR_RETURN(const std::vector<v1::Parent> lineage,
                             LineageAsOf(update, system.graph, step.vertex(), step.replicate()));
   if (step.kind() == v1::Step::TRAIN || step.kind() == v1::Step::TRAIN_REFERENCE) {
     BACKFIRE_ASSIGN_OR_RETURN(v1::TrainRequest request,
                               BuildTraining(system, update, step, lineage));
-    request.set_request_id(request_id);
-    return request;
+    return Complete(std::move(request), request_id, commitments);
   }
   BACKFIRE_ASSIGN_OR_RETURN(v1::EvaluateRequest request,
                             BuildEvaluation(system, update, step, lineage));
-  request.set_request_id(request_id);
-  return request;
+  return Complete(std::move(request), request_id, commitments);
 }
 
 }  // namespace backfire::planning

@@ -14,7 +14,7 @@ namespace backfire::planning {
 inline constexpr char kTestSplit[] = "test";
 
 /// What a model service is asked to do.
-using JobRequest = std::variant<v1::TrainRequest, v1::EvaluateRequest>;
+using JobRequest = std::variant<v1::TrainRequest, v1::EvaluateRequest, v1::CommitOutputsRequest>;
 
 /// What a step asks of its vertex's service; the same for the same step, whenever it is asked. Its
 /// request_id is `{store}/updates/{n}/{step}/{attempt}`, so that after any crash running the step

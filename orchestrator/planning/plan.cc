@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "orchestrator/planning/commit_steps.h"
 #include "orchestrator/planning/reference_steps.h"
 #include "orchestrator/records/update_state.h"
 
@@ -32,11 +33,16 @@ std::string StepId(v1::Step::Kind kind, const std::string& vertex, int replicate
   return absl::StrCat(verb, "/", vertex, "/", replicate);
 }
 
-std::vector<v1::Step> PlanBaseline(const graph::SystemGraph& graph, int replicates) {
+std::vector<v1::Step> PlanBaseline(const graph::SystemGraph& graph, int replicates,
+                                   const std::set<std::string>& committing) {
+  const CommitPlan commits(graph, {graph.order().begin(), graph.order().end()}, committing);
   std::vector<v1::Step> steps;
   for (const v1::Step::Kind kind : {v1::Step::TRAIN, v1::Step::EVALUATE}) {
     for (int k = 0; k < replicates; ++k) {
-      for (const std::string& vertex : graph.order()) steps.push_back(MakeStep(kind, vertex, k));
+      for (const std::string& vertex : graph.order()) {
+        steps.push_back(MakeStep(kind, vertex, k));
+        if (kind == v1::Step::TRAIN) commits.Append(vertex, k, steps);
+      }
     }
   }
   for (int k = 0; k < replicates; ++k) {
@@ -52,15 +58,27 @@ std::vector<v1::Step> PlanBaseline(const graph::SystemGraph& graph, int replicat
 
 std::vector<v1::Step> PlanUpdate(const graph::SystemGraph& graph, const std::string& vertex,
                                  const std::set<std::string>& transforms, int replicates,
-                                 bool servable) {
+                                 bool servable, const std::set<std::string>& committing) {
   const std::vector<std::string> descendants = graph.Descendants(vertex);
+  std::set<std::string> touched(descendants.begin(), descendants.end());
+  touched.insert(vertex);
+  const CommitPlan commits(graph, touched, committing);
   std::vector<v1::Step> steps;
+  for (int k = 0; k < replicates; ++k) {
+    for (const std::string& name : commits.vertices()) {
+      if (touched.count(name) == 0) commits.Append(name, k, steps);
+    }
+  }
   for (const v1::Step::Kind kind : {v1::Step::TRAIN, v1::Step::EVALUATE}) {
-    for (int k = 0; k < replicates; ++k) steps.push_back(MakeStep(kind, vertex, k));
+    for (int k = 0; k < replicates; ++k) {
+      steps.push_back(MakeStep(kind, vertex, k));
+      if (kind == v1::Step::TRAIN) commits.Append(vertex, k, steps);
+    }
   }
   for (int k = 0; k < replicates; ++k) {
     for (const std::string& name : descendants) {
       steps.push_back(MakeStep(v1::Step::TRAIN, name, k));
+      commits.Append(name, k, steps);
     }
   }
   for (int k = 0; k < replicates; ++k) {
@@ -81,15 +99,20 @@ std::vector<v1::Step> PlanUpdate(const graph::SystemGraph& graph, const std::str
 std::vector<std::vector<size_t>> Dependencies(const graph::SystemGraph& graph,
                                               const std::vector<v1::Step>& steps) {
   std::map<std::pair<std::string, int>, size_t> trainings;  // By vertex and replicate.
-  std::map<std::tuple<std::string, int, std::string>, size_t> references;  // Their trainings.
+  std::map<std::tuple<std::string, int, std::string>, size_t> references;   // Their trainings.
+  std::map<std::tuple<std::string, int, std::string>, size_t> commitments;  // And split.
   std::vector<size_t> evaluations;
   size_t first_load = steps.size();
   for (size_t i = 0; i < steps.size(); ++i) {
-    if (steps[i].kind() == v1::Step::TRAIN) {
-      trainings[{steps[i].vertex(), steps[i].replicate()}] = i;
-    } else if (steps[i].kind() == v1::Step::TRAIN_REFERENCE) {
-      references[{steps[i].vertex(), steps[i].replicate(), steps[i].reference()}] = i;
-    } else if (steps[i].kind() != v1::Step::LOAD) {
+    const v1::Step& step = steps[i];
+    if (step.kind() == v1::Step::TRAIN) {
+      trainings[{step.vertex(), step.replicate()}] = i;
+    } else if (step.kind() == v1::Step::TRAIN_REFERENCE) {
+      references[{step.vertex(), step.replicate(), step.reference()}] = i;
+    } else if (step.kind() == v1::Step::COMMIT) {
+      commitments[{step.vertex(), step.replicate(), step.split()}] = i;
+      evaluations.push_back(i);
+    } else if (step.kind() != v1::Step::LOAD) {
       evaluations.push_back(i);
     } else {
       first_load = std::min(first_load, i);
@@ -105,15 +128,23 @@ std::vector<std::vector<size_t>> Dependencies(const graph::SystemGraph& graph,
       dependencies[i] = i == first_load ? evaluations : std::vector<size_t>{first_load};
       continue;
     }
+    const std::set<std::string>& parents = graph.node(step.vertex()).parents;
+    // What its job is held to when it pulls its parents' outputs.
+    for (const std::string& split : SplitsRead(step)) {
+      for (const std::string& parent : parents) {
+        const auto commitment = commitments.find({parent, step.replicate(), split});
+        if (commitment != commitments.end()) dependencies[i].push_back(commitment->second);
+      }
+    }
     if (step.kind() == v1::Step::EVALUATE_REFERENCE) {
-      dependencies[i] = {references.at({step.vertex(), step.replicate(), step.reference()})};
+      dependencies[i].push_back(references.at({step.vertex(), step.replicate(), step.reference()}));
       continue;
     }
-    std::set<std::string> needed = graph.node(step.vertex()).parents;
-    if (step.kind() == v1::Step::EVALUATE || step.kind() == v1::Step::EVALUATE_TRUE) {
-      needed = {step.vertex()};
-    }
-    for (const std::string& vertex : needed) {
+    const bool is_of_own_version = step.kind() == v1::Step::EVALUATE ||
+                                   step.kind() == v1::Step::EVALUATE_TRUE ||
+                                   step.kind() == v1::Step::COMMIT;
+    for (const std::string& vertex :
+         is_of_own_version ? std::set<std::string>{step.vertex()} : parents) {
       const auto training = trainings.find({vertex, step.replicate()});
       if (training != trainings.end()) dependencies[i].push_back(training->second);
     }

@@ -13,16 +13,21 @@ namespace backfire::planning {
 std::string StepId(v1::Step::Kind kind, const std::string& vertex, int replicate);
 
 /// Steps that train, evaluate and load every vertex of a system, parents first.
-std::vector<v1::Step> PlanBaseline(const graph::SystemGraph& graph, int replicates);
+/// @param committing  Vertices whose services commit to outputs (commit_steps.h).
+std::vector<v1::Step> PlanBaseline(const graph::SystemGraph& graph, int replicates,
+                                   const std::set<std::string>& committing = {});
 
 /// Steps that replace one vertex: the candidate, then every descendant with and without retraining.
 /// @param transforms  Vertices that don't learn; these have nothing to retrain, so no comparison
 ///                    without retraining.
 /// @param servable    Whether the candidate can be loaded. Otherwise nothing is, as a release with
 ///                    a hole is none: the update is judged, and can't be promoted.
+/// @param committing  As above. The parents of all these vertices commit anew, those that the
+///                    update doesn't change as well: what they gave before may be gone.
 std::vector<v1::Step> PlanUpdate(const graph::SystemGraph& graph, const std::string& vertex,
                                  const std::set<std::string>& transforms, int replicates,
-                                 bool servable = true);
+                                 bool servable = true,
+                                 const std::set<std::string>& committing = {});
 
 /// For each step, the positions of the steps of the same update that must have succeeded before it
 /// can run.

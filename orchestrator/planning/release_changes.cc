@@ -41,6 +41,7 @@ absl::Status Combine(const records::State& state, const records::OpenUpdate& oth
     const std::string& vertex = system->graph.order()[position];
     BACKFIRE_ASSIGN_OR_RETURN(const v1::Version version, VersionAsOf(other, vertex, 0));
     (*release.mutable_versions())[vertex] = version.name();
+    (*release.mutable_digests())[vertex] = version.digest();
   }
   const int64_t number = NextRelease(state, change);
   release.set_name(ReleaseName(number));
@@ -70,6 +71,7 @@ absl::StatusOr<int64_t> MakeRelease(const records::State& state, const records::
   for (const std::string& vertex : system->graph.order()) {
     BACKFIRE_ASSIGN_OR_RETURN(const v1::Version version, VersionAsOf(update, vertex, 0));
     (*release.mutable_versions())[vertex] = version.name();
+    (*release.mutable_digests())[vertex] = version.digest();
   }
   records::ChangeUpdate(update.number(), update.update(), change)
       .update.set_release(release.name());

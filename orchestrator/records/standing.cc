@@ -9,7 +9,7 @@ namespace {
 
 // What the steps of all replicates have in common.
 std::string WithoutReplicate(const v1::Step& step) {
-  return absl::StrCat(step.kind(), "/", step.vertex(), "/", step.reference());
+  return absl::StrCat(step.kind(), "/", step.vertex(), "/", step.reference(), step.split());
 }
 
 }  // namespace

@@ -19,6 +19,7 @@ v1::Update::State PhaseOf(const v1::Update& update, const v1::Step& step) {
   const bool is_candidate = update.baseline() || step.vertex() == update.vertex();
   switch (step.kind()) {
     case v1::Step::TRAIN:
+    case v1::Step::COMMIT:  // What is trained on its outputs waits for it.
       return is_candidate ? v1::Update::TRAINING_CANDIDATE : v1::Update::RETRAINING;
     case v1::Step::EVALUATE:
     case v1::Step::EVALUATE_SWAPPED:

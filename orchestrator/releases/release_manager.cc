@@ -127,7 +127,9 @@ absl::Status ReleaseManager::Load(int64_t release) {
                             state->FindSystem(record->revision));
   std::vector<execution::VersionLoader::VertexVersion> versions;
   for (const std::string& vertex : system->graph.order()) {
-    versions.push_back({system->graph.node(vertex).vertex, record->release.versions().at(vertex)});
+    const auto digest = record->release.digests().find(vertex);
+    versions.push_back({system->graph.node(vertex).vertex, record->release.versions().at(vertex),
+                        digest == record->release.digests().end() ? "" : digest->second});
   }
   runtime::Patience patience = execution::PatienceOf(system->system(), record->release.name());
   patience.timeout = std::min(patience.timeout, kLoadPatience);

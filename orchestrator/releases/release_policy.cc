@@ -46,15 +46,20 @@ std::set<std::string> ReplicasOf(const records::State& state, int64_t release) {
   return replicas;
 }
 
-std::map<std::string, std::set<std::string>> VersionsOfReplicas(const records::State& state) {
-  std::map<std::string, std::set<std::string>> wanted;
+std::map<std::string, std::map<std::string, std::string>> VersionsOfReplicas(
+    const records::State& state) {
+  std::map<std::string, std::map<std::string, std::string>> wanted;
   for (const auto& [number, record] : *state.releases) {
-    const v1::Release::State is = record->release.state();
-    if (is != v1::Release::LIVE && is != v1::Release::STAGED) continue;
-    const std::set<std::string> replicas = ReplicasOf(state, number);
-    if (replicas.empty()) continue;
-    for (const auto& [endpoint, version] : VersionsOf(state, number)) {
-      if (replicas.count(endpoint) > 0) wanted[endpoint].insert(version);
+    const v1::Release& release = record->release;
+    if (release.state() != v1::Release::LIVE && release.state() != v1::Release::STAGED) continue;
+    const records::SystemRevision* system = SystemOf(state, number);
+    if (system == nullptr) continue;
+    for (const auto& [vertex, version] : release.versions()) {
+      if (!system->graph.Has(vertex)) continue;
+      const auto digest = release.digests().find(vertex);
+      for (const std::string& replica : system->graph.node(vertex).vertex.replicas()) {
+        wanted[replica][version] = digest == release.digests().end() ? "" : digest->second;
+      }
     }
   }
   return wanted;

@@ -28,8 +28,10 @@ std::set<ServedVersion> NeededVersions(const records::State& state, int64_t with
 /// Replicas of the system that a release belongs to.
 std::set<std::string> ReplicasOf(const records::State& state, int64_t release);
 
-/// What each replica should have: what is live or staged. By replica.
-std::map<std::string, std::set<std::string>> VersionsOfReplicas(const records::State& state);
+/// What each replica should have: what is live or staged. By replica: versions, with their digests,
+/// which are empty of releases that were made before digests were kept.
+std::map<std::string, std::map<std::string, std::string>> VersionsOfReplicas(
+    const records::State& state);
 
 /// Which releases to leave alone, and what gateways serve.
 struct Circumstances {

@@ -63,18 +63,16 @@ void ReplicaKeeper::RunOnce() {
 }
 
 absl::Status ReplicaKeeper::Refill(const std::string& replica, const std::string& target,
-                                   const std::set<std::string>& versions) {
+                                   const std::map<std::string, std::string>& digests) {
   std::set<std::string> models;
-  for (const std::string& version : versions) {
+  for (const auto& [version, digest] : digests) {
     BACKFIRE_ASSIGN_OR_RETURN(const runtime::VersionId id, runtime::ParseVersionName(version));
     models.insert(id.model_name);
     // Time has passed since these were asked for.
     if (NeededVersions(*ledger_.state(), /*without=*/0).count({replica, version}) == 0) continue;
-    // A replica compares its copy with its primary's by itself.
-    BACKFIRE_RETURN_IF_ERROR(
-        Annotate(loader_.LoadOnReplica({replica, target, version, /*digest=*/""},
-                                       [this] { return stopping_.load(); }),
-                 version));
+    BACKFIRE_RETURN_IF_ERROR(Annotate(loader_.LoadOnReplica({replica, target, version, digest},
+                                                            [this] { return stopping_.load(); }),
+                                      version));
   }
   for (const std::string& model : models) {
     BACKFIRE_RETURN_IF_ERROR(UnloadOthers(replica, target, model));

@@ -32,9 +32,9 @@ class ReplicaKeeper {
 
  private:
   void Loop();
-  // Of one of a replica's processes.
+  // Of one of a replica's processes. By version.
   absl::Status Refill(const std::string& replica, const std::string& target,
-                      const std::set<std::string>& versions);
+                      const std::map<std::string, std::string>& digests);
   absl::Status UnloadOthers(const std::string& replica, const std::string& target,
                             const std::string& model);
 

@@ -31,6 +31,8 @@ std::string Action(const Step& step) {
     case Step::EVALUATE_TRUE:
       kind = "evaluate on the population";
       break;
+    case Step::COMMIT:
+      return absl::StrCat("commit ", step.vertex(), " #", step.replicate(), " on ", step.split());
     case Step::TRAIN_REFERENCE:
       return absl::StrCat("train ", step.vertex(), "'s ", step.reference());
     case Step::EVALUATE_REFERENCE:

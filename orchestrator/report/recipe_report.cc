@@ -18,6 +18,25 @@ std::map<std::string, std::string> Parameters(const v1::Recipe& recipe) {
   return sorted;
 }
 
+// What a parameter may be: `0 to 0.5 m`, `fixed, fresh`; empty: whatever is of its type.
+std::string AllowedText(const v1::RecipeParameter& parameter) {
+  if (!parameter.choices().empty()) return absl::StrJoin(parameter.choices(), ", ");
+  const std::string unit = parameter.unit().empty() ? "" : absl::StrCat(" ", parameter.unit());
+  if (parameter.has_minimum() && parameter.has_maximum()) {
+    return absl::StrCat(parameter.minimum(), " to ", parameter.maximum(), unit);
+  }
+  if (parameter.has_minimum()) return absl::StrCat(">= ", parameter.minimum(), unit);
+  if (parameter.has_maximum()) return absl::StrCat("<= ", parameter.maximum(), unit);
+  return parameter.unit();
+}
+
+v1::RecipeParameter DescribedAs(const v1::Recipe& recipe, const std::string& name) {
+  for (const v1::RecipeParameter& parameter : recipe.described()) {
+    if (parameter.name() == name) return parameter;
+  }
+  return v1::RecipeParameter();
+}
+
 }  // namespace
 
 std::string ValueText(const google::protobuf::Value& value) {
@@ -45,9 +64,11 @@ std::string RecipesText(const v1::GetSystemResponse& system, const std::string& 
     for (const v1::Recipe& recipe : model->second.recipes()) {
       absl::StrAppend(&text, "\n  ", recipe.name(),
                       recipe.unservable() ? "  (can be evaluated, not served)" : "", "\n");
-      TextTable table({{"parameter"}, {"default"}});
+      TextTable table({{"parameter"}, {"default"}, {"allowed"}, {"meaning"}});
       for (const auto& [name, value] : Parameters(recipe)) {
-        table.AddRow({name, value.empty() ? "\"\"" : value});
+        const v1::RecipeParameter described = DescribedAs(recipe, name);
+        table.AddRow({name, value.empty() ? "\"\"" : value, AllowedText(described),
+                      described.description()});
       }
       const std::string rows = table.ToString(4);
       // Its headings would come again with every recipe.

@@ -21,4 +21,10 @@ absl::StatusOr<v1::System> LoadSystemFile(const std::string& path) {
   return ParseSystem(text, path);
 }
 
+absl::Status LocateInSystemFile(const absl::Status& faults, const std::string& path) {
+  const absl::StatusOr<std::string> text = ReadFile(path);
+  if (!text.ok() || !absl::IsInvalidArgument(faults)) return Annotate(faults, path);
+  return LocateFaults(faults, *text, path);
+}
+
 }  // namespace backfire::system

@@ -16,4 +16,7 @@ absl::StatusOr<v1::System> ParseSystem(const std::string& text, const std::strin
 /// Reads a system file. NOT_FOUND: there is no such file. Otherwise as ParseSystem.
 absl::StatusOr<v1::System> LoadSystemFile(const std::string& path);
 
+/// Gives faults that others found in the system of a file, services say, the file's lines.
+absl::Status LocateInSystemFile(const absl::Status& faults, const std::string& path);
+
 }  // namespace backfire::system

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -185,6 +187,31 @@ std::string Summarise(const v1::Verdict& verdict, const Comparisons& candidate,
                                                   " planned looks adds replicates.")
                                    : WhatWouldDecide(open),
                       said);
+}
+
+std::string ExplainProvenance(const Evidence& evidence) {
+  std::vector<std::string> sentences;
+  const std::vector<std::string>& unverified = evidence.unverified_vertices;
+  if (!unverified.empty()) {
+    sentences.push_back(
+        absl::StrCat("Not verified: what passes between ", absl::StrJoin(unverified, ", "), " and ",
+                     unverified.size() == 1 ? "its neighbours, as its service lacks"
+                                            : "their neighbours, as their services lack",
+                     " the capability COMMIT_OUTPUTS."));
+  }
+  std::map<std::pair<std::string, std::string>, int> outputs;  // By version and split.
+  std::set<std::string> changed;
+  for (const v1::OutputsCommitment& commitment : evidence.commitments) {
+    if (++outputs[{commitment.version(), commitment.split()}] > 1) {
+      changed.insert(commitment.version());
+    }
+  }
+  if (!changed.empty()) {
+    sentences.push_back(absl::StrCat("Some losses were computed on other outputs of ",
+                                     absl::StrJoin(changed, ", "),
+                                     " than others: its service committed anew meanwhile."));
+  }
+  return absl::StrJoin(sentences, " ");
 }
 
 }  // namespace backfire::verdict

@@ -20,4 +20,8 @@ std::string Summarise(const v1::Verdict& verdict,
                       const std::vector<const v1::LossComparison*>& candidate,
                       const std::vector<const v1::LossComparison*>& descendants);
 
+/// Where the losses come from, as far as a reader must know: which services are taken at their
+/// word, and whose outputs were other ones before and after. Empty: nothing.
+std::string ExplainProvenance(const Evidence& evidence);
+
 }  // namespace backfire::verdict

@@ -271,6 +271,9 @@ v1::Verdict Decide(const Evidence& evidence) {
   verdict.set_outcome(Combine(verdict, std::all_of(descendants.begin(), descendants.end(),
                                                    [](const auto* one) { return Passes(*one); })));
   verdict.set_summary(Summarise(verdict, candidate, descendants));
+  if (const std::string provenance = ExplainProvenance(evidence); !provenance.empty()) {
+    absl::StrAppend(verdict.mutable_summary(), "\n", provenance);
+  }
   for (const Comparison& one : comparisons) *verdict.add_comparisons() = one.message();
   return verdict;
 }

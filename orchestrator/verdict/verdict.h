@@ -42,6 +42,11 @@ struct Evidence {
   std::vector<int> look_replicates;
   int candidates_judged = 1;  ///< Updates that this test split has judged, this one included.
   std::vector<LossEvidence> losses;
+  // No outcome depends on the following: it is said.
+  /// What parents' outputs were that the losses were computed on.
+  std::vector<v1::OutputsCommitment> commitments;
+  /// Vertices whose services neither commit to their outputs nor hold their parents to theirs.
+  std::vector<std::string> unverified_vertices;
 };
 
 /// Mean of the replicates' losses; at least one.

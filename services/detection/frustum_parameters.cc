@@ -32,35 +32,38 @@ absl::StatusOr<T> Choice(runtime::ParameterReader& reader, const std::string& na
 v1::Recipe FullFrustumRecipe() {
   v1::Recipe recipe;
   recipe.set_name("frustum-pointnet-full");
-  runtime::SetParameter(recipe, "steps", 20000);
-  runtime::SetParameter(recipe, "batch", 32);
-  runtime::SetParameter(recipe, "learning_rate", 1e-3);
-  // Of the hidden layers, times the published one.
-  runtime::SetParameter(recipe, "width", 1);
-  // Points of a frustum; of these, points of the object.
-  runtime::SetParameter(recipe, "points", 1024);
-  runtime::SetParameter(recipe, "object_points", 512);
-  runtime::SetParameter(recipe, "dropout", 0.5);
-  // absolute, or relative: see FrustumOptions.
-  runtime::SetParameter(recipe, "depth", std::string("absolute"));
-  // Augmentation: none, or published. (Both published codes always shift forward, by 0.8 to 1.2
-  // times a distance made of x and y.)
-  runtime::SetParameter(recipe, "depth_shift", std::string("none"));
-  // The size residual in the corner loss: doubled as published, or once.
-  runtime::SetParameter(recipe, "corner_size_residual", std::string("doubled"));
-  // Training frusta are of labels' boxes, moved and scaled at random by up to this part of them.
-  runtime::SetParameter(recipe, "box_jitter", 0.1);
-  // Labels that are lower in the image, or farther, are left out of training; 0: none is.
-  runtime::SetParameter(recipe, "min_box_height_px", 25);
-  runtime::SetParameter(recipe, "train_max_depth_m", 0);
-  // The part of the training frames that is used, drawn by the seed.
-  runtime::SetParameter(recipe, "train_fraction", 1);
-  // Proposals with fewer points, or surer by less, give no detection.
-  runtime::SetParameter(recipe, "min_points", 1);
-  runtime::SetParameter(recipe, "min_score", 0);
-  // combined, network, mask or proposal: see FrustumScore.
-  runtime::SetParameter(recipe, "score", std::string("combined"));
-  runtime::SetParameter(recipe, "threads", 1);
+  const auto declare = [&](const char* name, double value, runtime::Range range, const char* unit,
+                           const char* description) {
+    runtime::Declare(recipe, name, value, range, unit, description);
+  };
+  declare("steps", 20000, {1, 10'000'000}, "", "Steps of the optimiser.");
+  declare("batch", 32, {2, 1024}, "", "Frusta in a step.");
+  declare("learning_rate", 1e-3, {1e-7, 1}, "", "Of Adam.");
+  declare("width", 1, {0.05, 8}, "", "Of the hidden layers, times the published one.");
+  declare("points", 1024, {8, 16384}, "", "Points of a frustum.");
+  declare("object_points", 512, {4, 16384}, "", "Of these, points of the object.");
+  declare("dropout", 0.5, {0, 0.95}, "", "Before the segmentation's last layer.");
+  runtime::Declare(recipe, "depth", "absolute", {"absolute", "relative"},
+                   "Of z: to the camera, or to the median of the frustum's points.");
+  // Both published codes always shift forward, by 0.8 to 1.2 times a distance made of x and y.
+  runtime::Declare(recipe, "depth_shift", "none", {"none", "published"},
+                   "Whether training frusta are moved in depth, as the published codes do.");
+  runtime::Declare(recipe, "corner_size_residual", "doubled", {"doubled", "once"},
+                   "The size residual in the corner loss; published is doubled.");
+  declare("box_jitter", 0.1, {0, 1}, "",
+          "Training frusta are of labels' boxes, moved and scaled by up to this part of them.");
+  declare("min_box_height_px", 25, {0, 10'000}, "px",
+          "Labels that are lower in the image are left out of training.");
+  declare("train_max_depth_m", 0, {0, 1e6}, "m",
+          "Labels that are farther are left out of training; 0: none is.");
+  declare("train_fraction", 1, {1e-3, 1}, "",
+          "Part of the training frames that is used, drawn by the seed.");
+  declare("min_points", 1, {1, 16384}, "", "Proposals with fewer points give no detection.");
+  declare("min_score", 0, {0, 1}, "", "Detections that are less sure are left out.");
+  runtime::Declare(recipe, "score", "combined", {"combined", "network", "mask", "proposal"},
+                   "Whose score a detection has: the 2D proposal's, the network's, that of the "
+                   "mask's surest point, or the product of the first two.");
+  declare("threads", 1, {1, 1024}, "", "Of a training; results depend on it.");
   return recipe;
 }
 
@@ -79,20 +82,20 @@ v1::Recipe SmallFrustumRecipe() {
 absl::StatusOr<FrustumParameters> ReadFrustumParameters(const v1::Recipe& recipe) {
   runtime::ParameterReader reader(recipe);
   FrustumParameters p;
-  p.steps = reader.Integer("steps", 1, 10'000'000);
-  p.batch = reader.Integer("batch", 2, 1024);
-  p.learning_rate = reader.Number("learning_rate", 1e-7, 1);
-  p.width = reader.Number("width", 0.05, 8);
-  p.frustum.points = reader.Integer("points", 8, 16384);
-  p.object_points = reader.Integer("object_points", 4, 16384);
-  p.dropout = reader.Number("dropout", 0, 0.95);
-  p.box_jitter = reader.Number("box_jitter", 0, 1);
-  p.min_box_height_px = reader.Number("min_box_height_px", 0, 10'000);
-  p.train_max_depth_m = reader.Number("train_max_depth_m", 0, 1e6);
-  p.train_fraction = reader.Number("train_fraction", 1e-3, 1);
-  p.min_points = reader.Integer("min_points", 1, 16384);
-  p.min_score = reader.Number("min_score", 0, 1);
-  p.threads = reader.Integer("threads", 1, 1024);
+  p.steps = reader.Integer("steps");
+  p.batch = reader.Integer("batch");
+  p.learning_rate = reader.Number("learning_rate");
+  p.width = reader.Number("width");
+  p.frustum.points = reader.Integer("points");
+  p.object_points = reader.Integer("object_points");
+  p.dropout = reader.Number("dropout");
+  p.box_jitter = reader.Number("box_jitter");
+  p.min_box_height_px = reader.Number("min_box_height_px");
+  p.train_max_depth_m = reader.Number("train_max_depth_m");
+  p.train_fraction = reader.Number("train_fraction");
+  p.min_points = reader.Integer("min_points");
+  p.min_score = reader.Number("min_score");
+  p.threads = reader.Integer("threads");
   BACKFIRE_ASSIGN_OR_RETURN(
       p.frustum.relative_depth,
       Choice<bool>(reader, "depth", {{"absolute", false}, {"relative", true}}));

@@ -42,16 +42,16 @@ absl::Status CheckNoWeights(const v1::Recipe& recipe, const std::string& weights
 absl::StatusOr<SemiGlobalOptions> ReadOptions(const v1::Recipe& recipe) {
   runtime::ParameterReader reader(recipe);
   SemiGlobalOptions o;
-  o.max_disparity = reader.Integer("max_disparity", 16, 512);
-  o.block_size = reader.Integer("block_size", 1, 21);
-  o.small_penalty = reader.Number("small_penalty", 0.1, 1000);
-  o.large_penalty = reader.Number("large_penalty", 0.1, 1000);
-  o.paths = reader.Integer("paths", 5, 8);
-  o.left_right_px = static_cast<double>(reader.Integer("left_right_px", 0, 64));
-  o.uniqueness_percent = static_cast<double>(reader.Integer("uniqueness_percent", 0, 100));
-  o.speckle_pixels = reader.Integer("speckle_pixels", 0, 100'000);
-  o.speckle_range_px = static_cast<double>(reader.Integer("speckle_range_px", 1, 64));
-  o.filter_cap = reader.Integer("filter_cap", 1, 63);
+  o.max_disparity = reader.Integer("max_disparity");
+  o.block_size = reader.Integer("block_size");
+  o.small_penalty = reader.Number("small_penalty");
+  o.large_penalty = reader.Number("large_penalty");
+  o.paths = reader.Integer("paths");
+  o.left_right_px = static_cast<double>(reader.Integer("left_right_px"));
+  o.uniqueness_percent = static_cast<double>(reader.Integer("uniqueness_percent"));
+  o.speckle_pixels = reader.Integer("speckle_pixels");
+  o.speckle_range_px = static_cast<double>(reader.Integer("speckle_range_px"));
+  o.filter_cap = reader.Integer("filter_cap");
   BACKFIRE_RETURN_IF_ERROR(reader.status());
   if (o.max_disparity % 16 != 0) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -133,19 +133,30 @@ class SgbmRecipe final : public RecipeFamily {
     const SemiGlobalOptions defaults;
     v1::Recipe recipe;
     recipe.set_name(kSgbm);
-    const auto set = [&](const char* name, double value) {
-      runtime::SetParameter(recipe, name, value);
+    const auto declare = [&](const char* name, double value, runtime::Range range, const char* unit,
+                             const char* description) {
+      runtime::Declare(recipe, name, value, range, unit, description);
     };
-    set("max_disparity", static_cast<double>(defaults.max_disparity));
-    set("block_size", static_cast<double>(defaults.block_size));
-    set("small_penalty", defaults.small_penalty);
-    set("large_penalty", defaults.large_penalty);
-    set("paths", static_cast<double>(defaults.paths));
-    set("left_right_px", defaults.left_right_px);
-    set("uniqueness_percent", defaults.uniqueness_percent);
-    set("speckle_pixels", static_cast<double>(defaults.speckle_pixels));
-    set("speckle_range_px", defaults.speckle_range_px);
-    set("filter_cap", static_cast<double>(defaults.filter_cap));
+    declare("max_disparity", static_cast<double>(defaults.max_disparity), {16, 512}, "px",
+            "Disparities that are searched; a multiple of 16.");
+    declare("block_size", static_cast<double>(defaults.block_size), {1, 21}, "px",
+            "Side of the window that is matched, odd.");
+    declare("small_penalty", defaults.small_penalty, {0.1, 1000}, "",
+            "For a step of 1 px to the neighbour, per pixel and channel of the window.");
+    declare("large_penalty", defaults.large_penalty, {0.1, 1000}, "",
+            "For a larger step, likewise; above `small_penalty`.");
+    declare("paths", static_cast<double>(defaults.paths), {5, 8}, "",
+            "Directions that costs are gathered from: 5 or 8.");
+    declare("left_right_px", defaults.left_right_px, {0, 64}, "px",
+            "What matching from the right may differ; as OpenCV has it, 0 is 1.");
+    declare("uniqueness_percent", defaults.uniqueness_percent, {0, 100}, "percent",
+            "By which the best cost must beat the next.");
+    declare("speckle_pixels", static_cast<double>(defaults.speckle_pixels), {0, 100'000}, "",
+            "Smaller patches of equal disparity are noise; 0: none are.");
+    declare("speckle_range_px", defaults.speckle_range_px, {1, 64}, "px",
+            "What counts as equal there.");
+    declare("filter_cap", static_cast<double>(defaults.filter_cap), {1, 63}, "",
+            "Clips the horizontal gradient that is matched; OpenCV takes less than 15 as 15.");
     return {recipe};
   }
   absl::Status Check(const v1::Recipe& recipe) const override {

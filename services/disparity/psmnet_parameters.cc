@@ -11,32 +11,59 @@
 namespace backfire::disparity {
 namespace {
 
+using runtime::Declare;
 using runtime::SetParameter;
 
 constexpr char kFull[] = "psmnet-full-", kDepth[] = "depth-mae";
 
+// What the small networks and the published ones have in common, at the small ones' defaults.
+void DeclareShared(v1::Recipe& recipe) {
+  Declare(recipe, "max_disparity", 64, {16, 384}, "px",
+          "Disparities that are searched; larger ones are neither learnt nor predicted. A multiple "
+          "of what the network divides by.");
+  Declare(recipe, "contrast_window", 0, {0, 255}, "px",
+          "Side of the window by which a pixel is normalised, odd; 0: none.");
+  Declare(recipe, "steps", 1000, {1, 10'000'000}, "", "Steps of the optimiser.");
+  Declare(recipe, "batch", 2, {2, 256}, "", "Crops in a step.");
+  Declare(recipe, "crop_height", 96, {16, 4096}, "px", "Of a crop, a multiple as `max_disparity`.");
+  Declare(recipe, "crop_width", 256, {16, 8192}, "px", "Of a crop, a multiple as `max_disparity`.");
+  Declare(recipe, "photometric", 0.3, {0, 1}, "",
+          "How strongly light changes, of both images alike and of each.");
+  Declare(recipe, "geometric", 0, {0, 1}, "",
+          "How strongly crops are zoomed and the right one is misaligned.");
+  Declare(recipe, "occlusion", 0, {0, 1}, "",
+          "Probability that a patch of the right crop is hidden.");
+  Declare(recipe, "max_depth_m", 80, {1, 10'000}, "m", "Depths are learnt up to here.");
+  Declare(recipe, "far_weight", 0, {0, 1}, "",
+          "Of a pixel beyond `max_depth_m`, which teaches only that it is no nearer; 0: nothing.");
+  Declare(recipe, "learning_rate", 2e-3, {1e-7, 1}, "", "Of Adam, at its highest.");
+  Declare(recipe, "warmup_steps", 50, {0, 1'000'000}, "", "Steps in which the rate rises.");
+  Declare(recipe, "schedule", "linear", {"linear", "cosine", "step"},
+          "How the rate falls at the end: to a hundredth; `step`: at once to a tenth.");
+  Declare(recipe, "decay_fraction", 0.4, {0, 1}, "",
+          "The last part of the steps, in which it falls.");
+  Declare(recipe, "gradient_norm", 100, {1e-6, 1e12}, "",
+          "Longer gradients are scaled down to it.");
+  Declare(recipe, "weight_decay", 0, {0, 1}, "", "L2 penalty of the weights.");
+  Declare(recipe, runtime::kInitializeFrom, "", {},
+          "A version of the same network, or `pretrained:small`, whose weights a training starts "
+          "with; empty: none.");
+  Declare(recipe, "threads", 1, {1, 1024}, "", "Of a training; results depend on it.");
+  Declare(recipe, "layout", "plain", {"plain", "channels-last"},
+          "Of images and weights in memory, in training and serving.");
+  Declare(recipe, "precision", "float32", {"float32", "bfloat16"},
+          "Of convolutions, in training and serving; bfloat16 needs AVX-512.");
+}
+
 v1::Recipe SmallRecipe(const std::string& name) {
   v1::Recipe recipe;
   recipe.set_name(name);
-  SetParameter(recipe, "channels", 16);
-  SetParameter(recipe, "max_disparity", 64);
-  SetParameter(recipe, "pyramid_levels", 3);
-  SetParameter(recipe, "hourglasses", 1);
-  SetParameter(recipe, "volume_scale", 4);
-  SetParameter(recipe, "contrast_window", 0);
-  SetParameter(recipe, "steps", 1000);
-  SetParameter(recipe, "batch", 2);
-  SetParameter(recipe, "crop_height", 96);
-  SetParameter(recipe, "crop_width", 256);
-  SetParameter(recipe, "photometric", 0.3);
-  SetParameter(recipe, "geometric", 0);
-  SetParameter(recipe, "occlusion", 0);
-  SetParameter(recipe, "far_weight", 0);
-  SetParameter(recipe, "learning_rate", 2e-3);
-  SetParameter(recipe, "schedule", "linear");
-  SetParameter(recipe, "decay_fraction", 0.4);
-  SetParameter(recipe, "warmup_steps", 50);
-  SetParameter(recipe, "gradient_norm", 100);
+  Declare(recipe, "channels", 16, {4, 128}, "", "Of the first layers, even; all others follow.");
+  Declare(recipe, "pyramid_levels", 3, {0, 4}, "", "Windows of the spatial pyramid.");
+  Declare(recipe, "hourglasses", 1, {0, 8}, "", "0: the residual pairs of `basic`.");
+  Declare(recipe, "volume_scale", 4, {4, 8}, "px",
+          "What a plane, a row and a column of the cost volume stand for: 4 or 8.");
+  DeclareShared(recipe);
   return recipe;
 }
 
@@ -62,18 +89,16 @@ v1::Recipe TransferRecipe(const std::string& name) {
 v1::Recipe FullRecipe(const std::string& name) {
   v1::Recipe recipe;
   recipe.set_name(name);
-  SetParameter(recipe, "network", "stackhourglass");
-  SetParameter(recipe, "align_corners", 0);
-  SetParameter(recipe, "contrast_window", 0);
+  Declare(recipe, "network", "stackhourglass", {"stackhourglass", "basic"}, "As published.");
+  Declare(recipe, "align_corners", 0, {0, 1}, "",
+          "1: interpolation as PyTorch before 0.4, for the authors' weights.");
+  DeclareShared(recipe);
   SetParameter(recipe, "max_disparity", 192);
   SetParameter(recipe, "steps", 4000);
   SetParameter(recipe, "batch", 12);
   SetParameter(recipe, "crop_height", 256);
   SetParameter(recipe, "crop_width", 512);
   SetParameter(recipe, "photometric", 0);
-  SetParameter(recipe, "geometric", 0);
-  SetParameter(recipe, "occlusion", 0);
-  SetParameter(recipe, "far_weight", 0);
   SetParameter(recipe, "learning_rate", 1e-3);
   SetParameter(recipe, "schedule", "step");
   SetParameter(recipe, "decay_fraction", 1.0 / 3);
@@ -88,27 +113,16 @@ absl::Status MustBeMultiple(const char* name, int64_t value, int64_t of) {
       absl::StrCat("recipe.parameters.", name, " must be a multiple of ", of, ": got ", value));
 }
 
-absl::Status OneOf(const char* name, const std::string& value,
-                   const std::vector<std::string>& allowed) {
-  std::string list;
-  for (const std::string& one : allowed) {
-    if (one == value) return absl::OkStatus();
-    absl::StrAppend(&list, list.empty() ? "" : ", ", one);
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("recipe.parameters.", name, " must be one of ", list, ": got \"", value, "\""));
-}
-
 absl::Status ReadSmallNetwork(runtime::ParameterReader& reader, PsmNetOptions& network) {
-  const int64_t channels = reader.Integer("channels", 4, 128);
+  const int64_t channels = reader.Integer("channels");
   network = SmallPsmNet(channels);
-  const int64_t levels = reader.Integer("pyramid_levels", 0, 4);
+  const int64_t levels = reader.Integer("pyramid_levels");
   network.pyramid.clear();
   for (int64_t level = 0; level < levels; ++level) {
     network.pyramid.push_back(int64_t{4} << (levels - 1 - level));
   }
-  network.hourglasses = reader.Integer("hourglasses", 0, 8);
-  network.volume_scale = reader.Integer("volume_scale", 4, 8);
+  network.hourglasses = reader.Integer("hourglasses");
+  network.volume_scale = reader.Integer("volume_scale");
   BACKFIRE_RETURN_IF_ERROR(reader.status());
   if (channels % 2 != 0) {
     return absl::InvalidArgumentError(
@@ -119,9 +133,8 @@ absl::Status ReadSmallNetwork(runtime::ParameterReader& reader, PsmNetOptions& n
 
 absl::Status ReadFullNetwork(runtime::ParameterReader& reader, PsmNetOptions& network) {
   const std::string kind = reader.Text("network");
-  const bool align_corners = reader.Integer("align_corners", 0, 1) == 1;
+  const bool align_corners = reader.Integer("align_corners") == 1;
   BACKFIRE_RETURN_IF_ERROR(reader.status());
-  BACKFIRE_RETURN_IF_ERROR(OneOf("network", kind, {"stackhourglass", "basic"}));
   network = kind == "basic" ? BasicPsmNet() : PsmNetOptions();
   network.align_corners = align_corners;
   return absl::OkStatus();
@@ -137,13 +150,9 @@ std::vector<v1::Recipe> PsmNetRecipeDefaults() {
                                      FullRecipe("psmnet-full-depth-mae"),
                                      FullRecipe("psmnet-full-disparity-mae")};
   for (v1::Recipe& recipe : recipes) {
-    SetParameter(recipe, runtime::kInitializeFrom, "");
-    SetParameter(recipe, "weight_decay", 0);
-    SetParameter(recipe, "max_depth_m", 80);
-    SetParameter(recipe, "threads", 1);
-    SetParameter(recipe, "layout", "plain");
-    SetParameter(recipe, "precision", "float32");
-    SetParameter(recipe, "loss", absl::StartsWith(recipe.name(), kFull) ? "smooth-l1" : "l1");
+    Declare(recipe, "loss", absl::StartsWith(recipe.name(), kFull) ? "smooth-l1" : "l1",
+            {"l1", "smooth-l1"},
+            "Of the error in px, or m in `...-depth-mae`; smooth L1 is quadratic up to 1.");
   }
   return recipes;
 }
@@ -153,7 +162,6 @@ absl::StatusOr<PsmNetParameters> ReadPsmNetParameters(const v1::Recipe& recipe) 
   PsmNetParameters p;
   const std::string loss = reader.Text("loss");
   BACKFIRE_RETURN_IF_ERROR(reader.status());
-  BACKFIRE_RETURN_IF_ERROR(OneOf("loss", loss, {"l1", "smooth-l1"}));
   if (absl::EndsWith(recipe.name(), kDepth)) {
     p.loss.kind = loss == "l1" ? LossKind::kDepth : LossKind::kSmoothDepth;
   } else {
@@ -164,30 +172,27 @@ absl::StatusOr<PsmNetParameters> ReadPsmNetParameters(const v1::Recipe& recipe) 
   } else {
     BACKFIRE_RETURN_IF_ERROR(ReadSmallNetwork(reader, p.network));
   }
-  p.network.max_disparity = reader.Integer("max_disparity", 16, 384);
-  p.network.contrast_window = reader.Integer("contrast_window", 0, 255);
-  p.schedule.steps = reader.Integer("steps", 1, 10'000'000);
-  p.schedule.learning_rate = reader.Number("learning_rate", 1e-7, 1);
-  p.schedule.warmup_steps = reader.Integer("warmup_steps", 0, 1'000'000);
-  p.schedule.decay_fraction = reader.Number("decay_fraction", 0, 1);
-  p.schedule.gradient_norm = reader.Number("gradient_norm", 1e-6, 1e12);
-  p.schedule.weight_decay = reader.Number("weight_decay", 0, 1);
-  p.crop.batch = reader.Integer("batch", 2, 256);
-  p.crop.height = reader.Integer("crop_height", 16, 4096);
-  p.crop.width = reader.Integer("crop_width", 16, 8192);
-  p.crop.photometric = reader.Number("photometric", 0, 1);
-  p.crop.geometric = reader.Number("geometric", 0, 1);
-  p.crop.occlusion = reader.Number("occlusion", 0, 1);
-  p.loss.max_depth_m = reader.Number("max_depth_m", 1, 10'000);
-  p.loss.far_weight = reader.Number("far_weight", 0, 1);
+  p.network.max_disparity = reader.Integer("max_disparity");
+  p.network.contrast_window = reader.Integer("contrast_window");
+  p.schedule.steps = reader.Integer("steps");
+  p.schedule.learning_rate = reader.Number("learning_rate");
+  p.schedule.warmup_steps = reader.Integer("warmup_steps");
+  p.schedule.decay_fraction = reader.Number("decay_fraction");
+  p.schedule.gradient_norm = reader.Number("gradient_norm");
+  p.schedule.weight_decay = reader.Number("weight_decay");
+  p.crop.batch = reader.Integer("batch");
+  p.crop.height = reader.Integer("crop_height");
+  p.crop.width = reader.Integer("crop_width");
+  p.crop.photometric = reader.Number("photometric");
+  p.crop.geometric = reader.Number("geometric");
+  p.crop.occlusion = reader.Number("occlusion");
+  p.loss.max_depth_m = reader.Number("max_depth_m");
+  p.loss.far_weight = reader.Number("far_weight");
   p.loss.max_disparity = static_cast<double>(p.network.max_disparity);
-  p.threads = reader.Integer("threads", 1, 1024);
+  p.threads = reader.Integer("threads");
   const std::string schedule = reader.Text("schedule"), layout = reader.Text("layout"),
                     precision = reader.Text("precision");
   BACKFIRE_RETURN_IF_ERROR(reader.status());
-  BACKFIRE_RETURN_IF_ERROR(OneOf("schedule", schedule, {"linear", "cosine", "step"}));
-  BACKFIRE_RETURN_IF_ERROR(OneOf("layout", layout, {"plain", "channels-last"}));
-  BACKFIRE_RETURN_IF_ERROR(OneOf("precision", precision, {"float32", "bfloat16"}));
   p.schedule.decay = schedule == "linear"   ? learning::RateDecay::kLinear
                      : schedule == "cosine" ? learning::RateDecay::kCosine
                                             : learning::RateDecay::kStep;

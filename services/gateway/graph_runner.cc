@@ -50,6 +50,7 @@ class Run {
       TensorMap request, const runtime::InferenceCall& call, VertexServices& services)
       : view_(view),
         versions_(view.releases.at(release)),
+        digests_(view.digests.at(release)),
         outputs_(outputs),
         call_(call),
         services_(services) {
@@ -179,6 +180,7 @@ class Run {
     services_.took(vertex, std::chrono::duration<double>(call->end - call->start).count());
     const std::string where = absl::StrCat("vertex ", vertex, " at ", call->endpoint);
     absl::Status status = runtime::FromGrpcStatus(call->status);
+    if (status.ok()) status = CheckDigest(vertex, call->response);
     const bool elsewhere = MayBeServedElsewhere(status);
     using Outcome = ReplicaBalancer::Outcome;
     services_.balancer.End(call->endpoint,
@@ -205,6 +207,23 @@ class Run {
     return absl::OkStatus();
   }
 
+  // A version's name says which it is only as long as its service keeps its data directory. What
+  // answers by that name must be what the release was made of; services may leave out saying it.
+  absl::Status CheckDigest(const std::string& vertex,
+                           const inference::ModelInferResponse& response) const {
+    const auto expected = digests_.find(vertex);
+    const auto said = response.parameters().find(runtime::kVersionDigest);
+    if (expected == digests_.end() || said == response.parameters().end() ||
+        said->second.string_param() == expected->second) {
+      return absl::OkStatus();
+    }
+    return absl::DataLossError(absl::StrCat(
+        "it answers as version ", versions_.at(vertex), " with another content (digest ",
+        said->second.string_param(), ") than the release was made of (", expected->second,
+        "): its data directory was lost or replaced; restore it, or apply the system with another "
+        "seed"));
+  }
+
   void CancelAll() {
     called_off_ = true;
     for (const auto& [vertex, call] : calls_) call->context->TryCancel();
@@ -212,6 +231,7 @@ class Run {
 
   const ReleaseView& view_;
   const std::map<std::string, int64_t>& versions_;
+  const std::map<std::string, std::string>& digests_;
   const std::map<std::string, Source>& outputs_;
   const runtime::InferenceCall& call_;
   VertexServices& services_;

@@ -32,6 +32,7 @@ absl::Status AddRelease(const v1::Release& release, ReleaseView& view) {
     versions[vertex] = id.number;
   }
   view.releases[number] = std::move(versions);
+  view.digests[number] = {release.digests().begin(), release.digests().end()};
   return absl::OkStatus();
 }
 

@@ -17,6 +17,9 @@ struct ReleaseView {
   std::map<std::string, v1::Model> models;  ///< By vertex.
   /// Release number -> vertex -> version number.
   std::map<int64_t, std::map<std::string, int64_t>> releases;
+  /// Release number -> vertex -> digest of that version; none of releases that were made before
+  /// digests were kept.
+  std::map<int64_t, std::map<std::string, std::string>> digests;
   int64_t live = 0;  ///< Number of the live release; 0: none.
   int64_t epoch = 0;
 };

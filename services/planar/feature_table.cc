@@ -37,16 +37,11 @@ std::string FeatureTable::Write(const Scores& scores) {
   return WriteNumbers(numbers);
 }
 
-absl::StatusOr<FeatureTable::Scores> FeatureTable::Read(const std::string& weights) {
-  BACKFIRE_ASSIGN_OR_RETURN(const auto numbers, ReadNumbers(weights));
+absl::StatusOr<FeatureTable::Scores> FeatureTable::Read(const std::string& weights,
+                                                        size_t features) {
+  BACKFIRE_ASSIGN_OR_RETURN(const auto rows, ReadRows(weights, features));
   Scores scores;
-  for (size_t at = 0; at < numbers.size();) {
-    const auto size = static_cast<size_t>(numbers[at]);
-    if (at + size + 1 >= numbers.size()) return absl::DataLossError("weights are cut short");
-    const auto first = numbers.begin() + static_cast<std::ptrdiff_t>(at) + 1;
-    scores[{first, first + static_cast<std::ptrdiff_t>(size)}] = numbers[at + size + 1];
-    at += size + 2;
-  }
+  for (const std::vector<double>& row : rows) scores[{row.begin(), row.end() - 1}] = row.back();
   return scores;
 }
 

@@ -20,8 +20,8 @@ class FeatureTable : public Rule {
   Output Apply(const Input& input) const override;
 
   static std::string Write(const Scores& scores);
-  /// DATA_LOSS: not what Write gives.
-  static absl::StatusOr<Scores> Read(const std::string& weights);
+  /// DATA_LOSS: not what Write gives for keys of so many numbers.
+  static absl::StatusOr<Scores> Read(const std::string& weights, size_t features);
 
  private:
   const Scores scores_;

@@ -70,9 +70,11 @@ class Kind {
   virtual bool random() const { return false; }
   /// Learns from lesson.observed. Returns weights.
   virtual absl::StatusOr<std::string> Train(const Lesson& lesson) const = 0;
-  /// DATA_LOSS: weights that Train does not give.
+  /// @param features  How many an example has.
+  /// DATA_LOSS: weights that Train does not give for so many features.
   virtual absl::StatusOr<std::unique_ptr<const Rule>> Load(const v1::Recipe& recipe,
-                                                           const std::string& weights) const = 0;
+                                                           const std::string& weights,
+                                                           size_t features) const = 0;
 
   /// Whether the hypothesis set holds every function, at least in the limit. If not, Best must be
   /// there too.
@@ -93,5 +95,15 @@ const Kind* FindKind(const std::string& name);
 /// Weights as text and back: numbers that read as they were written. DATA_LOSS: not numbers.
 std::string WriteNumbers(const std::vector<double>& numbers);
 absl::StatusOr<std::vector<double>> ReadNumbers(const std::string& text);
+/// The same, of which there must be so many. DATA_LOSS: there are not.
+absl::StatusOr<std::vector<double>> ReadNumbers(const std::string& text, size_t count);
+/// Rows of weights whose sizes stand before them, as `size, features ..., number`. DATA_LOSS: a row
+/// is cut short, or has another number of features.
+absl::StatusOr<std::vector<std::vector<double>>> ReadRows(const std::string& text, size_t features);
+
+/// What Train gives where nothing is learnt, as the recipe states it all. DATA_LOSS: it is not
+/// that.
+inline constexpr char kStated[] = "stated";
+absl::Status CheckStated(const std::string& weights);
 
 }  // namespace backfire::planar

@@ -9,22 +9,22 @@ namespace backfire::planar {
 using google::protobuf::ListValue;
 using google::protobuf::Value;
 
-void SetList(v1::Recipe& recipe, const std::string& name, const std::vector<double>& numbers) {
-  Value& value = (*recipe.mutable_parameters()->mutable_fields())[name];
+Value ToValue(const std::vector<double>& numbers) {
+  Value value;
   value.mutable_list_value();
   for (const double number : numbers) {
     value.mutable_list_value()->add_values()->set_number_value(number);
   }
+  return value;
 }
 
-void SetPoints(v1::Recipe& recipe, const std::string& name, const std::vector<Position>& points) {
-  Value& value = (*recipe.mutable_parameters()->mutable_fields())[name];
+Value ToValue(const std::vector<Position>& points) {
+  Value value;
   value.mutable_list_value();
   for (const Position point : points) {
-    ListValue& pair = *value.mutable_list_value()->add_values()->mutable_list_value();
-    pair.add_values()->set_number_value(point.x);
-    pair.add_values()->set_number_value(point.y);
+    *value.mutable_list_value()->add_values() = ToValue(std::vector<double>{point.x, point.y});
   }
+  return value;
 }
 
 absl::StatusOr<double> ToNumber(const Value& value, const std::string& path) {
@@ -59,9 +59,12 @@ std::string ParameterPath(const std::string& name) {
 }
 
 void AddSampling(v1::Recipe& recipe) {
-  runtime::SetParameter(recipe, "training_size", 0);
-  runtime::SetParameter(recipe, "resample", "fixed");
-  runtime::SetParameter(recipe, "label_noise", 0);
+  runtime::Declare(recipe, "training_size", 0, {0, 1'000'000}, "",
+                   "How many of the split's training examples are learnt from; 0: all.");
+  runtime::Declare(recipe, "resample", "fixed", {"fixed", "fresh", "bootstrap"},
+                   "Which of them: the first; a sample by the seed, without repetition; or with.");
+  runtime::Declare(recipe, "label_noise", 0, {0, 0.5}, "",
+                   "Chance that the label of a training example is flipped.");
 }
 
 bool SamplesBySeed(const v1::Recipe& recipe) {

@@ -163,14 +163,8 @@ class PlanarModel : public runtime::Model {
     BACKFIRE_ASSIGN_OR_RETURN(v1::Recipe complete, runtime::CompleteRecipe(description_, recipe));
     if (complete.parameters().fields().count("training_size") > 0) {
       runtime::ParameterReader parameters(complete);
-      parameters.Integer("training_size", 0, 1000000);
-      parameters.Number("label_noise", 0, 0.5);
+      parameters.Integer("training_size");
       BACKFIRE_RETURN_IF_ERROR(parameters.status());
-      const std::string resample = parameters.Text("resample");
-      if (resample != "fixed" && resample != "fresh" && resample != "bootstrap") {
-        return absl::InvalidArgumentError(absl::StrCat(
-            ParameterPath("resample"), " must be fixed, fresh or bootstrap: got ", resample));
-      }
     }
     BACKFIRE_RETURN_IF_ERROR(FindKind(complete.name())->Check(complete));
     return complete;
@@ -219,7 +213,9 @@ class PlanarModel : public runtime::Model {
 
   absl::StatusOr<std::unique_ptr<runtime::Predictor>> Load(
       const v1::Recipe& recipe, const std::string& weights) const override {
-    BACKFIRE_ASSIGN_OR_RETURN(auto rule, FindKind(recipe.name())->Load(recipe, weights));
+    size_t features = spec_.inputs.empty() ? 2 : 0;  // See ReadFeatures.
+    for (const auto& [name, size] : spec_.inputs) features += static_cast<size_t>(size);
+    BACKFIRE_ASSIGN_OR_RETURN(auto rule, FindKind(recipe.name())->Load(recipe, weights, features));
     return std::make_unique<PlanarPredictor>(spec_, std::move(rule));
   }
 

@@ -37,32 +37,30 @@ struct Parameters {
   uint64_t sampling_seed = 1;
 };
 
-absl::StatusOr<Sampling> ParseSampling(const std::string& name) {
-  if (name == "all") return Sampling::kAll;
-  if (name == "beams") return Sampling::kBeams;
-  if (name == "random") return Sampling::kRandom;
-  if (name == "voxels") return Sampling::kVoxels;
-  return absl::InvalidArgumentError(absl::StrCat(
-      "recipe.parameters.sampling must be all, beams, random or voxels: got \"", name, "\""));
+Sampling ToSampling(const std::string& name) {
+  return name == "beams"    ? Sampling::kBeams
+         : name == "random" ? Sampling::kRandom
+         : name == "voxels" ? Sampling::kVoxels
+                            : Sampling::kAll;
 }
 
 absl::StatusOr<Parameters> ReadParameters(const v1::Recipe& recipe) {
   runtime::ParameterReader reader(recipe);
   Parameters p;
-  p.projection.min_disparity_px = reader.Number("min_disparity_px", 1e-3, 1000);
-  p.projection.min_depth_m = reader.Number("min_depth_m", 0, 10'000);
-  p.projection.max_depth_m = reader.Number("max_depth_m", 1, 10'000);
-  p.projection.max_height_m = reader.Number("max_height_m", -100, 1000);
-  p.projection.stride = reader.Integer("stride", 1, 64);
-  p.projection.intensity = reader.Integer("intensity", 0, 1) == 1;
-  p.beams.beams = reader.Integer("beams", 1, 4096);
-  p.beams.columns = reader.Integer("beam_columns", 1, 65536);
-  p.points = reader.Integer("sampled_points", 1, 10'000'000);
-  p.voxel_m = reader.Number("voxel_m", 1e-3, 100);
-  p.sampling_seed = static_cast<uint64_t>(reader.Integer("sampling_seed", 0, 1'000'000'000));
+  p.projection.min_disparity_px = reader.Number("min_disparity_px");
+  p.projection.min_depth_m = reader.Number("min_depth_m");
+  p.projection.max_depth_m = reader.Number("max_depth_m");
+  p.projection.max_height_m = reader.Number("max_height_m");
+  p.projection.stride = reader.Integer("stride");
+  p.projection.intensity = reader.Integer("intensity") == 1;
+  p.beams.beams = reader.Integer("beams");
+  p.beams.columns = reader.Integer("beam_columns");
+  p.points = reader.Integer("sampled_points");
+  p.voxel_m = reader.Number("voxel_m");
+  p.sampling_seed = static_cast<uint64_t>(reader.Integer("sampling_seed"));
   const std::string sampling = reader.Text("sampling");
   BACKFIRE_RETURN_IF_ERROR(reader.status());
-  BACKFIRE_ASSIGN_OR_RETURN(p.sampling, ParseSampling(sampling));
+  p.sampling = ToSampling(sampling);
   if (!(p.projection.min_depth_m < p.projection.max_depth_m)) {
     return absl::InvalidArgumentError(
         absl::StrCat("recipe.parameters.min_depth_m must be less than max_depth_m, ",
@@ -100,21 +98,28 @@ v1::Model Describe() {
   v1::Recipe& recipe = *model.add_recipes();
   recipe.set_name("pseudo-lidar");
   const BackProjectionOptions defaults;
-  runtime::SetParameter(recipe, "min_disparity_px", defaults.min_disparity_px);
-  runtime::SetParameter(recipe, "max_depth_m", defaults.max_depth_m);
-  runtime::SetParameter(recipe, "max_height_m", defaults.max_height_m);
-  runtime::SetParameter(recipe, "stride", static_cast<double>(defaults.stride));
-  runtime::SetParameter(recipe, "min_depth_m", defaults.min_depth_m);
-  // 1: a fourth column of ones.
-  runtime::SetParameter(recipe, "intensity", 0);
-  // all; beams (64 elevations by 512 azimuths, like a LiDAR); random (sampled_points); voxels (one
-  // in each cube of voxel_m).
-  runtime::SetParameter(recipe, "sampling", std::string("all"));
-  runtime::SetParameter(recipe, "beams", 64);
-  runtime::SetParameter(recipe, "beam_columns", 512);
-  runtime::SetParameter(recipe, "sampled_points", 16384);
-  runtime::SetParameter(recipe, "voxel_m", 0.1);
-  runtime::SetParameter(recipe, "sampling_seed", 1);
+  const auto declare = [&](const char* name, double value, runtime::Range range, const char* unit,
+                           const char* description) {
+    runtime::Declare(recipe, name, value, range, unit, description);
+  };
+  declare("min_disparity_px", defaults.min_disparity_px, {1e-3, 1000}, "px",
+          "Pixels of less disparity give no point.");
+  declare("min_depth_m", defaults.min_depth_m, {0, 10'000}, "m", "Nearer points are left out.");
+  declare("max_depth_m", defaults.max_depth_m, {1, 10'000}, "m", "Farther points are left out.");
+  declare("max_height_m", defaults.max_height_m, {-100, 1000}, "m",
+          "Points that are higher above the camera are left out.");
+  declare("stride", static_cast<double>(defaults.stride), {1, 64}, "px",
+          "Every so many rows and columns give points.");
+  declare("intensity", 0, {0, 1}, "", "1: points have a fourth column, of ones.");
+  runtime::Declare(
+      recipe, "sampling", "all", {"all", "beams", "random", "voxels"},
+      "Which points are kept: all; one in each beam, as of a LiDAR; a random sample; or "
+      "one in each cube of space.");
+  declare("beams", 64, {1, 4096}, "", "Of `beams`: elevations.");
+  declare("beam_columns", 512, {1, 65536}, "", "Of `beams`: azimuths.");
+  declare("sampled_points", 16384, {1, 10'000'000}, "", "Of `random`: how many points.");
+  declare("voxel_m", 0.1, {1e-3, 100}, "m", "Of `voxels`: side of a cube.");
+  declare("sampling_seed", 1, {0, 1'000'000'000}, "", "Of `random`.");
   auto* distance = model.add_losses();
   distance->set_name("mean_point_distance");
   distance->set_unit("m");

@@ -42,15 +42,15 @@ struct Parameters {
 absl::StatusOr<Parameters> ReadParameters(const v1::Recipe& recipe) {
   runtime::ParameterReader reader(recipe);
   Parameters p;
-  p.schedule.steps = reader.Integer("steps", 1, 10'000'000);
-  p.schedule.learning_rate = reader.Number("learning_rate", 1e-7, 1);
+  p.schedule.steps = reader.Integer("steps");
+  p.schedule.learning_rate = reader.Number("learning_rate");
   p.schedule.warmup_steps = 20;
   p.schedule.gradient_norm = 50;
-  p.channels = reader.Integer("channels", 2, 256);
-  p.batch = reader.Integer("batch", 2, 256);
-  p.min_score = reader.Number("min_score", 0, 1);
-  p.max_boxes = reader.Integer("max_boxes", 1, 10'000);
-  p.threads = reader.Integer("threads", 1, 1024);
+  p.channels = reader.Integer("channels");
+  p.batch = reader.Integer("batch");
+  p.min_score = reader.Number("min_score");
+  p.max_boxes = reader.Integer("max_boxes");
+  p.threads = reader.Integer("threads");
   BACKFIRE_RETURN_IF_ERROR(reader.status());
   return p;
 }
@@ -73,13 +73,13 @@ v1::Model Describe() {
   boxes->set_description("left, top, right, bottom (px), score, class (0 Car, 1 Pedestrian).");
   v1::Recipe& recipe = *model.add_recipes();
   recipe.set_name("centre-point");
-  runtime::SetParameter(recipe, "channels", 16);
-  runtime::SetParameter(recipe, "steps", 600);
-  runtime::SetParameter(recipe, "batch", 4);
-  runtime::SetParameter(recipe, "learning_rate", 2e-3);
-  runtime::SetParameter(recipe, "min_score", 0.05);
-  runtime::SetParameter(recipe, "max_boxes", 50);
-  runtime::SetParameter(recipe, "threads", 1);
+  runtime::Declare(recipe, "channels", 16, {2, 256}, "", "Of the first layer; all others follow.");
+  runtime::Declare(recipe, "steps", 600, {1, 10'000'000}, "", "Steps of the optimiser.");
+  runtime::Declare(recipe, "batch", 4, {2, 256}, "", "Images in a step.");
+  runtime::Declare(recipe, "learning_rate", 2e-3, {1e-7, 1}, "", "Of Adam, at its highest.");
+  runtime::Declare(recipe, "min_score", 0.05, {0, 1}, "", "Boxes that are less sure are left out.");
+  runtime::Declare(recipe, "max_boxes", 50, {1, 10'000}, "", "Of an image, the surest ones.");
+  runtime::Declare(recipe, "threads", 1, {1, 1024}, "", "Of a training; results depend on it.");
   for (const auto& [name, overlap] :
        {std::pair("ap_2d_car", "0.7"), std::pair("ap_2d_pedestrian", "0.5")}) {
     auto* loss = model.add_losses();

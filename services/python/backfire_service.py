@@ -148,8 +148,9 @@ def draw(seed, n):
     return (((bits >> half) * count + low) >> half).astype(int)
 
 
-def pull(parent, request, split, context=None):
-    """FP64 rows, one per example, from the service of a parent; its dataset's digest; and the examples' clusters.
+def pull(parent, request, split, context=None, datatype="FP64"):
+    """An array of [examples, ...] from the service of a parent; its dataset's digest; and the examples' clusters. Examples
+    must have one shape.
 
     A parent that is lost is asked again for PATIENCE_SECONDS. Give the `context` of a call that pulls, other than a
     job's: the pull ends with it.
@@ -164,7 +165,8 @@ def pull(parent, request, split, context=None):
         JOBS_CHANNELS.add(channel)
     try:
         check(context, not STOPPING.is_set(), "UNAVAILABLE", "the service is shutting down")
-        rows, digest, clusters = pull_patiently(rpc.ModelServiceStub(channel), parent, request, split, context, target)
+        rows, shapes, digest, clusters = pull_patiently(rpc.ModelServiceStub(channel), parent, request, split, context, target,
+                                                        datatype)
     finally:
         channel.close()
         if context is None:
@@ -173,16 +175,18 @@ def pull(parent, request, split, context=None):
             PULLING_CALLS.release()
     what = f'{split} of output "{parent.output}" of {parent.version} at {target}, for input "{parent.input}",'
     check(context, rows, "INVALID_ARGUMENT", f"{what} has no examples; is there such an output?")
-    sizes = {len(row) for row in rows}
-    check(context, len(sizes) == 1 and sizes.pop() % 8 == 0, "INVALID_ARGUMENT", f"{what} must have rows of one size")
-    return numpy.array([numpy.frombuffer(row, "<f8") for row in rows]), digest, clusters
+    number = numpy.dtype(NUMBERS[datatype])
+    check(context, len(set(shapes)) == 1, "INVALID_ARGUMENT", f"{what} must have examples of one shape: got {set(shapes)}")
+    check(context, {len(row) for row in rows} == {math.prod(shapes[0]) * number.itemsize}, "INVALID_ARGUMENT",
+          f"{what} must have as many bytes as {datatype} of shape {list(shapes[0])} has")
+    return numpy.array([numpy.frombuffer(row, number).reshape(shapes[0]) for row in rows]), digest, clusters
 
 
-def pull_patiently(stub, parent, request, split, context, target):
-    """Bytes of each example, the dataset's digest and the clusters; asks again as long as a parent may come back."""
+def pull_patiently(stub, parent, request, split, context, target, datatype):
+    """Bytes and shape of each example, the dataset's digest and the clusters; asks again as long as a parent may come back."""
     pause, most, lost_since = 0.1, 0, None
     while True:
-        pieces, ended, clusters = [], 0, {}  # Of each example; how many examples are whole.
+        pieces, shapes, ended, clusters = [], [], 0, {}  # Of each example; `ended`: how many examples are whole.
         try:
             digest = stub.GetVersion(pb.GetVersionRequest(name=parent.version),
                                      timeout=seconds_left(context, DESCRIBE_SECONDS)).dataset.digest
@@ -199,8 +203,9 @@ def pull_patiently(stub, parent, request, split, context, target):
                     continue
                 if piece.example == ended == len(pieces):
                     pieces.append([])
-                    check(context, piece.datatype == "FP64", "INVALID_ARGUMENT", f'output "{parent.output}" of '
-                          f'{parent.version} must be FP64 for input "{parent.input}": got {piece.datatype!r}')
+                    shapes.append(tuple(piece.shape))
+                    check(context, piece.datatype == datatype, "INVALID_ARGUMENT", f'output "{parent.output}" of '
+                          f'{parent.version} must be {datatype} for input "{parent.input}": got {piece.datatype!r}')
                 check(context, piece.example == ended, "INTERNAL",
                       f"{parent.version} at {target}: example {ended} must come next: got {piece.example}")
                 pieces[-1].append(piece.data)
@@ -208,7 +213,7 @@ def pull_patiently(stub, parent, request, split, context, target):
                 if ended > most:  # Only what is new shows that it gets on: one that dies again and again is given up.
                     pause, most, lost_since = 0.1, ended, None
             check(context, ended == len(pieces), "INTERNAL", f"{parent.version} at {target}: example {ended} has no end")
-            return [b"".join(data) for data in pieces], digest, [clusters.get(i, "") for i in range(ended)]
+            return [b"".join(data) for data in pieces], shapes, digest, [clusters.get(i, "") for i in range(ended)]
         except grpc.RpcError as error:
             code, details = error.code(), f"{parent.version} at {target}: {error.details()}"
         check(context, context is None or context.is_active(), "CANCELLED", "the caller has gone")
@@ -232,12 +237,12 @@ class Refusals(grpc.ServerInterceptor):
 
     def intercept_service(self, continuation, handler_call_details):
         handler = continuation(handler_call_details)
-        if handler is None or handler.request_streaming:
+        if handler is None or (handler.request_streaming and handler.response_streaming):
             return handler
 
-        def one(request, context):
+        def one(request, context):  # A request, or a stream of them.
             try:
-                return handler.unary_unary(request, context)
+                return (handler.stream_unary or handler.unary_unary)(request, context)
             except Refusal as refusal:
                 return context.abort(getattr(grpc.StatusCode, refusal.code), str(refusal))
 
@@ -248,6 +253,7 @@ class Refusals(grpc.ServerInterceptor):
                 context.abort(getattr(grpc.StatusCode, refusal.code), str(refusal))
 
         make, answer = ((grpc.unary_stream_rpc_method_handler, stream) if handler.response_streaming else
+                        (grpc.stream_unary_rpc_method_handler, one) if handler.request_streaming else
                         (grpc.unary_unary_rpc_method_handler, one))
         return make(answer, handler.request_deserializer, handler.response_serializer)
 

@@ -4,13 +4,14 @@ import hashlib
 import json
 import os
 import re
+import sqlite3
 import sys
 import threading
+import time
 import traceback
 
 import backfire_metrics
 import grpc
-from google.protobuf import json_format
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "stubs"))
 from backfire.v1 import model_service_pb2 as pb  # noqa: E402
@@ -50,36 +51,38 @@ def kind_of(request):
     return "training" if isinstance(request, pb.TrainRequest) else "evaluation"
 
 
-def write_whole(path, text):
-    """Replaces a file: whoever reads it, also after a power cut, finds the old text or the new one."""
-    with open(path + ".tmp", "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(path + ".tmp", path)
-    directory = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)  # Else the new name may be lost, although its content isn't.
-    finally:
-        os.close(directory)
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (request_id TEXT PRIMARY KEY, asked BLOB NOT NULL, job BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS versions (number INTEGER PRIMARY KEY AUTOINCREMENT, input_key TEXT UNIQUE NOT NULL,
+                                     version BLOB NOT NULL, weights BLOB NOT NULL, loaded INTEGER NOT NULL DEFAULT 0);
+"""
 
 
 class Store:
-    """Jobs by request_id and versions by number, in one file that is replaced whole. Thread-safe.
+    """Jobs by request_id and versions by number, in a SQLite database: what is added is all that is written. Thread-safe.
 
-    `state` is never changed, only replaced, and only by what is on disk already: who reads it needs no lock. `lock` is for
-    those who replace it, and for `running`; no work is done under it.
+    Numbers of versions that were deleted are not used again. `lock` is for the database and for `running`; no work is done
+    under it.
     """
 
     def __init__(self, directory):
         os.makedirs(directory, exist_ok=True)
-        self.path, self.lock = os.path.join(directory, "state.json"), threading.Lock()
-        self.state, self.running = {"jobs": {}, "versions": []}, {}  # `running`: (what was asked, kind, thread) by request_id.
+        if os.path.exists(os.path.join(directory, "state.json")):
+            raise ValueError("state.json is of an older program, whose versions can't be read: take another directory")
+        self.path, self.lock = os.path.join(directory, "state.db"), threading.RLock()
+        try:
+            self.database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+            self.database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;" + SCHEMA)
+        except sqlite3.Error as error:
+            raise OSError(f"{self.path}: {error}") from error
+        self.running = {}  # (what was asked, kind, thread) by request_id.
         self.test_losses = {}  # By a version's name, since the start; replaced, never changed.
         self.ended = collections.Counter()  # Jobs since the start, by kind, state and code.
-        if os.path.exists(self.path):
-            with open(self.path) as file:
-                self.state = json.load(file)
+
+    def rows(self, statement, *values):
+        """What a statement gives; it is on disk when this returns."""
+        with self.lock:
+            return self.database.execute(statement, values).fetchall()
 
     def run(self, request, context, work):
         """Starts a job unless it is known, and returns it: ended if that takes a second, else RUNNING.
@@ -90,16 +93,15 @@ class Store:
         request_id = request.request_id
         check(context, re.fullmatch("[A-Za-z0-9._/-]{1,128}", request_id), "INVALID_ARGUMENT",
               f"request_id must have 1 to 128 characters of [A-Za-z0-9._/-]: got {request_id!r}")
-        try:
-            asked = json_format.MessageToDict(request)
-        except json_format.Error as error:  # JSON has no NaN.
-            raise Refusal("INVALID_ARGUMENT", f"recipe.parameters must be finite: {error}") from error
-        asked.pop("endpoints", None)  # A service that moved is the same service.
+        same = type(request)()
+        same.CopyFrom(request)
+        same.ClearField("endpoints")  # A service that moved is the same service.
+        asked = same.SerializeToString(deterministic=True)
         with self.lock:
-            kept = self.state["jobs"].get(request_id)
-            known, _, thread = (kept["asked"], None, None) if kept else self.running.get(request_id, (asked, None, None))
+            kept = self.rows("SELECT asked FROM jobs WHERE request_id = ?", request_id)
+            known, _, thread = (kept[0][0], None, None) if kept else self.running.get(request_id, (asked, None, None))
             check(context, known == asked, "ALREADY_EXISTS", f"jobs/{request_id} has other arguments")
-            if kept is None and thread is None:
+            if not kept and thread is None:
                 check(context, not STOPPING.is_set(), "UNAVAILABLE", "the service is shutting down")
                 check(context, len(self.running) < RUNNING_JOBS, "RESOURCE_EXHAUSTED",
                       f"{RUNNING_JOBS} jobs run already; try again later")
@@ -108,15 +110,16 @@ class Store:
                 self.running[request_id] = (asked, kind_of(request), thread)
         if thread is not None:
             thread.join(ANSWER_SECONDS)
-        check(context, thread is None or not STOPPING.is_set() or request_id in self.state["jobs"], "UNAVAILABLE",
-              "the service is shutting down")
+        check(context, thread is None or not STOPPING.is_set() or
+              self.rows("SELECT 1 FROM jobs WHERE request_id = ?", request_id), "UNAVAILABLE", "the service is shutting down")
         return self.job(f"jobs/{request_id}", context)
 
     def finish(self, request_id, request, asked, work):
-        """Does a job's work, and keeps what came of it."""
-        job = pb.Job(name=f"jobs/{request_id}", state=pb.Job.SUCCEEDED)
+        """Does a job's work, and keeps what came of it. `work` returns whether its result was there already."""
+        job, start = pb.Job(name=f"jobs/{request_id}", state=pb.Job.SUCCEEDED), time.monotonic()
         try:
-            work(job)
+            existed = work(job)
+            job.compute_seconds = 0 if existed else time.monotonic() - start
         except Exception as error:  # A fault in a training must not end the service: other jobs go on.
             if isinstance(error, Refusal):
                 code, message = error.code, str(error)
@@ -126,16 +129,13 @@ class Store:
                 traceback.print_exc()
                 code, message = "INTERNAL", f"{type(error).__name__}: {error}"
             job = pb.Job(name=job.name, state=pb.Job.FAILED, error_code=getattr(grpc.StatusCode, code).value[0],
-                         error_message=message)
+                         error_message=message, compute_seconds=time.monotonic() - start)
         with self.lock:
             if job.state == pb.Job.SUCCEEDED or not STOPPING.is_set():  # Else it may have failed by our end: forget it.
-                kept = {"asked": asked, "job": json_format.MessageToDict(job)}
-                state = {**self.state, "jobs": {**self.state["jobs"], request_id: kept}}
                 try:
-                    self.replace(state)
-                except OSError as error:  # After a restart it is done again.
+                    self.rows("INSERT INTO jobs VALUES (?, ?, ?)", request_id, asked, job.SerializeToString())
+                except sqlite3.Error as error:  # Whoever asks again starts it anew.
                     print(f'job state=UNSAVED job={job.name} error="{error}"', file=sys.stderr, flush=True)
-                    self.state = state
             code = next(code for code in grpc.StatusCode if code.value[0] == job.error_code)
             self.ended[kind_of(request), pb.Job.State.Name(job.state), backfire_metrics.CODES[code]] += 1
             if kind_of(request) == "evaluation" and job.state == pb.Job.SUCCEEDED and request.split == "test" and \
@@ -153,62 +153,89 @@ class Store:
         request_id = name[len("jobs/"):] if name.startswith("jobs/") else None
         if request_id in self.running:  # Asked first: a job is kept before it leaves `running`.
             return pb.Job(name=name, state=pb.Job.RUNNING)
-        kept = self.state["jobs"].get(request_id)
-        check(context, kept is not None, "NOT_FOUND", f"there is no job {name!r}")
-        return json_format.ParseDict(kept["job"], pb.Job())
+        kept = self.rows("SELECT job FROM jobs WHERE request_id = ?", request_id)
+        check(context, kept, "NOT_FOUND", f"there is no job {name!r}")
+        return pb.Job.FromString(kept[0][0])
+
+    def find(self, input_key):
+        """The version with this input_key, or None."""
+        kept = self.rows("SELECT number, version, loaded FROM versions WHERE input_key = ?", input_key)
+        return shown(*kept[0]) if kept else None
 
     def add(self, model, version, weights):
-        """Names a version, and keeps it with its weights (JSON); the same input_key is the same version."""
-        version.digest, version.weights_bytes = sha256(version.input_key, weights), len(json.dumps(weights))
+        """Names a version, and keeps it with its weights (bytes). Returns whether its input_key was there already: it is
+        that version then."""
+        version.digest = sha256(version.input_key, hashlib.sha256(weights).hexdigest())
+        version.weights_bytes = len(weights)
+        version.name = model  # Until it has a number.
         with self.lock:
-            versions = self.state["versions"]
-            known = next((kept for kept in versions if kept["version"]["inputKey"] == version.input_key), None)
+            known = self.find(version.input_key)
             if known is None:
-                version.name = f"{model}/versions/{len(versions) + 1}"
-                added = {"version": json_format.MessageToDict(version), "weights": weights}
-                self.replace({**self.state, "versions": versions + [added]})
-            else:
-                version.CopyFrom(json_format.ParseDict(known["version"], pb.Version()))
+                self.rows("INSERT INTO versions (input_key, version, weights) VALUES (?, ?, ?)", version.input_key,
+                          version.SerializeToString(), weights)
+            version.CopyFrom(known or self.find(version.input_key))
+            return known is not None
 
-    def version(self, name, context):
-        """A version by its name, and its weights."""
+    def version(self, name, context, digest=""):
+        """A version by its name, and its weights; refuses another content than a caller's `digest`, if that isn't empty."""
+        version = self.describe(name, context)
+        check(context, digest in ("", version.digest), "DATA_LOSS",
+              f"{name} has digest {version.digest}: the caller expects {digest}; if this service's data directory was lost or "
+              "replaced, restore it from a backup, or apply the system with another seed")
+        return version, self.rows("SELECT weights FROM versions WHERE number = ?", number_of(name))[0][0]
+
+    def describe(self, name, context):
+        """A version by its name."""
         check_version_name(context, "a version's name", name)
-        kept = next((kept for kept in self.state["versions"] if kept["version"]["name"] == name), None)
-        check(context, kept is not None, "NOT_FOUND", f"there is no version {name}")
-        return self.shown(kept), kept["weights"]
+        kept = self.rows("SELECT number, version, loaded FROM versions WHERE number = ?", number_of(name))
+        check(context, kept and shown(*kept[0]).name == name, "NOT_FOUND", f"there is no version {name}")
+        return shown(*kept[0])
 
-    def shown(self, kept):
-        """A version as it was kept, with whether it serves."""
-        version = json_format.ParseDict(kept["version"], pb.Version())
-        version.loaded = version.name in self.loaded()
-        return version
+    def list(self, after, most):
+        """Up to `most` versions with numbers above `after`, lowest first."""
+        return [shown(*kept) for kept in
+                self.rows("SELECT number, version, loaded FROM versions WHERE number > ? ORDER BY number LIMIT ?", after, most)]
 
     def loaded(self):
         """Names of the versions that serve."""
-        return self.state.get("loaded", [])
+        return [shown(*kept).name for kept in
+                self.rows("SELECT number, version, loaded FROM versions WHERE loaded ORDER BY number")]
 
     def load(self, name, loaded):
         """Has a version serve, or serve no more; remembers it for the next start."""
-        with self.lock:
-            if (name in self.loaded()) != loaded:
-                others = [other for other in self.loaded() if other != name]
-                self.replace({**self.state, "loaded": others + [name] if loaded else others})
+        self.rows("UPDATE versions SET loaded = ? WHERE number = ?", int(loaded), number_of(name))
 
-    def replace(self, state):
-        """Makes this the state, on disk and then here. Under `lock`."""
-        write_whole(self.path, json.dumps(state))
-        self.state = state
+    def delete(self, name):
+        """Forgets a version with its weights."""
+        self.rows("DELETE FROM versions WHERE number = ?", number_of(name))
+
+
+def number_of(name):
+    """The number in `models/{model}/versions/{number}`."""
+    return int(name.rpartition("/")[2])
+
+
+def shown(number, kept, loaded):
+    """A version as it is kept, with its number and whether it serves."""
+    version = pb.Version.FromString(kept)
+    version.name, version.loaded = f"{version.name}/versions/{number}", bool(loaded)
+    return version
 
 
 class VersionMethods:
-    """GetVersion, ListVersions, LoadVersion and UnloadVersion over `self.store`: what children, releases and
-    `backfire version` ask a service for. What is on disk is in memory already, so that loading only notes which serve."""
+    """Everything about versions that no model needs to know, over `self.store`: what children, releases and
+    `backfire version` ask a service for. What is on disk is as good as in memory, so that loading notes which serve."""
+
+    VERSION_CAPABILITIES = [pb.LOAD_VERSION, pb.LIST_VERSIONS, pb.DELETE_VERSION]
+
+    def GetJob(self, request, context):
+        return self.store.job(request.name, context)
 
     def GetVersion(self, request, context):
-        return self.store.version(request.name, context)[0]
+        return self.store.describe(request.name, context)
 
     def LoadVersion(self, request, context):
-        self.store.load(self.store.version(request.name, context)[0].name, True)
+        self.store.load(self.store.version(request.name, context, request.digest)[0].name, True)
         return pb.LoadVersionResponse()
 
     def UnloadVersion(self, request, context):
@@ -216,14 +243,19 @@ class VersionMethods:
         self.store.load(request.name, False)
         return pb.UnloadVersionResponse()
 
+    def DeleteVersion(self, request, context):
+        check_version_name(context, "name", request.name)
+        check(context, request.name not in self.store.loaded(), "FAILED_PRECONDITION", f"{request.name} is loaded; unload it")
+        self.store.delete(request.name)
+        return pb.DeleteVersionResponse()
+
     def ListVersions(self, request, context):
         self.GetModel(pb.GetModelRequest(name=request.model), context)  # Refuses a model that isn't here.
         check(context, re.fullmatch("[0-9]{0,18}", request.page_token), "INVALID_ARGUMENT",
               f"page_token must be empty or one that was returned: got {request.page_token!r}")
         check(context, 0 <= request.page_size <= 1000, "INVALID_ARGUMENT",
               f"page_size must be 0 to 1000: got {request.page_size}")
-        versions, first = self.store.state["versions"], int(request.page_token or 0)
-        page = versions[first:first + (request.page_size or 100)]
-        more = str(first + len(page)) if first + len(page) < len(versions) and page else ""
-        return pb.ListVersionsResponse(versions=[self.store.shown(kept) for kept in page],
-                                       next_page_token=more)
+        most = request.page_size or 100
+        page = self.store.list(int(request.page_token or 0), most + 1)
+        more = str(number_of(page[most - 1].name)) if len(page) > most else ""
+        return pb.ListVersionsResponse(versions=page[:most], next_page_token=more)

@@ -57,9 +57,13 @@ JobRunner::Execute ExecuteOn(const HostedModels& models) {
           *train, {directories.scratch / "checkpoint", directories.kept / "last_good_weights.pth"},
           context, result);
     }
-    const auto& evaluate = std::get<v1::EvaluateRequest>(request);
-    BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(models, evaluate.version()));
-    return named.model->evaluator().Evaluate(evaluate, context, result);
+    if (const auto* evaluate = std::get_if<v1::EvaluateRequest>(&request)) {
+      BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(models, evaluate->version()));
+      return named.model->evaluator().Evaluate(*evaluate, context, result);
+    }
+    const auto& commit = std::get<v1::CommitOutputsRequest>(request);
+    BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(models, commit.version()));
+    return named.model->committer().Commit(commit, context, result);
   };
 }
 

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "backfire/v1/model_service.pb.h"
 #include "services/rpc/channel.h"
+#include "services/runtime/jobs/committer.h"
 #include "services/runtime/jobs/evaluator.h"
 #include "services/runtime/jobs/job_runner.h"
 #include "services/runtime/jobs/trainer.h"
@@ -50,6 +51,7 @@ class HostedModel {
   const ServedVersions& served() const { return *served_; }
   const OutputProducer& outputs() const { return outputs_; }
   const Trainer& trainer() const { return trainer_; }
+  const Committer& committer() const { return committer_; }
   Evaluator& evaluator() { return evaluator_; }
   const Evaluator& evaluator() const { return evaluator_; }
 
@@ -62,7 +64,8 @@ class HostedModel {
         inputs_(outputs, channels),
         outputs_(model_, *versions_, outputs, inputs_, options.threads),
         trainer_(model_, *versions_, inputs_),
-        evaluator_(model_, *versions_, outputs_) {}
+        evaluator_(model_, *versions_, outputs_),
+        committer_(model_, *versions_, outputs_) {}
 
   const DescribedModel model_;
   const std::unique_ptr<VersionStore> versions_;
@@ -71,6 +74,7 @@ class HostedModel {
   const OutputProducer outputs_;
   const Trainer trainer_;
   Evaluator evaluator_;
+  const Committer committer_;
   std::unique_ptr<ServedVersions> served_;
 };
 

@@ -30,6 +30,10 @@ struct InferenceCall {
   std::optional<int64_t> served_version;  ///< Set if another version than the target's answered.
 };
 
+/// Response parameter of model services: the digest of the version that answered, by which a
+/// gateway knows it for what the release was made of.
+inline constexpr char kVersionDigest[] = "version_digest";
+
 /// One version of one model, ready to run. Thread-safe; keeps what it needs alive.
 class InferenceTarget {
  public:

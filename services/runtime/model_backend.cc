@@ -20,6 +20,7 @@ class LoadedVersionTarget final : public InferenceTarget {
   }
   absl::StatusOr<TensorMap> Infer(TensorMap inputs, const std::vector<std::string>&,
                                   InferenceCall& call) const override {
+    call.response_parameters[kVersionDigest].set_string_param(loaded_.digest);
     return loaded_.predictor->Predict(inputs, [&call] {
       return call.cancelled() || std::chrono::steady_clock::now() >= call.deadline;
     });

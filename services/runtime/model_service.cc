@@ -88,6 +88,17 @@ grpc::Status ModelServiceImpl::ListModels(grpc::ServerContext*, const v1::ListMo
   return grpc::Status::OK;
 }
 
+grpc::Status ModelServiceImpl::ResolveRecipe(grpc::ServerContext*,
+                                             const v1::ResolveRecipeRequest* request,
+                                             v1::ResolveRecipeResponse* response) {
+  const auto resolve = [&]() -> absl::Status {
+    BACKFIRE_ASSIGN_OR_RETURN(const HostedModel* model, FindModel(models_, request->model()));
+    BACKFIRE_ASSIGN_OR_RETURN(*response->mutable_recipe(), model->trainer().Resolve(*request));
+    return absl::OkStatus();
+  };
+  return ToGrpcStatus(resolve());
+}
+
 grpc::Status ModelServiceImpl::Train(grpc::ServerContext*, const v1::TrainRequest* request,
                                      v1::Job* response) {
   BACKFIRE_CHECK_BOUNDS(*request);
@@ -108,6 +119,19 @@ grpc::Status ModelServiceImpl::Evaluate(grpc::ServerContext*, const v1::Evaluate
     BACKFIRE_RETURN_IF_ERROR(CheckIsPrimary());
     BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(models_, request->version()));
     BACKFIRE_RETURN_IF_ERROR(named.model->evaluator().Check(*request));
+    BACKFIRE_ASSIGN_OR_RETURN(*response, jobs_.Start(*request));
+    return absl::OkStatus();
+  };
+  return ToGrpcStatus(start());
+}
+
+grpc::Status ModelServiceImpl::CommitOutputs(grpc::ServerContext*,
+                                             const v1::CommitOutputsRequest* request,
+                                             v1::Job* response) {
+  const auto start = [&]() -> absl::Status {
+    BACKFIRE_RETURN_IF_ERROR(CheckIsPrimary());
+    BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(models_, request->version()));
+    BACKFIRE_RETURN_IF_ERROR(named.model->committer().Check(*request));
     BACKFIRE_ASSIGN_OR_RETURN(*response, jobs_.Start(*request));
     return absl::OkStatus();
   };
@@ -279,8 +303,8 @@ grpc::Status ModelServiceImpl::LoadVersion(grpc::ServerContext* context,
   BACKFIRE_CHECK_BOUNDS(*request);
   const auto named = FindVersion(models_, request->name());
   if (!named.ok()) return ToGrpcStatus(named.status());
-  const absl::Status loaded =
-      named->model->served().Load(named->number, [&] { return context->IsCancelled(); });
+  const absl::Status loaded = named->model->served().Load(named->number, request->digest(),
+                                                          [&] { return context->IsCancelled(); });
   on_load_();
   return ToGrpcStatus(loaded);
 }

@@ -26,10 +26,14 @@ class ModelServiceImpl final : public v1::ModelService::Service {
                         v1::Model* response) override;
   grpc::Status ListModels(grpc::ServerContext* context, const v1::ListModelsRequest* request,
                           v1::ListModelsResponse* response) override;
+  grpc::Status ResolveRecipe(grpc::ServerContext* context, const v1::ResolveRecipeRequest* request,
+                             v1::ResolveRecipeResponse* response) override;
   grpc::Status Train(grpc::ServerContext* context, const v1::TrainRequest* request,
                      v1::Job* response) override;
   grpc::Status Evaluate(grpc::ServerContext* context, const v1::EvaluateRequest* request,
                         v1::Job* response) override;
+  grpc::Status CommitOutputs(grpc::ServerContext* context, const v1::CommitOutputsRequest* request,
+                             v1::Job* response) override;
   grpc::Status GetJob(grpc::ServerContext* context, const v1::GetJobRequest* request,
                       v1::Job* response) override;
   grpc::Status WatchJob(grpc::ServerContext* context, const v1::WatchJobRequest* request,

@@ -1,12 +1,15 @@
 #include "services/runtime/recipe.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "services/base/status.h"
 
 namespace backfire::runtime {
 namespace {
@@ -28,6 +31,43 @@ std::string_view KindName(const Value& value) {
     default:
       return "null";
   }
+}
+
+v1::RecipeParameter& Describe(v1::Recipe& recipe, const std::string& name,
+                              const std::string& description) {
+  auto& described = *recipe.mutable_described();
+  const auto before = std::find_if(described.begin(), described.end(),
+                                   [&](const auto& other) { return other.name() >= name; });
+  const auto at = static_cast<int>(before - described.begin());
+  if (before == described.end() || before->name() != name) {
+    described.Add();
+    std::rotate(described.pointer_begin() + at, described.pointer_end() - 1,
+                described.pointer_end());
+  }
+  v1::RecipeParameter& parameter = described[at];
+  parameter.Clear();
+  parameter.set_name(name);
+  parameter.set_description(description);
+  return parameter;
+}
+
+// Whether a value is what was declared; its type is its default's already.
+absl::Status CheckDeclared(const v1::RecipeParameter& declared, const Value& value) {
+  const std::string field = absl::StrCat("recipe.parameters.", declared.name());
+  const double number = value.number_value();
+  if (value.has_number_value() && !(number >= declared.minimum() && number <= declared.maximum()) &&
+      declared.has_minimum() && declared.has_maximum()) {
+    return absl::InvalidArgumentError(absl::StrCat(field, " must be in [", declared.minimum(), ", ",
+                                                   declared.maximum(), "]: got ", number));
+  }
+  const auto& choices = declared.choices();
+  if (choices.empty() ||
+      std::find(choices.begin(), choices.end(), value.string_value()) != choices.end()) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(field, " must be one of ",
+                                                 absl::StrJoin(choices, ", "), ": got \"",
+                                                 value.string_value(), "\""));
 }
 
 }  // namespace
@@ -64,7 +104,32 @@ absl::StatusOr<v1::Recipe> CompleteRecipe(const v1::Model& model, const v1::Reci
     }
     parameters[name] = value;
   }
+  for (const v1::RecipeParameter& declared : complete.described()) {
+    BACKFIRE_RETURN_IF_ERROR(CheckDeclared(declared, parameters.at(declared.name())));
+  }
+  complete.clear_described();  // What it means is the model's to say, and no part of a version.
   return complete;
+}
+
+void Declare(v1::Recipe& recipe, const std::string& name, double value, Range range,
+             const std::string& unit, const std::string& description) {
+  SetParameter(recipe, name, value);
+  v1::RecipeParameter& parameter = Describe(recipe, name, description);
+  parameter.set_unit(unit);
+  parameter.set_minimum(range.low);
+  parameter.set_maximum(range.high);
+}
+
+void Declare(v1::Recipe& recipe, const std::string& name, const std::string& value,
+             const std::vector<std::string>& choices, const std::string& description) {
+  SetParameter(recipe, name, value);
+  Describe(recipe, name, description).mutable_choices()->Assign(choices.begin(), choices.end());
+}
+
+void Declare(v1::Recipe& recipe, const std::string& name, const Value& value,
+             const std::string& description) {
+  (*recipe.mutable_parameters()->mutable_fields())[name] = value;
+  Describe(recipe, name, description);
 }
 
 void SetParameter(v1::Recipe& recipe, const std::string& name, double value) {
@@ -73,6 +138,16 @@ void SetParameter(v1::Recipe& recipe, const std::string& name, double value) {
 
 void SetParameter(v1::Recipe& recipe, const std::string& name, const std::string& value) {
   (*recipe.mutable_parameters()->mutable_fields())[name].set_string_value(value);
+}
+
+double ParameterReader::Number(std::string_view name) {
+  constexpr double kAny = std::numeric_limits<double>::max();
+  return Number(name, -kAny, kAny);
+}
+
+int64_t ParameterReader::Integer(std::string_view name) {
+  constexpr int64_t kExact = int64_t{1} << 53;  // Beyond, not every whole number is a double.
+  return Integer(name, -kExact, kExact);
 }
 
 double ParameterReader::Number(std::string_view name, double low, double high) {

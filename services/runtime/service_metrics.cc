@@ -55,8 +55,10 @@ void AddJobs(const JobRunner::Overview& overview, Families& families) {
       GaugeFamily("backfire_jobs", "Jobs that wait for a worker, or run.");
   prometheus::MetricFamily ended = CounterFamily(
       "backfire_jobs_ended_total", "Jobs that ended since the start, by the code of their error.");
-  const std::array<std::pair<const char*, const JobRunner::Overview::Count*>, 2> kinds = {
-      {{"training", &overview.trainings}, {"evaluation", &overview.evaluations}}};
+  const std::array<std::pair<const char*, const JobRunner::Overview::Count*>, 3> kinds = {
+      {{"training", &overview.trainings},
+       {"evaluation", &overview.evaluations},
+       {"commitment", &overview.commitments}}};
   for (const auto& [kind, count] : kinds) {
     AddSample(open, {{"kind", kind}, {"state", "waiting"}}, static_cast<double>(count->waiting));
     AddSample(open, {{"kind", kind}, {"state", "running"}}, static_cast<double>(count->running));

@@ -95,6 +95,16 @@ std::string ComputeInputKey(const std::string& model_name, const v1::Version& ve
   for (const v1::Parent& parent : lineage) {
     digest.UpdateField(parent.input()).UpdateField(parent.output()).UpdateField(parent.digest());
   }
+  if (!version.trained_on().empty()) {
+    std::map<std::pair<std::string, std::string>, std::string> outputs;
+    for (const v1::OutputsCommitment& commitment : version.trained_on()) {
+      outputs[{commitment.version_digest(), commitment.split()}] = commitment.outputs_digest();
+    }
+    digest.UpdateField(absl::StrCat("trained on ", outputs.size()));
+    for (const auto& [of, outputs_digest] : outputs) {
+      digest.UpdateField(of.first).UpdateField(of.second).UpdateField(outputs_digest);
+    }
+  }
   if (imported) return digest.UpdateField(version.imported_digest()).Finish();
   digest.UpdateField(version.dataset().digest());
   digest.UpdateField(absl::StrCat("seed ", version.seed()));

@@ -18,7 +18,8 @@ inline constexpr char kWeightsFile[] = "weights.bin";
 /// dataset digest, seed and build fingerprint. Names and numbers of parents don't enter: a parent
 /// trained again to the same digest is the same parent, and so is a version that it starts from
 /// (`initial_digest` in place of the parameter initialize_from). Of an imported version: model,
-/// recipe, lineage digests and the digest of its weights.
+/// recipe, lineage digests and the digest of its weights. What its parents' outputs were
+/// (`trained_on`) enters where it is known.
 std::string ComputeInputKey(const std::string& model_name, const v1::Version& version);
 
 /// SHA-256 over a version's input key and weights.

@@ -89,6 +89,7 @@ class Plane {
         timed_repository_(*repository_),
         timed_services_(services_) {
     services_.KeepNoCalls();
+    services_.CommitOutputs();
     plane_ = *api::ControlPlane::Start(
         {timed_repository_, timed_services_, services_, MachineClock(), registry_},
         std::chrono::seconds(10));

@@ -176,7 +176,8 @@ TEST_F(OrchestratorTest, AnUpdateStopsAtTheFirstPlannedLookThatDecides) {
   EXPECT_EQ(next->planned_replicates(), 10);
   const v1::Update all = WaitForEnd("updates/5");
   EXPECT_EQ(all.state(), v1::Update::PROMOTED) << all.error_message();
-  EXPECT_EQ(all.steps_size(), 2 * 5 + 3);  // Of sum, and a load of each vertex.
+  // Of sum, a load of each vertex, and left's commitments on two splits.
+  EXPECT_EQ(all.steps_size(), 2 * 5 + 3 + 2 * 5);
   EXPECT_EQ(StepOf(all, "train/sum/9").version().recipe().name(), clear.recipe().name());
   EXPECT_EQ(StepOf(all, "train/sum/9")
                 .version()
@@ -404,9 +405,9 @@ TEST_F(OrchestratorTest, AFullDiskFailsTheUpdateWhichGoesOnOnceThereIsRoom) {
   const std::string name = Propose("full", "left", 0.5);
   const v1::Update failed = WaitForEnd(name);
   ASSERT_EQ(failed.state(), v1::Update::FAILED);
-  // Its own evaluation and its child's training need room at once; either may be the first.
+  // Its own evaluation and its commitments need room at once; either may be the first.
   EXPECT_THAT(failed.error_message(),
-              AnyOf(HasSubstr("step evaluate/left/0"), HasSubstr("step train/sum/0")));
+              AnyOf(HasSubstr("step evaluate/left/0"), HasSubstr("step commit/left/0/")));
   EXPECT_THAT(failed.error_message(), HasSubstr("File too large"));
   EXPECT_TRUE(std::any_of(failed.steps().begin(), failed.steps().end(), [](const v1::Step& step) {
     return step.state() == v1::Step::FAILED && step.error_code() == 8;

@@ -15,18 +15,35 @@ expect_contains 'the Python vertex is judged' "$output" 'disagreement'
 
 check 'conformance of the Python service' 0 conformance "unix:$directory/nearest" --feed-all
 expect_contains 'nothing is broken' "$output" ' hold, 0 broken'
-"$2" --listen "unix:$directory/toy" --data-dir "$directory/toy-data" 2>/dev/null &
-toy=$!
-check 'conformance of a service in C++' 0 conformance "unix:$directory/toy" --model first --dataset toy:20
-kill "$toy"
-expect_contains 'nothing is broken' "$output" ' hold, 0 broken, 0 not tried'
 check 'conformance of nobody' 3 conformance "unix:$directory/nobody"
-check 'an unknown input' 2 conformance "unix:$directory/nearest" --feed magic
 
 check 'an update above it' 6 update propose --vertex label --recipe linear --set training_size=20 --gate
 expect_contains 'it was retrained and judged' "$output" 'nearest'
 check 'an update of it' 6 update propose --vertex nearest --recipe nearest --set k=5 --gate
 expect_contains 'it was judged' "$output" 'DECIDED'
-check 'a parameter that it refuses' 5 update propose --vertex nearest --recipe nearest --set k=0 --watch
-expect_contains 'its own words' "$output" 'recipe.parameters.k must be 1 to 1000'
+check 'a parameter that it refuses' 2 update propose --vertex nearest --recipe nearest --set k=0 --watch
+expect_contains 'its own words' "$errors" 'recipe.parameters.k must be 1 to 1000'
+check 'what was refused is no update' 2 update show 4
+sed 's/k: 3/k: 0/; s/{name: linear}/{name: linear, parameters: {training_size: -5, resample: bogus}}/' "$directory/own.yaml" >"$directory/wrong.yaml"
+line() { grep -n "$1" "$directory/wrong.yaml" | cut -d: -f1; }
+for command in 'validate --services' apply; do
+  # shellcheck disable=SC2086
+  check "system $command of values out of range" 2 system $command "$directory/wrong.yaml"
+  expect_contains "$command: field and line" "$errors" "wrong.yaml:$(line 'k: 0'): vertices[nearest].recipe.parameters.k must be"
+  expect_contains "$command: of a service in C++" "$errors" "wrong.yaml:$(line 'training_size'): vertices[label].recipe.parameters."
+done
+printf 'root:x:0:0:root:/root:/bin/bash\n' >"$directory/passwd"
+printf '1\n2\n' >"$directory/short"
+check 'a file where the recipe states everything' 2 version import --vertex position --recipe position --weights "$directory/passwd"
+expect_contains 'why' "$errors" 'the recipe states everything'
+check 'a file that is no numbers' 2 version import --vertex label --recipe linear --weights "$directory/passwd"
+check 'a file of too few numbers' 2 version import --vertex label --recipe linear --weights "$directory/short"
+expect_contains 'how many there must be' "$errors" 'weights must be 3 numbers: got 2'
+check 'the same in Python' 2 version import --vertex nearest --recipe nearest --weights "$directory/passwd"
+expect_contains 'why' "$errors" 'must be a .npz file'
+check 'an export' 0 version export models/nearest/versions/1 --out "$directory/nearest.npz"
+check 'its import' 0 version import --vertex nearest --recipe nearest --weights "$directory/nearest.npz"
+sed 's/{labels: {class: 0}, gaussian/{labels: {class: 0}, gausian/' "$directory/own.yaml" >"$directory/typo.yaml"
+check 'a dataset with a typo' 2 system validate --services "$directory/typo.yaml"
+expect_contains 'where it is' "$errors" "typo.yaml:$(grep -n '^dataset:' "$directory/typo.yaml" | cut -d: -f1): dataset"
 finish

@@ -114,6 +114,12 @@ class PythonServiceTest(unittest.TestCase):
         self.assertEqual(job.state, pb.Job.SUCCEEDED, job.error_message)
         return job.version
 
+    def loaded(self):
+        """A version that serves."""
+        version = self.trained()
+        self.stub.LoadVersion(pb.LoadVersionRequest(name=version.name), timeout=SECONDS)
+        return version
+
     def evaluate_request(self, version):
         request = pb.EvaluateRequest(request_id="evaluate", version=version.name, split="test")
         request.dataset.uri = "made-up"
@@ -141,7 +147,7 @@ class PythonServiceTest(unittest.TestCase):
         self.assertIn(words, refused.exception.details())
 
     def test_a_hung_parent_holds_up_nothing_else(self):
-        version = self.trained()
+        version = self.loaded()
         jobs = [self.stub.Train.future(self.train_request(f"hung/{i}", self.hung_endpoint(), 2), timeout=SECONDS)
                 for i in range(16)]
         materialize = pb.MaterializeRequest(version=version.name, split="test")
@@ -161,11 +167,11 @@ class PythonServiceTest(unittest.TestCase):
         self.stop()
         self.assertLess(time.monotonic() - begin, GRACE_SECONDS)  # Nobody waits for them.
         self.start()
-        self.assertEqual(self.trained(), version)
+        self.assertEqual(self.trained().digest, version.digest)
         self.assert_refused(grpc.StatusCode.NOT_FOUND, "jobs/hung/0", self.stub.GetJob,
                             pb.GetJobRequest(name="jobs/hung/0"))
         again = self.ended(self.stub.Train, self.train_request("hung/0", version=2))  # It is done anew.
-        self.assertEqual(again.version, version)  # Of other numbers of parents' versions, but with the same digests.
+        self.assertEqual((again.version.name, again.version.digest), (version.name, version.digest))  # Of other numbers of parents' versions, but with the same digests.
 
     def test_a_call_that_waits_for_a_parent_ends_with_the_grace(self):
         request = pb.MaterializeRequest(version=self.trained().name, split="test")
@@ -243,7 +249,7 @@ class PythonServiceTest(unittest.TestCase):
         self.assertFalse(Resampling(pb.Bootstrap(), ["", ""]).named)
 
     def test_large_messages_pass(self):
-        self.trained()
+        self.loaded()
         # The refusal is the model's own: gRPC let 10 MB pass.
         self.assert_refused(grpc.StatusCode.INVALID_ARGUMENT, "feature must have shape [2]", self.inference.ModelInfer,
                             self.infer_request([0.0] * (10 << 17)))
@@ -251,7 +257,7 @@ class PythonServiceTest(unittest.TestCase):
     def test_bad_requests_are_refused(self):
         invalid, not_found = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
         self.assert_refused(not_found, "there is no such version", self.inference.ModelInfer, self.infer_request([1, 1]))
-        version = self.trained()
+        version = self.loaded()
 
         def train(**changes):
             request = self.train_request("bad")
@@ -437,9 +443,77 @@ class PythonServiceTest(unittest.TestCase):
                                (self.stub.UnloadVersion, pb.UnloadVersionRequest))
             method(request(name=name), timeout=SECONDS)
             self.assertEqual(self.stub.GetVersion(pb.GetVersionRequest(name=name), timeout=SECONDS).loaded, loaded)
-            self.inference.ModelInfer(self.infer_request([1, 1]), timeout=SECONDS)
+            request = self.infer_request([1, 1])
+            request.model_version = "1"
+            if loaded:
+                self.inference.ModelInfer(request, timeout=SECONDS)
+            else:
+                self.assert_refused(grpc.StatusCode.UNAVAILABLE, "is not loaded", self.inference.ModelInfer, request)
             for series in ("backfire_version_loaded{", "backfire_inference_seconds_count{"):
                 self.assertEqual(series + 'model="nearest",version="1"}' in self.page(place), loaded)
+
+
+    def test_versions_are_exported_imported_and_deleted(self):
+        version = self.loaded()
+        pieces = list(self.stub.ExportVersion(pb.ExportVersionRequest(name=version.name), timeout=SECONDS))
+        file = b"".join(piece.data for piece in pieces)
+        self.assertEqual((pieces[0].file_bytes, pieces[0].version.digest), (len(file), version.digest))
+
+        def imported(data, **changes):
+            request = pb.ImportVersionRequest(model="models/nearest", recipe=version.recipe, lineage=version.lineage,
+                                              file_bytes=len(data), data=data[:100])
+            for name, value in changes.items():
+                setattr(request, name, value)
+            return self.stub.ImportVersion(iter([request, pb.ImportVersionRequest(data=data[100:])]), timeout=SECONDS)
+
+        taken = imported(file)
+        self.assertNotEqual((taken.name, taken.input_key), (version.name, version.input_key))
+        self.assertEqual(imported(file).name, taken.name)
+        for code, words, data, changes in (
+                (grpc.StatusCode.INVALID_ARGUMENT, "must be a .npz file", b"root:x:0:0:root:/root:/bin/bash", {}),
+                (grpc.StatusCode.INVALID_ARGUMENT, "must be a .npz file", file[:200], {}),
+                (grpc.StatusCode.DATA_LOSS, "send it again", file, {"file_bytes": len(file) + 1}),
+                (grpc.StatusCode.DATA_LOSS, "send it again", file, {"file_digest": DIGEST}),
+                (grpc.StatusCode.NOT_FOUND, "models/other", file, {"model": "models/other"})):
+            with self.assertRaises(grpc.RpcError) as refused:
+                imported(data, **changes)
+            self.assertEqual((refused.exception.code(), words in refused.exception.details()), (code, True), words)
+
+        delete = pb.DeleteVersionRequest(name=version.name)
+        self.assert_refused(grpc.StatusCode.FAILED_PRECONDITION, "is loaded", self.stub.DeleteVersion, delete)
+        self.stub.UnloadVersion(pb.UnloadVersionRequest(name=version.name), timeout=SECONDS)
+        for _ in range(2):
+            self.stub.DeleteVersion(delete, timeout=SECONDS)
+        self.assert_refused(grpc.StatusCode.NOT_FOUND, version.name, self.stub.GetVersion, pb.GetVersionRequest(name=version.name))
+        again = self.ended(self.stub.Train, self.train_request("again"))
+        self.assertEqual((again.version.name, again.version.digest), ("models/nearest/versions/3", version.digest))
+        self.assertGreater(again.compute_seconds, 0)
+        self.assertGreater(again.compute_seconds, again.version.training_seconds)
+        known = self.ended(self.stub.Train, self.train_request("known"))
+        self.assertEqual((known.compute_seconds, known.saved_seconds), (0, again.version.training_seconds))
+
+    def test_what_is_kept_grows_by_what_is_added(self):
+        version = self.trained()
+        request = self.evaluate_request(version)
+        written = []
+        for i in range(20):
+            request.request_id = f"evaluate/{i}"
+            before = self.written()
+            self.assertEqual(self.ended(self.stub.Evaluate, request).state, pb.Job.SUCCEEDED)
+            written.append(self.written() - before)
+        self.assertLess(sum(written[10:]), 2 * sum(written[:10]))  # The whole state would be more each time.
+
+    def written(self):
+        """Bytes that the service has written so far."""
+        with open(f"/proc/{self.process.pid}/io", encoding="ascii") as file:
+            return int(dict(line.split(": ") for line in file.read().splitlines())["wchar"])
+
+    def test_values_are_checked_before_anything_runs(self):
+        request = pb.ResolveRecipeRequest(model="models/nearest", recipe=pb.Recipe(name="nearest"))
+        self.assertEqual(dict(self.stub.ResolveRecipe(request, timeout=SECONDS).recipe.parameters), {"k": 3})
+        for k in (0, 1001, 2.5, "three", True):
+            request.recipe.parameters["k"] = k
+            self.assert_refused(grpc.StatusCode.INVALID_ARGUMENT, "recipe.parameters.k must be", self.stub.ResolveRecipe, request)
 
 
 if __name__ == "__main__":

@@ -197,7 +197,7 @@ TEST_F(ReplicaTest, WhatWentWhileItWasAwayGoesWhenItIsBack) {
 }
 
 // Its data directory may be another primary's.
-TEST_F(ReplicaTest, TakesOverWhatItsPrimaryHas) {
+TEST_F(ReplicaTest, TakesOverWhatItsPrimaryHasIfThatIsWhatIsWanted) {
   StartService("other");
   ToyClient other(Target("other"));
   v1::TrainRequest request = ToyClient::TrainRequest("t", "first");
@@ -214,8 +214,18 @@ TEST_F(ReplicaTest, TakesOverWhatItsPrimaryHas) {
   };
   ToyClient primary(Target("a"));
   ASSERT_NE(digest(other), digest(primary));
-  // The orchestrator has it look, and it serves what it was told to be a replica of.
-  EXPECT_TRUE(Eventually([&] { return digest(replica) == digest(other); }));
+  // It keeps what the release was made of, although its primary has something else by that name.
+  v1::LoadVersionRequest load;
+  load.set_name("models/first/versions/1");
+  load.set_digest(digest(primary));
+  EXPECT_TRUE(replica.Call(&v1::ModelService::Stub::LoadVersion, load).ok());
+  EXPECT_EQ(digest(replica), digest(primary));
+  load.set_digest(std::string(64, '0'));
+  EXPECT_TRUE(absl::IsDataLoss(replica.Call(&v1::ModelService::Stub::LoadVersion, load).status()));
+  EXPECT_EQ(digest(replica), digest(primary));
+  // Whoever says no digest has it serve what it was told to be a replica of.
+  ASSERT_TRUE(replica.Load("models/first/versions/1").ok());
+  EXPECT_EQ(digest(replica), digest(other));
   // Which is not what the system serves: nothing more becomes live by it.
   const std::string update = Propose("left", "left", 0.5);
   const v1::Update ended = WaitForEnd(update);

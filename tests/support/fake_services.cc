@@ -4,6 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "services/base/digest.h"
 #include "services/base/random.h"
 
 namespace backfire::testing {
@@ -62,8 +63,46 @@ absl::StatusOr<v1::Job> FakeServices::Run(
     job.set_error_message(std::string(status.message()));
     return job;
   }
+  const auto refused =
+      std::visit([this](const auto& r) { return Refusal(r.commitments()); }, request);
+  if (refused.has_value()) return *refused;
   if (const auto* train = std::get_if<v1::TrainRequest>(&request)) return Train(*train);
-  return Evaluate(std::get<v1::EvaluateRequest>(request));
+  if (const auto* evaluate = std::get_if<v1::EvaluateRequest>(&request)) return Evaluate(*evaluate);
+  return Commit(std::get<v1::CommitOutputsRequest>(request));
+}
+
+std::optional<v1::Job> FakeServices::Refusal(const Commitments& commitments) const {
+  for (const v1::OutputsCommitment& commitment : commitments) {
+    if (commitment.outputs_digest() == OutputsDigest(commitment.version(), commitment.split())) {
+      continue;
+    }
+    v1::Job job;
+    job.set_state(v1::Job::FAILED);
+    job.set_error_code(static_cast<int>(absl::StatusCode::kDataLoss));
+    job.set_error_message(absl::StrCat("other outputs of ", commitment.version()));
+    return job;
+  }
+  return std::nullopt;
+}
+
+std::string FakeServices::OutputsDigest(const std::string& version,
+                                        const std::string& split) const {
+  const auto changed = outputs_.find(version.substr(0, version.find("/versions/")));
+  return Sha256Hex(
+      absl::StrCat(version, " ", split, " ", changed == outputs_.end() ? 0 : changed->second));
+}
+
+v1::Job FakeServices::Commit(const v1::CommitOutputsRequest& request) const {
+  v1::Job job;
+  job.set_state(v1::Job::SUCCEEDED);
+  v1::OutputsCommitment& commitment = *job.mutable_commitment();
+  commitment.set_version(request.version());
+  commitment.set_version_digest(versions_.at(request.version()).digest());
+  commitment.set_dataset_digest("data");
+  commitment.set_split(request.split());
+  commitment.set_example_count(kExamples);
+  commitment.set_outputs_digest(OutputsDigest(request.version(), request.split()));
+  return job;
 }
 
 v1::Job FakeServices::Train(const v1::TrainRequest& request) {
@@ -76,6 +115,9 @@ v1::Job FakeServices::Train(const v1::TrainRequest& request) {
     *version.mutable_recipe() = request.recipe();
     *version.mutable_lineage() = request.lineage();
     version.set_seed(request.seed());
+    for (const v1::OutputsCommitment& commitment : request.commitments()) {
+      *version.add_trained_on() = commitment;
+    }
     version.mutable_dataset()->set_digest("data");
   }
   v1::Job job;
@@ -96,6 +138,7 @@ v1::Job FakeServices::Evaluate(const v1::EvaluateRequest& request) const {
   v1::Evaluation& evaluation = *job.mutable_evaluation();
   evaluation.set_example_count(kExamples);
   evaluation.set_dataset_digest("data");
+  *evaluation.mutable_commitments() = request.commitments();
   v1::LossEstimate& loss = *evaluation.add_losses();
   loss.set_loss("mae");
   loss.set_judged(true);
@@ -108,7 +151,8 @@ v1::Job FakeServices::Evaluate(const v1::EvaluateRequest& request) const {
 }
 
 absl::Status FakeServices::LoadVersion(const std::string& endpoint, const std::string& version,
-                                       const runtime::Patience&, const std::function<bool()>&) {
+                                       const std::string&, const runtime::Patience&,
+                                       const std::function<bool()>&) {
   MutexLock lock(mutex_);
   if (keeps_calls_) calls_.push_back(absl::StrCat("load ", endpoint, " ", version));
   const auto failure = load_failures_.find(endpoint);
@@ -142,10 +186,27 @@ absl::StatusOr<v1::Model> FakeServices::GetModel(const std::string&, const std::
   loss.set_name("mae");
   loss.set_unit("1");
   loss.set_maximum(1e9);
-  for (const auto capability : {v1::LIST_VERSIONS, v1::WATCH_JOB}) {
+  for (const auto capability : {v1::LIST_VERSIONS, v1::WATCH_JOB, v1::RESOLVE_RECIPE}) {
     model.add_capabilities(capability);
   }
+  MutexLock lock(mutex_);
+  if (commits_) model.add_capabilities(v1::COMMIT_OUTPUTS);
   return model;
+}
+
+absl::StatusOr<v1::Recipe> FakeServices::ResolveRecipe(const std::string&,
+                                                       const v1::ResolveRecipeRequest& request) {
+  const auto& fields = request.recipe().parameters().fields();
+  const auto offset = fields.find("offset");
+  if (offset != fields.end() && offset->second.number_value() > 100) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "recipe.parameters.offset must be at most 100: got ", offset->second.number_value()));
+  }
+  if (request.has_dataset() && absl::StartsWith(request.dataset().uri(), "typo")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("dataset.uri must be a known one: got ", request.dataset().uri()));
+  }
+  return request.recipe();
 }
 
 absl::StatusOr<v1::Version> FakeServices::GetVersion(const std::string&, const std::string& name) {
@@ -165,6 +226,16 @@ absl::StatusOr<std::vector<std::string>> FakeServices::LoadedVersions(const std:
     }
   }
   return versions;
+}
+
+void FakeServices::CommitOutputs() {
+  MutexLock lock(mutex_);
+  commits_ = true;
+}
+
+void FakeServices::ChangeOutputs(const std::string& model) {
+  MutexLock lock(mutex_);
+  ++outputs_[model];
 }
 
 void FakeServices::Hold(const std::string& part) {

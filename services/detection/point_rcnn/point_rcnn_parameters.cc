@@ -9,67 +9,72 @@ namespace backfire::detection {
 v1::Recipe DefaultPointRcnnRecipe(bool small) {
   v1::Recipe recipe;
   recipe.set_name(small ? "point-rcnn-small" : "point-rcnn");
-  const auto set = [&](const char* name, double published, double if_small) {
-    runtime::SetParameter(recipe, name, small ? if_small : published);
+  const auto declare = [&](const char* name, double published, double if_small,
+                           runtime::Range range, const char* unit, const char* description) {
+    runtime::Declare(recipe, name, small ? if_small : published, range, unit, description);
   };
-  set("proposal_steps", 46400, 3000);
-  set("refinement_steps", 16240, 8000);
-  set("batch", 16, 4);
-  set("proposal_learning_rate", 2e-3, 4e-3);
-  set("refinement_learning_rate", 2e-3, 4e-3);
-  set("weight_decay", 1e-3, 1e-3);
-  set("size_weight", 3, 3);
-  set("points", 16384, 2048);
-  runtime::SetParameter(recipe, "sampling", std::string("random"));
-  set("max_depth_m", 70.4, 45);
-  set("width", 1, 0.25);
-  set("radius_scale", 1, 2);
-  set("dropout", 0.5, 0);
-  set("roi_points", 512, 128);
-  set("pasted_objects", 15, 3);
-  set("train_max_depth_m", 0, 0);
-  set("train_fraction", 1, 1);
-  set("train_proposals", 512, 128);
-  set("train_rois", 64, 32);
-  set("proposals", 100, 40);
-  set("min_score", 0.3, 0.1);
-  set("max_overlap", 0.1, 0.1);
-  set("threads", 1, 1);
+  declare("proposal_steps", 46400, 3000, {1, 10'000'000}, "", "Steps of the first stage.");
+  declare("refinement_steps", 16240, 8000, {1, 10'000'000}, "", "Steps of the second stage.");
+  declare("batch", 16, 4, {1, 256}, "", "Clouds in a step.");
+  declare("proposal_learning_rate", 2e-3, 4e-3, {1e-7, 1}, "", "Of Adam in the first stage.");
+  declare("refinement_learning_rate", 2e-3, 4e-3, {1e-7, 1}, "", "Of Adam in the second stage.");
+  declare("weight_decay", 1e-3, 1e-3, {0, 1}, "", "Of Adam, decoupled from the gradient.");
+  declare("size_weight", 3, 3, {0, 1000}, "", "Of a box's size in the loss.");
+  // The coarsest level has 1/256 of the points; batch norm needs two.
+  declare("points", 16384, 2048, {512, 131072}, "", "Points of a frame that the network sees.");
+  runtime::Declare(recipe, "sampling", "random", {"random", "angular"},
+                   "How they are drawn: at random, or after thinning out to 64 x 512 directions.");
+  declare("max_depth_m", 70.4, 45, {1, 80}, "m", "Points that are farther are left out.");
+  declare("width", 1, 0.25, {0.05, 4}, "", "Of the hidden layers, times the published one.");
+  declare("radius_scale", 1, 2, {0.1, 20}, "",
+          "Radii of neighbourhoods, times the published ones.");
+  declare("dropout", 0.5, 0, {0, 0.95}, "", "In the first stage's heads.");
+  declare("roi_points", 512, 128, {16, 8192}, "",
+          "Points of a proposal in the second stage, at most.");
+  declare("pasted_objects", 15, 3, {0, 1000}, "",
+          "Objects of other training frames in a cloud, at most.");
+  declare("train_max_depth_m", 0, 0, {0, 1e6}, "m",
+          "Labels that are farther are left out of training; 0: none is.");
+  declare("train_fraction", 1, 1, {1e-3, 1}, "",
+          "Part of the training frames that is used, drawn by the seed.");
+  declare("train_proposals", 512, 128, {1, 9000}, "",
+          "Proposals of a cloud in training, of which the second stage's are drawn.");
+  declare("train_rois", 64, 32, {2, 4096}, "", "How many of a cloud the second stage learns from.");
+  declare("proposals", 100, 40, {1, 9000}, "", "Proposals of a frame in prediction.");
+  declare("min_score", 0.3, 0.1, {0, 1}, "", "Detections that are less sure are left out.");
+  declare("max_overlap", 0.1, 0.1, {0, 1}, "",
+          "Of two detections that overlap by more, in bird's-eye view, the surer one stays.");
+  declare("threads", 1, 1, {1, 1024}, "", "Of a training; results depend on it.");
   return recipe;
 }
 
 absl::StatusOr<PointRcnnParameters> ReadPointRcnnParameters(const v1::Recipe& recipe) {
   runtime::ParameterReader reader(recipe);
   PointRcnnParameters p;
-  p.proposal_steps = reader.Integer("proposal_steps", 1, 10'000'000);
-  p.refinement_steps = reader.Integer("refinement_steps", 1, 10'000'000);
-  p.batch = reader.Integer("batch", 1, 256);
-  p.proposal_learning_rate = reader.Number("proposal_learning_rate", 1e-7, 1);
-  p.refinement_learning_rate = reader.Number("refinement_learning_rate", 1e-7, 1);
-  p.size_weight = reader.Number("size_weight", 0, 1000);
-  p.weight_decay = reader.Number("weight_decay", 0, 1);
-  // The coarsest level has 1/256 of the points; batch norm needs two.
-  p.cloud.points = reader.Integer("points", 512, 131072);
-  p.cloud.max_depth_m = reader.Number("max_depth_m", 1, 80);
-  p.width = reader.Number("width", 0.05, 4);
-  p.radius_scale = reader.Number("radius_scale", 0.1, 20);
-  p.dropout = reader.Number("dropout", 0, 0.95);
-  p.roi_points = reader.Integer("roi_points", 16, 8192);
-  p.pasted_objects = reader.Integer("pasted_objects", 0, 1000);
-  p.train_max_depth_m = reader.Number("train_max_depth_m", 0, 1e6);
-  p.train_fraction = reader.Number("train_fraction", 1e-3, 1);
-  p.train_proposals = reader.Integer("train_proposals", 1, 9000);
-  p.train_rois = reader.Integer("train_rois", 2, 4096);
-  p.proposals = reader.Integer("proposals", 1, 9000);
-  p.min_score = reader.Number("min_score", 0, 1);
-  p.max_overlap = reader.Number("max_overlap", 0, 1);
-  p.threads = reader.Integer("threads", 1, 1024);
+  p.proposal_steps = reader.Integer("proposal_steps");
+  p.refinement_steps = reader.Integer("refinement_steps");
+  p.batch = reader.Integer("batch");
+  p.proposal_learning_rate = reader.Number("proposal_learning_rate");
+  p.refinement_learning_rate = reader.Number("refinement_learning_rate");
+  p.size_weight = reader.Number("size_weight");
+  p.weight_decay = reader.Number("weight_decay");
+  p.cloud.points = reader.Integer("points");
+  p.cloud.max_depth_m = reader.Number("max_depth_m");
+  p.width = reader.Number("width");
+  p.radius_scale = reader.Number("radius_scale");
+  p.dropout = reader.Number("dropout");
+  p.roi_points = reader.Integer("roi_points");
+  p.pasted_objects = reader.Integer("pasted_objects");
+  p.train_max_depth_m = reader.Number("train_max_depth_m");
+  p.train_fraction = reader.Number("train_fraction");
+  p.train_proposals = reader.Integer("train_proposals");
+  p.train_rois = reader.Integer("train_rois");
+  p.proposals = reader.Integer("proposals");
+  p.min_score = reader.Number("min_score");
+  p.max_overlap = reader.Number("max_overlap");
+  p.threads = reader.Integer("threads");
   const std::string sampling = reader.Text("sampling");
   BACKFIRE_RETURN_IF_ERROR(reader.status());
-  if (sampling != "random" && sampling != "angular") {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "recipe.parameters.sampling must be one of random, angular: got \"", sampling, "\""));
-  }
   p.cloud.angular_map = sampling == "angular";
   return p;
 }

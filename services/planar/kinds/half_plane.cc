@@ -26,14 +26,18 @@ class HalfPlaneKind : public Kind {
   v1::Recipe defaults() const override {
     v1::Recipe recipe;
     recipe.set_name("half-plane");
-    SetList(recipe, "normal", {1, 0});
-    runtime::SetParameter(recipe, "offset", 0);
+    runtime::Declare(recipe, "normal", ToValue(std::vector<double>{1, 0}),
+                     "Direction towards label 1: [x, y], not [0, 0].");
+    runtime::Declare(recipe, "offset", 0, {-1e6, 1e6}, "",
+                     "Label 1 is where normal * point is greater than it.");
     return recipe;
   }
   absl::Status Check(const v1::Recipe& recipe) const override { return Make(recipe).status(); }
-  absl::StatusOr<std::string> Train(const Lesson&) const override { return std::string("stated"); }
+  absl::StatusOr<std::string> Train(const Lesson&) const override { return std::string(kStated); }
   absl::StatusOr<std::unique_ptr<const Rule>> Load(const v1::Recipe& recipe,
-                                                   const std::string&) const override {
+                                                   const std::string& weights,
+                                                   size_t) const override {
+    BACKFIRE_RETURN_IF_ERROR(CheckStated(weights));
     return Make(recipe);
   }
 
@@ -45,7 +49,7 @@ class HalfPlaneKind : public Kind {
       return absl::InvalidArgumentError(ParameterPath("normal") + " must not be [0, 0]");
     }
     runtime::ParameterReader parameters(recipe);
-    const double offset = parameters.Number("offset", -1e6, 1e6);
+    const double offset = parameters.Number("offset");
     BACKFIRE_RETURN_IF_ERROR(parameters.status());
     return std::make_unique<HalfPlaneRule>(normal, offset);
   }

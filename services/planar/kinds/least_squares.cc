@@ -37,18 +37,15 @@ class LeastSquaresKind : public Kind {
     v1::Recipe recipe;
     recipe.set_name("least-squares");
     AddSampling(recipe);
-    runtime::SetParameter(recipe, "regularisation", 1e-6);
+    runtime::Declare(recipe, "regularisation", 1e-6, {1e-9, 1e9}, "",
+                     "Penalty of the squares of all weights but the constants.");
     return recipe;
   }
-  absl::Status Check(const v1::Recipe& recipe) const override {
-    runtime::ParameterReader parameters(recipe);
-    parameters.Number("regularisation", 1e-9, 1e9);
-    return parameters.status();
-  }
+  absl::Status Check(const v1::Recipe&) const override { return absl::OkStatus(); }
   absl::StatusOr<std::string> Train(const Lesson& lesson) const override {
     BACKFIRE_ASSIGN_OR_RETURN(const auto examples, lesson.observed());
     runtime::ParameterReader parameters(lesson.recipe);
-    const double ridge = parameters.Number("regularisation", 1e-9, 1e9);
+    const double ridge = parameters.Number("regularisation");
     if (examples.empty()) return absl::FailedPreconditionError("there are no training examples");
     const auto size = static_cast<Eigen::Index>(examples[0].input.features.size()) + 1;
     Eigen::MatrixXd squares = ridge * Eigen::MatrixXd::Identity(size, size);
@@ -67,9 +64,9 @@ class LeastSquaresKind : public Kind {
     const Eigen::MatrixXd weights = squares.ldlt().solve(products);
     return WriteNumbers({weights.data(), weights.data() + weights.size()});
   }
-  absl::StatusOr<std::unique_ptr<const Rule>> Load(const v1::Recipe&,
-                                                   const std::string& weights) const override {
-    BACKFIRE_ASSIGN_OR_RETURN(auto numbers, ReadNumbers(weights));
+  absl::StatusOr<std::unique_ptr<const Rule>> Load(const v1::Recipe&, const std::string& weights,
+                                                   size_t features) const override {
+    BACKFIRE_ASSIGN_OR_RETURN(auto numbers, ReadNumbers(weights, 2 * (features + 1)));
     return std::make_unique<AffineRule>(std::move(numbers));
   }
 };

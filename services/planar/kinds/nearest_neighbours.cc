@@ -48,12 +48,12 @@ class NeighboursKind : public Kind {
     v1::Recipe recipe;
     recipe.set_name("nearest-neighbours");
     AddSampling(recipe);
-    runtime::SetParameter(recipe, "k", 5);
+    runtime::Declare(recipe, "k", 5, {1, 1000}, "", "How many neighbours have a say.");
     return recipe;
   }
   absl::Status Check(const v1::Recipe& recipe) const override {
     runtime::ParameterReader parameters(recipe);
-    parameters.Integer("k", 1, 1000);
+    parameters.Integer("k");
     return parameters.status();
   }
   absl::StatusOr<std::string> Train(const Lesson& lesson) const override {
@@ -67,18 +67,15 @@ class NeighboursKind : public Kind {
     return WriteNumbers(numbers);
   }
   absl::StatusOr<std::unique_ptr<const Rule>> Load(const v1::Recipe& recipe,
-                                                   const std::string& weights) const override {
-    BACKFIRE_ASSIGN_OR_RETURN(const auto numbers, ReadNumbers(weights));
+                                                   const std::string& weights,
+                                                   size_t features) const override {
+    BACKFIRE_ASSIGN_OR_RETURN(const auto rows, ReadRows(weights, features));
     std::vector<Neighbour> known;
-    for (size_t at = 0; at < numbers.size();) {
-      const auto size = static_cast<size_t>(numbers[at]);
-      if (at + size + 1 >= numbers.size()) return absl::DataLossError("weights are cut short");
-      const auto first = numbers.begin() + static_cast<std::ptrdiff_t>(at) + 1;
-      known.push_back({{first, first + static_cast<std::ptrdiff_t>(size)}, numbers[at + size + 1]});
-      at += size + 2;
+    for (const std::vector<double>& row : rows) {
+      known.push_back({{row.begin(), row.end() - 1}, row.back()});
     }
     runtime::ParameterReader parameters(recipe);
-    const auto k = static_cast<size_t>(parameters.Integer("k", 1, 1000));
+    const auto k = static_cast<size_t>(parameters.Integer("k"));
     return std::make_unique<NeighboursRule>(std::move(known), k);
   }
 };

@@ -89,16 +89,16 @@ class NetworkKind : public Kind {
     v1::Recipe recipe;
     recipe.set_name("network");
     AddSampling(recipe);
-    runtime::SetParameter(recipe, "units", 8);
-    runtime::SetParameter(recipe, "steps", 300);
-    runtime::SetParameter(recipe, "learning_rate", 0.05);
+    runtime::Declare(recipe, "units", 8, {1, 256}, "", "Hidden units.");
+    runtime::Declare(recipe, "steps", 300, {1, 100'000}, "",
+                     "Steps of Adam, each on all examples.");
+    runtime::Declare(recipe, "learning_rate", 0.05, {1e-6, 10}, "", "Step size of Adam.");
     return recipe;
   }
   absl::Status Check(const v1::Recipe& recipe) const override {
     runtime::ParameterReader parameters(recipe);
-    parameters.Integer("units", 1, 256);
-    parameters.Integer("steps", 1, 100000);
-    parameters.Number("learning_rate", 1e-6, 10);
+    parameters.Integer("units");
+    parameters.Integer("steps");
     return parameters.status();
   }
   absl::StatusOr<std::string> Train(const Lesson& lesson) const override {
@@ -106,9 +106,12 @@ class NetworkKind : public Kind {
     BACKFIRE_ASSIGN_OR_RETURN(const auto weights, FitAs(lesson, examples, lesson.seed));
     return WriteNumbers(weights);
   }
-  absl::StatusOr<std::unique_ptr<const Rule>> Load(const v1::Recipe&,
-                                                   const std::string& weights) const override {
-    BACKFIRE_ASSIGN_OR_RETURN(auto numbers, ReadNumbers(weights));
+  absl::StatusOr<std::unique_ptr<const Rule>> Load(const v1::Recipe& recipe,
+                                                   const std::string& weights,
+                                                   size_t features) const override {
+    runtime::ParameterReader parameters(recipe);
+    const auto units = static_cast<size_t>(parameters.Integer("units"));
+    BACKFIRE_ASSIGN_OR_RETURN(auto numbers, ReadNumbers(weights, units * (features + 2) + 1));
     return std::make_unique<Network>(std::move(numbers));
   }
   bool random() const override { return true; }
@@ -134,10 +137,9 @@ class NetworkKind : public Kind {
                                                    const std::vector<Example>& examples,
                                                    int64_t seed) {
     runtime::ParameterReader parameters(lesson.recipe);
-    return Fit(examples, static_cast<int>(parameters.Integer("units", 1, 256)),
-               static_cast<int>(parameters.Integer("steps", 1, 100000)),
-               parameters.Number("learning_rate", 1e-6, 10), static_cast<uint64_t>(seed),
-               lesson.cancelled);
+    return Fit(examples, static_cast<int>(parameters.Integer("units")),
+               static_cast<int>(parameters.Integer("steps")), parameters.Number("learning_rate"),
+               static_cast<uint64_t>(seed), lesson.cancelled);
   }
 };
 

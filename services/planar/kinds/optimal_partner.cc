@@ -97,19 +97,16 @@ class OptimalPartner : public Kind {
   v1::Recipe defaults() const override {
     v1::Recipe recipe;
     recipe.set_name("optimal-partner");
-    runtime::SetParameter(recipe, "input", "v");             // Which input's parent is replaced.
-    runtime::SetParameter(recipe, "family", "half-planes");  // Or `polygons`.
-    runtime::SetParameter(recipe, "sides", 4);               // Of a polygon, at most.
+    runtime::Declare(recipe, "input", "v", {}, "The input whose parent is replaced.");
+    runtime::Declare(recipe, "family", "half-planes", {"half-planes", "polygons"},
+                     "What its partner may be.");
+    runtime::Declare(recipe, "sides", 4, {3, 12}, "", "Sides of a polygon, at most.");
     return recipe;
   }
   absl::Status Check(const v1::Recipe& recipe) const override {
     runtime::ParameterReader parameters(recipe);
-    const std::string family = parameters.Text("family");
-    parameters.Integer("sides", 3, 12);
-    BACKFIRE_RETURN_IF_ERROR(parameters.status());
-    if (family == "half-planes" || family == "polygons") return absl::OkStatus();
-    return absl::InvalidArgumentError(
-        absl::StrCat(ParameterPath("family"), " must be half-planes or polygons: got ", family));
+    parameters.Integer("sides");
+    return parameters.status();
   }
 
   /// Half-planes: every split of the population's points by a line is tried. Polygons: side after
@@ -119,7 +116,7 @@ class OptimalPartner : public Kind {
     BACKFIRE_ASSIGN_OR_RETURN(const auto replaced, Replaced(lesson));
     runtime::ParameterReader parameters(lesson.recipe);
     const bool polygons = parameters.Text("family") == "polygons";
-    const auto sides = polygons ? static_cast<size_t>(parameters.Integer("sides", 3, 12)) : 1;
+    const auto sides = polygons ? static_cast<size_t>(parameters.Integer("sides")) : 1;
 
     std::vector<Position> points;
     std::vector<size_t> group;
@@ -162,17 +159,19 @@ class OptimalPartner : public Kind {
                         FeatureTable::Write(BestScores(seen, false)));
   }
 
-  absl::StatusOr<std::unique_ptr<const Rule>> Load(const v1::Recipe&,
-                                                   const std::string& weights) const override {
+  absl::StatusOr<std::unique_ptr<const Rule>> Load(const v1::Recipe&, const std::string& weights,
+                                                   size_t features) const override {
     constexpr char kMark[] = "table\n";
     const size_t mark = weights.find(kMark);
     if (mark == std::string::npos) return absl::DataLossError("weights have no table");
     BACKFIRE_ASSIGN_OR_RETURN(const auto head, ReadNumbers(weights.substr(0, mark)));
-    BACKFIRE_ASSIGN_OR_RETURN(auto scores,
-                              FeatureTable::Read(weights.substr(mark + sizeof(kMark) - 1)));
-    if (head.size() < 3 || head.size() != 3 + 3 * static_cast<size_t>(head[2])) {
-      return absl::DataLossError("weights are cut short");
-    }
+    const bool has_head = head.size() >= 3 && 0 <= head[0] && head[0] <= head[1] &&
+                          head[1] <= static_cast<double>(features) && 0 <= head[2] &&
+                          head.size() == 3 + 3 * static_cast<size_t>(std::min(head[2], 1e6));
+    if (!has_head) return absl::DataLossError("weights have no partner of such features");
+    const size_t others = features - static_cast<size_t>(head[1] - head[0]);
+    BACKFIRE_ASSIGN_OR_RETURN(
+        auto scores, FeatureTable::Read(weights.substr(mark + sizeof(kMark) - 1), others + 1));
     Family cuts;
     for (size_t i = 3; i < head.size(); i += 3)
       cuts.push_back({{head[i], head[i + 1]}, head[i + 2]});

@@ -7,6 +7,7 @@
 #include "services/base/status.h"
 #include "services/planar/kind.h"
 #include "services/planar/parameters.h"
+#include "services/runtime/recipe.h"
 
 namespace backfire::planar {
 namespace {
@@ -43,13 +44,17 @@ class PolygonKind : public Kind {
   v1::Recipe defaults() const override {
     v1::Recipe recipe;
     recipe.set_name("polygon");
-    SetPoints(recipe, "corners", {{-1, -1}, {1, -1}, {1, 1}, {-1, 1}});
+    runtime::Declare(recipe, "corners",
+                     ToValue(std::vector<Position>{{-1, -1}, {1, -1}, {1, 1}, {-1, 1}}),
+                     "Corners in order, [x, y] each, at least three; label 1 is inside.");
     return recipe;
   }
   absl::Status Check(const v1::Recipe& recipe) const override { return Make(recipe).status(); }
-  absl::StatusOr<std::string> Train(const Lesson&) const override { return std::string("stated"); }
+  absl::StatusOr<std::string> Train(const Lesson&) const override { return std::string(kStated); }
   absl::StatusOr<std::unique_ptr<const Rule>> Load(const v1::Recipe& recipe,
-                                                   const std::string&) const override {
+                                                   const std::string& weights,
+                                                   size_t) const override {
+    BACKFIRE_RETURN_IF_ERROR(CheckStated(weights));
     return Make(recipe);
   }
 

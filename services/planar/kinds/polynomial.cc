@@ -110,25 +110,30 @@ class PolynomialKind : public Kind {
     v1::Recipe recipe;
     recipe.set_name(name_);
     AddSampling(recipe);
-    runtime::SetParameter(recipe, "regularisation", 1e-3);  // Ridge; the sum of losses counts 1.
-    if (degree_ == 0) runtime::SetParameter(recipe, "degree", 3);
+    runtime::Declare(recipe, "regularisation", 1e-3, {1e-9, 1e9}, "",
+                     "Penalty of the squares of all weights but the constant, beside the sum of "
+                     "the examples' losses.");
+    if (degree_ == 0) {
+      runtime::Declare(recipe, "degree", 3, {1, 8}, "", "Degree of the polynomial.");
+    }
     return recipe;
   }
   absl::Status Check(const v1::Recipe& recipe) const override {
     runtime::ParameterReader parameters(recipe);
-    parameters.Number("regularisation", 1e-9, 1e9);
-    if (degree_ == 0) parameters.Integer("degree", 1, 8);
+    if (degree_ == 0) parameters.Integer("degree");
     return parameters.status();
   }
   absl::StatusOr<std::string> Train(const Lesson& lesson) const override {
     BACKFIRE_ASSIGN_OR_RETURN(const auto examples, lesson.observed());
     runtime::ParameterReader parameters(lesson.recipe);
-    return WriteNumbers(FitLogistic(examples, Degree(lesson.recipe),
-                                    parameters.Number("regularisation", 1e-9, 1e9)));
+    return WriteNumbers(
+        FitLogistic(examples, Degree(lesson.recipe), parameters.Number("regularisation")));
   }
   absl::StatusOr<std::unique_ptr<const Rule>> Load(const v1::Recipe& recipe,
-                                                   const std::string& weights) const override {
-    BACKFIRE_ASSIGN_OR_RETURN(auto numbers, ReadNumbers(weights));
+                                                   const std::string& weights,
+                                                   size_t features) const override {
+    const size_t count = Monomials(std::vector<double>(features), Degree(recipe)).size();
+    BACKFIRE_ASSIGN_OR_RETURN(auto numbers, ReadNumbers(weights, count));
     return std::make_unique<PolynomialRule>(std::move(numbers), Degree(recipe));
   }
 
@@ -141,7 +146,7 @@ class PolynomialKind : public Kind {
   int Degree(const v1::Recipe& recipe) const {
     if (degree_ > 0) return degree_;
     runtime::ParameterReader parameters(recipe);
-    return static_cast<int>(parameters.Integer("degree", 1, 8));
+    return static_cast<int>(parameters.Integer("degree"));
   }
 
   const std::string name_;

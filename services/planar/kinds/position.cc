@@ -146,22 +146,25 @@ class PositionKind : public Kind {
   v1::Recipe defaults() const override {
     v1::Recipe recipe;
     recipe.set_name("position");
-    SetList(recipe, "field", {});
-    runtime::SetParameter(recipe, "strength", 1);  // 0: no error at all.
+    runtime::Declare(
+        recipe, "field", ToValue(std::vector<double>()),
+        std::string("Steps by which points are moved from where they are, each one of ") + kSteps +
+            ".");
+    runtime::Declare(recipe, "strength", 1, {-10, 10}, "",
+                     "How far along its way a point is moved; 0: not at all.");
     return recipe;
   }
   absl::Status Check(const v1::Recipe& recipe) const override {
-    runtime::ParameterReader parameters(recipe);
-    parameters.Number("strength", -10, 10);
-    BACKFIRE_RETURN_IF_ERROR(parameters.status());
     return ParseSteps(recipe).status();
   }
-  absl::StatusOr<std::string> Train(const Lesson&) const override { return std::string("stated"); }
+  absl::StatusOr<std::string> Train(const Lesson&) const override { return std::string(kStated); }
   absl::StatusOr<std::unique_ptr<const Rule>> Load(const v1::Recipe& recipe,
-                                                   const std::string&) const override {
+                                                   const std::string& weights,
+                                                   size_t) const override {
+    BACKFIRE_RETURN_IF_ERROR(CheckStated(weights));
     BACKFIRE_ASSIGN_OR_RETURN(auto steps, ParseSteps(recipe));
     runtime::ParameterReader parameters(recipe);
-    return std::make_unique<FieldRule>(std::move(steps), parameters.Number("strength", -10, 10));
+    return std::make_unique<FieldRule>(std::move(steps), parameters.Number("strength"));
   }
 };
 

@@ -27,9 +27,9 @@ class TableOfBest : public Kind {
     BACKFIRE_ASSIGN_OR_RETURN(const auto population, lesson.population());
     return FeatureTable::Write(BestScores(population, by_point_));
   }
-  absl::StatusOr<std::unique_ptr<const Rule>> Load(const v1::Recipe&,
-                                                   const std::string& weights) const override {
-    BACKFIRE_ASSIGN_OR_RETURN(auto scores, FeatureTable::Read(weights));
+  absl::StatusOr<std::unique_ptr<const Rule>> Load(const v1::Recipe&, const std::string& weights,
+                                                   size_t features) const override {
+    BACKFIRE_ASSIGN_OR_RETURN(auto scores, FeatureTable::Read(weights, by_point_ ? 2 : features));
     return std::make_unique<FeatureTable>(std::move(scores), by_point_);
   }
 
@@ -43,9 +43,11 @@ class OptimalInClass : public Kind {
   v1::Recipe defaults() const override {
     v1::Recipe recipe;
     recipe.set_name("optimal-in-class");
-    runtime::SetParameter(recipe, "hypotheses", "linear");  // Of which recipe.
-    // Of that recipe; those left out have its defaults.
-    (*recipe.mutable_parameters()->mutable_fields())["parameters"].mutable_struct_value();
+    google::protobuf::Value none;
+    none.mutable_struct_value();
+    runtime::Declare(recipe, "hypotheses", "linear", {}, "The recipe whose best hypothesis it is.");
+    runtime::Declare(recipe, "parameters", none,
+                     "Of that recipe; those left out have its defaults.");
     return recipe;
   }
   absl::Status Check(const v1::Recipe& recipe) const override { return Resolve(recipe).status(); }
@@ -60,10 +62,12 @@ class OptimalInClass : public Kind {
     return hypotheses.kind->Best(own);
   }
   absl::StatusOr<std::unique_ptr<const Rule>> Load(const v1::Recipe& recipe,
-                                                   const std::string& weights) const override {
+                                                   const std::string& weights,
+                                                   size_t features) const override {
     BACKFIRE_ASSIGN_OR_RETURN(const Hypotheses hypotheses, Resolve(recipe));
-    if (!hypotheses.kind->universal()) return hypotheses.kind->Load(hypotheses.recipe, weights);
-    BACKFIRE_ASSIGN_OR_RETURN(auto scores, FeatureTable::Read(weights));
+    if (!hypotheses.kind->universal())
+      return hypotheses.kind->Load(hypotheses.recipe, weights, features);
+    BACKFIRE_ASSIGN_OR_RETURN(auto scores, FeatureTable::Read(weights, features));
     return std::make_unique<FeatureTable>(std::move(scores), /*by_point=*/false);
   }
 

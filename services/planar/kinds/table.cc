@@ -34,9 +34,9 @@ class TableKind : public Kind {
         absl::StrCat("a table needs inputs of few values, as labels have: got ", votes.size(),
                      " different ones"));
   }
-  absl::StatusOr<std::unique_ptr<const Rule>> Load(const v1::Recipe&,
-                                                   const std::string& weights) const override {
-    BACKFIRE_ASSIGN_OR_RETURN(auto scores, FeatureTable::Read(weights));
+  absl::StatusOr<std::unique_ptr<const Rule>> Load(const v1::Recipe&, const std::string& weights,
+                                                   size_t features) const override {
+    BACKFIRE_ASSIGN_OR_RETURN(auto scores, FeatureTable::Read(weights, features));
     return std::make_unique<FeatureTable>(std::move(scores), /*by_point=*/false);
   }
 };

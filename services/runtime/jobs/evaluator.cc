@@ -24,6 +24,8 @@ absl::Status Evaluator::Check(const v1::EvaluateRequest& request) const {
     return absl::InvalidArgumentError(
         absl::StrCat("bootstrap.resample_count must be in [0, 10000]: got ", resamples));
   }
+  BACKFIRE_RETURN_IF_ERROR(CheckDigest(version, request.digest()));
+  BACKFIRE_RETURN_IF_ERROR(CheckCommitments(request.commitments()));
   BACKFIRE_RETURN_IF_ERROR(
       CheckLineage(model_.description, request.swapped_parents(), "swapped_parents"));
   if (request.swapped_parents().empty()) return absl::OkStatus();
@@ -51,6 +53,7 @@ absl::Status Evaluator::Evaluate(const v1::EvaluateRequest& request, JobContext&
   BACKFIRE_RETURN_IF_ERROR(CheckHas(dataset, wanted.split));
   wanted.swapped_parents.assign(request.swapped_parents().begin(), request.swapped_parents().end());
   wanted.endpoints = request.endpoints();
+  wanted.commitments = Commitments(request.commitments());
   OutputTally tally;
   BACKFIRE_ASSIGN_OR_RETURN(const auto outputs, outputs_.Produce(wanted, job, tally));
   job.Report(Stage("computing losses"));
@@ -61,6 +64,9 @@ absl::Status Evaluator::Evaluate(const v1::EvaluateRequest& request, JobContext&
   evaluation.set_example_count(resampling.example_count());
   evaluation.set_cluster_count(resampling.cluster_count());
   evaluation.set_dataset_digest(dataset.digest());
+  for (v1::OutputsCommitment& commitment : wanted.commitments.Of(wanted.parents(), wanted.split)) {
+    *evaluation.add_commitments() = std::move(commitment);
+  }
   if (wanted.split == Split::kTest && request.swapped_parents().empty()) {
     std::vector<v1::LossEstimate> losses(evaluation.losses().begin(), evaluation.losses().end());
     for (v1::LossEstimate& loss : losses) loss.clear_resampled();

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <set>
+#include <type_traits>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -36,14 +37,18 @@ std::string JobName(const std::string& request_id) { return absl::StrCat("jobs/"
 // Where services are reached may change between calls; everything else is the job's identity.
 bool SameRequest(JobRequest a, JobRequest b) {
   if (a.index() != b.index()) return false;
-  std::visit([](auto& r) { r.clear_endpoints(); }, a);
-  std::visit([](auto& r) { r.clear_endpoints(); }, b);
-  if (const auto* train = std::get_if<v1::TrainRequest>(&a)) {
-    return google::protobuf::util::MessageDifferencer::Equals(*train,
-                                                              std::get<v1::TrainRequest>(b));
-  }
-  return google::protobuf::util::MessageDifferencer::Equals(std::get<v1::EvaluateRequest>(a),
-                                                            std::get<v1::EvaluateRequest>(b));
+  return std::visit(
+      [&](auto& one) {
+        auto& other = std::get<std::decay_t<decltype(one)>>(b);
+        one.clear_endpoints();
+        other.clear_endpoints();
+        if constexpr (!std::is_same_v<std::decay_t<decltype(one)>, v1::TrainRequest>) {
+          // One that an older program accepted has no digest.
+          if (one.digest().empty()) other.clear_digest();
+        }
+        return google::protobuf::util::MessageDifferencer::Equals(one, other);
+      },
+      a);
 }
 
 bool Ended(const v1::Job& job) { return job.state() != v1::Job::RUNNING; }
@@ -104,10 +109,13 @@ absl::StatusOr<std::shared_ptr<JobRunner::Entry>> JobRunner::Recover(
   auto entry = std::make_shared<Entry>();
   v1::TrainRequest train;
   v1::EvaluateRequest evaluate;
+  v1::CommitOutputsRequest commit;
   if (any.UnpackTo(&train)) {
     entry->request = train;
   } else if (any.UnpackTo(&evaluate)) {
     entry->request = evaluate;
+  } else if (any.UnpackTo(&commit)) {
+    entry->request = commit;
   } else {
     return absl::FailedPreconditionError(
         absl::StrCat((folder / kRequestFile).string(), " asks for ", Excerpt(any.type_url()),
@@ -271,6 +279,7 @@ void JobRunner::Work(int worker) {
       job.set_state(v1::Job::SUCCEEDED);
       if (result.has_version()) *job.mutable_version() = result.version();
       if (result.has_evaluation()) *job.mutable_evaluation() = result.evaluation();
+      if (result.has_commitment()) *job.mutable_commitment() = result.commitment();
       job.set_saved_seconds(result.saved_seconds());
       job.set_outputs_reused(result.outputs_reused());
       job.set_outputs_produced(result.outputs_produced());
@@ -394,7 +403,7 @@ void JobRunner::CountEnd(const Entry& entry) {
 
 JobRunner::Overview JobRunner::Look() const {
   MutexLock lock(mutex_);
-  Overview::Count counts[] = {counts_[0], counts_[1]};
+  Overview::Count counts[] = {counts_[0], counts_[1], counts_[2]};
   for (const auto& entry : queue_) ++counts[entry->request.index()].waiting;
   Overview overview;
   for (const auto& [worker, entry] : at_work_) {
@@ -403,6 +412,7 @@ JobRunner::Overview JobRunner::Look() const {
   }
   overview.trainings = std::move(counts[0]);
   overview.evaluations = std::move(counts[1]);
+  overview.commitments = std::move(counts[2]);
   return overview;
 }
 

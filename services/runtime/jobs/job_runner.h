@@ -22,12 +22,12 @@
 namespace backfire::runtime {
 
 /// What a job was asked to do.
-using JobRequest = std::variant<v1::TrainRequest, v1::EvaluateRequest>;
+using JobRequest = std::variant<v1::TrainRequest, v1::EvaluateRequest, v1::CommitOutputsRequest>;
 
-/// Runs trainings and evaluations in the background, each named by its caller's request_id. A job
-/// is on disk before Start returns; one that was running when the process died runs again, to the
-/// same result, when the runner is opened; one that was running each time that it died fails, as it
-/// may be why. An exception in a job fails that job. One whose files a disk has
+/// Runs trainings, evaluations and commitments in the background, each named by its caller's
+/// request_id. A job is on disk before Start returns; one that was running when the process died
+/// runs again, to the same result, when the runner is opened; one that was running each time that
+/// it died fails, as it may be why. An exception in a job fails that job. One whose files a disk has
 /// damaged is DATA_LOSS, and the others go on. Thread-safe.
 class JobRunner {
  public:
@@ -46,7 +46,8 @@ class JobRunner {
     std::filesystem::path scratch;  ///< For checkpoints: removed when the job has ended.
     std::filesystem::path kept;     ///< For people: stays until the job is forgotten.
   };
-  /// Does the work of one job, and sets `version` or `evaluation` of `result`.
+  /// Does the work of one job, and sets `version`, `evaluation` or `commitment` of
+  /// `result`.
   using Execute =
       std::function<absl::Status(const JobRequest& request, const Directories& directories,
                                  JobContext& context, v1::Job& result)>;
@@ -82,7 +83,7 @@ class JobRunner {
       JobRequest request;
       v1::Progress progress;
     };
-    Count trainings, evaluations;
+    Count trainings, evaluations, commitments;
     std::vector<Running> running;  ///< By worker.
   };
   Overview Look() const;
@@ -123,8 +124,8 @@ class JobRunner {
   std::deque<std::shared_ptr<Entry>> queue_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::string> ended_ ABSL_GUARDED_BY(mutex_);                  // Names, oldest first.
   std::map<int, std::shared_ptr<Entry>> at_work_ ABSL_GUARDED_BY(mutex_);  // By worker.
-  // Of jobs that ended since the start: trainings, evaluations.
-  Overview::Count counts_[2] ABSL_GUARDED_BY(mutex_);
+  // Of jobs that ended since the start: trainings, evaluations, commitments.
+  Overview::Count counts_[3] ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> workers_;
 };

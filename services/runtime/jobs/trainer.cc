@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "services/base/exceptions.h"
 #include "services/base/status.h"
@@ -19,6 +20,7 @@ absl::Status Trainer::Check(const v1::TrainRequest& request) const {
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Recipe recipe, model_.model->ResolveRecipe(request.recipe()));
   BACKFIRE_RETURN_IF_ERROR(FindInitialWeights(model_, versions_, recipe).status());
   BACKFIRE_RETURN_IF_ERROR(CheckLineage(model_.description, request.lineage(), "lineage"));
+  BACKFIRE_RETURN_IF_ERROR(CheckCommitments(request.commitments()));
   if (request.dataset().uri().empty()) {
     return absl::InvalidArgumentError("dataset.uri must not be empty");
   }
@@ -26,6 +28,21 @@ absl::Status Trainer::Check(const v1::TrainRequest& request) const {
     return absl::InvalidArgumentError(absl::StrCat("seed must be >= 0: got ", request.seed()));
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<v1::Recipe> Trainer::Resolve(const v1::ResolveRecipeRequest& request) const {
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Recipe recipe, model_.model->ResolveRecipe(request.recipe()));
+  BACKFIRE_RETURN_IF_ERROR(FindInitialWeights(model_, versions_, recipe).status());
+  if (request.has_dataset()) {
+    const std::string& uri = request.dataset().uri();
+    if (uri.empty()) return absl::InvalidArgumentError("dataset.uri must not be empty");
+    const absl::Status opened = model_.model->OpenDataset(uri).status();
+    if (!opened.ok()) {
+      return absl::StartsWith(opened.message(), "dataset") ? opened
+                                                           : Annotate(opened, "dataset.uri");
+    }
+  }
+  return recipe;
 }
 
 absl::Status Trainer::Train(const v1::TrainRequest& request, const TrainingFiles& files,
@@ -45,6 +62,14 @@ absl::Status Trainer::Train(const v1::TrainRequest& request, const TrainingFiles
   if (start_weights.has_value()) version.set_initial_digest(start_weights->digest);
   version.set_seed(model.DependsOnSeed(version.recipe()) ? request.seed() : 0);
   version.set_build_fingerprint(model_.description.build_fingerprint());
+  const Feed feed{{version.lineage().begin(), version.lineage().end()},
+                  request.endpoints(),
+                  Commitments(request.commitments())};
+  for (const Split split : {Split::kTrain, Split::kValidation, Split::kPopulation}) {
+    for (v1::OutputsCommitment& commitment : feed.commitments.Of(feed.parents, split)) {
+      *version.add_trained_on() = std::move(commitment);
+    }
+  }
   version.set_input_key(ComputeInputKey(model_.description.name(), version));
   if (const auto known = versions_.FindByInputKey(version.input_key()); known.has_value()) {
     *result.mutable_version() = *known;
@@ -61,12 +86,12 @@ absl::Status Trainer::Train(const v1::TrainRequest& request, const TrainingFiles
   }
   const auto start = std::chrono::steady_clock::now();
   OutputTally tally;
-  const Feed feed{{version.lineage().begin(), version.lineage().end()}, request.endpoints()};
+  std::vector<v1::OutputsCommitment> observed;
   const auto gather = [&](Split split) {
     using Gathered = absl::StatusOr<std::shared_ptr<const Examples>>;
     return LazyExamples(dataset->Has(split) ? dataset->size(split) : 0, [&, split]() -> Gathered {
-      BACKFIRE_ASSIGN_OR_RETURN(auto gathered,
-                                inputs_.Gather(fed_by_parents, feed, dataset, split, job, tally));
+      BACKFIRE_ASSIGN_OR_RETURN(auto gathered, inputs_.Gather(fed_by_parents, feed, dataset, split,
+                                                              job, tally, &observed));
       return std::make_shared<const CheckedExamples>(model_.description.inputs(),
                                                      std::move(gathered));
     });
@@ -91,6 +116,12 @@ absl::Status Trainer::Train(const v1::TrainRequest& request, const TrainingFiles
                             CatchExceptions([&] { return model.Train(task, job); }));
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   version.set_training_seconds(elapsed.count());
+  // What nobody committed to decided the result as well: only who reads the same again is to get
+  // this version for it.
+  if (!observed.empty()) {
+    for (v1::OutputsCommitment& pulled : observed) *version.add_trained_on() = std::move(pulled);
+    version.set_input_key(ComputeInputKey(model_.description.name(), version));
+  }
   BACKFIRE_ASSIGN_OR_RETURN(*result.mutable_version(), versions_.Add(version, weights));
   SetTally(tally, result);
   return absl::OkStatus();

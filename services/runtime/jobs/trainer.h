@@ -1,6 +1,7 @@
 #pragma once
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "backfire/v1/model_service.pb.h"
 #include "services/runtime/model.h"
 #include "services/runtime/outputs/input_gatherer.h"
@@ -18,6 +19,10 @@ class Trainer {
 
   /// Finds faults of a request that need neither files nor other services. INVALID_ARGUMENT.
   absl::Status Check(const v1::TrainRequest& request) const;
+  /// What a training makes of a recipe: every parameter at its effective value. Opens the dataset,
+  /// if one is named, which is kept open for the training. INVALID_ARGUMENT, NOT_FOUND, DATA_LOSS:
+  /// what a training would fail by, with the field.
+  absl::StatusOr<v1::Recipe> Resolve(const v1::ResolveRecipeRequest& request) const;
   /// Trains, or finds the version that the request's inputs gave before. `files` are the
   /// training's. Sets `result.version`, and what it cost.
   absl::Status Train(const v1::TrainRequest& request, const TrainingFiles& files, JobContext& job,

@@ -10,25 +10,45 @@
 #include "services/graph/system_graph.h"
 #include "services/runtime/outputs/job_report.h"
 #include "services/runtime/outputs/joined_examples.h"
+#include "services/runtime/outputs/outputs_digest.h"
 #include "services/runtime/outputs/predict_in_order.h"
 #include "services/runtime/versions/load_predictor.h"
 
 namespace backfire::runtime {
 namespace {
 
-// Outputs on other parents than the lineage's are other outputs, and must never be mixed up.
-std::string OutputIdentity(const v1::Version& version,
-                           const std::vector<v1::Parent>& swapped_parents) {
-  if (swapped_parents.empty()) return version.digest();
-  std::vector<v1::Parent> sorted = swapped_parents;
+// Outputs on other parents than the lineage's, or on something else of the same parents, are other
+// outputs, and must never be mixed up.
+std::string OutputIdentity(const OutputProducer::Wanted& wanted) {
+  std::vector<v1::Parent> sorted = wanted.parents();
   std::sort(sorted.begin(), sorted.end(),
             [](const auto& a, const auto& b) { return a.input() < b.input(); });
+  const auto committed = wanted.commitments.Of(sorted, wanted.split);
+  const bool is_swapped = !wanted.swapped_parents.empty();
+  if (!is_swapped && committed.empty()) return wanted.version.digest();
   Sha256 digest;
-  digest.UpdateField("swapped").UpdateField(version.digest());
+  digest.UpdateField(is_swapped ? "swapped" : "fed").UpdateField(wanted.version.digest());
   for (const v1::Parent& parent : sorted) {
     digest.UpdateField(parent.input()).UpdateField(parent.output()).UpdateField(parent.digest());
   }
+  for (const v1::OutputsCommitment& commitment : committed) {
+    digest.UpdateField(commitment.version_digest()).UpdateField(commitment.outputs_digest());
+  }
   return digest.Finish();
+}
+
+// A service that commits has to have committed to what is evaluated or given to others.
+absl::Status CheckCommitted(const OutputProducer::Wanted& wanted) {
+  for (const v1::Parent& parent : wanted.parents()) {
+    if (!wanted.commitments.Names(parent.digest()) ||
+        wanted.commitments.Find(parent.digest(), wanted.split) != nullptr) {
+      continue;
+    }
+    return absl::FailedPreconditionError(
+        absl::StrCat("commitments must have one to ", parent.version(), " on split ",
+                     std::string(SplitName(wanted.split)), ", as they have of its other splits"));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -39,12 +59,18 @@ absl::Status CheckHas(const Dataset& dataset, Split split) {
                                                  std::string(SplitName(split))));
 }
 
+std::vector<v1::Parent> OutputProducer::Wanted::parents() const {
+  if (!swapped_parents.empty()) return swapped_parents;
+  return {version.lineage().begin(), version.lineage().end()};
+}
+
 absl::StatusOr<std::shared_ptr<const Examples>> OutputProducer::Produce(const Wanted& wanted,
                                                                         JobContext& job,
                                                                         OutputTally& tally) const {
+  BACKFIRE_RETURN_IF_ERROR(CheckCommitted(wanted));
   return outputs_.Get(
-      {OutputKey::Keeper::kProducer, OutputIdentity(wanted.version, wanted.swapped_parents),
-       wanted.dataset->digest(), wanted.split},
+      {OutputKey::Keeper::kProducer, OutputIdentity(wanted), wanted.dataset->digest(),
+       wanted.split},
       [&](ExampleFileWriter& writer) { return Predict(wanted, job, tally, writer); },
       [&job] { return job.cancelled(); }, &tally);
 }
@@ -75,8 +101,7 @@ absl::Status OutputProducer::Predict(const Wanted& wanted, JobContext& job, Outp
   BACKFIRE_ASSIGN_OR_RETURN(const auto predictor, LoadPredictor(*model_.model, versions_, version));
   std::vector<std::string> names;
   for (const auto& input : model_.description.inputs()) names.push_back(input.name());
-  Feed feed{wanted.swapped_parents, wanted.endpoints};
-  if (feed.parents.empty()) feed.parents.assign(version.lineage().begin(), version.lineage().end());
+  const Feed feed{wanted.parents(), wanted.endpoints, wanted.commitments};
   BACKFIRE_ASSIGN_OR_RETURN(const auto gathered,
                             inputs_.Gather(names, feed, wanted.dataset, wanted.split, job, tally));
   const CheckedExamples inputs(model_.description.inputs(), gathered);
@@ -95,11 +120,8 @@ absl::StatusOr<OutputProducer::Outputs> OutputProducer::Materialize(
   Wanted wanted;
   BACKFIRE_ASSIGN_OR_RETURN(const VersionId id, ParseVersionName(request.version()));
   BACKFIRE_ASSIGN_OR_RETURN(wanted.version, versions_.Get(id.number));
-  if (!request.digest().empty() && request.digest() != wanted.version.digest()) {
-    return absl::DataLossError(absl::StrCat(wanted.version.name(), " has digest ",
-                                            wanted.version.digest(), ": the caller expects ",
-                                            request.digest()));
-  }
+  BACKFIRE_RETURN_IF_ERROR(CheckDigest(wanted.version, request.digest()));
+  BACKFIRE_RETURN_IF_ERROR(CheckCommitments(request.commitments()));
   BACKFIRE_ASSIGN_OR_RETURN(wanted.split, ParseSplit(request.split()));
   BACKFIRE_ASSIGN_OR_RETURN(wanted.dataset, model_.model->OpenDataset(request.dataset().uri()));
   BACKFIRE_RETURN_IF_ERROR(CheckHas(*wanted.dataset, wanted.split));
@@ -111,10 +133,37 @@ absl::StatusOr<OutputProducer::Outputs> OutputProducer::Materialize(
     }
   }
   wanted.endpoints = request.endpoints();
+  wanted.commitments = Commitments(request.commitments());
   OutputTally tally;
   Outputs outputs{wanted.dataset, wanted.split, nullptr};
   BACKFIRE_ASSIGN_OR_RETURN(outputs.examples, Produce(wanted, job, tally));
   return outputs;
+}
+
+absl::StatusOr<v1::OutputsCommitment> OutputProducer::Commit(const Wanted& wanted, JobContext& job,
+                                                             OutputTally& tally) const {
+  BACKFIRE_ASSIGN_OR_RETURN(const auto outputs, Produce(wanted, job, tally));
+  v1::OutputsCommitment commitment;
+  commitment.set_version(wanted.version.name());
+  commitment.set_version_digest(wanted.version.digest());
+  commitment.set_dataset_digest(wanted.dataset->digest());
+  commitment.set_split(std::string(SplitName(wanted.split)));
+  commitment.set_example_count(outputs->size());
+  OutputsHasher hasher;
+  for (int64_t example = 0; example < outputs->size(); ++example) {
+    if (job.cancelled()) return absl::CancelledError("cancelled while committing to outputs");
+    BACKFIRE_ASSIGN_OR_RETURN(TensorMap tensors, outputs->Get(example));
+    // What is not in the signature is not given to anybody.
+    TensorMap given;
+    for (const v1::TensorSignature& output : model_.description.outputs()) {
+      const auto found = tensors.find(output.name());
+      if (found != tensors.end()) given[output.name()] = std::move(found->second);
+    }
+    hasher.Add(wanted.dataset->ExampleId(wanted.split, example),
+               wanted.dataset->Cluster(wanted.split, example), given);
+  }
+  commitment.set_outputs_digest(hasher.Finish());
+  return commitment;
 }
 
 }  // namespace backfire::runtime

@@ -32,8 +32,13 @@ class OutputProducer {
     std::shared_ptr<const Dataset> dataset;
     Split split = Split::kTest;
     v1::Endpoints endpoints;
+    Commitments commitments;  ///< Of all ancestors, as far as their services commit.
+    /// Whom the version is fed by here.
+    std::vector<v1::Parent> parents() const;
   };
-  /// Computes outputs unless they are kept already.
+  /// Computes outputs unless they are kept already. What parents gave is part of what they are kept
+  /// by, where it is committed to: nobody finds what was computed on something else.
+  /// FAILED_PRECONDITION: a parent's service commits, and has not committed to this split.
   absl::StatusOr<std::shared_ptr<const Examples>> Produce(const Wanted& wanted, JobContext& job,
                                                           OutputTally& tally) const;
 
@@ -46,6 +51,10 @@ class OutputProducer {
   /// Finds or computes what a request asks for. INVALID_ARGUMENT: names the field. NOT_FOUND: no
   /// such version. DATA_LOSS: it has another digest than the caller expects.
   absl::StatusOr<Outputs> Materialize(const v1::MaterializeRequest& request, JobContext& job) const;
+
+  /// Finds or computes a version's outputs, and states what they are. Errors as for Produce.
+  absl::StatusOr<v1::OutputsCommitment> Commit(const Wanted& wanted, JobContext& job,
+                                               OutputTally& tally) const;
 
  private:
   /// Predicts every example, and appends what each gives.

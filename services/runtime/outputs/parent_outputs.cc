@@ -30,14 +30,18 @@ constexpr size_t kMaxOutputs = 1000;
 // Puts the pieces of a Materialize stream together, one example after another.
 class ExampleAssembler {
  public:
-  ExampleAssembler(int64_t next_example, ExampleFileWriter& writer)
-      : next_example_(next_example), writer_(writer) {}
+  ExampleAssembler(int64_t next_example, ExampleFileWriter& writer, OutputsHasher& hasher)
+      : next_example_(next_example), writer_(writer), hasher_(hasher) {}
 
   absl::Status Add(v1::MaterializeResponse& piece) {
     if (started_ && piece.example() != next_example_) BACKFIRE_RETURN_IF_ERROR(Finish());
     if (piece.example() != next_example_) {
       return absl::InternalError(
           absl::StrCat("example ", next_example_, " must come next: got ", piece.example()));
+    }
+    if (!started_) {
+      example_id_ = piece.example_id();
+      cluster_ = piece.cluster();
     }
     started_ = true;
     const absl::Status status = AddPiece(piece);
@@ -52,6 +56,7 @@ class ExampleAssembler {
       return absl::InternalError(absl::StrCat("output \"", name_, "\" has no last piece"));
     }
     BACKFIRE_RETURN_IF_ERROR(writer_.Append(tensors_));
+    hasher_.Add(example_id_, cluster_, tensors_);
     tensors_.clear();
     started_ = false;
     ++next_example_;
@@ -90,6 +95,8 @@ class ExampleAssembler {
 
   int64_t next_example_;
   ExampleFileWriter& writer_;
+  OutputsHasher& hasher_;
+  std::string example_id_, cluster_;
   bool started_ = false;
   std::string name_;  // Of the output that has pieces to come; empty: none has.
   TensorHeader header_;
@@ -102,7 +109,7 @@ class ExampleAssembler {
 absl::Status PullParentOutputs(ChannelPool& channels, const v1::MaterializeRequest& request,
                                int64_t expected_count, const std::function<bool()>& cancelled,
                                const std::function<void(int64_t done)>& progress,
-                               ExampleFileWriter& writer) {
+                               ExampleFileWriter& writer, OutputsHasher& hasher) {
   BACKFIRE_ASSIGN_OR_RETURN(const VersionId id, ParseVersionName(request.version()));
   const auto& endpoints = request.endpoints().by_model();
   const auto endpoint = endpoints.find(id.model_name);
@@ -117,7 +124,7 @@ absl::Status PullParentOutputs(ChannelPool& channels, const v1::MaterializeReque
   while (true) {
     v1::MaterializeRequest rest = request;
     for (int64_t i = done; done > 0 && i < expected_count; ++i) rest.add_examples(i);
-    ExampleAssembler assembler(done, writer);
+    ExampleAssembler assembler(done, writer, hasher);
     absl::Status status;
     grpc::Status rpc_status;
     const auto start = std::chrono::steady_clock::now();

@@ -77,7 +77,7 @@ absl::Status ServedVersions::LoadRemembered() {
   MutexLock loading(loading_);
   for (const int64_t number : numbers) {
     // A replica opens with what it has; the orchestrator has it look at its primary's.
-    if (const absl::Status status = LoadKept(number); !status.ok()) {
+    if (const absl::Status status = LoadKept(number, ""); !status.ok()) {
       spdlog::error("version state=NOT_LOADED version={} error=\"{}\"",
                     VersionName(model_.description.name(), number), std::string(status.message()));
     }
@@ -87,23 +87,25 @@ absl::Status ServedVersions::LoadRemembered() {
 
 absl::Status ServedVersions::Remember(const Predictors& loaded) const {
   std::string text;
-  for (const auto& [number, predictor] : loaded) absl::StrAppend(&text, number, "\n");
+  for (const auto& [number, version] : loaded) absl::StrAppend(&text, number, "\n");
   return WriteFileAtomically(options_.directory / kLoadedFile, Seal(text, SealForm::kLastLine));
 }
 
-absl::Status ServedVersions::CopyFromPrimary(int64_t number,
+absl::Status ServedVersions::CopyFromPrimary(int64_t number, const std::string& digest,
                                              const std::function<bool()>& cancelled) {
   const std::string name = VersionName(model_.description.name(), number);
   const absl::StatusOr<v1::Version> kept = versions_.Get(number);
   const bool is_whole = IsLoaded(number) || versions_.ReadWeights(number).ok();
-  const absl::StatusOr<std::string> digest = options_.primary->Digest(name);
+  if (!digest.empty() && kept.ok() && is_whole && kept->digest() == digest) return absl::OkStatus();
+  const absl::StatusOr<std::string> theirs = options_.primary->Digest(name);
   const bool is_away =
-      absl::IsUnavailable(digest.status()) || absl::IsDeadlineExceeded(digest.status());
-  if (kept.ok() && is_whole && (is_away || (digest.ok() && *digest == kept->digest()))) {
+      absl::IsUnavailable(theirs.status()) || absl::IsDeadlineExceeded(theirs.status());
+  if (kept.ok() && is_whole && (is_away || (theirs.ok() && *theirs == kept->digest()))) {
     return absl::OkStatus();
   }
-  BACKFIRE_RETURN_IF_ERROR(digest.status());
+  BACKFIRE_RETURN_IF_ERROR(theirs.status());
   BACKFIRE_ASSIGN_OR_RETURN(const StoredVersion stored, options_.primary->Fetch(name, cancelled));
+  BACKFIRE_RETURN_IF_ERROR(Annotate(CheckDigest(stored.version, digest), "the primary's copy"));
   {
     // By this number something else would be served.
     MutexLock lock(mutex_);
@@ -114,31 +116,36 @@ absl::Status ServedVersions::CopyFromPrimary(int64_t number,
   return absl::OkStatus();
 }
 
-absl::Status ServedVersions::Load(int64_t number, const std::function<bool()>& cancelled) {
+absl::Status ServedVersions::Load(int64_t number, const std::string& digest,
+                                  const std::function<bool()>& cancelled) {
   MutexLock loading(loading_);
-  if (options_.primary != nullptr) BACKFIRE_RETURN_IF_ERROR(CopyFromPrimary(number, cancelled));
-  return LoadKept(number);
+  if (options_.primary != nullptr) {
+    BACKFIRE_RETURN_IF_ERROR(CopyFromPrimary(number, digest, cancelled));
+  }
+  return LoadKept(number, digest);
 }
 
-absl::Status ServedVersions::LoadKept(int64_t number) {
+absl::Status ServedVersions::LoadKept(int64_t number, const std::string& digest) {
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Version version, versions_.Get(number));
+  BACKFIRE_RETURN_IF_ERROR(CheckDigest(version, digest));
   Predictors loaded = this->loaded();
   if (loaded.count(number) > 0) return absl::OkStatus();
-  BACKFIRE_ASSIGN_OR_RETURN(const v1::Version version, versions_.Get(number));
   if (graph::IsUnservable(model_.description, version.recipe())) {
     return absl::FailedPreconditionError(absl::StrCat(
         version.name(), " can't be served: recipe \"", version.recipe().name(), "\" needs what no ",
         "request carries; it can be evaluated, and other models can be trained on its outputs"));
   }
-  BACKFIRE_ASSIGN_OR_RETURN(loaded[number], LoadPredictor(*model_.model, versions_, version));
-  WarmUp(*loaded[number], model_.description);
+  BACKFIRE_ASSIGN_OR_RETURN(std::shared_ptr<const Predictor> predictor,
+                            LoadPredictor(*model_.model, versions_, version));
+  WarmUp(*predictor, model_.description);
   if (options_.batch.size > 1) {
-    std::shared_ptr<const Predictor>& predictor = loaded[number];
     if (predictor->HasBatches()) {
       predictor = std::make_shared<const BatchingPredictor>(predictor, options_.batch);
     } else {
       predictor = std::make_shared<const LimitedPredictor>(predictor, options_.threads);
     }
   }
+  loaded[number] = {number, version.digest(), std::move(predictor)};
   CrashPoint("version-load", version.name());
   BACKFIRE_RETURN_IF_ERROR(Remember(loaded));
   CrashPoint("version-loaded", version.name());
@@ -177,7 +184,7 @@ absl::StatusOr<ServedVersions::Loaded> ServedVersions::Find(std::optional<int64_
     const auto found = number.has_value() ? loaded_.find(*number)
                        : loaded_.empty()  ? loaded_.end()
                                           : std::prev(loaded_.end());
-    if (found != loaded_.end()) return Loaded{found->first, found->second};
+    if (found != loaded_.end()) return found->second;
   }
   const std::string& model = model_.description.name();
   if (!number.has_value()) {
@@ -194,14 +201,14 @@ bool ServedVersions::IsLoaded(int64_t number) const {
 
 std::vector<int64_t> ServedVersions::LoadedNumbers() const {
   std::vector<int64_t> numbers;
-  for (const auto& [number, predictor] : loaded()) numbers.push_back(number);
+  for (const auto& [number, version] : loaded()) numbers.push_back(number);
   return numbers;
 }
 
 std::map<int64_t, prometheus::ClientMetric> ServedVersions::BatchSizes() const {
   std::map<int64_t, prometheus::ClientMetric> sizes;
-  for (const auto& [number, predictor] : loaded()) {
-    const auto* batching = dynamic_cast<const BatchingPredictor*>(predictor.get());
+  for (const auto& [number, version] : loaded()) {
+    const auto* batching = dynamic_cast<const BatchingPredictor*>(version.predictor.get());
     if (batching != nullptr) sizes[number] = batching->BatchSizes();
   }
   return sizes;

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -36,6 +37,7 @@ class ServedVersions {
   /// A version that serves.
   struct Loaded {
     int64_t number = 0;
+    std::string digest;  ///< Which says that it is what a release was made of.
     std::shared_ptr<const Predictor> predictor;
   };
 
@@ -48,10 +50,13 @@ class ServedVersions {
 
   /// Loads a version, so that Find gives it; remembered over restarts. A replica makes sure first
   /// that it has what its primary has of that number, unless the primary is away.
-  /// FAILED_PRECONDITION: its recipe is unservable.
+  /// FAILED_PRECONDITION: its recipe is unservable. DATA_LOSS: what has this number is another
+  /// content than `digest` says; a replica then keeps what it has.
+  /// @param digest     Empty: any will do.
   /// @param cancelled  Asked while a replica copies.
   absl::Status Load(
-      int64_t number, const std::function<bool()>& cancelled = [] { return false; });
+      int64_t number, const std::string& digest = "",
+      const std::function<bool()>& cancelled = [] { return false; });
   /// Stops serving a version; who holds it may go on using it.
   absl::Status Unload(int64_t number);
   /// Deletes a version that does not serve. FAILED_PRECONDITION: it is loaded.
@@ -67,15 +72,17 @@ class ServedVersions {
   std::map<int64_t, prometheus::ClientMetric> BatchSizes() const;
 
  private:
-  using Predictors = std::map<int64_t, std::shared_ptr<const Predictor>>;
+  using Predictors = std::map<int64_t, Loaded>;
 
   ServedVersions(const Options& options, const DescribedModel& model, VersionStore& versions)
       : options_(options), model_(model), versions_(versions) {}
   absl::Status LoadRemembered();
   absl::Status Remember(const Predictors& loaded) const;
-  absl::Status LoadKept(int64_t number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(loading_);
+  absl::Status LoadKept(int64_t number, const std::string& digest)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(loading_);
   /// Makes a replica have what its primary has of that number; what it had otherwise goes.
-  absl::Status CopyFromPrimary(int64_t number, const std::function<bool()>& cancelled)
+  absl::Status CopyFromPrimary(int64_t number, const std::string& digest,
+                               const std::function<bool()>& cancelled)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(loading_);
   Predictors loaded() const;
 

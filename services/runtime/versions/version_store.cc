@@ -14,6 +14,14 @@
 #include "services/runtime/version_number.h"
 
 namespace backfire::runtime {
+absl::Status CheckDigest(const v1::Version& version, const std::string& expected) {
+  if (expected.empty() || expected == version.digest()) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(
+      version.name(), " has digest ", version.digest(), ": the caller expects ", expected,
+      "; if this service's data directory was lost or replaced, restore it from a backup, or apply "
+      "the system with another seed for a baseline of new versions"));
+}
+
 VersionStore::VersionStore(std::filesystem::path directory, std::string model_name)
     : directory_(std::move(directory)), model_name_(std::move(model_name)) {}
 

@@ -17,6 +17,10 @@
 
 namespace backfire::runtime {
 
+/// DATA_LOSS: a version is another content than its caller expects by that name, and what to do.
+/// @param expected  The digest that it should have; empty: any.
+absl::Status CheckDigest(const v1::Version& version, const std::string& expected);
+
 /// The versions of one model, on disk: `{directory}/{number}/version.json` and `weights.bin`
 /// (version_file.h).
 /// Immutable: a version is added whole or not at all, verified when read, and never changed; a

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "tests/support/control_plane_fixture.h"
 
 namespace backfire::api {
@@ -57,6 +58,32 @@ TEST_F(ControlPlaneTest, AnUpdateGoesFromProposalToPromotionAndBack) {
   const v1::Update next = AwaitState(Propose("second", "b"), v1::Update::DECIDED);
   EXPECT_EQ(next.baseline_release(), "releases/1");
   EXPECT_EQ(next.verdict().candidates_judged(), 2);
+}
+
+TEST_F(ControlPlaneTest, ValuesAreRefusedWhereTheyAreTyped) {
+  v1::ApplySystemRequest apply;
+  *apply.mutable_system() = SmallSystem(2);
+  v1::Vertex& vertex = *apply.mutable_system()->mutable_vertices(1);
+  (*vertex.mutable_recipe()->mutable_parameters()->mutable_fields())["offset"].set_number_value(
+      500);
+  apply.mutable_system()->set_dataset("typo:20");
+  for (const bool only : {true, false}) {
+    apply.set_validate_only(only);
+    const absl::Status refused = Call(&Service::ApplySystem, apply).status();
+    EXPECT_TRUE(absl::IsInvalidArgument(refused)) << refused;
+    // The offset comes first, and so hides the dataset from that vertex's check alone.
+    EXPECT_THAT(std::string(refused.message()),
+                AllOf(HasSubstr(absl::StrCat("vertices[", vertex.name(),
+                                             "].recipe.parameters.offset must be at most 100")),
+                      HasSubstr("dataset: dataset.uri must be a known one: got typo:20")));
+  }
+  EXPECT_EQ(plane_->ledger().state()->current_system(), nullptr);
+
+  ApplyBaseline();
+  const absl::Status refused = Call(&Service::ProposeUpdate, Proposal("large", "a", 101)).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("recipe.parameters.offset"));
+  EXPECT_NE(Propose("fine", "a", 99), "");
 }
 
 TEST_F(ControlPlaneTest, AClockThatJumpsDelaysNothing) {
@@ -303,6 +330,60 @@ TEST_F(ControlPlaneTest, AnotherExperimentWaitsForWhatIsUnderWay) {
   EXPECT_EQ(Call(&Service::ApplySystem, request)->update(), applied->update());
   AwaitState(applied->update(), v1::Update::PROMOTED);
   EXPECT_EQ(GetRelease("releases/3").state(), v1::Release::LIVE);
+}
+
+TEST_F(ControlPlaneTest, WhatChildrenAreMadeOfIsCommittedToFirst) {
+  services_.CommitOutputs();
+  ApplyBaseline();
+  const v1::Update decided = AwaitState(Propose("first", "a"), v1::Update::DECIDED);
+  EXPECT_EQ(StateOf(decided, "commit/a/1/train"), v1::Step::SUCCEEDED);
+  EXPECT_EQ(StateOf(decided, "commit/b/0/train"), v1::Step::STATE_UNSPECIFIED) << "it has no child";
+  for (const v1::Step& step : decided.steps()) {
+    if (step.id() == "train/b/0") {
+      ASSERT_EQ(step.version().trained_on_size(), 1);
+      EXPECT_EQ(step.version().trained_on(0).split(), "train");
+    }
+    if (step.id() == "evaluate-swapped/b/0") {
+      ASSERT_EQ(step.evaluation().commitments_size(), 1);
+      EXPECT_EQ(step.evaluation().commitments(0).split(), "test");
+    }
+  }
+  EXPECT_THAT(decided.verdict().summary(), Not(HasSubstr("Not verified")));
+  // An update of the child alone: its parent, which it does not change, commits anew.
+  const v1::Update next = AwaitState(Propose("second", "b"), v1::Update::DECIDED);
+  EXPECT_EQ(StateOf(next, "commit/a/0/test"), v1::Step::SUCCEEDED);
+}
+
+TEST_F(ControlPlaneTest, ServicesThatDoNotCommitAreNamedInTheVerdict) {
+  ApplyBaseline();
+  const v1::Update decided = AwaitState(Propose("first", "a"), v1::Update::DECIDED);
+  EXPECT_THAT(decided.verdict().summary(),
+              HasSubstr("Not verified: what passes between a, b and their neighbours"));
+  const v1::Update alone = AwaitState(Propose("second", "c"), v1::Update::DECIDED);
+  EXPECT_THAT(alone.verdict().summary(), Not(HasSubstr("Not verified"))) << "nobody feeds it";
+}
+
+TEST_F(ControlPlaneTest, ARetryCommitsAnewToWhatHasOtherLastBits) {
+  services_.CommitOutputs();
+  ApplyBaseline();
+  services_.Hold("/evaluate/b/0/");
+  const std::string name = Propose("first", "a");
+  services_.AwaitHeld("/evaluate/b/0/");
+  services_.ChangeOutputs("models/ma");  // As on another machine.
+  services_.Release("/evaluate/b/0/");
+  const v1::Update failed = AwaitState(name, v1::Update::FAILED);
+  EXPECT_THAT(failed.error_message(), HasSubstr("other outputs of models/ma"));
+  ASSERT_TRUE(Retry(name).ok());
+  const v1::Update decided = AwaitState(name, v1::Update::DECIDED);
+  for (const v1::Step& step : decided.steps()) {
+    if (step.kind() != v1::Step::EVALUATE || step.vertex() != "b") continue;
+    ASSERT_EQ(step.evaluation().commitments_size(), 1) << step.id();
+    for (const v1::Step& commit : decided.steps()) {
+      if (commit.id() != absl::StrCat("commit/a/", step.replicate(), "/test")) continue;
+      EXPECT_EQ(step.evaluation().commitments(0).outputs_digest(),
+                commit.commitment().outputs_digest());
+    }
+  }
 }
 
 }  // namespace

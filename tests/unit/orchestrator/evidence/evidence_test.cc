@@ -153,5 +153,20 @@ TEST_F(EvidenceTest, WhatIsForetoldStandsOnTheBaseAlone) {
   EXPECT_EQ(some->versions(), 2);
 }
 
+TEST_F(EvidenceTest, HasWhatTheLossesWereComputedOn) {
+  for (records::StepRecord& step : record_.steps) {
+    if (step.step.kind() != v1::Step::EVALUATE || step.step.vertex() != "b") continue;
+    v1::OutputsCommitment& commitment = *step.step.mutable_evaluation()->add_commitments();
+    commitment.set_version("models/ma/versions/200");
+    commitment.set_split("test");
+    commitment.set_outputs_digest("outputs");  // The same of both replicates.
+  }
+  const auto evidence = Build();
+  ASSERT_TRUE(evidence.ok()) << evidence.status();
+  ASSERT_EQ(evidence->commitments.size(), 1u) << "each once";
+  EXPECT_EQ(evidence->commitments[0].outputs_digest(), "outputs");
+  EXPECT_THAT(evidence->unverified_vertices, ElementsAre("a", "b"));
+}
+
 }  // namespace
 }  // namespace backfire::evidence

@@ -18,6 +18,8 @@ verdict::Evidence Example() {
   evidence.look = 2;
   evidence.look_replicates = {5, 6};
   evidence.candidates_judged = 3;
+  evidence.unverified_vertices = {"b"};
+  evidence.commitments.emplace_back().set_version("models/a/versions/1");
   Random random(3);
   for (const char* vertex : {"a", "b"}) {
     verdict::LossEvidence& loss = evidence.losses.emplace_back();

@@ -97,5 +97,52 @@ TEST(CheckJobResultTest, ThePopulationHasNoResamples) {
   EXPECT_TRUE(CheckJobResult(Evaluation("population"), job).ok());
 }
 
+TEST(CheckJobResultTest, ACommitmentIsToWhatWasAskedFor) {
+  v1::CommitOutputsRequest request;
+  request.set_version("models/car/versions/3");
+  request.set_digest("d");
+  request.set_split("test");
+  v1::Job job;
+  v1::OutputsCommitment& commitment = *job.mutable_commitment();
+  commitment.set_version("models/car/versions/3");
+  commitment.set_version_digest("d");
+  commitment.set_split("test");
+  commitment.set_dataset_digest("data");
+  commitment.set_outputs_digest(std::string(64, '0'));
+  const auto fault = [&](void (*spoil)(v1::OutputsCommitment&)) {
+    return Fault(request, job, [&](v1::Job& result) { spoil(*result.mutable_commitment()); });
+  };
+  EXPECT_THAT(fault([](v1::OutputsCommitment& c) { c.set_version("models/car/versions/2"); }),
+              HasSubstr("commitment.version must be"));
+  EXPECT_THAT(fault([](v1::OutputsCommitment& c) { c.set_version_digest("e"); }),
+              HasSubstr("commitment.version_digest must be"));
+  EXPECT_THAT(fault([](v1::OutputsCommitment& c) { c.set_split("train"); }),
+              HasSubstr("commitment.split must be"));
+  EXPECT_THAT(fault([](v1::OutputsCommitment& c) { c.clear_dataset_digest(); }),
+              HasSubstr("commitment.dataset_digest"));
+  EXPECT_THAT(fault([](v1::OutputsCommitment& c) { c.set_outputs_digest("0"); }),
+              HasSubstr("commitment.outputs_digest must have 64"));
+  EXPECT_TRUE(absl::IsFailedPrecondition(CheckJobResult(request, v1::Job())));
+}
+
+TEST(CheckJobResultTest, WhoVerifiesSaysWhatItHeldItsParentsTo) {
+  v1::TrainRequest request;
+  request.set_model("models/car");
+  request.add_lineage()->set_digest("p");
+  v1::OutputsCommitment& commitment = *request.add_commitments();
+  commitment.set_version_digest("p");
+  commitment.set_split("train");
+  commitment.set_outputs_digest("o");
+  request.add_commitments()->set_version_digest("an ancestor's");
+  v1::Job job = Trained();
+  EXPECT_TRUE(CheckJobResult(request, job).ok()) << "it has no such capability";
+  EXPECT_TRUE(absl::IsFailedPrecondition(CheckJobResult(request, job, /*verifies=*/true)));
+  *job.mutable_version()->add_trained_on() = commitment;
+  EXPECT_TRUE(CheckJobResult(request, job, /*verifies=*/true).ok());
+  job.mutable_version()->mutable_trained_on(0)->set_outputs_digest("others");
+  EXPECT_THAT(std::string(CheckJobResult(request, job, /*verifies=*/true).message()),
+              HasSubstr("version.trained_on"));
+}
+
 }  // namespace
 }  // namespace backfire::execution

@@ -60,10 +60,10 @@ class HangingHost final : public VersionHost {
   HangingHost(testing::FakeServices& services, testing::FakeClock& clock)
       : services_(services), clock_(clock) {}
   absl::Status LoadVersion(const std::string& endpoint, const std::string& version,
-                           const runtime::Patience& patience,
+                           const std::string& digest, const runtime::Patience& patience,
                            const std::function<bool()>& interrupted) override {
     if (endpoint != "hangs") {
-      return services_.LoadVersion(endpoint, version, patience, interrupted);
+      return services_.LoadVersion(endpoint, version, digest, patience, interrupted);
     }
     EXPECT_FALSE(interrupted());
     clock_.Advance(absl::Seconds(6));
@@ -76,6 +76,10 @@ class HangingHost final : public VersionHost {
   absl::StatusOr<v1::Model> GetModel(const std::string& endpoint,
                                      const std::string& name) override {
     return services_.GetModel(endpoint, name);
+  }
+  absl::StatusOr<v1::Recipe> ResolveRecipe(const std::string& endpoint,
+                                           const v1::ResolveRecipeRequest& request) override {
+    return services_.ResolveRecipe(endpoint, request);
   }
   absl::StatusOr<v1::Version> GetVersion(const std::string& endpoint,
                                          const std::string& name) override {
@@ -148,6 +152,19 @@ TEST_F(VersionLoaderTest, WaitingCanBeInterrupted) {
         return std::set<ServedVersion>();
       },
       [](const ServedVersion&, const absl::Status&) {});
+}
+
+TEST_F(VersionLoaderTest, AnEndpointThatLooksAtNoDigestIsAskedForIt) {
+  v1::Vertex vertex;
+  vertex.set_endpoint("host");
+  const auto load = [&](const std::string& digest) {
+    return loader_.Load({{vertex, kVersion, digest}}, {}, [] { return false; });
+  };
+  EXPECT_TRUE(load(services_.GetVersion("host", kVersion)->digest()).ok());
+  EXPECT_TRUE(load("").ok());
+  const absl::Status status = load("another digest");
+  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("restore it from a backup"));
 }
 
 }  // namespace

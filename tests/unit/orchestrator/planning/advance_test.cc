@@ -107,6 +107,8 @@ TEST_F(AdvanceTest, AnUpdateIsPreparedThenDecided) {
   EXPECT_EQ(release.state(), v1::Release::PREPARING);
   EXPECT_EQ(release.versions().at("a"), "models/ma/versions/100");
   EXPECT_EQ(release.versions().at("b"), "models/mb/versions/200");
+  EXPECT_EQ(release.digests().at("a"), "digest-a100");
+  EXPECT_EQ(release.digests().at("b"), "digest-b200");
   EXPECT_EQ(update().update().release(), "releases/2");
   EXPECT_EQ(evaluated->steps.begin()->second.evaluation->losses_size(), 1);
 
@@ -288,6 +290,21 @@ TEST_F(AdvanceTest, WhereThereIsNoJudgementTheUpdateSaysWhy) {
   EXPECT_EQ(failed->updates.at(2).update.state(), v1::Update::FAILED);
   EXPECT_EQ(failed->updates.at(2).update.error_message(), "step load/b/0: a row is damaged");
   EXPECT_EQ(failed->steps.begin()->second.record.step.state(), v1::Step::SUCCEEDED);
+}
+
+TEST_F(AdvanceTest, ANameThatTheBaseHasForAnotherVersionIsRefused) {
+  Begin(testing::SmallUpdate(2, "b"));
+  JobEnd end = JobOf("train/b/0");
+  // As a service counts that has lost its disk.
+  end.job->mutable_version()->set_name("models/mb/versions/100");
+  const records::StepRef ref{2, PositionOf("train/b/0")};
+  const auto refused = End("train/b/0", end);
+  ASSERT_TRUE(refused.ok()) << refused.status();
+  EXPECT_EQ(refused->updates.at(2).update.state(), v1::Update::FAILED);
+  const v1::Step& step = refused->steps.at(ref).record.step;
+  EXPECT_EQ(step.error_code(), static_cast<int>(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(step.error_message(), HasSubstr("releases/1"));
+  EXPECT_THAT(step.error_message(), HasSubstr("restore it from a backup"));
 }
 
 }  // namespace

@@ -76,5 +76,46 @@ TEST_F(JobRequestTest, SwappedIsTheOldVersionOnTheNewParents) {
   EXPECT_EQ(swapped.swapped_parents(0).version(), "models/ma/versions/200");
 }
 
+TEST(CommittedJobRequestTest, JobsAreHeldToTheCommitmentsOfTheirAncestors) {
+  const auto small = testing::SmallRevision();
+  records::SystemRecord record;
+  record.revision = 1;
+  record.system = small->system();
+  record.models = small->models;
+  for (auto& [vertex, model] : record.models) model.add_capabilities(v1::COMMIT_OUTPUTS);
+  const auto system = *records::MakeSystemRevision(record);
+  records::UpdateRecord committed = testing::SmallUpdate(2, "a");
+  committed.steps.clear();
+  for (const v1::Step& step :
+       PlanUpdate(system->graph, "a", {}, 2, /*servable=*/true, {"a", "b", "c"})) {
+    committed.steps.emplace_back().step = step;
+  }
+  for (size_t i = 0; i < committed.steps.size(); ++i) {
+    v1::Step& step = committed.steps[i].step;
+    if (step.kind() == v1::Step::TRAIN) testing::Succeed(committed, i);
+    if (step.kind() != v1::Step::COMMIT || step.split() == "population") continue;
+    step.set_state(v1::Step::SUCCEEDED);
+    step.mutable_commitment()->set_version(step.id());
+    step.mutable_commitment()->set_split(step.split());
+  }
+  const auto update = testing::Open(committed, testing::LiveState().live_standing);
+  const auto build = [&](const std::string& id) {
+    return BuildJobRequest("store", *system, *update, testing::PositionOf(*update, id)).value();
+  };
+  const auto train = std::get<v1::TrainRequest>(build("train/b/1"));
+  ASSERT_EQ(train.commitments_size(), 1);
+  EXPECT_EQ(train.commitments(0).version(), "commit/a/1/train");
+  const auto evaluate = std::get<v1::EvaluateRequest>(build("evaluate-swapped/b/0"));
+  ASSERT_EQ(evaluate.commitments_size(), 1);
+  EXPECT_EQ(evaluate.commitments(0).version(), "commit/a/0/test");
+  EXPECT_EQ(evaluate.digest(), "digest-b100") << "the old version";
+  const auto commit = std::get<v1::CommitOutputsRequest>(build("commit/a/1/test"));
+  EXPECT_EQ(commit.request_id(), "store/updates/2/commit/a/1/test/1");
+  EXPECT_EQ(commit.version(), "models/ma/versions/201");
+  EXPECT_EQ(commit.digest(), "digest-a201");
+  EXPECT_EQ(commit.split(), "test");
+  EXPECT_EQ(commit.commitments_size(), 0) << "nobody feeds it";
+}
+
 }  // namespace
 }  // namespace backfire::planning

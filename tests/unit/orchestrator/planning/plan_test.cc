@@ -94,5 +94,50 @@ TEST(LooksTest, ShareTheReplicatesAndTheLastHasAll) {
   EXPECT_EQ(ReplicatesOfLook(1, 1, 1), 1);
 }
 
+// What each step needs, by ids.
+std::vector<std::string> Needs(const graph::SystemGraph& graph, const std::vector<v1::Step>& steps,
+                               const std::string& id) {
+  const auto dependencies = Dependencies(graph, steps);
+  std::vector<std::string> ids;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (steps[i].id() != id) continue;
+    for (const size_t needed : dependencies[i]) ids.push_back(steps[needed].id());
+  }
+  return ids;
+}
+
+TEST(CommitPlanTest, ParentsCommitBeforeAnythingIsMadeOfTheirOutputs) {
+  const graph::SystemGraph graph = Graph();
+  const auto steps = PlanBaseline(graph, 1, {"a", "t", "b", "c"});
+  EXPECT_THAT(Ids(steps), Contains("commit/a/0/train"));
+  EXPECT_THAT(Ids(steps), Contains("commit/t/0/test"));
+  // Nobody is fed by these, and nothing is solved on a population.
+  EXPECT_THAT(Ids(steps), Not(Contains(::testing::StartsWith("commit/b/"))));
+  EXPECT_THAT(Ids(steps), Not(Contains(::testing::StartsWith("commit/c/"))));
+  EXPECT_THAT(Ids(steps), Not(Contains("commit/a/0/population")));
+  EXPECT_THAT(Needs(graph, steps, "commit/a/0/train"), ElementsAre("train/a/0"));
+  EXPECT_THAT(Needs(graph, steps, "train/t/0"), ElementsAre("commit/a/0/train", "train/a/0"));
+  EXPECT_THAT(Needs(graph, steps, "commit/t/0/test"), ElementsAre("commit/a/0/test", "train/t/0"));
+  EXPECT_THAT(Needs(graph, steps, "evaluate/b/0"), ElementsAre("commit/t/0/test", "train/b/0"));
+}
+
+TEST(CommitPlanTest, AnUpdateHasTheParentsThatItDoesNotChangeCommitAnew) {
+  const graph::SystemGraph graph = Graph();
+  const auto steps = PlanUpdate(graph, "t", {}, 2, /*servable=*/true, {"a", "t", "b", "c"});
+  EXPECT_EQ(steps[0].id(), "commit/a/0/train");
+  EXPECT_THAT(Ids(steps), Contains("commit/t/1/test"));
+  EXPECT_THAT(Needs(graph, steps, "train/t/1"), ElementsAre("commit/a/1/train"));
+  EXPECT_THAT(Needs(graph, steps, "evaluate-swapped/b/0"),
+              ElementsAre("commit/t/0/test", "train/t/0"));
+}
+
+TEST(CommitPlanTest, ServicesThatCannotAreLeftOut) {
+  const auto steps = PlanUpdate(Graph(), "a", {"t"}, 1, /*servable=*/true, {"t"});
+  EXPECT_THAT(Ids(steps), Not(Contains(::testing::StartsWith("commit/a/"))));
+  EXPECT_THAT(Ids(steps), Contains("commit/t/0/train"));
+  EXPECT_EQ(Ids(PlanUpdate(Graph(), "a", {"t"}, 1)),
+            Ids(PlanUpdate(Graph(), "a", {"t"}, 1, true, {"b", "c"})));
+}
+
 }  // namespace
 }  // namespace backfire::planning

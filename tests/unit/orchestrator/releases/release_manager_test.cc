@@ -117,7 +117,7 @@ TEST_F(ReleaseManagerTest, ReplicasGetWhatTheyLackAndLoseWhatNobodyNeeds) {
   records::Change change;
   change.system = *records::MakeSystemRevision({1, system, {}, 1});
   ASSERT_TRUE(ledger_->Commit([&](const records::State&) { return change; }).ok());
-  ASSERT_TRUE(services_.LoadVersion("near-a", "models/ma/versions/200", {}, nullptr).ok());
+  ASSERT_TRUE(services_.LoadVersion("near-a", "models/ma/versions/200", "", {}, nullptr).ok());
   ReplicaKeeper keeper(*ledger_, services_, loader_);
   services_.FailLoading("near-a", absl::UnavailableError("away"));
   keeper.RunOnce();

@@ -12,6 +12,7 @@ using records::State;
 using ::testing::Contains;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::Pair;
 using ::testing::UnorderedElementsAre;
 using v1::Release;
 
@@ -78,10 +79,16 @@ TEST(VersionsOfReplicasTest, AreWhatIsLiveOrStaged) {
   State state = records::Apply(testing::LiveState(), change);
   state = WithRelease(state, 2, Release::STAGED);
   state = WithRelease(state, 3, Release::DRAINING);
+  records::Change digested;
+  digested.releases[2].from = Release::STAGED;
+  digested.releases[2].record = *state.FindRelease(2);
+  (*digested.releases[2].record.release.mutable_digests())["a"] = "digest of a";
+  state = records::Apply(state, digested);
   const auto wanted = VersionsOfReplicas(state);
   ASSERT_EQ(wanted.size(), 1u);
   EXPECT_THAT(wanted.at("near-a"),
-              UnorderedElementsAre("models/ma/versions/100", "models/ma/versions/200"));
+              UnorderedElementsAre(Pair("models/ma/versions/100", ""),
+                                   Pair("models/ma/versions/200", "digest of a")));
   EXPECT_THAT(VersionsOf(state, 1), Contains(ServedVersion("near-a", "models/ma/versions/100")));
 }
 

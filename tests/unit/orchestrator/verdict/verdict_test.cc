@@ -349,5 +349,24 @@ TEST(VerdictTest, IsAPureFunction) {
   EXPECT_EQ(DecideOn(losses).SerializeAsString(), DecideOn(losses).SerializeAsString());
 }
 
+TEST(VerdictTest, SaysWhoseWordItRestsOnAndDecidesTheSame) {
+  Evidence evidence;
+  evidence.losses = {Candidate(Around(-1)), Descendant(Around(0))};
+  const v1::Verdict plain = Decide(evidence);
+  evidence.unverified_vertices = {"d", "e"};
+  for (const char digest : {'1', '2'}) {
+    v1::OutputsCommitment& commitment = evidence.commitments.emplace_back();
+    commitment.set_version("models/c/versions/3");
+    commitment.set_split("test");
+    commitment.set_outputs_digest(std::string(64, digest));
+  }
+  v1::Verdict verdict = Decide(evidence);
+  EXPECT_THAT(verdict.summary(),
+              AllOf(HasSubstr("Not verified: what passes between d, e and their neighbours"),
+                    HasSubstr("other outputs of models/c/versions/3")));
+  verdict.set_summary(plain.summary());
+  EXPECT_EQ(verdict.SerializeAsString(), plain.SerializeAsString());
+}
+
 }  // namespace
 }  // namespace backfire::verdict

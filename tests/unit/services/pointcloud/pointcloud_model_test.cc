@@ -247,7 +247,7 @@ TEST(PointCloudModelTest, ParametersThatMakeNoSenseAreRefused) {
   recipe.set_name("pseudo-lidar");
   runtime::SetParameter(recipe, "sampling", std::string("some"));
   EXPECT_THAT(std::string(model->ResolveRecipe(recipe).status().message()),
-              HasSubstr("recipe.parameters.sampling must be all, beams, random or voxels"));
+              HasSubstr("recipe.parameters.sampling must be one of all, beams, random, voxels"));
   runtime::SetParameter(recipe, "sampling", std::string("all"));
   runtime::SetParameter(recipe, "min_depth_m", 90);
   EXPECT_THAT(std::string(model->ResolveRecipe(recipe).status().message()),

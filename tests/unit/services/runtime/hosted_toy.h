@@ -107,6 +107,53 @@ class HostedToy {
   std::unique_ptr<RpcServer> server_;
 };
 
+/// A process that says of itself that it is a version's service, and gives one number for every
+/// example of a split of eight.
+class LyingParent {
+ public:
+  LyingParent(const v1::Version& version, double y) : service_(version, y) {
+    RpcServerOptions server;
+    server.listen = "unix:" + (directory_ / "socket").string();
+    auto started = RpcServer::Start(server, {&service_});
+    EXPECT_TRUE(started.ok()) << started.status();
+    server_ = *std::move(started);
+    target_ = server.listen;
+  }
+  const std::string& target() const { return target_; }
+
+ private:
+  class Service final : public v1::ModelService::Service {
+   public:
+    Service(const v1::Version& version, double y) : version_(version), y_(y) {}
+    grpc::Status Materialize(grpc::ServerContext*, const v1::MaterializeRequest* request,
+                             grpc::ServerWriter<v1::MaterializeResponse>* writer) override {
+      EXPECT_EQ(request->digest(), version_.digest());
+      for (int example = 0; example < 8; ++example) {
+        v1::MaterializeResponse piece;
+        piece.set_example(example);
+        piece.set_example_id("00000" + std::to_string(example));
+        piece.set_cluster("drive-" + std::to_string(example));
+        piece.set_output("y");
+        piece.set_datatype("FP64");
+        piece.add_shape(1);
+        piece.set_data(&y_, sizeof(y_));
+        piece.set_last_piece(true);
+        writer->Write(piece);
+      }
+      return grpc::Status::OK;
+    }
+
+   private:
+    const v1::Version version_;
+    const double y_;
+  };
+
+  const testing::TemporaryDirectory directory_;
+  Service service_;
+  std::unique_ptr<RpcServer> server_;
+  std::string target_;
+};
+
 /// An entry of a lineage: `input` is fed by output `y` of this version.
 inline v1::Parent FedBy(const v1::Version& version, const std::string& input) {
   v1::Parent parent;

@@ -55,5 +55,44 @@ TEST(RecipeTest, ValuesOutOfRangeAreRefused) {
   }
 }
 
+TEST(RecipeTest, WhatIsDeclaredIsCheckedAndDescribed) {
+  v1::Model model;
+  v1::Recipe& recipe = *model.add_recipes();
+  recipe.set_name("r");
+  google::protobuf::Value list;
+  list.mutable_list_value();
+  Declare(recipe, "steps", 100, {1, 1000}, "", "Steps of the optimiser.");
+  Declare(recipe, "loss", "mae", {"mae", "mse"}, "What is minimised.");
+  Declare(recipe, "corners", list, "Corners, in order.");
+  Declare(recipe, "depth", 5, {0, 80}, "m", "How far.");
+  SetParameter(recipe, "steps", 20);  // A variant's own default.
+
+  ASSERT_EQ(recipe.described_size(), 4);
+  std::string names;
+  for (const v1::RecipeParameter& parameter : recipe.described()) names += parameter.name() + " ";
+  EXPECT_EQ(names, "corners depth loss steps ");
+  EXPECT_EQ(recipe.described(1).unit(), "m");
+  EXPECT_EQ(recipe.described(1).maximum(), 80);
+  EXPECT_EQ(recipe.described(3).description(), "Steps of the optimiser.");
+
+  v1::Recipe asked;
+  asked.set_name("r");
+  const auto complete = CompleteRecipe(model, asked);
+  ASSERT_TRUE(complete.ok()) << complete.status();
+  EXPECT_EQ(complete->described_size(), 0) << "no part of a version";
+  EXPECT_EQ(ParameterReader(*complete).Integer("steps"), 20);
+
+  for (const double value : {0.0, 1000.5, -5.0, std::numeric_limits<double>::quiet_NaN()}) {
+    SetParameter(asked, "steps", value);
+    EXPECT_THAT(std::string(CompleteRecipe(model, asked).status().message()),
+                HasSubstr("recipe.parameters.steps must be in [1, 1000]: got "))
+        << value;
+  }
+  asked.clear_parameters();
+  SetParameter(asked, "loss", "bogus");
+  EXPECT_THAT(std::string(CompleteRecipe(model, asked).status().message()),
+              HasSubstr("recipe.parameters.loss must be one of mae, mse: got \"bogus\""));
+}
+
 }  // namespace
 }  // namespace backfire::runtime

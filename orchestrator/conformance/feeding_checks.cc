@@ -1,0 +1,142 @@
+// A version is fed by its lineage and by nothing else: who was pulled, and what came of it.
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "orchestrator/conformance/checks.h"
+#include "services/base/status.h"
+
+namespace backfire::conformance {
+namespace {
+
+constexpr int kFed = 10, kSwapped = 11;  // Twins that nothing was trained on before.
+
+// Whether only these parents were pulled, each with its digest. Notes which were.
+absl::Status CheckPulls(Trial& trial, const std::vector<v1::Parent>& lineage,
+                        std::set<std::string>& pulled) {
+  std::map<std::string, std::string> digests;
+  for (const v1::Parent& parent : lineage) digests[parent.version()] = parent.digest();
+  for (const StandInParents::Pull& pull : trial.parents().TakePulls()) {
+    const auto found = digests.find(pull.version);
+    if (found == digests.end()) {
+      return Broken(absl::StrCat(pull.version, " was pulled, which is no parent here"));
+    }
+    if (pull.digest != found->second) {
+      return Broken(absl::StrCat(pull.version, " must be pulled with digest ", found->second,
+                                 ": got \"", pull.digest, "\""));
+    }
+    pulled.insert(pull.version);
+  }
+  return absl::OkStatus();
+}
+
+// Whether an evaluation by other parents than the lineage's reads them, and is by their numbers.
+absl::Status CheckSwap(Trial& trial, const Trained& base, const std::set<std::string>& read) {
+  const auto evaluate = [&](const std::vector<v1::Parent>& parents,
+                            std::set<std::string>& pulled) -> absl::StatusOr<v1::Evaluation> {
+    v1::EvaluateRequest request = trial.EvaluateRequest(base.version);
+    request.mutable_swapped_parents()->Assign(parents.begin(), parents.end());
+    trial.parents().TakePulls();
+    BACKFIRE_ASSIGN_OR_RETURN(const v1::Job job, trial.Evaluate(request));
+    BACKFIRE_RETURN_IF_ERROR(CheckPulls(trial, parents, pulled));
+    return job.evaluation();
+  };
+  const std::vector<v1::Parent> plain = trial.parents().Lineage(Conduct::kPlain);
+  const std::vector<v1::Parent> twins = trial.parents().Lineage(Conduct::kPlain, kSwapped);
+  const std::vector<v1::Parent> others = trial.parents().Lineage(Conduct::kOther, kSwapped);
+  std::set<std::string> pulled;
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Evaluation by_twins, evaluate(twins, pulled));
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Evaluation by_others, evaluate(others, pulled));
+  for (size_t i = 0; i < plain.size(); ++i) {
+    if (read.count(trial.parents().ParentOf(i, Conduct::kPlain, kFed).version()) == 0) continue;
+    for (const v1::Parent* parent : {&twins[i], &others[i]}) {
+      if (pulled.count(parent->version()) > 0) continue;
+      return Broken(absl::StrCat(parent->version(), " must be pulled, which takes the place of ",
+                                 plain[i].version(), ": it was not"));
+    }
+  }
+  if (!SameLosses(by_twins, base.evaluation)) {
+    return Broken("by parents that give the same numbers losses must be the same: they differ");
+  }
+  if (!read.empty() && SameLosses(by_others, base.evaluation)) {
+    return Broken("by parents that give other numbers losses must be others: they are the same");
+  }
+  // One input at a time.
+  for (size_t i = 0; plain.size() > 1 && i < plain.size(); ++i) {
+    std::vector<v1::Parent> mixed = plain;
+    mixed[i] = others[i];
+    BACKFIRE_ASSIGN_OR_RETURN(const v1::Evaluation by_one, evaluate(mixed, pulled));
+    if (read.count(trial.parents().ParentOf(i, Conduct::kPlain, kFed).version()) > 0 &&
+        SameLosses(by_one, base.evaluation)) {
+      return Broken(absl::StrCat("input \"", plain[i].input(), "\" fed by ", others[i].version(),
+                                 ", others as in the lineage: losses must be others"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void TryFeeding(Trial& trial, const Trained& base) {
+  if (!trial.is_fed()) return;
+  std::set<std::string> learnt_from, read;  // Parents that a training needs, and an evaluation.
+  const std::vector<v1::Parent> lineage = trial.parents().Lineage(Conduct::kPlain, kFed);
+  v1::Version version;
+  trial.parents().TakePulls();
+  trial.Check(
+      "a training pulls its parents, with their digests, and nothing else", [&]() -> absl::Status {
+        BACKFIRE_ASSIGN_OR_RETURN(const v1::Job job, trial.Train(trial.TrainRequest(lineage)));
+        version = job.version();
+        return CheckPulls(trial, lineage, learnt_from);
+      });
+  if (version.name().empty()) return;
+  trial.parents().TakePulls();
+  trial.Check("an evaluation pulls its version's parents, with their digests, and nothing else",
+              [&]() -> absl::Status {
+                BACKFIRE_RETURN_IF_ERROR(trial.Evaluate(trial.EvaluateRequest(version)).status());
+                BACKFIRE_RETURN_IF_ERROR(CheckPulls(trial, lineage, read));
+                return read.empty() && learnt_from.empty()
+                           ? Broken("none was pulled, although parents feed the model")
+                           : absl::OkStatus();
+              });
+  trial.Check(
+      "Materialize pulls its version's parents, with their digests, and nothing else",
+      [&]() -> absl::Status {
+        BACKFIRE_RETURN_IF_ERROR(trial.Materialize(trial.MaterializeRequest(version)).status());
+        std::set<std::string> pulled;
+        return CheckPulls(trial, lineage, pulled);
+      });
+  trial.Check("swapped_parents feed an evaluation in place of the lineage",
+              [&] { return CheckSwap(trial, base, read); });
+  trial.Check("swapped_parents are of that evaluation alone", [&]() -> absl::Status {
+    BACKFIRE_ASSIGN_OR_RETURN(const Trained again, trial.Look(base.version));
+    if (SameOutputs(base.outputs, again.outputs) && SameLosses(base.evaluation, again.evaluation)) {
+      return absl::OkStatus();
+    }
+    return Broken("after it, outputs or losses by the version's own lineage are others");
+  });
+  trial.Check("swapped_parents that feed an unknown input are INVALID_ARGUMENT", [&] {
+    v1::EvaluateRequest request = trial.EvaluateRequest(base.version);
+    *request.add_swapped_parents() = lineage[0];
+    request.mutable_swapped_parents(0)->set_input("no-such-input");
+    return MustBe(absl::StatusCode::kInvalidArgument, trial.Evaluate(request));
+  });
+  trial.Check("a parent that is lost for a moment is asked again", [&]() -> absl::Status {
+    BACKFIRE_ASSIGN_OR_RETURN(
+        const Trained lost,
+        trial.TrainAndLook(trial.TrainRequest(trial.parents().Lineage(Conduct::kLost))));
+    return SameOutputs(lost.outputs, base.outputs)
+               ? absl::OkStatus()
+               : Broken("it gave the same numbers in the end, and the outputs are others");
+  });
+  trial.Check("a parent whose outputs are damaged fails the job", [&]() -> absl::Status {
+    if (learnt_from.empty()) return NotTried("a training pulls no parents");
+    const auto damaged =
+        trial.Train(trial.TrainRequest(trial.parents().Lineage(Conduct::kDamaged)));
+    return damaged.ok() ? Broken("it must fail: it succeeded") : absl::OkStatus();
+  });
+}
+
+}  // namespace backfire::conformance

@@ -1,0 +1,360 @@
+"""A service from a model's own three functions: `fit`, `predict` and `loss`. docs/own-models.md walks through one."""
+import dataclasses
+import hashlib
+import io
+import math
+import os
+import sys
+import types
+import typing
+
+import numpy
+from backfire_service import (NUMBERS, Resampling, VersionMethods, check, check_evaluation, check_lineage, check_split, pb, pull,
+                              read_inputs, rpc, serve, sha256, v2, v2_rpc)
+
+MOST_FILE_BYTES, PIECE_BYTES = 1 << 30, 1 << 20
+SPLITS = ("train", "validation", "test")
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    """A hyper-parameter of a recipe. A default that is an int takes whole numbers, a bool true and false, a str words."""
+    name: str
+    default: typing.Any
+    meaning: str = ""
+    minimum: float = None
+    maximum: float = None
+    choices: tuple = ()
+    unit: str = ""
+
+    def read(self, context, value):
+        """A value of this parameter, as a function of the model gets it; refuses what it can't be."""
+        kind, field = type(self.default), f"recipe.parameters.{self.name}"
+        if kind in (int, float):
+            check(context, isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and
+                  (kind is float or value == int(value)), "INVALID_ARGUMENT",
+                  f"{field} must be a {'whole ' if kind is int else ''}number: got {value}")
+            low, high = self.minimum, self.maximum
+            wanted = (f"{low} to {high}" if None not in (low, high) else f">= {low}" if low is not None else f"<= {high}")
+            check(context, (low is None or value >= low) and (high is None or value <= high), "INVALID_ARGUMENT",
+                  f"{field} must be {wanted}: got {value}")
+        else:
+            check(context, isinstance(value, kind), "INVALID_ARGUMENT",
+                  f"{field} must be {'true or false' if kind is bool else 'a word'}: got {value!r}")
+            check(context, not self.choices or value in self.choices, "INVALID_ARGUMENT",
+                  f"{field} must be one of {', '.join(self.choices)}: got {value!r}")
+        return kind(value)
+
+
+@dataclasses.dataclass
+class Split:
+    """What a dataset holds of one split: arrays of [examples, ...] by name, the content's digest (64 hexadecimal digits, equal
+    for all splits), and each example's cluster, "" where the dataset names none."""
+    arrays: dict
+    digest: str
+    clusters: list = None
+
+
+class StockModel:
+    """What a model is. A subclass says `name`, `inputs`, `outputs` and `recipes`, and has fit and predict.
+
+    `data` is a dict of arrays of [examples, ...]: the inputs by name, and in fit and loss whatever else the dataset holds.
+    `weights` is a dict of arrays: with them versions move as files from which no code is run.
+    """
+
+    name = "model"  # Of models/{name}.
+    inputs = {}  # Name: datatype and the shape of one example, as ("FP64", [-1]); -1: any size.
+    outputs = {}
+    targets = ()  # Inputs that say what is right: read in training and for losses, and not needed to predict.
+    recipes = {}  # Name: a tuple of Parameters.
+    losses = {"loss": ("1", math.inf)}  # Name: unit, and the greatest value there can be. Lower is better.
+    uses_seed = True  # Whether a seed may change what fit learns. Where not, one version stands for all seeds.
+
+    def fit(self, data, parameters, seed):
+        """Learns. `parameters` has each as an attribute, and `recipe`. Randomness must come from `seed` alone."""
+        raise NotImplementedError
+
+    def predict(self, weights, data, parameters):
+        """The outputs, a dict of arrays with a row for each example."""
+        raise NotImplementedError
+
+    def loss(self, outputs, data):
+        """Of each loss, by name, a number for each example, whose mean it is; an array alone is the only loss. As it is here:
+        the mean absolute difference between the only output and the only target."""
+        (output,), target = outputs.values(), data[self.targets[0]]
+        return abs(output - target).reshape(len(target), -1).mean(axis=1)
+
+    def read(self, uri, split):
+        """A Split of the dataset, for a model that reads one. Raise Refusal, or `check`, for a URI that is none."""
+        return None
+
+
+def read_arrays(uri, split):
+    """A Split of `arrays:DIRECTORY`, which has train.npz, validation.npz and test.npz (numpy.savez); `cluster` in it, words."""
+    scheme, _, directory = uri.partition(":")
+    check(None, scheme == "arrays" and os.path.isdir(directory), "INVALID_ARGUMENT",
+          f"dataset.uri must be arrays:DIRECTORY, of a directory with train.npz, validation.npz and test.npz: got {uri!r}")
+    digest = hashlib.sha256()
+    for one in SPLITS:
+        try:
+            with open(os.path.join(directory, one + ".npz"), "rb") as file:
+                digest.update(hashlib.sha256(file.read()).digest())
+        except OSError as error:
+            check(None, False, "NOT_FOUND", f"dataset.uri: {error}")
+    with numpy.load(os.path.join(directory, split + ".npz"), allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    clusters = arrays.pop("cluster", None)
+    return Split(arrays, digest.hexdigest(), None if clusters is None else [str(name) for name in clusters])
+
+
+def pack(arrays):
+    """A dict of arrays as the bytes of an .npz file; equal for equal arrays."""
+    file = io.BytesIO()
+    numpy.savez(file, **{name: numpy.asarray(arrays[name]) for name in sorted(arrays)})
+    return file.getvalue()
+
+
+def unpack(data):
+    """The reverse. Runs no code of the file. ValueError: it is no such file."""
+    try:
+        with numpy.load(io.BytesIO(data), allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except Exception as error:  # Of zipfile, numpy, struct ...
+        raise ValueError(f"it must be a .npz file of arrays without objects: {error}") from error
+
+
+class StockService(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInferenceServiceServicer):
+    """Serves a StockModel."""
+
+    def __init__(self, model, store):
+        self.model, self.store, self.description = model, store, describe(model)
+        self.name = self.description.name
+
+    def GetModel(self, request, context):
+        check(context, request.name in ("", self.name), "NOT_FOUND", f"no {request.name} here; there is {self.name}")
+        return self.description
+
+    def resolve(self, recipe, context):
+        """The complete recipe, and its parameters as the model's functions get them."""
+        declared = self.model.recipes.get(recipe.name)
+        check(context, declared is not None, "INVALID_ARGUMENT",
+              f"recipe.name must be one of {sorted(self.model.recipes)}: got {recipe.name!r}")
+        given, names = dict(recipe.parameters), sorted(parameter.name for parameter in declared)
+        for name in sorted(set(given) - set(names)):
+            check(context, False, "INVALID_ARGUMENT",
+                  f"recipe.parameters.{name}: recipe {recipe.name} has no such parameter; it has {names}")
+        values = {parameter.name: parameter.read(context, given.get(parameter.name, parameter.default)) for parameter in declared}
+        complete = pb.Recipe(name=recipe.name)
+        complete.parameters.update(values)
+        return complete, types.SimpleNamespace(recipe=recipe.name, **values)
+
+    def ResolveRecipe(self, request, context):
+        self.GetModel(pb.GetModelRequest(name=request.model), context)
+        complete, _ = self.resolve(request.recipe, context)
+        if request.HasField("dataset"):
+            check(context, request.dataset.uri, "INVALID_ARGUMENT", "dataset.uri must not be empty")
+            self.model.read(request.dataset.uri, "train")
+        return pb.ResolveRecipeResponse(recipe=complete)
+
+    def check_fed(self, context, field, lineage, uri):
+        """Refuses parents that don't feed what the dataset leaves to be fed."""
+        split = self.model.read(uri, "train")
+        missing = set(self.model.inputs) - set(split.arrays if split else ())
+        fed = {parent.input for parent in lineage}
+        check_lineage(context, field, lineage, missing | (fed & set(self.model.inputs)))
+
+    def gather(self, lineage, request, split, context=None):
+        """All arrays of a split, its dataset's digest, and the examples' clusters."""
+        check_split(context, split)
+        own = self.model.read(request.dataset.uri, split)
+        data, clusters = dict(own.arrays) if own else {}, (own.clusters if own else None) or []
+        digest, sources = own.digest if own else "", {name: "the dataset" for name in data}
+        for parent in sorted(lineage, key=lambda parent: parent.input):
+            data[parent.input], pulled, named = pull(parent, request, split, context, self.model.inputs[parent.input][0])
+            digest, clusters, sources[parent.input] = digest or pulled, clusters or named, parent.version
+        counts = {name: len(rows) for name, rows in data.items()}
+        (first, count), *others = counts.items()
+        for name, other in others:
+            check(context, other == count, "FAILED_PRECONDITION", f"{first} has {count} examples and {name} {other}: "
+                  f"do the services of {sources[first]} and {sources[name]} read the same dataset?")
+        return data, digest, clusters or [""] * count
+
+    def predict(self, context, weights, data, parameters):
+        """Outputs as the signature has them."""
+        own = {name[len("weights."):]: array for name, array in weights.items() if name.startswith("weights.")}
+        for name in self.model.inputs:
+            learnt = [int(size) for size in weights["input." + name]]
+            check(context, name not in data or list(data[name].shape[1:]) == learnt, "INVALID_ARGUMENT",
+                  f"{name} must have shape {learnt}, as in training: got {list(data[name].shape[1:]) if name in data else None}")
+        given = self.model.predict(own, data, parameters)
+        rows = len(next(iter(data.values())))
+        return {name: numpy.ascontiguousarray(given[name], NUMBERS[datatype]).reshape(rows, *numpy.shape(given[name])[1:])
+                for name, (datatype, _) in self.model.outputs.items()}
+
+    def Train(self, request, context):
+        self.GetModel(pb.GetModelRequest(name=request.model), context)
+        recipe, parameters = self.resolve(request.recipe, context)
+        check(context, request.dataset.uri, "INVALID_ARGUMENT", "dataset.uri must not be empty")
+        check(context, request.seed >= 0, "INVALID_ARGUMENT", f"seed must be >= 0: got {request.seed}")
+        self.check_fed(context, "lineage", request.lineage, request.dataset.uri)
+
+        def work(job):
+            version = pb.Version(recipe=recipe, build_fingerprint=self.description.build_fingerprint,
+                                 lineage=sorted(request.lineage, key=lambda parent: parent.input),
+                                 seed=request.seed if self.model.uses_seed else 0)
+            data, version.dataset.digest, _ = self.gather(version.lineage, request, "train")
+            version.dataset.uri = request.dataset.uri
+            version.input_key = sha256("trained", version.dataset.digest, version.seed, *self.made_of(version))
+            known = self.store.find(version.input_key)
+            if known:
+                job.version.CopyFrom(known)
+                job.saved_seconds = known.training_seconds
+                return True
+            start = os.times().elapsed
+            learnt = self.model.fit(data, parameters, version.seed)
+            version.training_seconds = os.times().elapsed - start
+            weights = {f"weights.{name}": array for name, array in learnt.items()}
+            weights.update({f"input.{name}": data[name].shape[1:] for name in self.model.inputs})
+            self.store.add(self.name, version, pack(weights))
+            job.version.CopyFrom(version)
+        return self.store.run(request, context, work)
+
+    def made_of(self, version):
+        """What decides a version's result, its data, seed or file aside."""
+        return (self.name, version.recipe.name, dict(version.recipe.parameters), version.build_fingerprint,
+                [(parent.input, parent.output, parent.digest) for parent in version.lineage])
+
+    def Evaluate(self, request, context):
+        version, data = self.store.version(request.version, context, request.digest)
+        check(context, request.digest in ("", version.digest), "DATA_LOSS", f"{version.name} has digest {version.digest}")
+        check_evaluation(context, request, [parent.input for parent in version.lineage])
+
+        def work(job):
+            weights, (_, parameters) = unpack(data), self.resolve(version.recipe, None)
+            given, digest, clusters = self.gather(request.swapped_parents or version.lineage, request, request.split)
+            losses = self.model.loss(self.predict(None, weights, given, parameters), given)
+            resampling = Resampling(request.bootstrap, clusters)
+            for name in self.model.losses:
+                values = losses[name] if isinstance(losses, dict) else losses
+                resampling.add_loss(job.evaluation, name, numpy.asarray(values, float))
+            job.evaluation.dataset_digest = digest
+            job.version.CopyFrom(version)
+        return self.store.run(request, context, work)
+
+    def Materialize(self, request, context):
+        version, data = self.store.version(request.version, context, request.digest)
+        check(context, request.digest in ("", version.digest), "DATA_LOSS", f"{version.name} has digest {version.digest}")
+        given, _, clusters = self.gather(version.lineage, request, request.split, context)
+        outputs = self.predict(context, unpack(data), given, self.resolve(version.recipe, context)[1])
+        for example in request.examples:
+            check(context, 0 <= example < len(clusters), "INVALID_ARGUMENT",
+                  f"examples must be 0 to {len(clusters) - 1}: got {example}")
+        for example in request.examples or range(len(clusters)):
+            for position, (name, rows) in enumerate(outputs.items()):
+                row, first = rows[example].tobytes(), True
+                for at in range(0, max(len(row), 1), PIECE_BYTES):
+                    piece = pb.MaterializeResponse(example=example, output=name, data=row[at:at + PIECE_BYTES],
+                                                   last_piece=at + PIECE_BYTES >= len(row))
+                    if first:
+                        piece.datatype, piece.shape[:] = self.model.outputs[name][0], rows.shape[1:]
+                        if position == 0:
+                            piece.example_id, piece.cluster = f"{example:06}", clusters[example]
+                    first = False
+                    yield piece
+
+    def ModelInfer(self, request, context):
+        self.GetModel(pb.GetModelRequest(name=f"models/{request.model_name}"), context)
+        loaded = self.store.loaded()
+        check(context, request.model_version or loaded, "NOT_FOUND", f"there is no such version of {self.name}: none is loaded")
+        name = f"{self.name}/versions/{request.model_version}" if request.model_version else loaded[-1]
+        version, weights = self.store.version(name, context)
+        check(context, name in loaded, "UNAVAILABLE", f"{name} is not loaded")
+        wanted = [output.name for output in request.outputs] or list(self.model.outputs)
+        unknown = sorted(set(wanted) - set(self.model.outputs))
+        check(context, not unknown, "INVALID_ARGUMENT", f"outputs: there is {', '.join(self.model.outputs)}: got {unknown}")
+        inputs = read_inputs(context, request, self.description.inputs, optional=set(self.model.targets))
+        data = {name: array[numpy.newaxis] for name, array in inputs.items()}
+        outputs = self.predict(context, unpack(weights), data, self.resolve(version.recipe, context)[1])
+        response = v2.ModelInferResponse(model_name=request.model_name, model_version=name.rpartition("/")[2], id=request.id,
+                                         raw_output_contents=[outputs[name][0].tobytes() for name in wanted])
+        for name in wanted:
+            response.outputs.add(name=name, datatype=self.model.outputs[name][0], shape=outputs[name].shape[1:])
+        return response
+
+    def ExportVersion(self, request, context):
+        version, weights = self.store.version(request.name, context)
+        digest = hashlib.sha256(weights).hexdigest()
+        for at in range(0, len(weights), PIECE_BYTES):
+            piece = pb.ExportVersionResponse(data=weights[at:at + PIECE_BYTES])
+            if at == 0:
+                piece.version.CopyFrom(version)
+                piece.file_bytes, piece.file_digest = len(weights), digest
+            yield piece
+
+    def ImportVersion(self, requests, context):
+        first = next(iter(requests), None)
+        check(context, first is not None, "INVALID_ARGUMENT", "the import has no message")
+        self.GetModel(pb.GetModelRequest(name=first.model), context)
+        recipe, parameters = self.resolve(first.recipe, context)
+        fed = {parent.input for parent in first.lineage}
+        check_lineage(context, "lineage", first.lineage, fed & set(self.model.inputs))
+        check(context, 0 < first.file_bytes <= MOST_FILE_BYTES, "INVALID_ARGUMENT",
+              f"file_bytes must be 1 to {MOST_FILE_BYTES}: got {first.file_bytes}")
+        data = bytearray(first.data)
+        for request in requests:
+            data += request.data
+            check(context, len(data) <= first.file_bytes, "DATA_LOSS", f"more came than file_bytes, {first.file_bytes}")
+        check(context, len(data) == first.file_bytes and first.file_digest in ("", hashlib.sha256(data).hexdigest()), "DATA_LOSS",
+              f"{len(data)} bytes came, which are not the file of {first.file_bytes} that was announced; send it again")
+        version = pb.Version(recipe=recipe, build_fingerprint=self.description.build_fingerprint,
+                             lineage=sorted(first.lineage, key=lambda parent: parent.input))
+        weights = self.check_file(context, bytes(data), parameters)
+        version.imported_digest = hashlib.sha256(weights).hexdigest()
+        version.input_key = sha256("imported", version.imported_digest, *self.made_of(version))
+        self.store.add(self.name, version, weights)
+        return version
+
+    def check_file(self, context, data, parameters):
+        """The weights in a file, if the model predicts by them."""
+        try:
+            weights = unpack(data)
+            names = {"input." + name for name in self.model.inputs}
+            check(context, names <= set(weights), "INVALID_ARGUMENT", f"the file must have the arrays {sorted(names)}, as an export")
+            zeros = {name: numpy.zeros([1, *(int(size) for size in weights["input." + name])], NUMBERS[datatype])
+                     for name, (datatype, _) in self.model.inputs.items()}
+            self.predict(context, weights, zeros, parameters)
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            check(context, False, "INVALID_ARGUMENT", f"the file is no version of recipe {parameters.recipe}: {error!r}")
+        return pack(weights)
+
+
+def describe(model):
+    """The pb.Model of a StockModel. Its fingerprint covers the model's source, this library's, and NumPy's version."""
+    sources = {sys.modules[type(model).__module__].__file__} | {
+        os.path.join(os.path.dirname(os.path.realpath(__file__)), f"backfire_{part}.py") for part in ("service", "stock", "store")}
+    texts = []
+    for source in sorted(sources, key=os.path.basename):
+        with open(source, encoding="utf-8") as file:
+            texts.append(file.read())
+    words = (type(model).__doc__ or model.name).strip()
+    described = pb.Model(name=f"models/{model.name}", kind=pb.Model.MODEL, description=words.splitlines()[0],
+                         build_fingerprint=sha256(*texts, numpy.__version__),
+                         capabilities=StockService.VERSION_CAPABILITIES + [pb.INFER, pb.RESOLVE_RECIPE, pb.IMPORT_VERSION,
+                                                                           pb.EXPORT_VERSION])
+    for signatures, tensors in ((described.inputs, model.inputs), (described.outputs, model.outputs)):
+        for name, (datatype, shape) in tensors.items():
+            signatures.add(name=name, datatype=datatype, shape=shape)
+    for name, parameters in model.recipes.items():
+        recipe = described.recipes.add(name=name)
+        recipe.parameters.update({parameter.name: parameter.default for parameter in parameters})
+        for parameter in sorted(parameters, key=lambda parameter: parameter.name):
+            recipe.described.add(name=parameter.name, description=parameter.meaning, unit=parameter.unit,
+                                 minimum=parameter.minimum, maximum=parameter.maximum, choices=parameter.choices)
+    for name, (unit, most) in model.losses.items():
+        described.losses.add(name=name, unit=unit, maximum=most)
+    return described
+
+
+def serve_model(model):
+    """A main: serves a StockModel until SIGTERM or SIGINT."""
+    serve(lambda store: StockService(model, store), (type(model).__doc__ or model.name).strip().splitlines()[0])

@@ -1,0 +1,466 @@
+#!/usr/bin/python3
+"""A service on services/python that breaks one promise of a model service, by --sabotage KIND; without it, an honest one.
+
+--list prints the kinds. Argument PYTHON: the folder of backfire_stock.py.
+"""
+import argparse
+import os
+import sys
+import types
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--python", required=True)
+parser.add_argument("--sabotage", default="")
+parser.add_argument("--list", action="store_true")
+options, rest = parser.parse_known_args()
+sys.argv[1:] = rest
+sys.path.insert(0, options.python)
+
+import numpy  # noqa: E402
+import backfire_service  # noqa: E402
+import backfire_stock  # noqa: E402
+from backfire_stock import Parameter, StockModel, StockService, pb, serve, sha256  # noqa: E402
+
+
+class RandomFeatures(StockModel):
+    """Ridge regression on random features, which the seed draws."""
+    name = "features"
+    inputs = {"feature": ("FP64", [-1]), "teacher": ("FP64", [-1])}
+    outputs = {"y": ("FP64", [-1])}
+    targets = ["teacher"]
+    recipes = {"ridge": [Parameter("width", 6, "Random features.", minimum=1, maximum=100),
+                         Parameter("alpha", 0.5, "Penalty of large weights.", minimum=1e-6)]}
+
+    def fit(self, data, parameters, seed):
+        random = numpy.random.default_rng(seed)
+        directions = random.normal(size=(data["feature"].shape[1], parameters.width))
+        hidden = numpy.tanh(data["feature"] @ directions)
+        squares = hidden.T @ hidden + parameters.alpha * numpy.eye(parameters.width)
+        return {"directions": directions, "weights": numpy.linalg.solve(squares, hidden.T @ data["teacher"])}
+
+    def predict(self, weights, data, parameters):
+        return {"y": numpy.tanh(data["feature"] @ weights["directions"]) @ weights["weights"]}
+
+
+SABOTAGES = {}
+
+
+def sabotage(function):
+    """A way to spoil a service, by its function's name."""
+    SABOTAGES[function.__name__.replace("_", "-")] = function
+    return function
+
+
+def replace(holder, name, make):
+    """Puts `make(old)` in the place of a function."""
+    setattr(holder, name, make(getattr(holder, name)))
+
+
+# What a version is known by, and what it is learnt from.
+
+def key_of(service, keep):
+    replace(service, "made_of", lambda old: lambda version: keep(version, old(version)))
+
+
+@sabotage
+def key_without_parents(service):
+    key_of(service, lambda version, made: made[:-1])
+
+
+@sabotage
+def key_of_first_parent(service):
+    key_of(service, lambda version, made: (*made[:-1], made[-1][:1]))
+
+
+@sabotage
+def key_without_outputs(service):
+    key_of(service, lambda version, made: (*made[:-1], [(fed, digest) for fed, _, digest in made[-1]]))
+
+
+@sabotage
+def key_without_inputs(service):
+    key_of(service, lambda version, made: (*made[:-1], sorted(digest + output[-2:] for _, output, digest in made[-1])))
+
+
+@sabotage
+def key_without_parameters(service):
+    key_of(service, lambda version, made: (*made[:2], *made[3:]))
+
+
+@sabotage
+def key_of_one_parameter(service):
+    key_of(service, lambda version, made: (*made[:2], made[2]["width"], *made[3:]))
+
+
+@sabotage
+def key_without_seed(service):
+    replace(backfire_stock, "sha256", lambda old: lambda kind, *rest: old(kind, *rest[:1], *rest[2:])
+            if kind == "trained" else old(kind, *rest))
+
+
+@sabotage
+def key_of_each_request(service):
+    key_of(service, lambda version, made: (*made, os.urandom(8).hex()))
+
+
+@sabotage
+def parameter_ignored(service):
+    replace(service.model, "fit", lambda old: lambda data, parameters, seed:
+            old(data, types.SimpleNamespace(width=6, alpha=parameters.alpha), seed))
+
+
+@sabotage
+def all_parameters_ignored(service):
+    replace(service.model, "fit", lambda old: lambda data, parameters, seed:
+            old(data, types.SimpleNamespace(width=6, alpha=0.5), seed))
+
+
+@sabotage
+def parameter_not_kept(service):
+    def train(old):
+        def call(request, context):
+            job = old(request, context)
+            job.version.recipe.parameters["alpha"] = 0.5
+            return job
+        return call
+    replace(service, "Train", train)
+
+
+@sabotage
+def unseeded(service):
+    replace(service.model, "fit", lambda old: lambda data, parameters, seed:
+            old(data, parameters, int.from_bytes(os.urandom(4), "big")))
+
+
+@sabotage
+def seed_ignored_in_part(service):  # It learns by the seed, and says of each that it was 0.
+    replace(service.store, "add", lambda old: lambda model, version, weights:
+            (setattr(version, "seed", 0), old(model, version, weights))[1])
+
+
+# Who feeds it.
+
+def pulling(change):
+    replace(backfire_stock, "pull", lambda old: lambda parent, request, split, context=None, datatype="FP64":
+            change(old, parent, request, split, context, datatype))
+
+
+def changed(parent, **fields):
+    other = pb.Parent()
+    other.CopyFrom(parent)
+    for name, value in fields.items():
+        setattr(other, name, value)
+    return other
+
+
+@sabotage
+def pull_without_digest(service):
+    pulling(lambda old, parent, *rest: old(changed(parent, digest=""), *rest))
+
+
+@sabotage
+def pull_first_version(service):
+    pulling(lambda old, parent, *rest: old(changed(parent, version=parent.version.rpartition("/")[0] + "/1", digest=""), *rest))
+
+
+@sabotage
+def pull_one_split(service):
+    pulling(lambda old, parent, request, split, *rest: old(parent, request, "test", *rest))
+
+
+@sabotage
+def parent_lost_at_once(service):
+    backfire_service.PATIENCE_SECONDS = 0
+
+
+@sabotage
+def damage_accepted(service):
+    def patient(old):
+        def call(stub, parent, *rest):
+            try:
+                return old(stub, parent, *rest)
+            except backfire_service.Refusal:
+                return old(stub, changed(parent, version=parent.version.rpartition("/")[0] + "/1", digest=""), *rest)
+        return call
+    replace(backfire_service, "pull_patiently", patient)
+
+
+@sabotage
+def swap_ignored(service):
+    def evaluate(old):
+        def call(request, context):
+            request.ClearField("swapped_parents")
+            return old(request, context)
+        return call
+    replace(service, "Evaluate", evaluate)
+
+
+@sabotage
+def swap_read_and_ignored(service):
+    def evaluate(old):
+        def call(request, context):
+            for parent in request.swapped_parents:
+                backfire_stock.pull(parent, request, request.split, context)
+            request.ClearField("swapped_parents")
+            return old(request, context)
+        return call
+    replace(service, "Evaluate", evaluate)
+
+
+@sabotage
+def swap_of_one_input(service):
+    def evaluate(old):
+        def call(request, context):
+            version = service.store.describe(request.version, context)
+            for parent, own in zip(request.swapped_parents[1:], version.lineage[1:]):
+                parent.CopyFrom(own)
+            return old(request, context)
+        return call
+    replace(service, "Evaluate", evaluate)
+
+
+@sabotage
+def swap_kept(service):
+    kept = {}
+
+    def gather(old):
+        def call(lineage, request, split, context=None):
+            swapped = getattr(request, "swapped_parents", None)
+            if swapped:
+                kept[request.version, split] = old(lineage, request, split, context)
+            return kept.get((getattr(request, "version", ""), split)) or old(lineage, request, split, context)
+        return call
+    replace(service, "gather", gather)
+
+
+# What is judged.
+
+def drawing(make):
+    replace(backfire_service, "draw", make)
+
+
+@sabotage
+def resample_generator(service):
+    drawing(lambda old: lambda seed, n: numpy.random.default_rng(seed % 2**64).integers(0, n, n))
+
+
+@sabotage
+def resample_seed_ignored(service):
+    drawing(lambda old: lambda seed, n: old(seed % 1000, n))  # Of 1000 resamples each seed has the same ones, turned round.
+
+
+@sabotage
+def resample_off_by_one(service):
+    drawing(lambda old: lambda seed, n: numpy.minimum(old(seed, n) + (seed % 3 == 0), n - 1))
+
+
+@sabotage
+def resample_without_replacement(service):
+    drawing(lambda old: lambda seed, n: numpy.unique(old(seed, n)))
+
+
+@sabotage
+def resample_reversed(service):
+    drawing(lambda old: lambda seed, n: n - 1 - old(seed, n))
+
+
+def clustering(change):
+    replace(backfire_service.Resampling, "__init__", lambda old: lambda self, bootstrap, clusters: change(old, self, bootstrap, clusters))
+
+
+@sabotage
+def clusters_ignored(service):
+    clustering(lambda old, self, bootstrap, clusters: old(self, bootstrap, [""] * len(clusters)))
+
+
+@sabotage
+def clusters_by_name(service):
+    def sort(old, self, bootstrap, clusters):
+        old(self, bootstrap, clusters)
+        names = [name or f"{i:09}" for i, name in enumerate(clusters)]
+        numbers = {name: number for number, name in enumerate(sorted(set(names)))}
+        self.cluster_of = numpy.array([numbers[name] for name in names])
+    clustering(sort)
+
+
+@sabotage
+def unnamed_examples_together(service):
+    clustering(lambda old, self, bootstrap, clusters: old(self, bootstrap, [name or "unnamed" for name in clusters]))
+
+
+@sabotage
+def losses_drift(service):
+    count = iter(range(1, 10**9))
+    replace(service.model, "loss", lambda old: lambda outputs, data: old(outputs, data) + 1e-9 * next(count))
+
+
+@sabotage
+def evaluation_of_train(service):
+    def evaluate(old):
+        def call(request, context):
+            if request.split == "test":
+                request.split = "train"
+            return old(request, context)
+        return call
+    replace(service, "Evaluate", evaluate)
+
+
+# What it gives.
+
+@sabotage
+def materialize_unsorted(service):
+    def materialize(old):
+        def call(request, context):
+            order = sorted(request.examples)
+            del request.examples[:]
+            request.examples.extend(order)
+            yield from old(request, context)
+        return call
+    replace(service, "Materialize", materialize)
+
+
+@sabotage
+def materialize_digest_unchecked(service):
+    def materialize(old):
+        def call(request, context):
+            request.digest = ""
+            yield from old(request, context)
+        return call
+    replace(service, "Materialize", materialize)
+
+
+@sabotage
+def materialize_drifts(service):
+    count = iter(range(1, 10**9))
+    replace(service.model, "predict", lambda old: lambda weights, data, parameters:
+            {"y": old(weights, data, parameters)["y"] + 1e-12 * next(count)})
+
+
+@sabotage
+def materialize_datatype(service):
+    def materialize(old):
+        def call(request, context):
+            for piece in old(request, context):
+                piece.data = numpy.frombuffer(piece.data, "<f8").astype("<f4").tobytes()
+                yield piece
+        return call
+    replace(service, "Materialize", materialize)
+
+
+def inferring(change):
+    replace(service_class, "ModelInfer", lambda old: lambda self, request, context: change(old, self, request, context))
+
+
+service_class = StockService
+
+
+def answer(response, change):
+    response.raw_output_contents[0] = change(numpy.frombuffer(response.raw_output_contents[0], "<f8")).tobytes()
+    return response
+
+
+@sabotage
+def infer_raises(service):
+    inferring(lambda old, self, request, context: [][0])
+
+
+@sabotage
+def infer_other(service):
+    inferring(lambda old, self, request, context: answer(old(self, request, context), lambda y: y + 0.01))
+
+
+@sabotage
+def infer_datatype(service):
+    inferring(lambda old, self, request, context: answer(old(self, request, context), lambda y: y.astype("<f4")))
+
+
+@sabotage
+def infer_latest(service):
+    def latest(old, self, request, context):
+        number, request.model_version = request.model_version, self.store.loaded()[-1].rpartition("/")[2]
+        response = old(self, request, context)
+        response.model_version = number
+        return response
+    inferring(latest)
+
+
+@sabotage
+def infer_constant(service):
+    first = []
+    inferring(lambda old, self, request, context: answer(old(self, request, context), lambda y: (first or first.append(y) or first)[0]))
+
+
+@sabotage
+def infer_unchecked(service):
+    replace(backfire_stock, "read_inputs", lambda old: lambda context, request, signatures, optional=():
+            {tensor.name: numpy.frombuffer(data[:len(data) // 8 * 8], "<f8") for tensor, data in
+             zip(request.inputs, request.raw_input_contents)})
+
+
+# Versions and jobs.
+
+@sabotage
+def import_anything(service):
+    replace(service, "check_file", lambda old: lambda context, data, parameters:
+            old(context, data, parameters) if data[:2] == b"PK" else data)
+
+
+@sabotage
+def import_loses_weights(service):
+    replace(service, "check_file", lambda old: lambda context, data, parameters: backfire_stock.pack(
+        {name: array * (0 if name == "weights.weights" else 1)
+         for name, array in backfire_stock.unpack(old(context, data, parameters)).items()}))
+
+
+@sabotage
+def loaded_untrue(service):
+    replace(service, "GetVersion", lambda old: lambda request, context: (
+        lambda version: (setattr(version, "loaded", True), version)[1])(old(request, context)))
+
+
+@sabotage
+def deleted_kept(service):
+    replace(service.store, "delete", lambda old: lambda name: None)
+
+
+@sabotage
+def pages_lost(service):
+    replace(service, "ListVersions", lambda old: lambda request, context: pb.ListVersionsResponse(
+        versions=old(request, context).versions))
+
+
+@sabotage
+def unknown_parameter_taken(service):
+    def resolve(old):
+        def call(recipe, context):
+            for name in set(recipe.parameters) - {"width", "alpha"}:
+                del recipe.parameters[name]
+            return old(recipe, context)
+        return call
+    replace(service, "resolve", resolve)
+
+
+@sabotage
+def request_id_reused(service):
+    def run(old):
+        def call(request, context, work):
+            request.request_id += sha256(request.recipe.name if isinstance(request, pb.TrainRequest) else "",
+                                         getattr(request, "seed", 0))[:8]
+            job = old(request, context, work)
+            job.name = job.name[:-8]
+            return job
+        return call
+    replace(service.store, "run", run)
+
+
+def make(store):
+    service = StockService(RandomFeatures(), store)
+    if options.sabotage:
+        SABOTAGES[options.sabotage](service)
+    return service
+
+
+if options.list:
+    print("\n".join(SABOTAGES))
+else:
+    serve(make, __doc__.splitlines()[0])
