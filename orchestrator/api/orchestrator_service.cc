@@ -9,10 +9,12 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "orchestrator/api/answer.h"
 #include "orchestrator/api/paging.h"
 #include "orchestrator/api/shown.h"
 #include "orchestrator/commands/apply_system.h"
+#include "orchestrator/commands/lookup.h"
 #include "orchestrator/commands/propose.h"
 #include "orchestrator/commands/system_revision.h"
 #include "orchestrator/commands/update_commands.h"
@@ -40,6 +42,15 @@ absl::StatusOr<v1::Update> OrchestratorService::Show(const std::string& update) 
   // What is running is asked first: a step that ends in between is shown as ended.
   const auto progress = plane_.executor().ProgressOf(number);
   return ShowUpdate(*plane_.ledger().state(), plane_.ledger().history(), update, progress);
+}
+
+absl::StatusOr<int64_t> OrchestratorService::JudgedNumber(const std::string& update) const {
+  BACKFIRE_ASSIGN_OR_RETURN(const int64_t number, records::ParseNumber(update, "updates"));
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Update shown, Show(update));
+  if (shown.has_verdict()) return number;
+  return absl::FailedPreconditionError(absl::StrCat(update, " has no verdict: it is ",
+                                                    v1::Update::State_Name(shown.state()),
+                                                    shown.baseline() ? ", a baseline" : ""));
 }
 
 absl::StatusOr<v1::ApplySystemResponse> OrchestratorService::Apply(
@@ -97,6 +108,7 @@ absl::StatusOr<v1::Update> OrchestratorService::Propose(const v1::ProposeUpdateR
               }
               records::Change change;
               change.added = updates;
+              change.actor = request.actor();
               return change;
             })
             .status();
@@ -148,9 +160,13 @@ grpc::Status OrchestratorService::ListUpdates(grpc::ServerContext*,
       filter.states.push_back(static_cast<v1::Update::State>(is));
     }
     filter.vertex = request->vertex();
+    const auto state = plane_.ledger().state();
+    BACKFIRE_RETURN_IF_ERROR(commands::CheckVertex(*state, filter.vertex));
+    if (!request->judged_with().empty()) {
+      BACKFIRE_ASSIGN_OR_RETURN(filter.judged_with, JudgedNumber(request->judged_with()));
+    }
     BACKFIRE_ASSIGN_OR_RETURN(std::vector<v1::Update> updates,
                               plane_.ledger().history().ListUpdates(filter, page));
-    const auto state = plane_.ledger().state();
     v1::ListUpdatesResponse listed;
     listed.set_next_page_token(CutPage(page, updates));
     for (v1::Update& update : updates) {

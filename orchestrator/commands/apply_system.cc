@@ -73,6 +73,7 @@ absl::StatusOr<AppliedSystem> ApplySystem(const records::State& state,
     records::UpdateRecord baseline =
         planning::NewUpdate(state, planning::PlanBaseline(graph, graph.system().replicates()), now);
     baseline.update.set_baseline(true);
+    baseline.update.set_actor(request.actor());
     baseline.update.set_system_revision(system->revision);
     baseline.update.set_replicates(graph.system().replicates());
     system->baseline_update = baseline.number;
@@ -84,6 +85,7 @@ absl::StatusOr<AppliedSystem> ApplySystem(const records::State& state,
   NoteDone(request.request_id(), request, absl::StrCat("revisions/", system->revision),
            applied.change);
   applied.change.system = system;
+  applied.change.actor = request.actor();
   return applied;
 }
 

@@ -1,6 +1,8 @@
 #include "orchestrator/store/sqlite_schema.h"
 
 #include <iterator>
+#include <map>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -66,9 +68,16 @@ CREATE INDEX releases_by_state ON releases (state, number);
     // Seeds by hashing; systems that are there keep SeedRule::kConsecutive.
     R"(
 ALTER TABLE systems ADD COLUMN seed_rule INTEGER NOT NULL DEFAULT 0;
+)",
+    // What happened. Of what was there before, AddPastEvents tells what rows still say.
+    R"(
+CREATE TABLE events (number INTEGER PRIMARY KEY, time INTEGER NOT NULL, subject TEXT NOT NULL,
+                     event BLOB NOT NULL);
+CREATE INDEX events_by_subject ON events (subject, number);
 )"};
 constexpr int64_t kSchemaVersion = std::size(kMigrations);
 constexpr int64_t kColumnsSchema = 3;  // The one that FillColumns belongs to.
+constexpr int64_t kEventsSchema = 5;   // The one that AddPastEvents belongs to.
 static_assert(v1::Step::RUNNING == 2, "steps_running names its number");
 
 // A name's number; 0: it has none, as a baseline's update has no baseline release.
@@ -109,7 +118,7 @@ absl::Status FillUpdates(SqliteConnection& connection) {
             .BindText(update.vertex())
             .Bind(update.system_revision())
             .Bind(int64_t{IsJudged(update)})
-            .Bind(EndTime(update))
+            .Bind(DecideTime(update))
             .Bind(NumberOf(update.baseline_release(), "releases"))
             .Bind(rows.Integer(0))
             .Run());
@@ -161,6 +170,67 @@ absl::Status FillColumns(SqliteConnection& connection) {
   return FillSteps(connection);
 }
 
+using PastEvents = std::multimap<int64_t, v1::Event>;  // By time.
+
+void AddPast(const google::protobuf::Timestamp& time, const std::string& subject,
+             const std::string& kind, const std::string& actor, const std::string& message,
+             PastEvents& events) {
+  v1::Event event;
+  *event.mutable_time() = time;
+  event.set_subject(subject);
+  event.set_kind(kind);
+  event.set_actor(actor);
+  event.set_message(message);
+  events.emplace(Nanoseconds(time), std::move(event));
+}
+
+// When updates were proposed and ended, and what happened to releases.
+absl::Status AddPastEvents(SqliteConnection& connection) {
+  PastEvents events;
+  {
+    auto rows = connection.Prepare("SELECT message FROM updates ORDER BY number");
+    while (true) {
+      BACKFIRE_ASSIGN_OR_RETURN(const bool more, rows.Next());
+      if (!more) break;
+      v1::Update update;
+      BACKFIRE_RETURN_IF_ERROR(ParseRow(rows.Bytes(0), "updates", update));
+      if (update.has_create_time()) {
+        AddPast(update.create_time(), update.name(), "PROPOSED", "",
+                update.baseline() ? "a baseline" : update.vertex(), events);
+      }
+      if (!update.has_end_time()) continue;
+      const bool failed = update.state() == v1::Update::FAILED;
+      AddPast(update.end_time(), update.name(),
+              failed ? "STEP_FAILED" : v1::Update::State_Name(update.state()), "",
+              update.has_verdict() ? v1::Verdict::Outcome_Name(update.verdict().outcome())
+                                   : update.error_message(),
+              events);
+    }
+    auto releases = connection.Prepare("SELECT message FROM releases ORDER BY number");
+    while (true) {
+      BACKFIRE_ASSIGN_OR_RETURN(const bool more, releases.Next());
+      if (!more) break;
+      v1::Release release;
+      BACKFIRE_RETURN_IF_ERROR(ParseRow(releases.Bytes(0), "releases", release));
+      for (const v1::ReleaseEvent& past : release.history()) {
+        const bool promoted = past.kind() == v1::ReleaseEvent::PROMOTED;
+        AddPast(past.time(), release.name(),
+                promoted ? "LIVE" : v1::ReleaseEvent::Kind_Name(past.kind()), past.actor(),
+                past.reason(), events);
+      }
+    }
+  }
+  for (const auto& [time, event] : events) {
+    BACKFIRE_RETURN_IF_ERROR(
+        connection.Prepare("INSERT INTO events (time, subject, event) VALUES (?, ?, ?)")
+            .Bind(time)
+            .BindText(event.subject())
+            .Bind(event.SerializeAsString())
+            .Run());
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status ParseRow(const std::string& bytes, const char* table,
@@ -188,6 +258,7 @@ absl::Status Migrate(SqliteConnection& connection) {
     for (int64_t next = version + 1; next <= kSchemaVersion; ++next) {
       absl::Status status = connection.Execute(kMigrations[next - 1]);
       if (status.ok() && next == kColumnsSchema) status = FillColumns(connection);
+      if (status.ok() && next == kEventsSchema) status = AddPastEvents(connection);
       BACKFIRE_RETURN_IF_ERROR(Annotate(status, absl::StrCat("migration to schema ", next)));
     }
     return connection.Execute(absl::StrCat("PRAGMA user_version = ", kSchemaVersion, "; COMMIT"));

@@ -76,6 +76,7 @@ v1::Job FakeServices::Train(const v1::TrainRequest& request) {
     *version.mutable_recipe() = request.recipe();
     *version.mutable_lineage() = request.lineage();
     version.set_seed(request.seed());
+    version.set_weights_bytes(1000);
     version.mutable_dataset()->set_digest("data");
   }
   v1::Job job;
@@ -142,7 +143,7 @@ absl::StatusOr<v1::Model> FakeServices::GetModel(const std::string&, const std::
   loss.set_name("mae");
   loss.set_unit("1");
   loss.set_maximum(1e9);
-  for (const auto capability : {v1::LIST_VERSIONS, v1::WATCH_JOB}) {
+  for (const auto capability : {v1::LIST_VERSIONS, v1::DELETE_VERSION, v1::WATCH_JOB}) {
     model.add_capabilities(capability);
   }
   return model;
@@ -155,16 +156,32 @@ absl::StatusOr<v1::Version> FakeServices::GetVersion(const std::string&, const s
   return absl::NotFoundError(absl::StrCat("there is no ", name));
 }
 
-absl::StatusOr<std::vector<std::string>> FakeServices::LoadedVersions(const std::string& endpoint,
-                                                                      const std::string& model) {
+absl::StatusOr<std::vector<v1::Version>> FakeServices::ListVersions(const std::string& endpoint,
+                                                                    const std::string& model) {
   MutexLock lock(mutex_);
-  std::vector<std::string> versions;
+  std::vector<v1::Version> versions;
+  for (const auto& [name, version] : versions_) {
+    if (!absl::StartsWith(name, absl::StrCat(model, "/"))) continue;
+    versions.push_back(version);
+    versions.back().set_loaded(loaded_.count(absl::StrCat(endpoint, " ", name)) > 0);
+  }
+  // Tests load versions that nobody trained.
   for (const std::string& entry : loaded_) {
-    if (absl::StartsWith(entry, absl::StrCat(endpoint, " ", model, "/"))) {
-      versions.push_back(entry.substr(endpoint.size() + 1));
-    }
+    if (!absl::StartsWith(entry, absl::StrCat(endpoint, " ", model, "/"))) continue;
+    const std::string name = entry.substr(endpoint.size() + 1);
+    if (versions_.count(name) > 0) continue;
+    versions.emplace_back().set_name(name);
+    versions.back().set_loaded(true);
   }
   return versions;
+}
+
+absl::Status FakeServices::DeleteVersion(const std::string& endpoint, const std::string& version) {
+  MutexLock lock(mutex_);
+  if (keeps_calls_) calls_.push_back(absl::StrCat("delete ", endpoint, " ", version));
+  loaded_.erase(absl::StrCat(endpoint, " ", version));
+  versions_.erase(version);
+  return absl::OkStatus();
 }
 
 void FakeServices::Hold(const std::string& part) {
