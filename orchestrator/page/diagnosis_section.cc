@@ -76,7 +76,7 @@ void AppendTerms(const v1::VertexDiagnosis& one, Markup& to) {
     if (*title == '\0') {
       to.Open("td").Close();
     } else {
-      to.Element("th", {{"scope", "col"}}, title);
+      to.Element("th", {{"scope", "col"}, {"class", IsOfNumbers(title) ? "number" : ""}}, title);
     }
   }
   to.Close().Close().Open("tbody").Line();

@@ -23,6 +23,8 @@ using v1::LossComparison;
 constexpr size_t kMostRows = 500;
 // Vertices in which nothing was found are folded if there are more than so many.
 constexpr size_t kMostOpenVertices = 16;
+// So are those of a long list of findings, whose worst are enough to begin with.
+constexpr size_t kMostFindings = 30;
 constexpr double kPlotWidth = 420, kPlotHeight = 40, kPairsWidth = 92;
 
 // A whisker from bound to bound with the estimate on it, and below it a dot for each seed.
@@ -145,10 +147,9 @@ class Table {
                  tick.label);
     }
     to.Empty("path", {{"d", marks.text()}});
-    const double zero = axis_.At(0) * kPlotWidth, margin = axis_.At(1) * kPlotWidth;
-    to.Element("text", {{"class", "side"}, {"x", Pixels(zero / 2)}, {"y", "10"}}, "better");
-    to.Element("text", {{"class", "side"}, {"x", Pixels((margin + kPlotWidth) / 2)}, {"y", "10"}},
-               "worse than allowed");
+    to.Element("text", {{"class", "side"}, {"x", "2"}, {"y", "10"}}, "\xe2\x86\x90 better");
+    to.Element("text", {{"class", "side end"}, {"x", Pixels(kPlotWidth - 2)}, {"y", "10"}},
+               "worse than allowed \xe2\x86\x92");
     to.Close().Close();
     to.Element("th", {{"scope", "col"}, {"class", "pairs"}}, "Each seed");
     to.Element("th", {{"scope", "col"}, {"class", "number"}}, "Before \xe2\x86\x92 after");
@@ -241,7 +242,7 @@ void AppendEvidence(const View& view, Markup& to) {
     found += vertex.standing < Standing::kWithin ? 1 : 0;
   }
   // A long page shows what was found, and folds the rest.
-  const size_t most_open = std::max(found, kMostOpenVertices);
+  const size_t most_open = std::max(std::min(found, kMostFindings), kMostOpenVertices);
   for (const VertexView& vertex : view.vertices) {
     (open.size() < most_open || vertex.candidate ? open : folded).push_back(&vertex);
   }
@@ -253,7 +254,7 @@ void AppendEvidence(const View& view, Markup& to) {
     to.Open("details").Element(
         "summary", {},
         absl::StrCat(folded.size(), folded.size() == 1 ? " more model" : " more models",
-                     ", about which there is nothing to be said"));
+                     found > most_open ? "" : ", none of which is worse than allowed"));
     Table(view, axis).AppendTo(folded, rows_left, to);
     to.Close().Line();
   }

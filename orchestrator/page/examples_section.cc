@@ -16,7 +16,7 @@ void AppendTable(const View& view, int i, Markup& to) {
   const v1::GateResult& result = view.result(i);
   to.Open("table", {{"class", "plain narrow"}}).Open("thead").Open("tr");
   for (const char* title : {"Example", "Before", "After", "Worse by", "Slices, cluster"}) {
-    to.Element("th", {{"scope", "col"}}, title);
+    to.Element("th", {{"scope", "col"}, {"class", IsOfNumbers(title) ? "number" : ""}}, title);
   }
   to.Close().Close().Open("tbody").Line();
   for (const v1::ExampleChange& one : result.worst_examples()) {

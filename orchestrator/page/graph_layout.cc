@@ -56,6 +56,25 @@ std::vector<Node> NodesOf(const View& view) {
   return nodes;
 }
 
+// Lines that skip layers get a place in each, so that they pass between its boxes; if these would
+// be too many, they run behind.
+constexpr size_t kMostPassages = 24;
+
+void AddEdge(size_t from, size_t to, GraphLayout& layout) {
+  const size_t last = layout.boxes[to].layer;
+  size_t passages = last - layout.boxes[from].layer - 1;
+  for (const GraphBox& box : layout.boxes) passages += box.count == 0 ? 1 : 0;
+  if (passages <= kMostPassages) {
+    for (size_t layer = layout.boxes[from].layer + 1; layer < last; ++layer) {
+      const size_t passage = layout.boxes.size();
+      layout.boxes.push_back({"", Standing::kNotJudged, 0, layer, layout.layers[layer]++});
+      layout.edges.emplace_back(from, passage);
+      from = passage;
+    }
+  }
+  layout.edges.emplace_back(from, to);
+}
+
 // Moves each box towards the middle of those that it is joined with, a few times over.
 void Order(GraphLayout& layout) {
   std::vector<std::vector<size_t>> joined(layout.boxes.size());
@@ -125,7 +144,7 @@ GraphLayout LayOut(const View& view, size_t most) {
       if (nodes[parent].concerned) edges.emplace(nodes[parent].box, node.box);
     }
   }
-  layout.edges.assign(edges.begin(), edges.end());
+  for (const auto& [from, to] : edges) AddEdge(from, to, layout);
   Order(layout);
   return layout;
 }

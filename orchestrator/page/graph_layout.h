@@ -12,7 +12,7 @@ namespace backfire::page {
 struct GraphBox {
   std::string name;  ///< Of the vertex; empty: several.
   Standing standing = Standing::kNotJudged;
-  int count = 1;     ///< Vertices that it stands for.
+  int count = 1;     ///< Vertices that it stands for; 0: a place where a line passes a layer.
   size_t layer = 0;  ///< From the left.
   size_t row = 0;    ///< In its layer, from the top.
 };

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "orchestrator/gate/result_words.h"
@@ -17,17 +18,18 @@ using markup::Pixels;
 constexpr size_t kMostInLayer = 12;
 constexpr double kWidth = 176, kHeight = 50, kAcross = 62, kDown = 14, kRim = 6;
 // Names are cut to what fits into a box, in characters; the whole name is in its title.
-constexpr size_t kMostLetters = 19;
+constexpr size_t kMostLetters = 16;
 
-// Cut between characters of UTF-8, and never in one.
+// Cut in the middle, as the ends of names tell them apart; never within a character of UTF-8.
 std::string Fitted(const std::string& name) {
-  size_t letters = 0, end = 0;
+  std::vector<size_t> letters;  // Where each begins.
   for (size_t i = 0; i < name.size(); ++i) {
-    if ((static_cast<unsigned char>(name[i]) & 0xC0) == 0x80) continue;
-    if (letters == kMostLetters - 1) end = i;
-    ++letters;
+    if ((static_cast<unsigned char>(name[i]) & 0xC0) != 0x80) letters.push_back(i);
   }
-  return letters <= kMostLetters ? name : absl::StrCat(name.substr(0, end), "\xe2\x80\xa6");
+  if (letters.size() <= kMostLetters) return name;
+  constexpr size_t kFirst = kMostLetters / 2, kLast = kMostLetters - kFirst - 1;
+  return absl::StrCat(name.substr(0, letters[kFirst]), "\xe2\x80\xa6",
+                      name.substr(letters[letters.size() - kLast]));
 }
 
 class Drawing {
@@ -48,10 +50,16 @@ class Drawing {
       const double x2 = Left(to_box) - 5, y2 = Top(to_box) + kHeight / 2;
       const double bend = std::max(24.0, (x2 - x1) / 2);
       lines.Move(x1, y1).Curve(x1 + bend, y1, x2 - bend, y2, x2, y2);
-      lines.Relative("m-5 -4l5 4l-5 4");
+      if (layout_.boxes[to_box].count > 0) {
+        lines.Relative("m-5 -4l5 4l-5 4");
+      } else {
+        lines.Line(x2 + 5 + kWidth, y2);
+      }
     }
     if (!lines.empty()) to.Empty("path", {{"class", "edge"}, {"d", lines.text()}}).Line();
-    for (size_t box = 0; box < layout_.boxes.size(); ++box) AppendBox(box, to);
+    for (size_t box = 0; box < layout_.boxes.size(); ++box) {
+      if (layout_.boxes[box].count > 0) AppendBox(box, to);
+    }
     to.Close().Line();
   }
 
@@ -125,7 +133,7 @@ void AppendGraph(const View& view, Markup& to) {
   Drawing(view, layout).AppendTo(to);
   to.Close().Line();
   const bool folded = std::any_of(layout.boxes.begin(), layout.boxes.end(),
-                                  [](const GraphBox& box) { return box.name.empty(); });
+                                  [](const GraphBox& box) { return box.count > 1; });
   if (folded) {
     to.Open("details").Element(
         "summary", {}, absl::StrCat("All ", view.vertices.size(), " models that have losses"));

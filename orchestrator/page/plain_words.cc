@@ -143,8 +143,9 @@ std::string PlainFinding(const View& view, int result) {
   const GateResult& is = view.result(result);
   const v1::LossComparison& one = view.comparison(result);
   const std::string unit = one.unit() == "percent" ? " %"
-                           : one.unit().empty()    ? ""
-                                                   : absl::StrCat(" ", one.unit());
+                           : one.unit().empty() || one.unit() == "fraction"
+                               ? ""
+                               : absl::StrCat(" ", one.unit());
   std::string text =
       absl::StrCat("its ", one.loss(), one.slice().empty() ? "" : absl::StrCat(" on ", one.slice()),
                    " went from ", FormatNumber(gate::OwnSign(is, one.before())), " to ",

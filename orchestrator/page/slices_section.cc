@@ -83,7 +83,7 @@ void AppendSlices(const View& view, Markup& to) {
   to.Open("table", {{"class", "plain"}}).Open("thead").Open("tr");
   for (const char* title :
        {"Slice", "Examples", "Before \xe2\x86\x92 after", "Worse by", "Margin", "Stands"}) {
-    to.Element("th", {{"scope", "col"}}, title);
+    to.Element("th", {{"scope", "col"}, {"class", IsOfNumbers(title) ? "number" : ""}}, title);
   }
   to.Close().Close().Line();
   for (const auto& group : groups) {

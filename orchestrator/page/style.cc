@@ -23,7 +23,7 @@ h2{font-size:22px;margin-bottom:8px}
 h3{font-size:17px;margin:22px 0 6px}
 section{border-top:1px solid var(--line);margin-top:36px;padding-top:26px;scroll-margin-top:8px}
 p{margin:0 0 12px}
-.lead{color:var(--muted);max-width:76ch;margin-bottom:16px}
+.lead{color:var(--muted);max-width:84ch;margin-bottom:16px}
 .note{color:var(--muted);font-size:14px;margin-top:12px}
 code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:13px;overflow-wrap:anywhere}
 pre{background:var(--panel);border:1px solid var(--line);border-radius:6px;padding:10px 14px;overflow-x:auto;margin:8px 0 16px;white-space:pre-wrap}
@@ -68,14 +68,15 @@ details{margin-top:16px}
 summary{cursor:pointer;padding:6px 0}
 table{border-collapse:collapse;width:100%;font-size:14px}
 th,td{text-align:left;vertical-align:top;padding:8px 14px 8px 0;font-weight:400}
+thead td{border-bottom:1px solid var(--line)}
 thead th{color:var(--muted);font-size:13px;vertical-align:bottom;border-bottom:1px solid var(--line);background:var(--bg)}
 tbody tr{border-bottom:1px solid var(--line)}
 .number{text-align:right;font-variant-numeric:tabular-nums}
 td.number{white-space:nowrap}
 .evidence th[scope=row]{width:230px;padding-right:16px}
-.vertex{display:block;font-weight:600;overflow-wrap:anywhere}
+.vertex{font-weight:600;overflow-wrap:anywhere}
 .again{color:var(--muted);font-weight:400}
-.tag{display:inline-block;font-size:12px;border:1px solid var(--fg);border-radius:3px;padding:0 6px;margin-right:6px}
+.tag{display:inline-block;font-size:12px;border:1px solid var(--fg);border-radius:3px;padding:0 6px;margin-left:8px}
 .loss{display:block;color:var(--muted);overflow-wrap:anywhere}
 .why{display:block;color:var(--muted);font-size:13px;white-space:normal}
 .bounds{display:block;color:var(--muted);font-size:13px}
@@ -83,14 +84,14 @@ td.number{white-space:nowrap}
 .evidence td.axis{background:linear-gradient(to right,transparent var(--zero),var(--fg) var(--zero),var(--fg) calc(var(--zero) + 1px),var(--band) calc(var(--zero) + 1px),var(--band) var(--margin),var(--muted) var(--margin),var(--muted) calc(var(--margin) + 1px),transparent calc(var(--margin) + 1px))}
 .evidence td.axis svg,.ticks{display:block;width:100%;height:auto;margin-top:8px}
 .evidence .ticks{margin:0}
-.evidence .pairs{padding:4px 10px 4px 18px;width:120px}
+.evidence td.pairs{padding:8px 10px 4px 18px}.evidence .pairs{padding-left:18px;width:120px}
 .evidence tbody:target,.evidence tbody:target th{background:var(--panel)}
 .plot .whisker{fill:none;stroke:var(--c);stroke-width:2}
 .plot .estimate{fill:var(--c);stroke:var(--bg);stroke-width:1}
 .plot.open .estimate,.plot.advisory .estimate{fill:var(--bg);stroke:var(--c);stroke-width:2}
 .plot .seed{fill:var(--bg);stroke:var(--c);stroke-width:1.2}
 .ticks text{font-size:11.5px;fill:var(--muted);text-anchor:middle}
-.ticks .side{font-size:11px;font-style:italic}
+.ticks .side{font-size:11px;font-style:italic;text-anchor:start}.ticks .end{text-anchor:end}
 .ticks path{stroke:var(--muted);fill:none}
 .pair{fill:none;stroke:var(--c);stroke-width:1;opacity:.65}
 .ends{fill:none;stroke:var(--c);stroke-width:5;stroke-linecap:round}
@@ -112,6 +113,7 @@ figure{margin:0}figcaption{font-size:13px;color:var(--muted);max-width:240px;ove
 article{border-top:3px solid var(--fg);margin-top:56px;padding-top:20px}
 .of{font:600 22px/1.2 inherit;font-size:22px;font-weight:600}
 @media (max-width:820px){
+.narrow{min-width:0;width:100%}
 main,footer{padding-left:16px;padding-right:16px}
 .verdict{padding:18px;gap:14px}.verdict>.symbol{width:36px;height:36px}.verdict h1,.verdict h2{font-size:26px}.plain-words{font-size:17px}
 .verdict small{display:inline-block;margin-left:0}

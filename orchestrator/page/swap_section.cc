@@ -61,7 +61,7 @@ void AppendTable(const View& view, const std::vector<int>& rows, Markup& to) {
   to.Open("table", {{"class", "plain"}}).Open("thead").Open("tr");
   for (const char* title : {"Model and loss", "Before, swapped, after", "Before", "Swapped",
                             "After", "Swap alone", "Retraining"}) {
-    to.Element("th", {{"scope", "col"}}, title);
+    to.Element("th", {{"scope", "col"}, {"class", IsOfNumbers(title) ? "number" : ""}}, title);
   }
   to.Close().Close().Open("tbody").Line();
   for (const int i : rows) {

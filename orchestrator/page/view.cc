@@ -158,6 +158,14 @@ void AppendBounds(const LossComparison& one, Markup& to) {
   to.Text("]");
 }
 
+bool IsOfNumbers(absl::string_view title) {
+  for (const char* other : {"Slice", "Stands", "Example", "Slices, cluster", "Model and loss",
+                            "Before, swapped, after", "Part of the error"}) {
+    if (title == other) return false;
+  }
+  return true;
+}
+
 void OpenSection(const View& view, const std::string& name, const std::string& title, Markup& to) {
   const std::string id = absl::StrCat(view.prefix, name);
   to.Line().Open("section", {{"id", id}, {"aria-labelledby", absl::StrCat(id, "-title")}});

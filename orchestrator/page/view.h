@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "backfire/v1/gate.pb.h"
 #include "services/markup/markup.h"
 
@@ -56,6 +57,9 @@ void AppendNumber(double value, markup::Markup& to);
 void AppendSigned(double value, markup::Markup& to);
 /// The one-sided bounds of a difference.
 void AppendBounds(const v1::LossComparison& one, markup::Markup& to);
+
+/// Whether a column with this title has numbers, which are aligned to the right.
+bool IsOfNumbers(absl::string_view title);
 
 /// A section with a heading; whoever began it closes it.
 void OpenSection(const View& view, const std::string& name, const std::string& title,

@@ -125,9 +125,11 @@ class Page:
         told = ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
         return [json.dumps(event["params"]) for event in self._events() if event["method"] in told]
 
-    def screenshot(self, path, whole=True):
-        """A PNG of the page, all of it or what the window shows."""
-        data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)["data"]
+    def screenshot(self, path, top=0, height=8000):
+        """A PNG of the page, from `top` and at most so high: Chromium takes no picture of any size."""
+        width, whole = self.evaluate("[document.documentElement.clientWidth, document.documentElement.scrollHeight]")
+        clip = {"x": 0, "y": top, "width": width, "height": min(height, whole - top), "scale": 1}
+        data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)["data"]
         with open(path, "wb") as file:
             file.write(base64.b64decode(data))
 
