@@ -18,10 +18,11 @@ namespace {
 // Results that get examples, and examples of each: who looks begins with a few.
 constexpr int kMostResults = 24;
 constexpr size_t kMostExamples = 8;
-// Random numbers that the self-test of a verdict may take: some seconds.
-constexpr double kSelfTestDraws = 6e7;
-constexpr int kMostUpdates = 1000;
-constexpr int kLeastUpdates = 100;
+// Losses that the self-test of a verdict may decide about, each some tenths of a millisecond, and
+// its simulated updates: `--self-test` takes its time and is exact.
+constexpr int kSelfTestDecisions = 4000;
+constexpr int kMostUpdates = 100;
+constexpr int kLeastUpdates = 20;
 
 using Key = std::tuple<std::string, std::string, std::string>;
 
@@ -148,14 +149,11 @@ void AddContext(const v1::EvidenceHeader& header, v1::GateReport& report) {
 }
 
 void AddSelfTest(const verdict::Evidence& evidence, int threads, v1::GateReport& report) {
-  const auto judged = static_cast<double>(
+  const auto judged = static_cast<int>(
       std::count_if(evidence.losses.begin(), evidence.losses.end(),
                     [](const verdict::LossEvidence& loss) { return loss.judged; }));
   if (judged == 0 || evidence.losses[0].before.size() < 2) return;
-  const double draws =
-      judged * static_cast<double>(evidence.losses[0].before.size()) * kSelfTestResamples * 2;
-  const int updates =
-      std::clamp(static_cast<int>(kSelfTestDraws / draws), kLeastUpdates, kMostUpdates);
+  const int updates = std::clamp(kSelfTestDecisions / (2 * judged), kLeastUpdates, kMostUpdates);
   *report.mutable_self_test() = SelfTest(evidence, updates, threads);
 }
 

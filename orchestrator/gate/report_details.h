@@ -21,8 +21,8 @@ void AddGraph(const v1::GatePolicy& policy, v1::GateReport& report);
 /// Adds what an update's evidence says of it, with its system's graph.
 void AddContext(const v1::EvidenceHeader& header, v1::GateReport& report);
 
-/// Adds what a gate on this evidence can show (self_test.h), as exactly as it can be had in a few
-/// seconds; nothing of a single replicate.
+/// Adds what a gate on this evidence can show (self_test.h), by few simulated updates, so that it
+/// takes no longer than the verdict; nothing of a single replicate.
 void AddSelfTest(const verdict::Evidence& evidence, int threads, v1::GateReport& report);
 
 }  // namespace backfire::gate

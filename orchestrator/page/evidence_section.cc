@@ -19,8 +19,10 @@ using markup::Path;
 using markup::Pixels;
 using v1::LossComparison;
 
-// Rows that a page shows at most: each takes about two kilobytes.
-constexpr size_t kMostRows = 500;
+// Rows that a page shows at most, of which each vertex has one, its worst: each takes about two
+// kilobytes.
+constexpr size_t kMostRows = 550;
+static_assert(View::kMostVertices < kMostRows);
 // Vertices in which nothing was found are folded if there are more than so many.
 constexpr size_t kMostOpenVertices = 16;
 // So are those of a long list of findings, whose worst are enough to begin with.
@@ -114,8 +116,9 @@ class Table {
  public:
   Table(const View& view, const Axis& axis) : view_(view), axis_(axis) {}
 
-  // @param vertices  Shown, as far as rows are left.
-  void AppendTo(const std::vector<const VertexView*>& vertices, size_t& rows_left,
+  // @param more_left  Rows that may be shown beside the first of each vertex.
+  // @param shown      Counts rows.
+  void AppendTo(const std::vector<const VertexView*>& vertices, size_t& more_left, size_t& shown,
                 Markup& to) const {
     to.Open("table", {{"class", "evidence"},
                       {"style", absl::StrFormat("--zero:%.2f%%;--margin:%.2f%%", 100 * axis_.At(0),
@@ -125,10 +128,7 @@ class Table {
         "Each comparison: its loss before and after, by how much it is worse, with bounds and "
         "margin");
     AppendHeading(to);
-    for (const VertexView* vertex : vertices) {
-      if (rows_left == 0) break;
-      AppendVertex(*vertex, rows_left, to);
-    }
+    for (const VertexView* vertex : vertices) AppendVertex(*vertex, more_left, shown, to);
     to.Close().Line();
   }
 
@@ -158,12 +158,13 @@ class Table {
     to.Close().Close().Line();
   }
 
-  void AppendVertex(const VertexView& vertex, size_t& rows_left, Markup& to) const {
+  void AppendVertex(const VertexView& vertex, size_t& more_left, size_t& shown, Markup& to) const {
     to.Open("tbody", {{"id", vertex.id}, {"tabindex", "-1"}});
     bool first = true;
     for (const int i : vertex.results) {
-      if (rows_left == 0) break;
-      --rows_left;
+      if (!first && more_left == 0) break;
+      if (!first) --more_left;
+      ++shown;
       AppendRow(vertex, i, first, to);
       first = false;
     }
@@ -234,35 +235,37 @@ void AppendLegend(const Axis& axis, Markup& to) {
 void AppendEvidence(const View& view, Markup& to) {
   if (!view.report.has_verdict()) return;
   OpenSection(view, "evidence", "The evidence, worst first", to);
-  std::vector<const LossComparison*> shown;
+  std::vector<const LossComparison*> all;
   std::vector<const VertexView*> open, folded;
   size_t found = 0;
   for (const VertexView& vertex : view.vertices) {
-    for (const int i : vertex.results) shown.push_back(&view.comparison(i));
+    for (const int i : vertex.results) all.push_back(&view.comparison(i));
     found += vertex.standing < Standing::kWithin ? 1 : 0;
   }
   // A long page shows what was found, and folds the rest.
   const size_t most_open = std::max(std::min(found, kMostFindings), kMostOpenVertices);
-  for (const VertexView& vertex : view.vertices) {
+  const size_t placed = std::min(view.vertices.size(), View::kMostVertices);
+  for (size_t v = 0; v < placed; ++v) {
+    const VertexView& vertex = view.vertices[v];
     (open.size() < most_open || vertex.candidate ? open : folded).push_back(&vertex);
   }
-  const Axis axis(shown);
+  const Axis axis(all);
   AppendLegend(axis, to);
-  size_t rows_left = kMostRows;
-  Table(view, axis).AppendTo(open, rows_left, to);
+  size_t more_left = kMostRows - placed, shown = 0;
+  Table(view, axis).AppendTo(open, more_left, shown, to);
   if (!folded.empty()) {
     to.Open("details").Element(
         "summary", {},
         absl::StrCat(folded.size(), folded.size() == 1 ? " more model" : " more models",
                      found > most_open ? "" : ", none of which is worse than allowed"));
-    Table(view, axis).AppendTo(folded, rows_left, to);
+    Table(view, axis).AppendTo(folded, more_left, shown, to);
     to.Close().Line();
   }
-  if (shown.size() > kMostRows) {
+  if (all.size() > shown) {
     to.Element("p", {{"class", "note"}},
-               absl::StrCat(shown.size() - kMostRows,
-                            " more comparisons, further from their margins, are in the JSON report "
-                            "alone."));
+               absl::StrCat(all.size() - shown,
+                            " more comparisons, which stand no worse than those of the same model, "
+                            "are in the JSON report alone."));
   }
   to.Close();
 }

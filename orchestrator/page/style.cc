@@ -112,7 +112,7 @@ figure{margin:0}figcaption{font-size:13px;color:var(--muted);max-width:240px;ove
 .steps{padding-left:22px;max-width:80ch}.steps li{margin-bottom:10px}.steps li::marker{font-weight:600}
 article{border-top:3px solid var(--fg);margin-top:56px;padding-top:20px}
 .of{font:600 22px/1.2 inherit;font-size:22px;font-weight:600}
-@media (max-width:820px){
+@media screen and (max-width:820px){
 .narrow{min-width:0;width:100%}
 main,footer{padding-left:16px;padding-right:16px}
 .verdict{padding:18px;gap:14px}.verdict>.symbol{width:36px;height:36px}.verdict h1,.verdict h2{font-size:26px}.plain-words{font-size:17px}
@@ -140,7 +140,12 @@ body{font-size:11pt}main,footer{max-width:none;padding:0}nav,.skip{display:none}
 tr,figure,.tiles>div,.verdict{break-inside:avoid}h2,h3,summary{break-after:avoid}thead{display:table-header-group}
 details::details-content{content-visibility:visible;block-size:auto}
 a{text-decoration:none}section{margin-top:20px;padding-top:14px}
-.evidence .axis{width:300px}.evidence th[scope=row]{width:170px}
+.lead,.plain-words,.steps{max-width:none}.tiles{grid-template-columns:repeat(4,1fr)}
+table{font-size:8.5pt}th,td{padding:5px 8px 5px 0}td.number{white-space:normal}
+.evidence .axis{width:215px}.evidence th[scope=row]{width:125px;padding-right:8px}
+.evidence .pairs,.evidence td.pairs{width:78px;padding-left:8px;padding-right:6px}
+.pairs svg,.swap{width:100%;height:auto;max-width:150px}
+.badge,.tag{font-size:8.5pt}.bounds,.why{font-size:7.5pt}thead th{font-size:8.5pt}
 }
 )css";
 

@@ -116,7 +116,10 @@ View::View(const v1::GateReport& of, std::string ids) : report(of), prefix(std::
   std::stable_sort(vertices.begin(), vertices.end(), [](const VertexView& a, const VertexView& b) {
     return std::make_pair(a.standing, !a.candidate) < std::make_pair(b.standing, !b.candidate);
   });
-  for (size_t v = 0; v < vertices.size(); ++v) vertices[v].id = absl::StrCat(prefix, "vertex-", v);
+  for (size_t v = 0; v < vertices.size(); ++v) {
+    vertices[v].id =
+        v < kMostVertices ? absl::StrCat(prefix, "vertex-", v) : absl::StrCat(prefix, "evidence");
+  }
 }
 
 const VertexView* View::Find(const std::string& vertex) const {

@@ -26,7 +26,7 @@ void AppendBadge(Standing standing, markup::Markup& to);
 /// A vertex with all that is known of it.
 struct VertexView {
   std::string name;
-  std::string id;  ///< Where its evidence is on the page.
+  std::string id;  ///< Where its evidence is on the page: of its own, or all of it.
   bool candidate = false;
   Standing standing = Standing::kNotJudged;  ///< Its worst.
   std::vector<int> results;                  ///< Positions in the report, worst first.
@@ -34,6 +34,9 @@ struct VertexView {
 
 /// A report in the order in which it is told. Borrows it.
 struct View {
+  /// Vertices that have a place of their own on a page.
+  static constexpr size_t kMostVertices = 500;
+
   View(const v1::GateReport& report, std::string prefix);
 
   const v1::GateReport& report;

@@ -111,7 +111,7 @@ class InChromium(GateTest):
 
     def test_two_hundred_descendants(self):
         page_samples.large(self.folder)
-        page = self.look("large", self.page())
+        page = self.look("large", self.page(timeout=400))
         # A link to what is folded unfolds it.
         page.evaluate("location.hash = '#vertex-150'")
         self.assertTrue(page.evaluate("document.getElementById('vertex-150').closest('details').open"))
