@@ -1,13 +1,13 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 
 #include "backfire/v1/orchestrator.grpc.pb.h"
 #include "orchestrator/api/control_plane.h"
 #include "orchestrator/commands/resolve_recipes.h"
-#include "services/rpc/channel.h"
 #include "services/rpc/identities.h"
 #include "services/rpc/stream_budget.h"
 
@@ -52,6 +52,11 @@ class OrchestratorService final : public v1::Orchestrator::Service {
       grpc::ServerContext* context,
       grpc::ServerReaderWriter<v1::ReleaseSnapshot, v1::GatewayReport>* stream) override;
 
+  grpc::Status PruneUpdates(grpc::ServerContext* context, const v1::PruneUpdatesRequest* request,
+                            v1::PruneUpdatesResponse* response) override;
+  grpc::Status ListEvents(grpc::ServerContext* context, const v1::ListEventsRequest* request,
+                          v1::ListEventsResponse* response) override;
+
   // Passed on to the services that own the versions (version_methods.cc).
   grpc::Status ListVersions(grpc::ServerContext* context, const v1::ListVersionsRequest* request,
                             v1::ListVersionsResponse* response) override;
@@ -67,9 +72,14 @@ class OrchestratorService final : public v1::Orchestrator::Service {
 
  private:
   absl::StatusOr<v1::Update> Show(const std::string& update) const;
+  // Number of an update that has a verdict. FAILED_PRECONDITION: it has none.
+  absl::StatusOr<int64_t> JudgedNumber(const std::string& update) const;
   absl::StatusOr<v1::ApplySystemResponse> Apply(const v1::ApplySystemRequest& request);
   commands::ResolveRecipe Resolver() const;
   absl::StatusOr<v1::Update> Propose(const v1::ProposeUpdateRequest& request);
+  // Waits until releases that were let go are RETIRED, or for a while.
+  void AwaitRetirement(const std::set<std::string>& releases) const;
+  absl::StatusOr<v1::PruneUpdatesResponse> Prune(const v1::PruneUpdatesRequest& request);
   absl::StatusOr<v1::Release> ShowRelease(int64_t number) const;
   absl::StatusOr<v1::Release> Promote(const v1::PromoteUpdateRequest& request);
   absl::StatusOr<v1::Release> Rollback(const v1::RollbackReleaseRequest& request);
@@ -93,7 +103,6 @@ class OrchestratorService final : public v1::Orchestrator::Service {
   // gateways are never short of theirs.
   runtime::StreamBudget streams_{96, "watches"};
   runtime::StreamBudget gateway_streams_{64, "gateways"};
-  runtime::ChannelPool channels_;
 };
 
 }  // namespace backfire::api

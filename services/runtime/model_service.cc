@@ -91,6 +91,7 @@ grpc::Status ModelServiceImpl::ListModels(grpc::ServerContext*, const v1::ListMo
 grpc::Status ModelServiceImpl::ResolveRecipe(grpc::ServerContext*,
                                              const v1::ResolveRecipeRequest* request,
                                              v1::ResolveRecipeResponse* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto resolve = [&]() -> absl::Status {
     BACKFIRE_ASSIGN_OR_RETURN(const HostedModel* model, FindModel(models_, request->model()));
     BACKFIRE_ASSIGN_OR_RETURN(*response->mutable_recipe(), model->trainer().Resolve(*request));
@@ -128,6 +129,7 @@ grpc::Status ModelServiceImpl::Evaluate(grpc::ServerContext*, const v1::Evaluate
 grpc::Status ModelServiceImpl::CommitOutputs(grpc::ServerContext*,
                                              const v1::CommitOutputsRequest* request,
                                              v1::Job* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto start = [&]() -> absl::Status {
     BACKFIRE_RETURN_IF_ERROR(CheckIsPrimary());
     BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(models_, request->version()));

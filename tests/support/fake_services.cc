@@ -18,6 +18,18 @@ std::string RequestId(const planning::JobRequest& request) {
   return std::visit([](const auto& r) { return r.request_id(); }, request);
 }
 
+// What a job that is fed by these parents was held to: not to what is said of their ancestors.
+template <typename Commitments, typename Parents>
+void AddHeld(const Commitments& commitments, const Parents& parents, Commitments& held) {
+  for (const v1::OutputsCommitment& commitment : commitments) {
+    if (std::any_of(parents.begin(), parents.end(), [&](const auto& parent) {
+          return parent.digest() == commitment.version_digest();
+        })) {
+      *held.Add() = commitment;
+    }
+  }
+}
+
 }  // namespace
 
 bool FakeServices::IsHeld(const std::string& request_id) const {
@@ -115,9 +127,8 @@ v1::Job FakeServices::Train(const v1::TrainRequest& request) {
     *version.mutable_recipe() = request.recipe();
     *version.mutable_lineage() = request.lineage();
     version.set_seed(request.seed());
-    for (const v1::OutputsCommitment& commitment : request.commitments()) {
-      *version.add_trained_on() = commitment;
-    }
+    AddHeld(request.commitments(), request.lineage(), *version.mutable_trained_on());
+    version.set_weights_bytes(1000);
     version.mutable_dataset()->set_digest("data");
   }
   v1::Job job;
@@ -138,7 +149,9 @@ v1::Job FakeServices::Evaluate(const v1::EvaluateRequest& request) const {
   v1::Evaluation& evaluation = *job.mutable_evaluation();
   evaluation.set_example_count(kExamples);
   evaluation.set_dataset_digest("data");
-  *evaluation.mutable_commitments() = request.commitments();
+  AddHeld(request.commitments(),
+          request.swapped_parents().empty() ? version.lineage() : request.swapped_parents(),
+          *evaluation.mutable_commitments());
   v1::LossEstimate& loss = *evaluation.add_losses();
   loss.set_loss("mae");
   loss.set_judged(true);
@@ -186,7 +199,8 @@ absl::StatusOr<v1::Model> FakeServices::GetModel(const std::string&, const std::
   loss.set_name("mae");
   loss.set_unit("1");
   loss.set_maximum(1e9);
-  for (const auto capability : {v1::LIST_VERSIONS, v1::WATCH_JOB, v1::RESOLVE_RECIPE}) {
+  for (const auto capability :
+       {v1::LIST_VERSIONS, v1::DELETE_VERSION, v1::WATCH_JOB, v1::RESOLVE_RECIPE}) {
     model.add_capabilities(capability);
   }
   MutexLock lock(mutex_);
@@ -216,14 +230,22 @@ absl::StatusOr<v1::Version> FakeServices::GetVersion(const std::string&, const s
   return absl::NotFoundError(absl::StrCat("there is no ", name));
 }
 
-absl::StatusOr<std::vector<std::string>> FakeServices::LoadedVersions(const std::string& endpoint,
-                                                                      const std::string& model) {
+absl::StatusOr<std::vector<v1::Version>> FakeServices::ListVersions(const std::string& endpoint,
+                                                                    const std::string& model) {
   MutexLock lock(mutex_);
-  std::vector<std::string> versions;
+  std::vector<v1::Version> versions;
+  for (const auto& [name, version] : versions_) {
+    if (!absl::StartsWith(name, absl::StrCat(model, "/"))) continue;
+    versions.push_back(version);
+    versions.back().set_loaded(loaded_.count(absl::StrCat(endpoint, " ", name)) > 0);
+  }
+  // Tests load versions that nobody trained.
   for (const std::string& entry : loaded_) {
-    if (absl::StartsWith(entry, absl::StrCat(endpoint, " ", model, "/"))) {
-      versions.push_back(entry.substr(endpoint.size() + 1));
-    }
+    if (!absl::StartsWith(entry, absl::StrCat(endpoint, " ", model, "/"))) continue;
+    const std::string name = entry.substr(endpoint.size() + 1);
+    if (versions_.count(name) > 0) continue;
+    versions.emplace_back().set_name(name);
+    versions.back().set_loaded(true);
   }
   return versions;
 }
@@ -236,6 +258,14 @@ void FakeServices::CommitOutputs() {
 void FakeServices::ChangeOutputs(const std::string& model) {
   MutexLock lock(mutex_);
   ++outputs_[model];
+}
+
+absl::Status FakeServices::DeleteVersion(const std::string& endpoint, const std::string& version) {
+  MutexLock lock(mutex_);
+  if (keeps_calls_) calls_.push_back(absl::StrCat("delete ", endpoint, " ", version));
+  loaded_.erase(absl::StrCat(endpoint, " ", version));
+  versions_.erase(version);
+  return absl::OkStatus();
 }
 
 void FakeServices::Hold(const std::string& part) {
