@@ -222,7 +222,9 @@ TEST_F(DoorTest, EachRoleMayCallWhatTheTableSaysAndNothingElse) {
         const grpc::Status status = Call(method, TokenOfRole(role));
         EXPECT_EQ(IsIn(status), rule.roles.Has(*ParseRole(role)))
             << role << " " << method << ": " << status.error_message();
-        if (!IsIn(status)) EXPECT_EQ(status.error_code(), StatusCode::PERMISSION_DENIED);
+        if (!IsIn(status)) {
+          EXPECT_EQ(status.error_code(), StatusCode::PERMISSION_DENIED);
+        }
       }
       // Where identities are required of all, nobody may but ask for health where all may.
       const bool is_probe = rule.anyone && method == "/grpc.health.v1.Health/Check";
