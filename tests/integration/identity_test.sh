@@ -38,7 +38,7 @@ check 'the token by --token-file' 0 --token-file "$token" update list
 export BACKFIRE_DATA_DIR="$mine"
 
 # What was changed, and what was to be, is written down.
-check 'a rollback' 4 release rollback 1 --reason 'it is live already' --request-id back-7 --timeout 60
+check 'a rollback to what there is not' 2 release rollback 77 --reason 'a slip' --request-id back-7 --timeout 60
 audit="$(<"$mine/orchestrator/audit.jsonl")"
 expect_contains 'who applied the system' "$audit" '"method":"/backfire.v1.Orchestrator/ApplySystem"'
 expect_contains 'the call of nobody' "$audit" '"outcome":"Unauthenticated"'
