@@ -60,8 +60,9 @@ class ParentOutputsTest : public ::testing::Test {
     ChannelPool channels;
     const auto writer = ExampleFileWriter::Create(path_);
     if (!writer.ok()) return writer.status();
+    OutputsHasher hasher;
     absl::Status status = PullParentOutputs(
-        channels, request, 1, [] { return false; }, [](int64_t) {}, **writer);
+        channels, request, 1, [] { return false; }, [](int64_t) {}, **writer, hasher);
     return status.ok() ? (*writer)->Finish() : status;
   }
 
