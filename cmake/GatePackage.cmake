@@ -19,6 +19,8 @@ set(CPACK_COMPONENT_GATE_DESCRIPTION "Judges evaluation records of before and af
 set(CPACK_DEBIAN_PACKAGE_SECTION devel)
 # Which Debian packages have the libraries that it links.
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+# Which tells others of a verdict, where a policy says whom.
+set(CPACK_DEBIAN_GATE_PACKAGE_SUGGESTS curl)
 set(CPACK_STRIP_FILES ON)
 # /usr is where Debian has it; a prefix given to --install is another matter.
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)

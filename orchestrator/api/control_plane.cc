@@ -27,7 +27,7 @@ ControlPlane::ControlPlane(const Outside& outside, std::unique_ptr<ledger::Ledge
 
 absl::StatusOr<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Outside& outside,
                                                                   std::chrono::milliseconds lease) {
-  BACKFIRE_ASSIGN_OR_RETURN(auto ledger, ledger::Ledger::Open(outside.repository));
+  BACKFIRE_ASSIGN_OR_RETURN(auto ledger, ledger::Ledger::Open(outside.repository, outside.clock));
   std::unique_ptr<ControlPlane> plane(new ControlPlane(outside, std::move(ledger), lease));
   plane->metrics_.Begin(*plane->ledger_->state());
   plane->ledger_->Observe(

@@ -9,10 +9,12 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "orchestrator/api/answer.h"
 #include "orchestrator/api/paging.h"
 #include "orchestrator/api/shown.h"
 #include "orchestrator/commands/apply_system.h"
+#include "orchestrator/commands/lookup.h"
 #include "orchestrator/commands/propose.h"
 #include "orchestrator/commands/resolve_recipes.h"
 #include "orchestrator/commands/system_revision.h"
@@ -48,6 +50,15 @@ commands::ResolveRecipe OrchestratorService::Resolver() const {
   return [this](const std::string& endpoint, const v1::ResolveRecipeRequest& request) {
     return plane_.versions().ResolveRecipe(endpoint, request);
   };
+}
+
+absl::StatusOr<int64_t> OrchestratorService::JudgedNumber(const std::string& update) const {
+  BACKFIRE_ASSIGN_OR_RETURN(const int64_t number, records::ParseNumber(update, "updates"));
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Update shown, Show(update));
+  if (shown.has_verdict()) return number;
+  return absl::FailedPreconditionError(absl::StrCat(update, " has no verdict: it is ",
+                                                    v1::Update::State_Name(shown.state()),
+                                                    shown.baseline() ? ", a baseline" : ""));
 }
 
 absl::StatusOr<v1::ApplySystemResponse> OrchestratorService::Apply(
@@ -107,6 +118,7 @@ absl::StatusOr<v1::Update> OrchestratorService::Propose(const v1::ProposeUpdateR
               }
               records::Change change;
               change.added = updates;
+              change.actor = request.actor();
               return change;
             })
             .status();
@@ -162,9 +174,13 @@ grpc::Status OrchestratorService::ListUpdates(grpc::ServerContext*,
       filter.states.push_back(static_cast<v1::Update::State>(is));
     }
     filter.vertex = request->vertex();
+    const auto state = plane_.ledger().state();
+    BACKFIRE_RETURN_IF_ERROR(commands::CheckVertex(*state, filter.vertex));
+    if (!request->judged_with().empty()) {
+      BACKFIRE_ASSIGN_OR_RETURN(filter.judged_with, JudgedNumber(request->judged_with()));
+    }
     BACKFIRE_ASSIGN_OR_RETURN(std::vector<v1::Update> updates,
                               plane_.ledger().history().ListUpdates(filter, page));
-    const auto state = plane_.ledger().state();
     v1::ListUpdatesResponse listed;
     listed.set_next_page_token(CutPage(page, updates));
     for (v1::Update& update : updates) {

@@ -1,11 +1,11 @@
 #pragma once
 
+#include <set>
 #include <string>
 
 #include "backfire/v1/orchestrator.grpc.pb.h"
 #include "orchestrator/api/control_plane.h"
 #include "orchestrator/commands/resolve_recipes.h"
-#include "services/rpc/channel.h"
 
 namespace backfire::api {
 
@@ -43,6 +43,11 @@ class OrchestratorService final : public v1::Orchestrator::Service {
       grpc::ServerContext* context,
       grpc::ServerReaderWriter<v1::ReleaseSnapshot, v1::GatewayReport>* stream) override;
 
+  grpc::Status PruneUpdates(grpc::ServerContext* context, const v1::PruneUpdatesRequest* request,
+                            v1::PruneUpdatesResponse* response) override;
+  grpc::Status ListEvents(grpc::ServerContext* context, const v1::ListEventsRequest* request,
+                          v1::ListEventsResponse* response) override;
+
   // Passed on to the services that own the versions (version_methods.cc).
   grpc::Status ListVersions(grpc::ServerContext* context, const v1::ListVersionsRequest* request,
                             v1::ListVersionsResponse* response) override;
@@ -58,16 +63,20 @@ class OrchestratorService final : public v1::Orchestrator::Service {
 
  private:
   absl::StatusOr<v1::Update> Show(const std::string& update) const;
+  // Number of an update that has a verdict. FAILED_PRECONDITION: it has none.
+  absl::StatusOr<int64_t> JudgedNumber(const std::string& update) const;
   absl::StatusOr<v1::ApplySystemResponse> Apply(const v1::ApplySystemRequest& request);
   commands::ResolveRecipe Resolver() const;
   absl::StatusOr<v1::Update> Propose(const v1::ProposeUpdateRequest& request);
+  // Waits until releases that were let go are RETIRED, or for a while.
+  void AwaitRetirement(const std::set<std::string>& releases) const;
+  absl::StatusOr<v1::PruneUpdatesResponse> Prune(const v1::PruneUpdatesRequest& request);
   absl::StatusOr<v1::Release> ShowRelease(int64_t number) const;
   absl::StatusOr<v1::Release> Promote(const v1::PromoteUpdateRequest& request);
   absl::StatusOr<v1::Release> Rollback(const v1::RollbackReleaseRequest& request);
   absl::StatusOr<v1::ReleaseSnapshot> Snapshot(bool observes) const;
 
   ControlPlane& plane_;
-  runtime::ChannelPool channels_;
 };
 
 }  // namespace backfire::api

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "orchestrator/api/answer.h"
 #include "orchestrator/api/orchestrator_service.h"
 #include "orchestrator/api/paging.h"
@@ -24,6 +25,27 @@
 namespace backfire::api {
 
 using google::protobuf::util::MessageDifferencer;
+
+namespace {
+
+// For those who ask afterwards. When this process ends, its gateways have not gone.
+void TellOfGateway(ledger::Ledger& ledger, const std::string& kind, const std::string& message) {
+  if (ledger.changes().stopped()) return;
+  const absl::Status told = ledger
+                                .Commit([&](const records::State&) {
+                                  records::Change change;
+                                  v1::Event& event = change.events.emplace_back();
+                                  event.set_kind(kind);
+                                  event.set_message(message);
+                                  return change;
+                                })
+                                .status();
+  if (!told.ok()) {
+    spdlog::error("gateway state=UNSAVED event={} error=\"{}\"", kind, std::string(told.message()));
+  }
+}
+
+}  // namespace
 
 absl::StatusOr<v1::Release> OrchestratorService::ShowRelease(int64_t number) const {
   BACKFIRE_ASSIGN_OR_RETURN(
@@ -140,6 +162,8 @@ grpc::Status OrchestratorService::WatchReleases(
   if (!observes) {
     spdlog::info("gateway state=FOLLOWS gateway={}", gateway);
     plane_.gateways().Report(first);
+    TellOfGateway(plane_.ledger(), "GATEWAY_FOLLOWS",
+                  absl::StrCat("gateway ", gateway, " follows the releases"));
   }
   std::atomic<bool> ended{false};
   std::thread reader([&] {
@@ -174,6 +198,8 @@ grpc::Status OrchestratorService::WatchReleases(
   if (!observes) {
     spdlog::info("gateway state=GONE gateway={}", gateway);
     plane_.gateways().Disconnect(gateway);
+    TellOfGateway(plane_.ledger(), "GATEWAY_GONE",
+                  absl::StrCat("gateway ", gateway, " ended, or lost its connection"));
   }
   return runtime::ToGrpcStatus(status);
 }

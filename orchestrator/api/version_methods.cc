@@ -10,6 +10,7 @@
 #include "orchestrator/api/orchestrator_service.h"
 #include "orchestrator/commands/version_use.h"
 #include "services/base/status.h"
+#include "services/rpc/channel.h"
 #include "services/rpc/rpc_status.h"
 #include "services/runtime/request_bounds.h"
 #include "services/runtime/version_name.h"
@@ -39,21 +40,21 @@ struct Relay {
   }
 };
 
-absl::StatusOr<Relay> RelayTo(const records::State& state, runtime::ChannelPool& channels,
-                              const grpc::ServerContext& caller, const std::string& model_name,
-                              v1::Capability capability) {
+// A person waits, and may just have started the service: over a connection of its own, as one that
+// is kept may be gone without that having been noticed, or pause after it could not connect.
+absl::StatusOr<Relay> RelayTo(const records::State& state, const grpc::ServerContext& caller,
+                              const std::string& model_name, v1::Capability capability) {
   Relay relay;
   BACKFIRE_ASSIGN_OR_RETURN(relay.endpoint, commands::EndpointOf(state, model_name, capability));
-  relay.stub = v1::ModelService::NewStub(channels.Get(relay.endpoint));
+  relay.stub = v1::ModelService::NewStub(runtime::MakeChannel(relay.endpoint));
   relay.Renew(caller);
   return relay;
 }
 
-absl::StatusOr<Relay> RelayToVersion(const records::State& state, runtime::ChannelPool& channels,
-                                     const grpc::ServerContext& caller, const std::string& version,
-                                     v1::Capability capability) {
+absl::StatusOr<Relay> RelayToVersion(const records::State& state, const grpc::ServerContext& caller,
+                                     const std::string& version, v1::Capability capability) {
   BACKFIRE_ASSIGN_OR_RETURN(const runtime::VersionId id, runtime::ParseVersionName(version));
-  return RelayTo(state, channels, caller, id.model_name, capability);
+  return RelayTo(state, caller, id.model_name, capability);
 }
 
 // Versions of a model that a version feeds.
@@ -90,7 +91,7 @@ grpc::Status OrchestratorService::ListVersions(grpc::ServerContext* context,
                                                v1::ListVersionsResponse* response) {
   BACKFIRE_CHECK_BOUNDS(*request);
   const auto list = [&]() -> absl::Status {
-    BACKFIRE_ASSIGN_OR_RETURN(Relay relay, RelayTo(*plane_.ledger().state(), channels_, *context,
+    BACKFIRE_ASSIGN_OR_RETURN(Relay relay, RelayTo(*plane_.ledger().state(), *context,
                                                    request->model(), v1::LIST_VERSIONS));
     return relay.Explain(relay.stub->ListVersions(relay.context.get(), *request, response));
   };
@@ -102,9 +103,8 @@ grpc::Status OrchestratorService::GetVersion(grpc::ServerContext* context,
                                              v1::Version* response) {
   BACKFIRE_CHECK_BOUNDS(*request);
   const auto get = [&]() -> absl::Status {
-    BACKFIRE_ASSIGN_OR_RETURN(
-        Relay relay, RelayToVersion(*plane_.ledger().state(), channels_, *context, request->name(),
-                                    v1::LIST_VERSIONS));
+    BACKFIRE_ASSIGN_OR_RETURN(Relay relay, RelayToVersion(*plane_.ledger().state(), *context,
+                                                          request->name(), v1::LIST_VERSIONS));
     return relay.Explain(relay.stub->GetVersion(relay.context.get(), *request, response));
   };
   return runtime::ToGrpcStatus(get());
@@ -117,7 +117,7 @@ grpc::Status OrchestratorService::ImportVersion(
     v1::ImportVersionRequest message;
     if (!reader->Read(&message)) return absl::InvalidArgumentError("the import has no message");
     BACKFIRE_RETURN_IF_ERROR(runtime::CheckBounds(message));
-    BACKFIRE_ASSIGN_OR_RETURN(Relay relay, RelayTo(*plane_.ledger().state(), channels_, *context,
+    BACKFIRE_ASSIGN_OR_RETURN(Relay relay, RelayTo(*plane_.ledger().state(), *context,
                                                    message.model(), v1::IMPORT_VERSION));
     if (message.lineage().empty()) {
       BACKFIRE_ASSIGN_OR_RETURN(const std::vector<v1::Parent> lineage,
@@ -139,9 +139,8 @@ grpc::Status OrchestratorService::ExportVersion(
     grpc::ServerWriter<v1::ExportVersionResponse>* writer) {
   BACKFIRE_CHECK_BOUNDS(*request);
   const auto send = [&]() -> absl::Status {
-    BACKFIRE_ASSIGN_OR_RETURN(
-        Relay relay, RelayToVersion(*plane_.ledger().state(), channels_, *context, request->name(),
-                                    v1::EXPORT_VERSION));
+    BACKFIRE_ASSIGN_OR_RETURN(Relay relay, RelayToVersion(*plane_.ledger().state(), *context,
+                                                          request->name(), v1::EXPORT_VERSION));
     const auto reader = relay.stub->ExportVersion(relay.context.get(), *request);
     v1::ExportVersionResponse piece;
     bool alive = true;
@@ -160,7 +159,7 @@ grpc::Status OrchestratorService::DeleteVersion(grpc::ServerContext* context,
     BACKFIRE_ASSIGN_OR_RETURN(const runtime::VersionId id,
                               runtime::ParseVersionName(request->name()));
     const std::string name = runtime::VersionName(id.model_name, id.number);
-    BACKFIRE_ASSIGN_OR_RETURN(Relay relay, RelayTo(*plane_.ledger().state(), channels_, *context,
+    BACKFIRE_ASSIGN_OR_RETURN(Relay relay, RelayTo(*plane_.ledger().state(), *context,
                                                    id.model_name, v1::DELETE_VERSION));
     const auto state = plane_.ledger().state();
     BACKFIRE_RETURN_IF_ERROR(commands::CheckUnneeded(*state, plane_.ledger().history(), name));
@@ -170,7 +169,7 @@ grpc::Status OrchestratorService::DeleteVersion(grpc::ServerContext* context,
       if (!child.lists_versions) continue;
       Relay to_child;
       to_child.endpoint = child.endpoint;
-      to_child.stub = v1::ModelService::NewStub(channels_.Get(child.endpoint));
+      to_child.stub = v1::ModelService::NewStub(runtime::MakeChannel(child.endpoint));
       BACKFIRE_ASSIGN_OR_RETURN(const std::vector<std::string> own,
                                 FedVersions(to_child, *context, child.model_name, name));
       fed.insert(fed.end(), own.begin(), own.end());

@@ -32,6 +32,7 @@ std::unique_ptr<CLI::App> MakeApp(Session& session) {
   AddReleaseCommands(*app, session);
   AddVersionCommands(*app, session);
   AddConformanceCommand(*app, session);
+  AddReportCommand(*app, session);
   AddHealthcheckCommand(*app, session);
   AddFsckCommand(*app, session);
   AddGateCommand(*app, session);

@@ -1,6 +1,5 @@
 #include "orchestrator/cli/evidence_commands.h"
 
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -13,6 +12,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "orchestrator/cli/orchestrator_client.h"
+#include "orchestrator/cli/proposal.h"
+#include "orchestrator/gate/memory_file.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
 
@@ -21,23 +22,19 @@ namespace {
 
 struct GateOptions {
   std::string update;
+  std::string proposal;
+  Proposal more;  // What is not in `proposal`.
   bool wait = false;
+  bool retry = false;
 };
 
-// Becomes backfire-gate, which reads the lines from memory that has no name: nothing is left
-// behind, however it ends.
+// Becomes backfire-gate, which reads the lines from memory that has no name.
 absl::Status BecomeGate(const Session& session, const std::string& lines,
                         const std::vector<std::string>& arguments) {
-  const int file = ::memfd_create("evidence", 0);
-  if (file < 0) return ErrnoToStatus(errno, "memory for the evidence");
-  for (size_t written = 0; written < lines.size();) {
-    const ssize_t got = ::write(file, lines.data() + written, lines.size() - written);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return ErrnoToStatus(errno, "memory for the evidence");
-    written += static_cast<size_t>(got);
-  }
+  BACKFIRE_ASSIGN_OR_RETURN(const gate::MemoryFile file,
+                            gate::MemoryFile::Make("the evidence", lines));
   const std::string program = (session.program_directory / "backfire-gate").string();
-  std::vector<std::string> all = {program, "--evidence", absl::StrCat("/proc/self/fd/", file)};
+  std::vector<std::string> all = {program, "--evidence", file.path()};
   all.insert(all.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (std::string& one : all) argv.push_back(one.data());
@@ -48,13 +45,37 @@ absl::Status BecomeGate(const Session& session, const std::string& lines,
   return ErrnoToStatus(errno, program);
 }
 
+// The update that is asked about: proposed now, if that is asked.
+absl::StatusOr<std::string> FindUpdate(const Session& session, const GateOptions& options,
+                                       OrchestratorClient& orchestrator) {
+  if (options.proposal.empty()) return orchestrator.ResolveUpdate(options.update);
+  BACKFIRE_ASSIGN_OR_RETURN(Proposal proposal, ParseProposal(options.proposal));
+  if (!proposal.version.empty() && !options.more.parameters.empty()) {
+    return absl::InvalidArgumentError("--set goes with a recipe, and a version was proposed");
+  }
+  proposal.parameters = options.more.parameters;
+  proposal.replicates = options.more.replicates;
+  proposal.looks = options.more.looks;
+  BACKFIRE_ASSIGN_OR_RETURN(v1::Update update, FindOrPropose(orchestrator, proposal));
+  *session.err << "backfire gate: proposed as " << update.name() << std::endl;
+  if (options.retry && update.state() == v1::Update::FAILED) {
+    v1::RetryUpdateRequest request;
+    request.set_name(update.name());
+    BACKFIRE_ASSIGN_OR_RETURN(update,
+                              orchestrator.Call(&v1::Orchestrator::Stub::RetryUpdate, request));
+  }
+  return update.name();
+}
+
 absl::StatusOr<ExitCode> GateUpdate(const Session& session, const GateOptions& options,
                                     const std::vector<std::string>& rest) {
   OrchestratorClient orchestrator(session.orchestrator);
-  BACKFIRE_ASSIGN_OR_RETURN(const std::string name, orchestrator.ResolveUpdate(options.update));
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string name, FindUpdate(session, options, orchestrator));
+  TrainingCurves curves;
   if (options.wait) {
-    BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update,
-                              orchestrator.WatchUpdate(name, [](const v1::Update&) {}));
+    BACKFIRE_ASSIGN_OR_RETURN(
+        const v1::Update update,
+        orchestrator.WatchUpdate(name, [&](const v1::Update& change) { curves.Take(change); }));
     // No verdict, and no outage either.
     if (update.state() == v1::Update::FAILED || update.state() == v1::Update::CANCELLED) {
       *session.err << "backfire gate: " << name << " is " << v1::Update::State_Name(update.state())
@@ -62,7 +83,7 @@ absl::StatusOr<ExitCode> GateUpdate(const Session& session, const GateOptions& o
       return update.state() == v1::Update::FAILED ? ExitCode::kFailed : ExitCode::kUndecided;
     }
   }
-  BACKFIRE_ASSIGN_OR_RETURN(const std::string lines, orchestrator.ExportEvidence(name));
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string lines, orchestrator.ExportEvidence(name, &curves));
   return BecomeGate(session, lines, rest);
 }
 
@@ -96,7 +117,8 @@ void AddUpdateExport(CLI::App& topic, Session& session) {
 bool IsGateOnUpdate(const std::vector<std::string>& arguments) {
   if (arguments.empty() || arguments[0] != "gate") return false;
   return std::any_of(arguments.begin() + 1, arguments.end(), [](const std::string& argument) {
-    return argument == "--update" || absl::StartsWith(argument, "--update=");
+    return argument == "--update" || absl::StartsWith(argument, "--update=") ||
+           argument == "--propose" || absl::StartsWith(argument, "--propose=");
   });
 }
 
@@ -105,14 +127,41 @@ void AddGateCommand(CLI::App& app, Session& session) {
   CLI::App& command = AddCommand(
       app, "gate",
       "Judge an update of a mesh, or evaluation records, with a policy and outputs for CI\n\n"
-      "Without --update it is backfire-gate alone: see `backfire gate --help`.\n"
-      "Example: backfire gate --update latest --wait --junit gate.xml");
+      "Without --update or --propose it is backfire-gate alone, whose options go with these as "
+      "well: "
+      "see `backfire gate --help`.\n"
+      "Examples: backfire gate --update latest --wait --junit gate.xml\n"
+      "  backfire gate --propose disparity=psmnet-disparity-mae --set steps=800 --wait --html "
+      "gate.html");
   command.allow_extras();
   AddOrchestrator(command, session);
-  command.add_option("--update", options->update, "NUMBER or updates/NUMBER, or `latest`")
-      ->required();
+  auto& update =
+      *command.add_option("--update", options->update, "NUMBER or updates/NUMBER, or `latest`");
+  auto& proposal = *command.add_option(
+      "--propose", options->proposal,
+      "Instead of --update: VERTEX=RECIPE or VERTEX=VERSION, which is proposed; the same again is "
+      "the same update");
+  update.excludes(&proposal);
+  command
+      .add_option("--set", options->more.parameters,
+                  "NAME=VALUE: a parameter of the proposed recipe; may be given again")
+      ->take_all()
+      ->needs(&proposal);
+  command
+      .add_option("--replicates", options->more.replicates,
+                  "Training runs of the proposal; 0: as many as the system has")
+      ->check(CLI::Range(0, 100))
+      ->needs(&proposal);
+  command.add_option("--looks", options->more.looks, "How often to look at its growing evidence")
+      ->check(CLI::Range(1, 3))
+      ->needs(&proposal);
+  command.add_flag("--retry", options->retry, "Go on with it if the same proposal failed before")
+      ->needs(&proposal);
   command.add_flag("--wait", options->wait, "Until the update has a verdict");
   command.callback([&session, options, &command] {
+    if (options->update.empty() && options->proposal.empty()) {
+      throw CLI::RequiredError("--update or --propose");
+    }
     session.action = [&session, options, rest = command.remaining()] {
       return GateUpdate(session, *options, rest);
     };

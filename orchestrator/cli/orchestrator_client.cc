@@ -143,7 +143,19 @@ absl::StatusOr<v1::Version> OrchestratorClient::ExportVersion(
   return exported.version();
 }
 
-absl::StatusOr<std::string> OrchestratorClient::ExportEvidence(const std::string& update) {
+absl::StatusOr<v1::UpdateContext> OrchestratorClient::Context(const std::string& update) {
+  v1::GetUpdateRequest get;
+  get.set_name(update);
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Update found, Call(&v1::Orchestrator::Stub::GetUpdate, get));
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::GetSystemResponse system,
+                            Call(&v1::Orchestrator::Stub::GetSystem, v1::GetSystemRequest()));
+  return ContextOf(found, system);
+}
+
+absl::StatusOr<std::string> OrchestratorClient::ExportEvidence(const std::string& update,
+                                                               const TrainingCurves* curves) {
+  BACKFIRE_ASSIGN_OR_RETURN(v1::UpdateContext about, Context(update));
+  if (curves != nullptr) curves->AddTo(about);
   grpc::ClientContext context;
   runtime::SetDeadline(context, kFileTimeout);
   v1::ExportEvidenceRequest request;
@@ -157,6 +169,7 @@ absl::StatusOr<std::string> OrchestratorClient::ExportEvidence(const std::string
       taken = absl::DataLossError("evidence must begin with its header, and have one");
       break;
     }
+    if (piece.has_header()) *piece.mutable_header()->mutable_context() = about;
     const absl::StatusOr<std::string> line =
         piece.has_header() ? evidence::ToLine(piece.header()) : evidence::ToLine(piece.record());
     taken = line.status();

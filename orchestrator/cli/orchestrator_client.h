@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "backfire/v1/evidence.grpc.pb.h"
 #include "backfire/v1/orchestrator.grpc.pb.h"
+#include "orchestrator/cli/update_context.h"
 #include "services/rpc/unary_call.h"
 
 namespace backfire::cli {
@@ -52,10 +53,12 @@ class OrchestratorClient {
   absl::StatusOr<v1::Version> ExportVersion(const v1::ExportVersionRequest& request,
                                             std::string& file);
 
-  /// A decided update's evidence, as lines of a file (orchestrator/evidence_messages).
-  /// FAILED_PRECONDITION: the update has no verdict. DATA_LOSS: what came is not what was
-  /// announced.
-  absl::StatusOr<std::string> ExportEvidence(const std::string& update);
+  /// A decided update's evidence, as lines of a file (orchestrator/evidence_messages), whose header
+  /// says what the update was. FAILED_PRECONDITION: the update has no verdict. DATA_LOSS: what came
+  /// is not what was announced.
+  /// @param curves  Of its trainings, from who has watched; null: none.
+  absl::StatusOr<std::string> ExportEvidence(const std::string& update,
+                                             const TrainingCurves* curves = nullptr);
 
   /// Calls `on_change` with an update now and whenever it changed, until nothing can change it but
   /// a person; returns it as it is then. Outlasts a restart of the orchestrator.
@@ -69,6 +72,7 @@ class OrchestratorClient {
 
  private:
   absl::Status Explain(const absl::Status& cause) const;
+  absl::StatusOr<v1::UpdateContext> Context(const std::string& update);
 
   std::string target_;
   std::unique_ptr<v1::Orchestrator::Stub> stub_;

@@ -55,6 +55,7 @@ void AddUpdateCommands(CLI::App& app, Session& session);   ///< update propose, 
 void AddReleaseCommands(CLI::App& app, Session& session);  ///< release list, promote, ...
 void AddVersionCommands(CLI::App& app, Session& session);  ///< version list, import, ...
 void AddConformanceCommand(CLI::App& app, Session& session);
+void AddReportCommand(CLI::App& app, Session& session);
 void AddHealthcheckCommand(CLI::App& app, Session& session);
 void AddFsckCommand(CLI::App& app, Session& session);
 

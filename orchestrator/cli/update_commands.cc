@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "orchestrator/cli/evidence_commands.h"
 #include "orchestrator/cli/orchestrator_client.h"
-#include "orchestrator/cli/recipe_argument.h"
+#include "orchestrator/cli/proposal.h"
 #include "orchestrator/cli/session.h"
 #include "orchestrator/cli/update_outcome.h"
 #include "orchestrator/cli/watch_view.h"
@@ -24,15 +24,8 @@ namespace {
 using Stub = v1::Orchestrator::Stub;
 
 /// Options of all the update commands; each reads those that it declares.
-struct UpdateOptions {
+struct UpdateOptions : Proposal {
   std::string name;
-  std::string vertex;
-  std::string recipe;
-  std::string version;
-  std::vector<std::string> parameters;
-  int replicates = 0;
-  int looks = 1;
-  std::string request_id;
   bool watch = false;
   bool wait = false;
   std::vector<std::string> states;
@@ -94,46 +87,6 @@ absl::StatusOr<ExitCode> WatchUpdate(const Session& session, OrchestratorClient&
   }
   BACKFIRE_RETURN_IF_ERROR(session.Print(update, report::UpdateText(update)));
   return ExitCodeOf(update, options.gate);
-}
-
-/// Proposes, or finds what was proposed before; a proposal whose predecessor came to nothing is
-/// new.
-absl::StatusOr<v1::Update> FindOrPropose(OrchestratorClient& orchestrator,
-                                         const UpdateOptions& options) {
-  v1::ProposeUpdateRequest request;
-  request.set_vertex(options.vertex);
-  request.set_replicates(options.replicates);
-  request.set_looks(options.looks);
-  if (!options.version.empty()) {
-    BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_version(),
-                              orchestrator.ResolveVersion(options.vertex, options.version));
-  } else {
-    BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_recipe(),
-                              MakeRecipe(options.recipe, options.parameters));
-  }
-  if (!options.request_id.empty()) {
-    request.set_request_id(options.request_id);
-    return orchestrator.Call(&Stub::ProposeUpdate, request, absl::Seconds(120));
-  }
-  BACKFIRE_ASSIGN_OR_RETURN(const auto releases,
-                            orchestrator.Call(&Stub::ListReleases, v1::ListReleasesRequest()));
-  std::string live;
-  for (const v1::Release& release : releases.releases()) {
-    if (release.state() == v1::Release::LIVE) live = release.name();
-  }
-  constexpr int kMostAttempts = 1000;
-  for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
-    request.set_request_id(ProposalId(
-        options.vertex, request.recipe(), options.replicates, options.looks,
-        request.version().empty() ? live : absl::StrCat(live, " ", request.version()), attempt));
-    BACKFIRE_ASSIGN_OR_RETURN(v1::Update update,
-                              orchestrator.Call(&Stub::ProposeUpdate, request, absl::Seconds(120)));
-    if (update.state() != v1::Update::CANCELLED && update.state() != v1::Update::REJECTED) {
-      return update;
-    }
-  }
-  return absl::FailedPreconditionError(
-      absl::StrCat("this was proposed and cancelled ", kMostAttempts, " times; see --request-id"));
 }
 
 absl::StatusOr<ExitCode> ProposeUpdate(const Session& session, const UpdateOptions& options) {

@@ -77,6 +77,7 @@ absl::StatusOr<AppliedSystem> ApplySystem(const records::State& state,
                                                    planning::CommittingVertices(models)),
                             now);
     baseline.update.set_baseline(true);
+    baseline.update.set_actor(request.actor());
     baseline.update.set_system_revision(system->revision);
     baseline.update.set_replicates(graph.system().replicates());
     system->baseline_update = baseline.number;
@@ -88,6 +89,7 @@ absl::StatusOr<AppliedSystem> ApplySystem(const records::State& state,
   NoteDone(request.request_id(), request, absl::StrCat("revisions/", system->revision),
            applied.change);
   applied.change.system = system;
+  applied.change.actor = request.actor();
   return applied;
 }
 

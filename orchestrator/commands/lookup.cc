@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "orchestrator/planning/step_plan.h"
 #include "orchestrator/records/resource_name.h"
 #include "services/base/status.h"
@@ -39,6 +40,17 @@ absl::StatusOr<UpdatePointer> FindUpdate(const records::State& state,
   const auto open = state.updates.find(number);
   if (open != state.updates.end()) return open->second;
   return ReadUpdate(state, history, number);
+}
+
+absl::Status CheckVertex(const records::State& state, const std::string& vertex) {
+  const bool is_known =
+      vertex.empty() || std::any_of(state.systems->begin(), state.systems->end(),
+                                    [&](const auto& one) { return one.second->graph.Has(vertex); });
+  if (is_known) return absl::OkStatus();
+  const records::SystemRevision* current = state.current_system();
+  if (current == nullptr) return absl::NotFoundError("no system was applied yet");
+  return absl::NotFoundError(absl::StrCat("there is no vertex \"", vertex, "\"; there are ",
+                                          absl::StrJoin(current->graph.order(), ", ")));
 }
 
 absl::StatusOr<std::vector<UpdatePointer>> DecidedUpdates(const records::State& state,

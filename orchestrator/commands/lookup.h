@@ -17,6 +17,10 @@ using UpdatePointer = std::shared_ptr<const records::OpenUpdate>;
 absl::StatusOr<UpdatePointer> FindUpdate(const records::State& state,
                                          const store::Repository& history, const std::string& name);
 
+/// NOT_FOUND: no revision of the system has or had this vertex; names those that the current one
+/// has. OK for an empty name, which stands for any.
+absl::Status CheckVertex(const records::State& state, const std::string& vertex);
+
 /// The updates of a revision of the system that are DECIDED, by number.
 absl::StatusOr<std::vector<UpdatePointer>> DecidedUpdates(const records::State& state,
                                                           const store::Repository& history,

@@ -212,6 +212,8 @@ absl::StatusOr<std::vector<UpdatePointer>> MakeProposal(const records::State& st
   if (completion.has_value()) {
     record.number = completion->number + 1;
     record.update.set_name(records::UpdateName(record.number));
+    completion->update.set_actor(request.actor());
+    completion->update.set_reason(absl::StrCat(record.update.name(), " needs them"));
     added.push_back(planning::OpenUpdate(*std::move(completion), graph, base));
   }
   record.request_id = request.request_id();
@@ -220,6 +222,8 @@ absl::StatusOr<std::vector<UpdatePointer>> MakeProposal(const records::State& st
   update.set_vertex(request.vertex());
   *update.mutable_recipe() = recipe;
   update.set_version(request.version());
+  update.set_actor(request.actor());
+  update.set_reason(request.reason());
   update.set_system_revision(system->revision);
   update.set_baseline_release(records::ReleaseName(state.live));
   update.set_replicates(planning::ReplicatesOfLook(replicates, LooksOf(request), 1));

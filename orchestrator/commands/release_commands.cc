@@ -7,6 +7,7 @@
 #include "orchestrator/commands/lookup.h"
 #include "orchestrator/commands/request_log.h"
 #include "orchestrator/planning/release_changes.h"
+#include "orchestrator/planning/timestamp.h"
 #include "orchestrator/records/resource_name.h"
 #include "services/base/status.h"
 
@@ -101,10 +102,14 @@ absl::StatusOr<records::Change> PromoteUpdate(const records::State& state,
                             FindRelease(state, history, ReleaseName(release)));
   v1::Update& promoted = records::ChangeUpdate(found->number(), found->update(), change).update;
   promoted.set_state(v1::Update::PROMOTED);
+  const v1::ReleaseEvent promotion = PromotionOf(request, found->update().verdict().outcome());
+  promoted.set_end_actor(promotion.actor());
+  promoted.set_end_reason(promotion.reason());
+  *promoted.mutable_end_time() = planning::ToTimestamp(now);
+  change.actor = request.actor();
   change.live_standing =
       found->With(std::make_shared<const v1::Update>(promoted), nullptr, {})->MakeStanding();
-  planning::MakeLive(state, release, record,
-                     PromotionOf(request, found->update().verdict().outcome()), now, change);
+  planning::MakeLive(state, release, record, promotion, now, change);
   BACKFIRE_ASSIGN_OR_RETURN(const std::vector<UpdatePointer> decided,
                             DecidedUpdates(state, history, record.revision));
   BACKFIRE_RETURN_IF_ERROR(planning::SettleOthers(state, *found, release, decided, now, change));
@@ -144,6 +149,7 @@ absl::StatusOr<records::Change> RollbackRelease(const records::State& state,
   event.set_kind(v1::ReleaseEvent::ROLLED_BACK_TO);
   event.set_actor(request.actor());
   event.set_reason(request.reason());
+  change.actor = request.actor();
   planning::MakeLive(state, switching.release, record, std::move(event), now, change);
   NoteDone(request.request_id(), request, request.name(), change);
   return change;

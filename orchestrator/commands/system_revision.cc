@@ -40,6 +40,7 @@ v1::System Experiment(v1::System system) {
   system.clear_parallel_jobs();
   system.clear_service_timeout();
   system.clear_proposals();
+  system.clear_retention();
   for (v1::Vertex& vertex : *system.mutable_vertices()) {
     vertex.clear_endpoint();
     vertex.clear_replicas();

@@ -57,15 +57,20 @@ absl::StatusOr<records::Change> CancelUpdate(const records::State& state,
   }
   v1::Update& update = records::ChangeUpdate(found->number(), found->update(), change).update;
   update.set_state(is == v1::Update::DECIDED ? v1::Update::REJECTED : v1::Update::CANCELLED);
+  update.set_end_actor(request.actor());
+  update.set_end_reason(request.reason());
   *update.mutable_end_time() = planning::ToTimestamp(now);
+  change.actor = request.actor();
   // Steps that run stay RUNNING until their jobs have stopped, so that a restart goes on with that.
   for (size_t i = 0; i < found->step_count(); ++i) {
     if (found->step(i).step.state() != v1::Step::WAITING) continue;
     records::ChangeStep({found->number(), i}, found->step(i), change)
         .record.step.set_state(v1::Step::CANCELLED);
   }
-  planning::AbandonRelease(state, found->update(), "its update was cancelled", state.epoch, now,
-                           change);
+  planning::AbandonRelease(state, found->update(),
+                           absl::StrCat("its update was cancelled",
+                                        request.reason().empty() ? "" : ": ", request.reason()),
+                           state.epoch, now, change);
   NoteDone(request.request_id(), request, request.name(), change);
   return change;
 }
@@ -88,6 +93,9 @@ absl::StatusOr<records::Change> RetryUpdate(const records::State& state,
   update.set_state(v1::Update::PROPOSED);
   update.clear_error_message();
   update.clear_end_time();
+  update.clear_end_actor();
+  update.clear_end_reason();
+  change.actor = request.actor();
   const auto again = [&](size_t position) {
     v1::Step& step =
         records::ChangeStep({found->number(), position}, found->step(position), change).record.step;

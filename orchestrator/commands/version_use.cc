@@ -8,13 +8,11 @@
 #include "absl/strings/str_join.h"
 #include "orchestrator/planning/step_plan.h"
 #include "orchestrator/records/resource_name.h"
+#include "orchestrator/store/for_each_row.h"
 #include "services/base/status.h"
 
 namespace backfire::commands {
 namespace {
-
-// Rows that are read at once.
-constexpr int64_t kBatch = 100;
 
 bool Can(const v1::Model& model, v1::Capability capability) {
   return std::count(model.capabilities().begin(), model.capabilities().end(), capability) > 0;
@@ -42,26 +40,16 @@ bool Serves(const v1::Release& release, const std::string& version) {
                      [&](const auto& entry) { return entry.second == version; });
 }
 
-// Calls `visit` with all rows that `list` gives a page of, newest first.
-template <typename List, typename Visit>
-absl::Status ForEach(const List& list, const Visit& visit) {
-  for (store::Page page{0, kBatch};; page.skip += kBatch) {
-    BACKFIRE_ASSIGN_OR_RETURN(const auto rows, list(page));
-    for (const auto& row : rows) visit(row);
-    if (static_cast<int64_t>(rows.size()) < kBatch) return absl::OkStatus();
-  }
-}
-
 absl::StatusOr<std::vector<std::string>> ReleasesThatNeed(const store::Repository& history,
                                                           const std::string& version) {
   std::vector<std::string> needs;
   BACKFIRE_RETURN_IF_ERROR(
-      ForEach([&](const store::Page& page) { return history.ListReleases(page); },
-              [&](const v1::Release& release) {
-                if (!IsOfUse(release) || !Serves(release, version)) return;
-                needs.push_back(absl::StrCat(release.name(), " (",
-                                             v1::Release::State_Name(release.state()), ")"));
-              }));
+      store::ForEachRow([&](const store::Page& page) { return history.ListReleases(page); },
+                        [&](const v1::Release& release) {
+                          if (!IsOfUse(release) || !Serves(release, version)) return;
+                          needs.push_back(absl::StrCat(
+                              release.name(), " (", v1::Release::State_Name(release.state()), ")"));
+                        }));
   std::reverse(needs.begin(), needs.end());
   return needs;
 }
@@ -75,7 +63,7 @@ absl::StatusOr<std::vector<std::string>> UpdatesThatNeed(const store::Repository
   for (const int64_t number : holders) names.insert(records::UpdateName(number));
   const store::UpdateFilter filter{{}, "", revision};
   std::vector<std::string> needs;
-  BACKFIRE_RETURN_IF_ERROR(ForEach(
+  BACKFIRE_RETURN_IF_ERROR(store::ForEachRow(
       [&](const store::Page& page) { return history.ListUpdates(filter, page); },
       [&](const v1::Update& update) {
         if (!IsOfUse(update)) return;

@@ -13,9 +13,10 @@ namespace {
 
 constexpr int kFed = 10, kSwapped = 11;  // Twins that nothing was trained on before.
 
-// Whether only these parents were pulled, each with its digest. Notes which were.
+// Whether only these parents were pulled, each with its digest, and nothing of a split that is to
+// stay unseen. Notes which were.
 absl::Status CheckPulls(Trial& trial, const std::vector<v1::Parent>& lineage,
-                        std::set<std::string>& pulled) {
+                        std::set<std::string>& pulled, const std::string& unseen = "none") {
   std::map<std::string, std::string> digests;
   for (const v1::Parent& parent : lineage) digests[parent.version()] = parent.digest();
   for (const StandInParents::Pull& pull : trial.parents().TakePulls()) {
@@ -26,6 +27,10 @@ absl::Status CheckPulls(Trial& trial, const std::vector<v1::Parent>& lineage,
     if (pull.digest != found->second) {
       return Broken(absl::StrCat(pull.version, " must be pulled with digest ", found->second,
                                  ": got \"", pull.digest, "\""));
+    }
+    if (pull.split == unseen) {
+      return Broken(absl::StrCat("the split ", unseen, " of ", pull.version,
+                                 " was pulled, by which versions are judged"));
     }
     pulled.insert(pull.version);
   }
@@ -89,7 +94,7 @@ void TryFeeding(Trial& trial, const Trained& base) {
       "a training pulls its parents, with their digests, and nothing else", [&]() -> absl::Status {
         BACKFIRE_ASSIGN_OR_RETURN(const v1::Job job, trial.Train(trial.TrainRequest(lineage)));
         version = job.version();
-        return CheckPulls(trial, lineage, learnt_from);
+        return CheckPulls(trial, lineage, learnt_from, /*unseen=*/"test");
       });
   if (version.name().empty()) return;
   trial.parents().TakePulls();
@@ -131,6 +136,14 @@ void TryFeeding(Trial& trial, const Trained& base) {
                ? absl::OkStatus()
                : Broken("it gave the same numbers in the end, and the outputs are others");
   });
+  trial.Check(
+      "a parent of another digest than the lineage has fails the job", [&]() -> absl::Status {
+        if (learnt_from.empty()) return NotTried("a training pulls no parents");
+        std::vector<v1::Parent> other = lineage;
+        for (v1::Parent& parent : other) parent.set_digest(std::string(64, '0'));
+        return trial.Train(trial.TrainRequest(other)).ok() ? Broken("it must fail: it succeeded")
+                                                           : absl::OkStatus();
+      });
   trial.Check("a parent whose outputs are damaged fails the job", [&]() -> absl::Status {
     if (learnt_from.empty()) return NotTried("a training pulls no parents");
     const auto damaged =

@@ -57,9 +57,11 @@ class VersionHost {
                                                    const v1::ResolveRecipeRequest& request) = 0;
   virtual absl::StatusOr<v1::Version> GetVersion(const std::string& endpoint,
                                                  const std::string& name) = 0;
-  /// Names of a model's versions that are loaded there.
-  virtual absl::StatusOr<std::vector<std::string>> LoadedVersions(const std::string& endpoint,
-                                                                  const std::string& model) = 0;
+  /// All versions of a model that are there.
+  virtual absl::StatusOr<std::vector<v1::Version>> ListVersions(const std::string& endpoint,
+                                                                const std::string& model) = 0;
+  /// Unloads a version there, and deletes it. OK as well where there is none.
+  virtual absl::Status DeleteVersion(const std::string& endpoint, const std::string& version) = 0;
 };
 
 }  // namespace backfire::execution

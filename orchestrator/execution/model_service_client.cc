@@ -197,9 +197,12 @@ absl::Status ModelServiceClient::UnloadVersion(const std::string& endpoint,
                   endpoint);
 }
 
+// A person waits for the next two, and may just have started the service. A channel that is kept
+// may not have noticed yet that its connection is gone, or pause after it could not connect; a new
+// one knows nothing of the past.
 absl::StatusOr<v1::Model> ModelServiceClient::GetModel(const std::string& endpoint,
                                                        const std::string& name) {
-  const auto stub = v1::ModelService::NewStub(channels_.Get(endpoint));
+  const auto stub = v1::ModelService::NewStub(runtime::MakeChannel(endpoint));
   v1::GetModelRequest request;
   request.set_name(name);
   absl::StatusOr<v1::Model> model =
@@ -221,7 +224,7 @@ absl::StatusOr<v1::Recipe> ModelServiceClient::ResolveRecipe(
 
 absl::StatusOr<v1::Version> ModelServiceClient::GetVersion(const std::string& endpoint,
                                                            const std::string& name) {
-  const auto stub = v1::ModelService::NewStub(channels_.Get(endpoint));
+  const auto stub = v1::ModelService::NewStub(runtime::MakeChannel(endpoint));
   v1::GetVersionRequest request;
   request.set_name(name);
   absl::StatusOr<v1::Version> version =
@@ -230,22 +233,33 @@ absl::StatusOr<v1::Version> ModelServiceClient::GetVersion(const std::string& en
   return version;
 }
 
-absl::StatusOr<std::vector<std::string>> ModelServiceClient::LoadedVersions(
+absl::StatusOr<std::vector<v1::Version>> ModelServiceClient::ListVersions(
     const std::string& endpoint, const std::string& model) {
   const auto stub = v1::ModelService::NewStub(channels_.Get(endpoint));
-  std::vector<std::string> loaded;
+  std::vector<v1::Version> versions;
   v1::ListVersionsRequest request;
   request.set_model(model);
   do {
     const absl::StatusOr<v1::ListVersionsResponse> page =
         runtime::UnaryCall(*stub, &Stub::ListVersions, request, kAnswerTimeout);
     if (!page.ok()) return Annotate(page.status(), endpoint);
-    for (const v1::Version& version : page->versions()) {
-      if (version.loaded()) loaded.push_back(version.name());
-    }
+    versions.insert(versions.end(), page->versions().begin(), page->versions().end());
     request.set_page_token(page->next_page_token());
   } while (!request.page_token().empty());
-  return loaded;
+  return versions;
+}
+
+absl::Status ModelServiceClient::DeleteVersion(const std::string& endpoint,
+                                               const std::string& version) {
+  const absl::Status unloaded = UnloadVersion(endpoint, version);
+  const bool is_unloaded =
+      unloaded.ok() || absl::IsUnimplemented(unloaded) || absl::IsNotFound(unloaded);
+  if (!is_unloaded) return unloaded;
+  const auto stub = v1::ModelService::NewStub(channels_.Get(endpoint));
+  v1::DeleteVersionRequest request;
+  request.set_name(version);
+  return Annotate(runtime::UnaryCall(*stub, &Stub::DeleteVersion, request, kCallTimeout).status(),
+                  endpoint);
 }
 
 }  // namespace backfire::execution

@@ -27,8 +27,9 @@ class ModelServiceClient final : public JobBackend, public VersionHost {
                                            const v1::ResolveRecipeRequest& request) override;
   absl::StatusOr<v1::Version> GetVersion(const std::string& endpoint,
                                          const std::string& name) override;
-  absl::StatusOr<std::vector<std::string>> LoadedVersions(const std::string& endpoint,
-                                                          const std::string& model) override;
+  absl::StatusOr<std::vector<v1::Version>> ListVersions(const std::string& endpoint,
+                                                        const std::string& model) override;
+  absl::Status DeleteVersion(const std::string& endpoint, const std::string& version) override;
 
  private:
   // Makes sure that the job of this request_id does not run: asks it to stop, and waits until it

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "orchestrator/gate/gate_text.h"
+#include "orchestrator/gate/result_words.h"
 
 namespace backfire::gate {
 namespace {

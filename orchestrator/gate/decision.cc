@@ -164,14 +164,6 @@ v1::GateReport Judge(const v1::Verdict& verdict, const v1::GatePolicy& policy,
   return report;
 }
 
-std::string GateHeadline(const v1::GateReport& report) {
-  std::string headline = v1::GateReport::Outcome_Name(report.outcome());
-  if (report.has_verdict()) {
-    absl::StrAppend(&headline, " (", v1::Verdict::Outcome_Name(report.verdict().outcome()), ")");
-  }
-  return absl::StrCat(headline, ": ", report.reason());
-}
-
 std::string DayOf(int64_t unix_seconds) {
   return absl::FormatTime("%Y-%m-%d", absl::FromUnixSeconds(unix_seconds), absl::UTCTimeZone());
 }

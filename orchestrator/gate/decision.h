@@ -17,9 +17,6 @@ v1::GateReport Judge(const v1::Verdict& verdict, const v1::GatePolicy& policy,
 /// Sets outcome, exit code and reason of a report that gives no verdict for a known cause.
 void SetUndecided(const std::string& reason, v1::GateReport& report);
 
-/// `SELF_DEFEATING`, and so on, after what the gate does about it: `REFUSED (SELF_DEFEATING)`.
-std::string GateHeadline(const v1::GateReport& report);
-
 /// The day in UTC of seconds since 1970, as `2026-12-31`.
 std::string DayOf(int64_t unix_seconds);
 

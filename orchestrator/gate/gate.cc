@@ -12,6 +12,7 @@
 #include "orchestrator/gate/evidence_file.h"
 #include "orchestrator/gate/policy.h"
 #include "orchestrator/gate/record_files.h"
+#include "orchestrator/gate/report_details.h"
 #include "orchestrator/gate/self_test.h"
 #include "orchestrator/verdict/verdict.h"
 #include "services/base/digest.h"
@@ -84,7 +85,7 @@ v1::GateReport NothingChanged(const GateRequest& request) {
   return report;
 }
 
-absl::StatusOr<v1::GateReport> JudgeEvidence(const GateRequest& request) {
+absl::StatusOr<Answer> JudgeEvidence(const GateRequest& request) {
   BACKFIRE_ASSIGN_OR_RETURN(const PolicyFile file, ReadPolicy(request, PolicyUse::kEvidence));
   BACKFIRE_ASSIGN_OR_RETURN(const EvidenceFile read, ReadEvidenceFile(request.evidence));
   if (const absl::Status agrees = CheckAgreement(file.policy, read.header); !agrees.ok()) {
@@ -101,12 +102,16 @@ absl::StatusOr<v1::GateReport> JudgeEvidence(const GateRequest& request) {
   if (!read.header.update().empty()) {
     report.add_notes(absl::StrCat("The evidence is that of ", read.header.update(), "."));
   }
-  return report;
+  AddSeedLosses(read.evidence, report);
+  AddContext(read.header, report);
+  if (report.vertices().empty()) AddGraph(file.policy, report);
+  AddSelfTest(read.evidence, request.threads, report);
+  return Answer{std::move(report), file.policy.on_verdict()};
 }
 
 }  // namespace
 
-absl::StatusOr<v1::GateReport> RunGate(const GateRequest& request) {
+absl::StatusOr<Answer> RunGate(const GateRequest& request) {
   if (!request.evidence.empty()) return JudgeEvidence(request);
   BACKFIRE_ASSIGN_OR_RETURN(const PolicyFile file, ReadPolicy(request, PolicyUse::kRecords));
   const v1::GatePolicy& policy = file.policy;
@@ -115,7 +120,7 @@ absl::StatusOr<v1::GateReport> RunGate(const GateRequest& request) {
     const std::string folder = std::filesystem::path(request.policy).parent_path().string();
     BACKFIRE_ASSIGN_OR_RETURN(const std::vector<std::string> touched,
                               ChangedVertices(policy, folder, request.changed_since));
-    if (touched.empty()) return NothingChanged(request);
+    if (touched.empty()) return Answer{NothingChanged(request), policy.on_verdict()};
     BACKFIRE_ASSIGN_OR_RETURN(candidate, CommonCandidate(policy, touched));
   }
   absl::StatusOr<Scope> scope = ScopeOf(policy, candidate);
@@ -142,7 +147,11 @@ absl::StatusOr<v1::GateReport> RunGate(const GateRequest& request) {
     report.add_notes(absl::StrCat(skipped, " rows are of vertices that no change of ",
                                   scope->candidate, " reaches, and were passed over."));
   }
-  return report;
+  AddSeedLosses(built.evidence, report);
+  AddExamples(*scope, sides, report);
+  AddGraph(policy, report);
+  AddSelfTest(built.evidence, request.threads, report);
+  return Answer{std::move(report), policy.on_verdict()};
 }
 
 absl::StatusOr<v1::GateSelfTest> RunSelfTest(const GateRequest& request) {

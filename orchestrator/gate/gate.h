@@ -25,9 +25,15 @@ struct GateRequest {
   int threads = 1;            ///< That read and compute; the report does not depend on them.
 };
 
+/// What a gate answers, and who is to be told.
+struct Answer {
+  v1::GateReport report;
+  v1::GateWebhook on_verdict;  ///< Of the policy; without a url: nobody.
+};
+
 /// Reads policy and records, decides, and reports: a pure function of these files' content and the
 /// day. INVALID_ARGUMENT, NOT_FOUND: faults of the files, one a line, with file and line.
-absl::StatusOr<v1::GateReport> RunGate(const GateRequest& request);
+absl::StatusOr<Answer> RunGate(const GateRequest& request);
 
 /// Simulates updates from the noise of the records of `before`, or of `baseline`: whether a gate on
 /// them can decide, and how often it would be wrong. Errors as RunGate; INVALID_ARGUMENT: fewer

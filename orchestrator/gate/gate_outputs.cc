@@ -9,6 +9,7 @@
 #include "orchestrator/gate/gate_text.h"
 #include "orchestrator/gate/junit.h"
 #include "orchestrator/gate/markdown.h"
+#include "orchestrator/page/page.h"
 #include "orchestrator/report/json_report.h"
 #include "services/base/command_line.h"
 #include "services/base/file.h"
@@ -21,6 +22,8 @@ void AddOutputOptions(CLI::App& app, GateOutputs& outputs) {
   app.add_option("--json", outputs.json, "File for the report as JSON: backfire.v1.GateReport");
   app.add_option("--junit", outputs.junit, "File for JUnit's XML: a test case per vertex and loss");
   app.add_option("--markdown", outputs.markdown, "File for a comment on a pull request");
+  app.add_option("--html", outputs.html,
+                 "File for a report to be read: one page that stands alone");
   app.add_flag("--annotate", outputs.annotate,
                "Print GitHub's ::error and ::warning lines on standard error");
 }
@@ -33,6 +36,7 @@ absl::Status WriteOutputs(const v1::GateReport& report, const GateOutputs& outpu
       {outputs.json, json},
       {outputs.junit, JunitXml(report)},
       {outputs.markdown, Markdown(report)},
+      {outputs.html, outputs.html.empty() ? "" : page::HtmlPage({{"", report, outputs.command}})},
   };
   for (const auto& [path, content] : files) {
     if (!path.empty()) BACKFIRE_RETURN_IF_ERROR(WriteFileAtomically(path, content));

@@ -18,6 +18,8 @@ struct GateOutputs {
   std::string json;             ///< Paths of files; empty: none.
   std::string junit;
   std::string markdown;
+  std::string html;
+  std::string command;    ///< That makes the report again, which the page shows.
   bool annotate = false;  ///< Whether GitHub's annotations go to standard error.
 };
 

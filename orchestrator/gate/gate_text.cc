@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "orchestrator/gate/decision.h"
+#include "orchestrator/gate/result_words.h"
 #include "orchestrator/report/numbers.h"
 #include "orchestrator/report/text_table.h"
 
@@ -18,32 +17,6 @@ using report::FormatNumber;
 using report::FormatSigned;
 using v1::GateResult;
 using v1::LossComparison;
-
-// A loss in the direction that its owner has it.
-double Own(const GateResult& result, double value) {
-  return result.higher_is_better() ? 0.0 - value : value;
-}
-
-std::string Interval(const LossComparison& one) {
-  if (std::isnan(one.interval_low()) || std::isnan(one.interval_high())) return "-";
-  return absl::StrCat("[", FormatSigned(one.interval_low()), ", ",
-                      FormatSigned(one.interval_high()), "]");
-}
-
-int Rank(GateResult::Status status) {
-  switch (status) {
-    case GateResult::BLOCKS:
-      return 0;
-    case GateResult::OPEN:
-      return 1;
-    case GateResult::WAIVED:
-      return 2;
-    case GateResult::ADVISORY:
-      return 4;
-    default:
-      return 3;
-  }
-}
 
 std::string Table(const v1::GateReport& report, std::vector<std::string>& notes) {
   using Align = report::TextTable::Align;
@@ -71,9 +44,9 @@ std::string Table(const v1::GateReport& report, std::vector<std::string>& notes)
     if (!one.unit().empty()) absl::StrAppend(&loss, " (", one.unit(), ")");
     table.AddRow(
         {absl::StrCat(one.vertex(), one.candidate() ? " *" : ""), loss,
-         FormatNumber(Own(result, one.before())),
-         std::isnan(one.swapped()) ? "-" : FormatNumber(Own(result, one.swapped())),
-         FormatNumber(Own(result, one.after())), FormatSigned(one.difference()), Interval(one),
+         FormatNumber(OwnSign(result, one.before())),
+         std::isnan(one.swapped()) ? "-" : FormatNumber(OwnSign(result, one.swapped())),
+         FormatNumber(OwnSign(result, one.after())), FormatSigned(one.difference()), BoundsOf(one),
          one.judged() ? FormatNumber(one.margin()) : "-", StatusWord(result, one),
          absl::StrCat(note_number(one.note()),
                       note_number(result.waived_because().empty()
@@ -84,53 +57,6 @@ std::string Table(const v1::GateReport& report, std::vector<std::string>& notes)
 }
 
 }  // namespace
-
-std::vector<int> WorstFirst(const v1::GateReport& report) {
-  std::vector<int> order(static_cast<size_t>(report.results_size()));
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
-    return Rank(report.results(a).status()) < Rank(report.results(b).status());
-  });
-  return order;
-}
-
-std::string ResultTitle(const GateResult& result) {
-  return absl::StrCat(result.vertex(), " ", result.loss(),
-                      result.slice().empty() ? "" : absl::StrCat(" [", result.slice(), "]"));
-}
-
-std::string StatusWord(const GateResult& result, const LossComparison& one) {
-  std::string word;
-  switch (one.outcome()) {
-    case LossComparison::BETTER:
-      word = "better";
-      break;
-    case LossComparison::NO_WORSE:
-      word = "no worse";
-      break;
-    case LossComparison::WORSE:
-      word = "WORSE";
-      break;
-    case LossComparison::WORSE_WITHIN_MARGIN:
-      word = "worse within margin";
-      break;
-    default:
-      word = "can't decide";
-  }
-  if (result.status() == GateResult::WAIVED) return absl::StrCat(word, ", waived");
-  if (result.status() == GateResult::ADVISORY) return absl::StrCat(word, ", advisory");
-  return word;
-}
-
-std::string NumbersOf(const GateResult& result, const LossComparison& one) {
-  std::string text = absl::StrCat(FormatNumber(Own(result, one.before())), " -> ",
-                                  FormatNumber(Own(result, one.after())),
-                                  one.unit().empty() ? "" : " ", one.unit());
-  absl::StrAppend(&text, one.difference() < 0 ? ", better by " : ", worse by ",
-                  FormatNumber(std::abs(one.difference())), ", bounds ", Interval(one));
-  if (one.judged()) absl::StrAppend(&text, ", margin ", FormatNumber(one.margin()));
-  return text;
-}
 
 std::string GateText(const v1::GateReport& report) {
   std::string text = absl::StrCat(GateHeadline(report), "\n");
@@ -172,6 +98,7 @@ std::string GateText(const v1::GateReport& report) {
     absl::StrAppend(&text, "; look ", verdict.look(), " of ", verdict.planned_looks());
   }
   absl::StrAppend(&text, ".\n");
+  if (report.has_self_test()) absl::StrAppend(&text, SelfTestLine(report.self_test()), "\n");
   return text;
 }
 

@@ -4,38 +4,13 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "orchestrator/gate/decision.h"
-#include "orchestrator/gate/gate_text.h"
+#include "orchestrator/gate/result_words.h"
+#include "services/markup/markup.h"
 
 namespace backfire::gate {
 namespace {
 
-// Text that is right in an attribute and between tags. Control characters have no place in XML 1.0.
-std::string Escaped(const std::string& text) {
-  std::string escaped;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '>':
-        escaped += "&gt;";
-        break;
-      case '"':
-        escaped += "&quot;";
-        break;
-      case '\n':
-        escaped += "&#10;";
-        break;
-      default:
-        escaped += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-    }
-  }
-  return escaped;
-}
+using markup::Escaped;
 
 struct Suite {
   std::string cases;

@@ -10,6 +10,7 @@
 #include <new>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -21,7 +22,9 @@
 #include "orchestrator/gate/gate.h"
 #include "orchestrator/gate/gate_outputs.h"
 #include "orchestrator/gate/policy.h"
+#include "orchestrator/gate/reproduction.h"
 #include "orchestrator/gate/self_test.h"
+#include "orchestrator/gate/webhook.h"
 #include "orchestrator/report/json_report.h"
 #include "services/base/command_line.h"
 #include "services/base/status.h"
@@ -72,16 +75,26 @@ absl::StatusOr<cli::ExitCode> Run(Options options) {
   if (options.self_test) return TestItself(options);
   GateRequest& request = options.request;
   v1::GateReport report;
+  v1::GateWebhook on_verdict;
   if (LacksBaseline(request)) {
     BACKFIRE_ASSIGN_OR_RETURN(report, BeginBaseline(request));
   } else {
-    BACKFIRE_ASSIGN_OR_RETURN(report, RunGate(request));
+    BACKFIRE_ASSIGN_OR_RETURN(Answer answer, RunGate(request));
+    report = std::move(answer.report);
+    on_verdict = std::move(answer.on_verdict);
     if (options.update_baseline && report.outcome() == v1::GateReport::PASSED) {
       BACKFIRE_RETURN_IF_ERROR(WriteBaseline(request));
       report.add_notes(absl::StrCat(request.baseline, " is now what --after was."));
     }
   }
+  options.outputs.command = CommandOf(request, report);
   BACKFIRE_RETURN_IF_ERROR(WriteOutputs(report, options.outputs, std::cout, std::cerr));
+  if (!on_verdict.url().empty()) {
+    // Nobody's being told or not changes what the verdict is.
+    const absl::StatusOr<std::string> json = report::ToJson(report);
+    const absl::Status told = json.ok() ? Tell(on_verdict, *json) : json.status();
+    if (!told.ok()) std::cerr << "backfire gate: " << told.message() << std::endl;
+  }
   return static_cast<cli::ExitCode>(report.exit_code());
 }
 

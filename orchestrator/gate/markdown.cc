@@ -6,8 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
-#include "orchestrator/gate/decision.h"
-#include "orchestrator/gate/gate_text.h"
+#include "orchestrator/gate/result_words.h"
 #include "orchestrator/report/numbers.h"
 
 namespace backfire::gate {
@@ -123,6 +122,10 @@ std::string Markdown(const v1::GateReport& report) {
                   report.policy_digest().substr(0, 12), ", records ",
                   report.before_digest().substr(0, 12), " and ",
                   report.after_digest().substr(0, 12), ".</sub>\n");
+  if (report.has_self_test()) {
+    absl::StrAppend(&text, "\n<sub>", Plain(SelfTestLine(report.self_test())).substr(0, 700),
+                    "</sub>\n");
+  }
   return text;
 }
 

@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "orchestrator/gate/webhook.h"
 
 namespace backfire::gate {
 namespace {
@@ -93,6 +94,11 @@ class Checker {
     const int resamples = policy_.bootstrap().resample_count();
     if (policy_.has_bootstrap() && (resamples < 2 || resamples > 10000)) {
       Fault("bootstrap.resample_count", absl::StrCat("must be 2 to 10000: got ", resamples));
+    }
+    if (policy_.has_on_verdict()) {
+      for (const std::string& fault : WebhookFaults(policy_.on_verdict())) {
+        faults_.push_back(absl::StrCat("on_verdict.", fault));
+      }
     }
     for (int i = 0; i < policy_.fail_on_size(); ++i) {
       CheckOneOf(absl::StrCat("fail_on[", i, "]"), policy_.fail_on(i),

@@ -15,8 +15,7 @@
 namespace backfire::gate {
 namespace {
 
-// The variance of simulated resamples is known well enough by so many.
-constexpr int kResamples = 200;
+constexpr int kResamples = kSelfTestResamples;
 constexpr double kLeastCorrelation = 0.1;
 constexpr double kStandardErrors = 5;
 constexpr uint64_t kSeed = 20240229;

@@ -11,6 +11,10 @@
 
 namespace backfire::gate {
 
+/// Resamples of each simulated loss: the variance of simulated ones is known well enough by so
+/// many.
+inline constexpr int kSelfTestResamples = 200;
+
 /// Simulates updates from the noise that a baseline has, and says how a gate would answer them.
 ///
 /// An update by which each loss grows by `effect` has differences, of replicate k and on resample

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "orchestrator/planning/step_plan.h"
+#include "orchestrator/planning/timestamp.h"
+#include "orchestrator/records/events.h"
 #include "orchestrator/records/resource_name.h"
 #include "services/base/status.h"
 
@@ -66,12 +68,15 @@ absl::StatusOr<records::State> ReadState(const store::Repository& repository) {
 
 }  // namespace
 
-Ledger::Ledger(store::Repository& repository, records::State state)
-    : repository_(repository), state_(std::make_shared<const records::State>(std::move(state))) {}
+Ledger::Ledger(store::Repository& repository, const Clock& clock, records::State state)
+    : repository_(repository),
+      clock_(clock),
+      state_(std::make_shared<const records::State>(std::move(state))) {}
 
-absl::StatusOr<std::unique_ptr<Ledger>> Ledger::Open(store::Repository& repository) {
+absl::StatusOr<std::unique_ptr<Ledger>> Ledger::Open(store::Repository& repository,
+                                                     const Clock& clock) {
   BACKFIRE_ASSIGN_OR_RETURN(records::State state, ReadState(repository));
-  return std::unique_ptr<Ledger>(new Ledger(repository, std::move(state)));
+  return std::unique_ptr<Ledger>(new Ledger(repository, clock, std::move(state)));
 }
 
 Ledger::StatePointer Ledger::state() const {
@@ -88,9 +93,14 @@ absl::StatusOr<Ledger::StatePointer> Ledger::Commit(const Decide& decide,
                                                     const std::function<void()>& written) {
   MutexLock lock(writing_);
   const StatePointer before = state();
-  BACKFIRE_ASSIGN_OR_RETURN(const records::Change change, decide(*before));
+  BACKFIRE_ASSIGN_OR_RETURN(records::Change change, decide(*before));
   if (change.empty()) return before;
   BACKFIRE_RETURN_IF_ERROR(records::Check(*before, change));
+  for (v1::Event& event : records::EventsOf(*before, change)) {
+    change.events.push_back(std::move(event));
+  }
+  const google::protobuf::Timestamp now = planning::ToTimestamp(clock_.Now());
+  for (v1::Event& event : change.events) *event.mutable_time() = now;
   auto after = std::make_shared<const records::State>(records::Apply(*before, change));
   BACKFIRE_RETURN_IF_ERROR(repository_.Write(change));
   if (written) written();

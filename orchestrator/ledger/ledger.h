@@ -11,6 +11,7 @@
 #include "orchestrator/records/change.h"
 #include "orchestrator/records/state.h"
 #include "orchestrator/store/repository.h"
+#include "services/base/clock.h"
 #include "services/base/mutex.h"
 
 namespace backfire::ledger {
@@ -33,8 +34,9 @@ class Ledger {
   using Observer = std::function<void(const Committed&)>;
 
   /// Reads what can still change. Errors as the repository's.
-  /// @param repository  Borrowed.
-  static absl::StatusOr<std::unique_ptr<Ledger>> Open(store::Repository& repository);
+  /// @param repository, clock  Borrowed. The clock says when what is written happened.
+  static absl::StatusOr<std::unique_ptr<Ledger>> Open(store::Repository& repository,
+                                                      const Clock& clock = MachineClock());
 
   StatePointer state() const;
   /// What has ended, and evaluations.
@@ -55,9 +57,10 @@ class Ledger {
   void Stop();
 
  private:
-  Ledger(store::Repository& repository, records::State state);
+  Ledger(store::Repository& repository, const Clock& clock, records::State state);
 
   store::Repository& repository_;
+  const Clock& clock_;
   Mutex writing_;
   std::vector<Observer> observers_ ABSL_GUARDED_BY(writing_);
   mutable Mutex reading_;  // Held for as long as a pointer is copied.

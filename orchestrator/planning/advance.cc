@@ -133,10 +133,12 @@ absl::Status FinishUnjudged(const records::State& state, const records::OpenUpda
   if (completes && changed.baseline_release() != records::ReleaseName(state.live)) {
     changed.set_state(v1::Update::CANCELLED);
     changed.set_error_message(absl::StrCat(changed.baseline_release(), " is live no more"));
+    changed.set_end_reason(changed.error_message());
     AbandonRelease(state, changed, changed.error_message(), state.epoch, now, change);
     return absl::OkStatus();
   }
   changed.set_state(v1::Update::PROMOTED);
+  changed.set_end_reason(completes ? "it needs no verdict" : "a baseline needs no verdict");
   v1::ReleaseEvent event;
   event.set_kind(v1::ReleaseEvent::PROMOTED);
   event.set_reason(completes ? absl::StrCat("all replicates of ", changed.baseline_release())
@@ -181,6 +183,7 @@ absl::Status Finish(const records::State& state, const records::OpenUpdate& upda
   if (update.has_loads()) {
     records::ChangeRelease(number, release, change).record.release.set_state(v1::Release::STAGED);
   }
+  *changed.update.mutable_decide_time() = ToTimestamp(now);
   *changed.update.mutable_end_time() = ToTimestamp(now);
   return absl::OkStatus();
 }

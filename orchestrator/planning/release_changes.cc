@@ -96,6 +96,17 @@ void AbandonRelease(const records::State& state, const v1::Update& update,
   *event.mutable_time() = ToTimestamp(now);
 }
 
+void Reject(const records::State& state, int64_t number, const v1::Update& update,
+            const std::string& actor, const std::string& reason, int64_t epoch, absl::Time now,
+            Change& change) {
+  v1::Update& rejected = records::ChangeUpdate(number, update, change).update;
+  rejected.set_state(v1::Update::REJECTED);
+  rejected.set_end_actor(actor);
+  rejected.set_end_reason(reason);
+  *rejected.mutable_end_time() = ToTimestamp(now);
+  AbandonRelease(state, update, reason, epoch, now, change);
+}
+
 void MakeLive(const records::State& state, int64_t number, const records::ReleaseRecord& release,
               v1::ReleaseEvent event, absl::Time now, Change& change) {
   const int64_t epoch = state.epoch + 1;
@@ -143,9 +154,9 @@ absl::Status SettleOthers(const records::State& state, const records::OpenUpdate
     if (Meet(*other, promoted)) {
       // One that waits is compared with the new release once it begins; one that runs goes on.
       if (!is_decided) continue;
-      records::ChangeUpdate(other->number(), update, change).update.set_state(v1::Update::REJECTED);
-      AbandonRelease(state, update, absl::StrCat(name, " was promoted"), live.release.epoch(), now,
-                     change);
+      Reject(state, other->number(), update, change.actor,
+             absl::StrCat(name, " was promoted, and changes what this was compared with"),
+             live.release.epoch(), now, change);
       continue;
     }
     // Nothing that it touches has changed, so that its comparison holds; its release is another.

@@ -29,6 +29,13 @@ void AbandonRelease(const records::State& state, const v1::Update& update,
 void MakeLive(const records::State& state, int64_t number, const records::ReleaseRecord& release,
               v1::ReleaseEvent event, absl::Time now, records::Change& change);
 
+/// Ends a decided update without a promotion: it is REJECTED, and its release abandoned.
+/// @param actor, reason  Who asked for it, empty if nobody did, and why it is so; kept.
+/// @param epoch          As for AbandonRelease.
+void Reject(const records::State& state, int64_t number, const v1::Update& update,
+            const std::string& actor, const std::string& reason, int64_t epoch, absl::Time now,
+            records::Change& change);
+
 /// What becomes of the updates that were compared with the release that `promoted` replaces, by
 /// what `change` has made of `promoted` and its release. Those that touch what it touches are
 /// rejected if they are decided, and else compared with the new release once they begin, or go on

@@ -50,10 +50,13 @@ struct Change {
   std::vector<RequestRecord> requests;        ///< Calls that are done by this.
   /// Set if another release becomes the live one: what it stands on.
   std::shared_ptr<const Standing> live_standing;
+  std::string actor;  ///< Who asked for it, as they said; empty: nobody, it came about.
+  /// What happened by it, oldest first. The ledger adds what the rest says (events.h).
+  std::vector<v1::Event> events;
 
   bool empty() const {
     return system == nullptr && added.empty() && reopened.empty() && updates.empty() &&
-           steps.empty() && releases.empty() && requests.empty();
+           steps.empty() && releases.empty() && requests.empty() && events.empty();
   }
 };
 

@@ -8,7 +8,7 @@ namespace backfire::records {
 bool IsOpen(v1::Update::State state);
 inline bool IsOpen(const v1::Update& update) { return IsOpen(update.state()); }
 
-/// Whether nothing but a person's call changes an update in this state any more.
+/// Whether an update in this state is decided or has ended: only a call changes it any more.
 inline bool HasEnded(const v1::Update& update) {
   return update.state() != v1::Update::STATE_UNSPECIFIED && !IsOpen(update.state());
 }

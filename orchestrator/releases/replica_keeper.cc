@@ -82,11 +82,14 @@ absl::Status ReplicaKeeper::Refill(const std::string& replica, const std::string
 
 absl::Status ReplicaKeeper::UnloadOthers(const std::string& replica, const std::string& target,
                                          const std::string& model) {
-  const auto loaded = host_.LoadedVersions(target, model);
-  if (absl::IsUnimplemented(loaded.status())) return absl::OkStatus();  // Listing is a capability.
-  BACKFIRE_RETURN_IF_ERROR(loaded.status());
+  const auto versions = host_.ListVersions(target, model);
+  // Listing is a capability.
+  if (absl::IsUnimplemented(versions.status())) return absl::OkStatus();
+  BACKFIRE_RETURN_IF_ERROR(versions.status());
   std::set<ServedVersion> served;
-  for (const std::string& version : *loaded) served.emplace(replica, version);
+  for (const v1::Version& version : *versions) {
+    if (version.loaded()) served.emplace(replica, version.name());
+  }
   absl::Status status;
   loader_.UnloadFrom(
       target, served, [this] { return NeededVersions(*ledger_.state(), /*without=*/0); },

@@ -110,6 +110,7 @@ absl::Status MemoryRepository::Write(const records::Change& change) {
   }
   for (const auto& [number, changed] : change.releases) releases_[number] = changed.record;
   for (const records::RequestRecord& request : change.requests) requests_[request.id] = request;
+  events_.insert(events_.end(), change.events.begin(), change.events.end());
   return absl::OkStatus();
 }
 
@@ -136,13 +137,21 @@ absl::StatusOr<records::UpdateRecord> MemoryRepository::ReadUpdate(int64_t numbe
   return absl::NotFoundError(absl::StrCat("there is no updates/", number));
 }
 
+bool MemoryRepository::AreJudgedAlike(int64_t one, int64_t other) const {
+  const auto a = updates_.find(one), b = updates_.find(other);
+  return a != updates_.end() && b != updates_.end() && IsJudged(a->second.record.update) &&
+         IsJudged(b->second.record.update) && a->second.test_split == b->second.test_split;
+}
+
 absl::StatusOr<std::vector<v1::Update>> MemoryRepository::ListUpdates(const UpdateFilter& filter,
                                                                       const Page& page) const {
   MutexLock lock(mutex_);
   std::vector<v1::Update> updates;
   int64_t skip = page.skip, bytes = 0, before = 0;
   for (auto entry = updates_.rbegin(); entry != updates_.rend(); ++entry) {
-    if (!Passes(filter, entry->second.record.update) || skip-- > 0) continue;
+    if (!Passes(filter, entry->second.record.update)) continue;
+    if (filter.judged_with != 0 && !AreJudgedAlike(entry->first, filter.judged_with)) continue;
+    if (skip-- > 0) continue;
     if (static_cast<int64_t>(updates.size()) == page.count || before >= page.bytes) break;
     updates.push_back(entry->second.record.update);
     before = bytes;
@@ -207,7 +216,7 @@ absl::StatusOr<std::optional<v1::Update>> MemoryRepository::ReadLatestVerdict() 
   for (const auto& [number, update] : updates_) {
     const v1::Update& message = update.record.update;
     if (!IsJudged(message)) continue;
-    if (!latest.has_value() || EndTime(*latest) < EndTime(message)) latest = message;
+    if (!latest.has_value() || DecideTime(*latest) < DecideTime(message)) latest = message;
   }
   return latest;
 }
@@ -271,6 +280,21 @@ absl::StatusOr<std::optional<records::RequestRecord>> MemoryRepository::FindRequ
   const auto found = requests_.find(id);
   if (found == requests_.end()) return std::nullopt;
   return found->second;
+}
+
+absl::StatusOr<std::vector<v1::Event>> MemoryRepository::ListEvents(const EventFilter& filter,
+                                                                    const Page& page) const {
+  MutexLock lock(mutex_);
+  std::vector<v1::Event> events;
+  int64_t skip = page.skip;
+  for (auto event = events_.rbegin(); event != events_.rend(); ++event) {
+    if (Nanoseconds(event->time()) < filter.since) continue;
+    if (!filter.subject.empty() && filter.subject != event->subject()) continue;
+    if (skip-- > 0) continue;
+    if (static_cast<int64_t>(events.size()) == page.count) break;
+    events.push_back(*event);
+  }
+  return events;
 }
 
 }  // namespace backfire::store

@@ -32,6 +32,8 @@ class MemoryRepository final : public Repository {
   absl::StatusOr<std::vector<v1::Release>> ListReleases(const Page& page) const override;
   absl::StatusOr<std::optional<records::RequestRecord>> FindRequest(
       const std::string& id) const override;
+  absl::StatusOr<std::vector<v1::Event>> ListEvents(const EventFilter& filter,
+                                                    const Page& page) const override;
 
   /// The next writes fail like this; OK: they succeed again.
   void FailWrites(absl::Status status);
@@ -43,6 +45,8 @@ class MemoryRepository final : public Repository {
     std::string test_split;
   };
   absl::Status Check(const records::Change& change) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether both have a verdict on one test split.
+  bool AreJudgedAlike(int64_t one, int64_t other) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable Mutex mutex_;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
@@ -52,6 +56,7 @@ class MemoryRepository final : public Repository {
   std::map<records::StepRef, v1::Evaluation> evaluations_ ABSL_GUARDED_BY(mutex_);
   std::map<int64_t, records::ReleaseRecord> releases_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, records::RequestRecord> requests_ ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::Event> events_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace backfire::store

@@ -28,6 +28,13 @@ struct UpdateFilter {
   std::vector<v1::Update::State> states;  ///< In one of these; empty: in any.
   std::string vertex;                     ///< That change this vertex; empty: any.
   int64_t revision = 0;                   ///< Of this revision of the system; 0: of any.
+  int64_t judged_with = 0;  ///< Judged on the test split that this one was judged on; 0: any.
+};
+
+/// Which events to list.
+struct EventFilter {
+  int64_t since = 0;    ///< Nanoseconds since 1970: none that are older.
+  std::string subject;  ///< Of this update or release; empty: of all, and of the system.
 };
 
 /// Which rows of a list, newest first.
@@ -68,7 +75,7 @@ class Repository {
                                               int64_t before) const = 0;
   virtual absl::StatusOr<std::map<v1::Update::State, int64_t>> CountUpdates() const = 0;
   virtual absl::StatusOr<std::map<v1::Release::State, int64_t>> CountReleases() const = 0;
-  /// The update that got its verdict, or ended with one, last.
+  /// The update that got its verdict last.
   virtual absl::StatusOr<std::optional<v1::Update>> ReadLatestVerdict() const = 0;
   /// What the update's release stands on. NOT_FOUND: there is no such update.
   virtual absl::StatusOr<std::shared_ptr<const records::Standing>> ReadStanding(
@@ -81,6 +88,9 @@ class Repository {
   virtual absl::StatusOr<std::vector<v1::Release>> ListReleases(const Page& page) const = 0;
   virtual absl::StatusOr<std::optional<records::RequestRecord>> FindRequest(
       const std::string& id) const = 0;
+  /// Newest first; of one change, last things first.
+  virtual absl::StatusOr<std::vector<v1::Event>> ListEvents(const EventFilter& filter,
+                                                            const Page& page) const = 0;
 };
 
 }  // namespace backfire::store

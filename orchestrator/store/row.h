@@ -9,9 +9,15 @@
 // What of a message is a column of its own, so that it can be asked for.
 namespace backfire::store {
 
-/// When an update ended, in nanoseconds since 1970; 0: it has not.
-inline int64_t EndTime(const v1::Update& update) {
-  return update.end_time().seconds() * 1'000'000'000 + update.end_time().nanos();
+/// Nanoseconds since 1970.
+inline int64_t Nanoseconds(const google::protobuf::Timestamp& time) {
+  return time.seconds() * 1'000'000'000 + time.nanos();
+}
+
+/// When an update was decided, or ended without; 0: it has not. Of updates that were decided before
+/// that time was kept: when they ended.
+inline int64_t DecideTime(const v1::Update& update) {
+  return Nanoseconds(update.has_decide_time() ? update.decide_time() : update.end_time());
 }
 
 /// Name of the version that a training made or took; empty: none yet, or it is no training.

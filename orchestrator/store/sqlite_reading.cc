@@ -162,9 +162,11 @@ absl::StatusOr<std::vector<v1::Update>> SqliteRepository::ListUpdates(const Upda
   }
   auto rows = reader_->Prepare(
       "SELECT message FROM updates WHERE (?1 = 0 OR (?1 >> state) & 1) AND "
-      "(?2 = '' OR vertex = ?2) AND (?3 = 0 OR revision = ?3) "
-      "ORDER BY number DESC LIMIT ?4 OFFSET ?5");
-  rows.Bind(states).BindText(filter.vertex).Bind(filter.revision).Bind(page.count).Bind(page.skip);
+      "(?2 = '' OR vertex = ?2) AND (?3 = 0 OR revision = ?3) AND (?4 = 0 OR (judged = 1 AND "
+      "test_split = (SELECT test_split FROM updates WHERE number = ?4 AND judged = 1))) "
+      "ORDER BY number DESC LIMIT ?5 OFFSET ?6");
+  rows.Bind(states).BindText(filter.vertex).Bind(filter.revision).Bind(filter.judged_with);
+  rows.Bind(page.count).Bind(page.skip);
   return ReadPage<v1::Update>(rows, page, "updates");
 }
 
@@ -317,6 +319,23 @@ absl::StatusOr<std::optional<records::RequestRecord>> SqliteRepository::FindRequ
   BACKFIRE_ASSIGN_OR_RETURN(const bool has_row, row.Next());
   if (!has_row) return std::nullopt;
   return records::RequestRecord{id, row.Bytes(0), row.Bytes(1)};
+}
+
+absl::StatusOr<std::vector<v1::Event>> SqliteRepository::ListEvents(const EventFilter& filter,
+                                                                    const Page& page) const {
+  MutexLock lock(reading_);
+  auto rows = reader_->Prepare(filter.subject.empty()
+                                   ? "SELECT event FROM events WHERE time >= ?1 AND ?2 = '' "
+                                     "ORDER BY number DESC LIMIT ?3 OFFSET ?4"
+                                   : "SELECT event FROM events WHERE time >= ?1 AND subject = ?2 "
+                                     "ORDER BY number DESC LIMIT ?3 OFFSET ?4");
+  rows.Bind(filter.since).BindText(filter.subject).Bind(page.count).Bind(page.skip);
+  std::vector<v1::Event> events;
+  while (true) {
+    BACKFIRE_ASSIGN_OR_RETURN(const bool more, rows.Next());
+    if (!more) return events;
+    BACKFIRE_RETURN_IF_ERROR(ParseRow(rows.Bytes(0), "events", events.emplace_back()));
+  }
 }
 
 }  // namespace backfire::store

@@ -42,6 +42,8 @@ class SqliteRepository final : public Repository {
   absl::StatusOr<std::vector<v1::Release>> ListReleases(const Page& page) const override;
   absl::StatusOr<std::optional<records::RequestRecord>> FindRequest(
       const std::string& id) const override;
+  absl::StatusOr<std::vector<v1::Event>> ListEvents(const EventFilter& filter,
+                                                    const Page& page) const override;
 
  private:
   SqliteRepository(std::unique_ptr<SqliteConnection> writer,

@@ -1,11 +1,14 @@
 #include "orchestrator/store/sqlite_schema.h"
 
 #include <iterator>
+#include <map>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "backfire/v1/orchestrator.pb.h"
 #include "orchestrator/records/resource_name.h"
+#include "orchestrator/store/past_events.h"
 #include "orchestrator/store/row.h"
 #include "orchestrator/store/row_seal.h"
 #include "services/base/status.h"
@@ -68,6 +71,12 @@ CREATE INDEX releases_by_state ON releases (state, number);
     R"(
 ALTER TABLE systems ADD COLUMN seed_rule INTEGER NOT NULL DEFAULT 0;
 )",
+    // What happened. Of what was there before, AddPastEvents tells what rows still say.
+    R"(
+CREATE TABLE events (number INTEGER PRIMARY KEY, time INTEGER NOT NULL, subject TEXT NOT NULL,
+                     event BLOB NOT NULL);
+CREATE INDEX events_by_subject ON events (subject, number);
+)",
     // Seals (row_seal.h). An evaluation's is in its step's row: most of a store is evaluations, and
     // steps are verified at every start. FillSeals does the rest.
     R"(
@@ -79,12 +88,14 @@ ALTER TABLE steps ADD COLUMN evaluation_checksum TEXT NOT NULL DEFAULT '';
 ALTER TABLE steps ADD COLUMN checksum TEXT NOT NULL DEFAULT '';
 ALTER TABLE releases ADD COLUMN checksum TEXT NOT NULL DEFAULT '';
 ALTER TABLE requests ADD COLUMN checksum TEXT NOT NULL DEFAULT '';
+ALTER TABLE events ADD COLUMN checksum TEXT NOT NULL DEFAULT '';
 CREATE TABLE totals (name TEXT PRIMARY KEY, rows INTEGER NOT NULL,
                      checksum TEXT NOT NULL DEFAULT '');
 )"};
 constexpr int64_t kSchemaVersion = std::size(kMigrations);
 constexpr int64_t kColumnsSchema = 3;  // The one that FillColumns belongs to.
-constexpr int64_t kSealsSchema = 5;    // The one that FillSeals belongs to.
+constexpr int64_t kEventsSchema = 5;   // The one that AddPastEvents belongs to.
+constexpr int64_t kSealsSchema = 6;    // The one that FillSeals belongs to.
 // In the file's header, with the schema's number added: a second place for that number, as the
 // first is in no row. "BF".
 constexpr int64_t kApplicationId = 0x42460000;
@@ -128,7 +139,7 @@ absl::Status FillUpdates(SqliteConnection& connection) {
             .BindText(update.vertex())
             .Bind(update.system_revision())
             .Bind(int64_t{IsJudged(update)})
-            .Bind(EndTime(update))
+            .Bind(DecideTime(update))
             .Bind(NumberOf(update.baseline_release(), "releases"))
             .Bind(rows.Integer(0))
             .Run());
@@ -297,6 +308,7 @@ absl::Status Migrate(SqliteConnection& connection) {
     for (int64_t next = version + 1; next <= kSchemaVersion; ++next) {
       absl::Status status = connection.Execute(kMigrations[next - 1]);
       if (status.ok() && next == kColumnsSchema) status = FillColumns(connection);
+      if (status.ok() && next == kEventsSchema) status = AddPastEvents(connection);
       if (status.ok() && next == kSealsSchema) status = FillSeals(connection);
       BACKFIRE_RETURN_IF_ERROR(Annotate(status, absl::StrCat("migration to schema ", next)));
     }

@@ -92,6 +92,14 @@ absl::Status SqliteRepository::WriteRows(const records::Change& change) {
                                  .BindText(request.resource)
                                  .Run());
   }
+  for (const v1::Event& event : change.events) {
+    BACKFIRE_RETURN_IF_ERROR(
+        writer_->Prepare("INSERT INTO events (time, subject, event) VALUES (?, ?, ?)")
+            .Bind(Nanoseconds(event.time()))
+            .BindText(event.subject())
+            .Bind(event.SerializeAsString())
+            .Run());
+  }
   return absl::OkStatus();
 }
 
@@ -163,7 +171,7 @@ absl::Status SqliteRepository::WriteUpdate(int64_t number, const records::Update
     statement.Bind(changed.update.SerializeAsString())
         .Bind(int64_t{changed.update.state()})
         .Bind(int64_t{IsJudged(changed.update)})
-        .Bind(EndTime(changed.update));
+        .Bind(DecideTime(changed.update));
     changed.base == nullptr ? statement.BindNull() : statement.Bind(changed.base->number());
     changed.test_split.has_value() ? statement.BindText(*changed.test_split) : statement.BindNull();
     BACKFIRE_RETURN_IF_ERROR(statement.Bind(number).Bind(int64_t{changed.from}).Run());

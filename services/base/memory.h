@@ -1,6 +1,12 @@
 #pragma once
 
+#include <cstdint>
+
 namespace backfire {
+
+/// Bytes of memory that this process may take: of the machine, or of its control group if that has
+/// less.
+int64_t MemoryLimit();
 
 /// Makes the C library keep freed memory for the next allocation, whichever thread asks for it,
 /// instead of giving it back to the system or to that thread alone: a request or a training step

@@ -69,6 +69,15 @@ class FrustumPredictor final : public runtime::Predictor {
         device_(device),
         threads_(threads) {}
 
+  // Where each point projects to, and a frustum for each box.
+  int64_t PeakBytes(const TensorMap& inputs) const override {
+    const auto points = inputs.find("points"), boxes = inputs.find("boxes_2d");
+    if (points == inputs.end() || boxes == inputs.end()) return 0;
+    const int64_t of_frustum = parameters_.frustum.points * 4 * static_cast<int64_t>(sizeof(float));
+    const int64_t box_count = boxes->second.ElementCount() / kProposalColumns;
+    return 8 * static_cast<int64_t>(points->second.data.size()) + 2 * box_count * of_frustum;
+  }
+
   absl::StatusOr<TensorMap> Predict(const TensorMap& inputs,
                                     const std::function<bool()>& cancelled) const override {
     BACKFIRE_ASSIGN_OR_RETURN(const DetectorInputs read,

@@ -89,6 +89,13 @@ class SgbmPredictor final : public runtime::Predictor {
  public:
   explicit SgbmPredictor(const SemiGlobalOptions& options) : options_(options) {}
 
+  // Of a pixel: two sums of 16 bits for each disparity, as OpenCV keeps them of a whole image.
+  int64_t PeakBytes(const TensorMap& inputs) const override {
+    const auto left = inputs.find("left");
+    if (left == inputs.end()) return 0;
+    return left->second.ElementCount() / 3 * (4 * options_.max_disparity + 64);
+  }
+
   absl::StatusOr<TensorMap> Predict(const TensorMap& inputs,
                                     const std::function<bool()>& cancelled) const override {
     BACKFIRE_ASSIGN_OR_RETURN(const Tensor* left, runtime::FindTensor(inputs, "left"));

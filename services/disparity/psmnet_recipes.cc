@@ -56,6 +56,18 @@ class DisparityPredictor final : public runtime::Predictor {
     return std::move(outputs[0]);
   }
 
+  // Of a pixel of the left image: both images' features, and what the layers over the cost volume
+  // hold at once, of which there are five of its channels, in float32.
+  int64_t PeakBytes(const TensorMap& inputs) const override {
+    const auto left = inputs.find("left");
+    if (left == inputs.end()) return 0;
+    const PsmNetOptions& o = network_->options();
+    const bool is_concatenation = o.volume == CostVolumeKind::kConcatenation;
+    const int64_t volume = (is_concatenation ? 2 : 1) * o.features + 5 * o.volume_channels;
+    const int64_t floats = 2 * o.channels + volume * o.planes() / (o.volume_scale * o.volume_scale);
+    return left->second.ElementCount() / 3 * floats * static_cast<int64_t>(sizeof(float));
+  }
+
   bool HasBatches() const override { return true; }
 
   absl::StatusOr<std::vector<TensorMap>> PredictBatch(

@@ -3,45 +3,14 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "backfire/v1/orchestrator.pb.h"
-#include "services/base/dns_target.h"
 #include "services/base/status.h"
+#include "services/graph/system_fields.h"
 
 namespace backfire::graph {
 namespace {
-
-constexpr char kRequest[] = "request";
-
-// As long as a host name's label may be, so that ids made of names stay within 128 characters.
-constexpr size_t kMaxNameLength = 63;
-constexpr int kMaxResamples = 10000;
-
-bool IsName(const std::string& name) {
-  if (name.empty() || name.size() > kMaxNameLength) return false;
-  if (!absl::ascii_islower(static_cast<unsigned char>(name[0]))) return false;
-  return std::all_of(name.begin(), name.end(), [](unsigned char c) {
-    return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-' || c == '_';
-  });
-}
-
-// Collects faults, so that a user mends a file in one go.
-class Faults {
- public:
-  template <typename... Parts>
-  void Add(const Parts&... parts) {
-    lines_.push_back(absl::StrCat(parts...));
-  }
-  absl::Status status() const {
-    if (lines_.empty()) return absl::OkStatus();
-    return absl::InvalidArgumentError(absl::StrJoin(lines_, "\n"));
-  }
-
- private:
-  std::vector<std::string> lines_;
-};
 
 // A path that leads from a vertex back to itself, among vertices that no order could place.
 std::string DescribeCycle(const std::map<std::string, SystemGraph::Node>& nodes,
@@ -129,10 +98,7 @@ absl::StatusOr<SystemGraph> SystemGraph::Build(const v1::System& system) {
   SystemGraph graph;
   graph.system_ = system;
   Faults faults;
-  if (!IsName(system.name())) {
-    faults.Add("name must be [a-z][a-z0-9_-]*, at most 63 long: got \"", system.name(), "\"");
-  }
-  if (system.vertices().empty()) faults.Add("vertices must not be empty");
+  CheckFields(system, faults);
   std::set<std::string> request;
   for (const v1::TensorSignature& tensor : system.request()) {
     if (!request.insert(tensor.name()).second) {
@@ -140,33 +106,12 @@ absl::StatusOr<SystemGraph> SystemGraph::Build(const v1::System& system) {
     }
   }
   for (const v1::Vertex& vertex : system.vertices()) {
-    const std::string path = absl::StrCat("vertices[", vertex.name(), "]");
-    if (!IsName(vertex.name()) || vertex.name() == kRequest || vertex.name() == system.name()) {
-      faults.Add(path,
-                 ".name must be [a-z][a-z0-9_-]*, at most 63 long, and neither \"request\" nor the "
-                 "system's ",
-                 "name: got \"", vertex.name(), "\"");
-    }
-    if (vertex.endpoint().empty()) faults.Add(path, ".endpoint must not be empty");
-    std::set<std::string> served = {vertex.endpoint()};
-    for (int i = 0; i < vertex.replicas_size(); ++i) {
-      const std::string& replica = vertex.replicas(i);
-      if (replica.empty()) {
-        faults.Add(path, ".replicas[", i, "] must not be empty");
-      } else if (const auto parsed = ParseDnsTarget(replica);
-                 IsDnsTarget(replica) && !parsed.ok()) {
-        faults.Add(path, ".replicas[", i, "]: ", parsed.status().message());
-      } else if (!served.insert(replica).second) {
-        faults.Add(path, ".replicas[", i, "]: \"", replica,
-                   "\" is the endpoint, or another of its replicas");
-      }
-    }
     Node node;
     node.vertex = vertex;
     node.model_name =
         absl::StrCat("models/", vertex.model().empty() ? vertex.name() : vertex.model());
     if (!graph.nodes_.emplace(vertex.name(), std::move(node)).second) {
-      faults.Add(path, " is there twice");
+      faults.Add("vertices[", vertex.name(), "] is there twice");
     }
   }
   const auto parse = [&](const std::string& reference, const std::string& path) {
@@ -196,25 +141,6 @@ absl::StatusOr<SystemGraph> SystemGraph::Build(const v1::System& system) {
     graph.outputs_[name] = parse(reference, absl::StrCat("outputs[", name, "]"));
   }
   if (graph.outputs_.empty()) faults.Add("outputs must not be empty");
-  if (system.dataset().empty()) faults.Add("dataset must not be empty");
-  if (system.replicates() < 0 || system.replicates() > 100) {
-    faults.Add("replicates must be in [0, 100]: got ", system.replicates());
-  }
-  if (!(system.alpha() >= 0 && system.alpha() < 0.5)) {
-    faults.Add("alpha must be in [0, 0.5): got ", system.alpha());
-  }
-  if (system.seed() < 0) faults.Add("seed must be >= 0: got ", system.seed());
-  if (system.parallel_jobs() < 0) {
-    faults.Add("parallel_jobs must be >= 0: got ", system.parallel_jobs());
-  }
-  if (system.has_service_timeout() && (system.service_timeout().seconds() < 1 ||
-                                       system.service_timeout().seconds() > int64_t{7} * 86400)) {
-    faults.Add("service_timeout must be in [1s, 604800s]: got ", system.service_timeout().seconds(),
-               "s");
-  }
-  if (const int count = system.bootstrap().resample_count(); count < 0 || count > kMaxResamples) {
-    faults.Add("bootstrap.resample_count must be in [0, ", kMaxResamples, "]: got ", count);
-  }
   for (int i = 0; i < system.proposals_size(); ++i) {
     const v1::Proposal& proposal = system.proposals(i);
     const std::string path = absl::StrCat("proposals[", i, "]");

@@ -9,9 +9,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "services/base/status.h"
+#include "services/planar/panels.h"
 #include "services/planar/planar_model.h"
 #include "services/planar/rehearsal.h"
-#include "services/planar/svg.h"
 
 namespace backfire::planar {
 namespace {
@@ -157,7 +157,7 @@ class Artist {
     return positions;
   }
 
-  void Dots(Svg& svg, const std::function<Position(size_t)>& where) const {
+  void Dots(Panels& svg, const std::function<Position(size_t)>& where) const {
     const Target target = TargetOf(w_);
     const auto& examples = dataset_.examples(Split::kTest);
     std::map<int, std::vector<Position>> by_label;
@@ -170,7 +170,7 @@ class Artist {
   }
 
   // The few training examples of replicate 0, where they are few.
-  absl::Status FewTrained(Svg& svg, const std::vector<Position>& where) const {
+  absl::Status FewTrained(Panels& svg, const std::vector<Position>& where) const {
     const auto& vertex = rehearsal_.graph().node(w_).vertex;
     BACKFIRE_ASSIGN_OR_RETURN(const v1::Recipe recipe,
                               rehearsal_.model(w_).ResolveRecipe(vertex.recipe()));
@@ -186,7 +186,7 @@ class Artist {
     return absl::OkStatus();
   }
 
-  absl::Status Panel(Svg& svg, int column, const std::string& input, const std::string& parent,
+  absl::Status Panel(Panels& svg, int column, const std::string& input, const std::string& parent,
                      const Versions& versions, const std::string& title) {
     BACKFIRE_ASSIGN_OR_RETURN(const auto tested, Predictions(parent, versions, Split::kTest));
     BACKFIRE_ASSIGN_OR_RETURN(const auto trained, Predictions(parent, versions, Split::kTrain));
@@ -233,7 +233,7 @@ class Artist {
   }
 
   absl::StatusOr<std::string> DrawPositions(const std::string& input, const std::string& parent) {
-    Svg svg(3, 1, /*footer=*/26);
+    Panels svg(3, 1, /*footer=*/26);
     const auto& examples = dataset_.examples(Split::kTest);
     Window window;
     for (size_t i = 0; i < std::min<size_t>(kDots, examples.size()); ++i) {
@@ -249,16 +249,16 @@ class Artist {
         Panel(svg, 1, input, parent, before_, absl::StrCat("predictions of ", parent)));
     BACKFIRE_RETURN_IF_ERROR(
         Panel(svg, 2, input, parent, after_, absl::StrCat("predictions of ", parent, "'")));
-    svg.Legend(Svg::kMargin, absl::StrCat("optimal ", w_), kOptimal, kOptimalDash);
-    svg.Legend(Svg::kMargin + 170, absl::StrCat("optimal ", w_, " in its hypothesis set"), kInClass,
-               "");
-    svg.Legend(Svg::kMargin + 420, absl::StrCat(w_, " as learned"), kLearned, "");
+    svg.Legend(Panels::kMargin, absl::StrCat("optimal ", w_), kOptimal, kOptimalDash);
+    svg.Legend(Panels::kMargin + 170, absl::StrCat("optimal ", w_, " in its hypothesis set"),
+               kInClass, "");
+    svg.Legend(Panels::kMargin + 420, absl::StrCat(w_, " as learned"), kLearned, "");
     return svg.Finish();
   }
 
   // --- Labels: Figure 4.
 
-  absl::Status LabelPanel(Svg& svg, int column, int row, const std::string& vertex,
+  absl::Status LabelPanel(Panels& svg, int column, int row, const std::string& vertex,
                           const Versions& versions, const std::string& title,
                           const std::string& line) {
     const bool discrete = dataset_.population().discrete();
@@ -308,7 +308,7 @@ class Artist {
     std::vector<std::string> shown;
     for (const std::string& parent : rehearsal_.graph().node(w_).parents) shown.push_back(parent);
     shown.push_back(w_);
-    Svg svg(static_cast<int>(shown.size()), 2, /*footer=*/26);
+    Panels svg(static_cast<int>(shown.size()), 2, /*footer=*/26);
     for (size_t i = 0; i < shown.size(); ++i) {
       const bool changed = after_.at(shown[i]) != before_.at(shown[i]);
       const auto column = static_cast<int>(i);
@@ -317,10 +317,10 @@ class Artist {
                                           absl::StrCat(shown[i], changed ? "'" : ""),
                                           changed ? kZero : kLine));
     }
-    svg.Legend(Svg::kMargin, "boundary", kLine, "");
-    svg.Legend(Svg::kMargin + 120, "boundary after the update", kZero, "");
-    svg.Legend(Svg::kMargin + 330, "green: should be +, red: should be -; boxed: is wrong", "none",
-               "");
+    svg.Legend(Panels::kMargin, "boundary", kLine, "");
+    svg.Legend(Panels::kMargin + 120, "boundary after the update", kZero, "");
+    svg.Legend(Panels::kMargin + 330, "green: should be +, red: should be -; boxed: is wrong",
+               "none", "");
     return svg.Finish();
   }
 

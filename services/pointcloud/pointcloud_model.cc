@@ -162,6 +162,12 @@ class PointCloudPredictor final : public runtime::Predictor {
  public:
   explicit PointCloudPredictor(const Parameters& parameters) : p_(parameters) {}
 
+  // The cloud with a point for every pixel, and what sampling notes of each.
+  int64_t PeakBytes(const TensorMap& inputs) const override {
+    const auto disparity = inputs.find("disparity");
+    return disparity == inputs.end() ? 0 : 12 * static_cast<int64_t>(disparity->second.data.size());
+  }
+
   absl::StatusOr<TensorMap> Predict(const TensorMap& inputs,
                                     const std::function<bool()>& cancelled) const override {
     BACKFIRE_ASSIGN_OR_RETURN(const Tensor* disparity, runtime::FindTensor(inputs, "disparity"));

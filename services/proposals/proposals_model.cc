@@ -113,6 +113,14 @@ class ProposalsPredictor final : public runtime::Predictor {
                      int threads)
       : parameters_(parameters), network_(std::move(network)), device_(device), threads_(threads) {}
 
+  // Of a pixel: the image and its copies in float32, and the layers at half its resolution.
+  int64_t PeakBytes(const TensorMap& inputs) const override {
+    const auto left = inputs.find("left");
+    if (left == inputs.end()) return 0;
+    const int64_t floats = 12 + parameters_.channels;
+    return left->second.ElementCount() / 3 * floats * static_cast<int64_t>(sizeof(float));
+  }
+
   absl::StatusOr<TensorMap> Predict(const TensorMap& inputs,
                                     const std::function<bool()>& cancelled) const override {
     BACKFIRE_ASSIGN_OR_RETURN(const Tensor* left, runtime::FindTensor(inputs, "left"));

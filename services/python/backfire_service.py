@@ -12,6 +12,7 @@ import time
 from concurrent import futures
 
 import backfire_metrics
+import backfire_security
 import grpc
 import numpy
 from backfire_store import STOPPING, Refusal, Store, VersionMethods, check, check_version_name, sha256  # noqa: F401
@@ -160,7 +161,7 @@ def pull(parent, request, split, context=None, datatype="FP64"):
     check(context, target, "FAILED_PRECONDITION", f"endpoints.by_model has no entry for {model}, whose outputs are needed")
     check(context, context is None or PULLING_CALLS.acquire(blocking=False), "RESOURCE_EXHAUSTED",
           "too many calls wait for parents; try again later")
-    channel = backfire_metrics.Channel(grpc.insecure_channel(target, CHANNEL_OPTIONS))
+    channel = backfire_metrics.Channel(backfire_security.open_channel(target, CHANNEL_OPTIONS))
     if context is None:
         JOBS_CHANNELS.add(channel)
     try:
@@ -274,7 +275,7 @@ def serve(make_service, description):
         sys.exit(f"--data-dir {options.data_dir}: can't be used: {error}")
     service = make_service(store)
     metrics = backfire_metrics.Metrics(os.path.basename(sys.argv[0]), store)
-    server = grpc.server(futures.ThreadPoolExecutor(WORKERS), interceptors=[metrics, Refusals()], options=SERVER_OPTIONS)
+    server = grpc.server(futures.ThreadPoolExecutor(WORKERS), interceptors=[metrics, backfire_security.Door(options.listen), Refusals()], options=SERVER_OPTIONS)
     rpc.add_ModelServiceServicer_to_server(service, server)
     v2_rpc.add_GRPCInferenceServiceServicer_to_server(service, server)
 
@@ -287,7 +288,7 @@ def serve(make_service, description):
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("grpc.health.v1.Health", {
         "Check": grpc.unary_unary_rpc_method_handler(health), "Watch": grpc.unary_stream_rpc_method_handler(watch_health)})])
     try:
-        port = server.add_insecure_port(options.listen)
+        port = backfire_security.add_port(server, options.listen)
     except RuntimeError:  # As newer versions of gRPC say it.
         port = 0
     if port == 0:

@@ -125,16 +125,25 @@ grpc::Status InferenceService::ModelConfig(grpc::ServerContext*,
   return grpc::Status::OK;
 }
 
-absl::Status InferenceService::Admit(const std::string& model, const InferenceCall& call) {
+absl::Status InferenceService::Admit(const std::string& model, int64_t bytes,
+                                     const InferenceCall& call) {
+  if (bytes > options_.memory_bytes) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "inputs of this size take about ", bytes >> 20, " MiB to predict, and this service has ",
+        options_.memory_bytes >> 20, " MiB for requests: send smaller ones"));
+  }
   MutexLock lock(mutex_);
   Places& places = places_[options_.per_model ? model : ""];
-  if (places.running >= options_.running && places.waiting >= options_.waiting) {
+  const auto has_room = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return places.running < options_.running && bytes <= options_.memory_bytes - bytes_in_use_;
+  };
+  if (!has_room() && places.waiting >= options_.waiting) {
     return absl::ResourceExhaustedError(
         absl::StrCat(places.waiting, " requests wait already; try again later"));
   }
   ++places.waiting;
   absl::Status status;
-  while (places.running >= options_.running && status.ok()) {
+  while (!has_room() && status.ok()) {
     // Bounded, so that a client that went away gives up its place.
     place_free_.WaitUntil(mutex_,
                           std::chrono::steady_clock::now() + std::chrono::milliseconds(100));
@@ -144,15 +153,18 @@ absl::Status InferenceService::Admit(const std::string& model, const InferenceCa
     }
   }
   --places.waiting;
-  if (status.ok()) ++places.running;
-  return status;
+  if (!status.ok()) return status;
+  ++places.running;
+  bytes_in_use_ += bytes;
+  return absl::OkStatus();
 }
 
-void InferenceService::Leave(const std::string& model) {
+void InferenceService::Leave(const std::string& model, int64_t bytes) {
   MutexLock lock(mutex_);
   --places_[options_.per_model ? model : ""].running;
-  // With places of their own, the one that is woken may wait for another's.
-  if (options_.per_model) {
+  bytes_in_use_ -= bytes;
+  // With places of their own, the one that is woken may wait for another's; or for more memory.
+  if (options_.per_model || bytes > 0) {
     place_free_.NotifyAll();
   } else {
     place_free_.NotifyOne();
@@ -229,12 +241,13 @@ grpc::Status InferenceService::ModelInfer(grpc::ServerContext* context,
     BACKFIRE_ASSIGN_OR_RETURN(const std::vector<std::string> names,
                               RequestedOutputs(target->outputs(), *request));
     BACKFIRE_ASSIGN_OR_RETURN(TensorMap inputs, TakeInputs(target->inputs(), Owned(*request)));
-    BACKFIRE_RETURN_IF_ERROR(Admit(request->model_name(), call));
+    const int64_t bytes = target->PeakBytes(inputs);
+    BACKFIRE_RETURN_IF_ERROR(Admit(request->model_name(), bytes, call));
     const auto start = std::chrono::steady_clock::now();
     // A model's fault must not end the process, which serves others.
     absl::StatusOr<TensorMap> outputs =
         CatchExceptions([&] { return target->Infer(std::move(inputs), names, call); });
-    Leave(request->model_name());
+    Leave(request->model_name(), bytes);
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
     Took(request->model_name(), call.served_version.value_or(target->version()), elapsed.count());
     BACKFIRE_RETURN_IF_ERROR(outputs.status());

@@ -15,6 +15,7 @@
 
 #include "absl/status/statusor.h"
 #include "inference/open_inference.grpc.pb.h"
+#include "services/base/memory.h"
 #include "services/base/mutex.h"
 #include "services/runtime/inference_tensor.h"
 
@@ -40,6 +41,9 @@ class InferenceTarget {
   virtual int64_t version() const = 0;
   virtual const TensorSignatures& inputs() const = 0;
   virtual const TensorSignatures& outputs() const = 0;
+  /// Bytes of memory that running it on these inputs takes beside them, at its peak and roughly.
+  /// As it is here, it only hands them on.
+  virtual int64_t PeakBytes(const TensorMap&) const { return 0; }
   /// Runs it; `inputs` match the signature. Returns at least the outputs called `outputs`.
   virtual absl::StatusOr<TensorMap> Infer(TensorMap inputs, const std::vector<std::string>& outputs,
                                           InferenceCall& call) const = 0;
@@ -70,6 +74,10 @@ class InferenceService final : public inference::GRPCInferenceService::Service {
     /// Whether `running` and `waiting` count for each model by itself, so that requests for one
     /// that hangs take no place from those for others.
     bool per_model = false;
+    /// Bytes of memory for requests that run (InferenceTarget::PeakBytes), all together. One that
+    /// takes more gets RESOURCE_EXHAUSTED at once; others wait for it as for a place. Half of what
+    /// the process may take: a model, its trainings and gRPC need theirs.
+    int64_t memory_bytes = MemoryLimit() / 2;
     /// For requests without a deadline.
     std::chrono::seconds default_deadline{60};
   };
@@ -103,8 +111,8 @@ class InferenceService final : public inference::GRPCInferenceService::Service {
  private:
   absl::StatusOr<std::shared_ptr<const InferenceTarget>> Find(const std::string& model,
                                                               const std::string& version) const;
-  absl::Status Admit(const std::string& model, const InferenceCall& call);
-  void Leave(const std::string& model);
+  absl::Status Admit(const std::string& model, int64_t bytes, const InferenceCall& call);
+  void Leave(const std::string& model, int64_t bytes);
   /// Notes that a version took so long to answer, or to fail.
   void Took(const std::string& model, int64_t version, double seconds);
 
@@ -118,6 +126,7 @@ class InferenceService final : public inference::GRPCInferenceService::Service {
   };
   // By model; all under "" if they share. Only models that exist get here.
   std::map<std::string, Places> places_ ABSL_GUARDED_BY(mutex_);
+  int64_t bytes_in_use_ ABSL_GUARDED_BY(mutex_) = 0;  // Of requests that run.
   using ModelVersion = std::pair<std::string, int64_t>;
   std::map<ModelVersion, std::shared_ptr<prometheus::Histogram>> seconds_ ABSL_GUARDED_BY(mutex_);
 };

@@ -5,6 +5,12 @@
 
 namespace backfire::runtime {
 
+int64_t Predictor::PeakBytes(const TensorMap& inputs) const {
+  int64_t bytes = 0;
+  for (const auto& [name, tensor] : inputs) bytes += static_cast<int64_t>(tensor.data.size());
+  return 4 * bytes;
+}
+
 absl::StatusOr<std::vector<TensorMap>> Predictor::PredictBatch(
     const std::vector<const TensorMap*>& inputs, const std::function<bool()>& cancelled) const {
   std::vector<TensorMap> outputs;

@@ -63,6 +63,11 @@ class Predictor {
   virtual absl::StatusOr<TensorMap> Predict(const TensorMap& inputs,
                                             const std::function<bool()>& cancelled) const = 0;
 
+  /// Bytes of memory that a prediction takes at its peak beside its inputs, for inputs of these
+  /// shapes: roughly, and rather too many. Asked before it starts, so that a service refuses what
+  /// it has no room for. As it is here: four times the inputs, which is right for what copies them.
+  virtual int64_t PeakBytes(const TensorMap& inputs) const;
+
   /// Whether PredictBatch is sooner than one Predict per example.
   virtual bool HasBatches() const { return false; }
   /// As Predict, for examples whose inputs have equal shapes; fails if one of them does. Only

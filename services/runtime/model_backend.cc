@@ -15,6 +15,9 @@ class LoadedVersionTarget final : public InferenceTarget {
   int64_t version() const override { return loaded_.number; }
   const TensorSignatures& inputs() const override { return model_.inputs(); }
   const TensorSignatures& outputs() const override { return model_.outputs(); }
+  int64_t PeakBytes(const TensorMap& inputs) const override {
+    return loaded_.predictor->PeakBytes(inputs);
+  }
   absl::StatusOr<TensorMap> Infer(TensorMap inputs, const std::vector<std::string>&,
                                   InferenceCall& call) const override {
     call.response_parameters[kVersionDigest].set_string_param(loaded_.digest);

@@ -91,6 +91,7 @@ grpc::Status ModelServiceImpl::ListModels(grpc::ServerContext*, const v1::ListMo
 grpc::Status ModelServiceImpl::ResolveRecipe(grpc::ServerContext*,
                                              const v1::ResolveRecipeRequest* request,
                                              v1::ResolveRecipeResponse* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto resolve = [&]() -> absl::Status {
     BACKFIRE_ASSIGN_OR_RETURN(const HostedModel* model, FindModel(models_, request->model()));
     BACKFIRE_ASSIGN_OR_RETURN(*response->mutable_recipe(), model->trainer().Resolve(*request));

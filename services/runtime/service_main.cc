@@ -40,6 +40,7 @@ struct Settings {
   int jobs = 2;
   int kept_jobs = JobRunner::Options().max_ended;
   int queue = 64;
+  int64_t memory_bytes = 0;  // For requests; 0: InferenceService's own choice.
   BatchOptions batch;
   std::string primary;  // Of which this is a replica; empty: of none.
 };
@@ -114,6 +115,7 @@ absl::Status Run(const Settings& settings, const ServiceDescription& description
   // A request that waits for others to fill its batch computes nothing.
   inference.running = settings.service.threads * settings.batch.size;
   inference.waiting = settings.queue;
+  if (settings.memory_bytes > 0) inference.memory_bytes = settings.memory_bytes;
   InferenceService inference_service(inference, backend);
   // Room for every request that may run or wait, and for what is not a request.
   RpcServerOptions server_options = settings.server;
@@ -169,6 +171,12 @@ int ServiceMain(int argc, char** argv, const ServiceDescription& description,
   app.add_option("--queue", settings.queue, "Requests that may wait; more are refused")
       ->capture_default_str()
       ->check(CLI::Range(0, 100000));
+  app.add_option(
+         "--memory-bytes", settings.memory_bytes,
+         "Memory for requests that run, by the models' estimates; 0: half of the machine's, "
+         "or of its container's. What takes more is refused")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   app.add_option(
          "--batch", settings.batch.size,
          "Requests of equal shapes that are predicted at once, where the model can; 1: none")

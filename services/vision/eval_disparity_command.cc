@@ -15,6 +15,7 @@
 #include "services/vision/commands.h"
 #include "services/vision/disparity_report.h"
 #include "services/vision/eval_arguments.h"
+#include "services/vision/evaluation_records.h"
 
 namespace backfire::vision {
 namespace {
@@ -24,6 +25,7 @@ namespace fs = std::filesystem;
 struct DisparityArguments {
   std::string truth, predicted, calib;
   EvalSettings settings;
+  RecordSettings records;
 };
 
 absl::StatusOr<std::vector<std::string>> ListPngs(const fs::path& folder) {
@@ -74,6 +76,11 @@ absl::StatusOr<metrics::DisparityErrorSums> Compare(const DisparityArguments& ar
 }
 
 absl::Status EvaluateDisparity(const DisparityArguments& arguments) {
+  const auto& losses = arguments.records.losses;
+  if (arguments.records.wanted() && arguments.calib.empty() &&
+      std::find(losses.begin(), losses.end(), "depth_mae") != losses.end()) {
+    return absl::InvalidArgumentError("--record-loss depth_mae: needs --calib, as depths do");
+  }
   BACKFIRE_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListPngs(arguments.truth));
   std::vector<metrics::DisparityErrorSums> sums(names.size());
   std::vector<absl::Status> faults(names.size());
@@ -83,6 +90,10 @@ absl::Status EvaluateDisparity(const DisparityArguments& arguments) {
     if (compared.ok()) sums[i] = *compared;
   });
   for (const absl::Status& fault : faults) BACKFIRE_RETURN_IF_ERROR(fault);
+  if (arguments.records.wanted()) {
+    BACKFIRE_RETURN_IF_ERROR(WriteFileAtomically(arguments.records.path,
+                                                 DisparityRecords(names, sums, arguments.records)));
+  }
   v1::Bootstrap bootstrap;
   bootstrap.set_seed(arguments.settings.seed);
   bootstrap.set_resample_count(arguments.settings.resamples);
@@ -118,6 +129,7 @@ void AddEvalDisparityCommand(CLI::App& eval, CommandContext& context) {
                         "Folder of calibrations NAME.txt with P2 and P3 (000007.txt also for "
                         "000007_10.png): adds depths, and columns by depth: 0-20, 20-40, 40-max m");
   arguments->settings.AddTo(*disparity, "images");
+  arguments->records.AddTo(*disparity, {"disparity_mae", "d1_all", "depth_mae"});
   disparity->footer(
       "Example: backfire vision eval disparity --truth training/disp_occ_0 --predicted results "
       "--calib training/calib\n"

@@ -14,6 +14,7 @@
 #include "services/metrics/object_files.h"
 #include "services/vision/commands.h"
 #include "services/vision/eval_arguments.h"
+#include "services/vision/evaluation_records.h"
 #include "services/vision/kitti_report.h"
 #include "services/vision/precision_recall_plot.h"
 
@@ -28,6 +29,7 @@ struct KittiArguments {
   std::string labels, detections, range_mode, plots;
   std::vector<std::string> ious, max_depths, slices;
   EvalSettings settings;
+  RecordSettings records;
 };
 
 absl::StatusOr<std::vector<AveragePrecisionOptions>> RulesOf(const KittiArguments& arguments) {
@@ -75,7 +77,21 @@ absl::Status DrawPlots(const std::string& folder, const std::vector<KittiCell>& 
   return absl::OkStatus();
 }
 
+// In how many frames of each set of rules a label counts.
+std::vector<int64_t> LabelledFrames(const std::vector<MatchPool>& pools) {
+  std::vector<int64_t> frames;
+  for (const MatchPool& pool : pools) {
+    const std::vector<bool> labelled = pool.labelled_images();
+    frames.push_back(std::count(labelled.begin(), labelled.end(), true));
+  }
+  return frames;
+}
+
 absl::Status EvaluateKitti(const KittiArguments& arguments) {
+  if (arguments.records.wanted() && arguments.settings.resamples < 2) {
+    return absl::InvalidArgumentError(
+        "--records: needs --bootstrap as the gate's policy has it, 1000 by default");
+  }
   BACKFIRE_ASSIGN_OR_RETURN(std::vector<AveragePrecisionOptions> rules, RulesOf(arguments));
   BACKFIRE_ASSIGN_OR_RETURN(const std::vector<DepthSlice> slices,
                             ParseDepthSlices(arguments.slices));
@@ -113,6 +129,11 @@ absl::Status EvaluateKitti(const KittiArguments& arguments) {
   for (size_t r = 0; r < rules.size(); ++r) {
     (r < whole ? report.cells : report.slices)
         .push_back({slice_names[r], rules[r], pools[r].Compute(), std::move(resampled[r])});
+  }
+  if (arguments.records.wanted()) {
+    BACKFIRE_ASSIGN_OR_RETURN(const std::string records,
+                              KittiRecords(report, LabelledFrames(pools), arguments.records));
+    BACKFIRE_RETURN_IF_ERROR(WriteFileAtomically(arguments.records.path, records));
   }
   if (!arguments.plots.empty()) {
     BACKFIRE_RETURN_IF_ERROR(DrawPlots(arguments.plots, report.cells));
@@ -165,6 +186,7 @@ void AddEvalKittiCommand(CLI::App& eval, CommandContext& context) {
                     "Folder for precision-recall curves: CLASS_METRIC.png, and "
                     "CLASS_image_orientation.png");
   arguments->settings.AddTo(*kitti, "frames");
+  arguments->records.AddTo(*kitti, {"ap_3d", "ap_bev", "ap_image"});
   kitti->footer(
       "Example: backfire vision eval kitti --labels training/label_2 --detections results "
       "--plots plots\n"

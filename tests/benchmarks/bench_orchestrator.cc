@@ -73,7 +73,7 @@ v1::System TreeSystem(int vertices, int replicates, int resamples) {
   for (int i = 0; i < vertices; ++i) {
     v1::Vertex& vertex = *system.add_vertices();
     vertex.set_name(name(i));
-    vertex.set_endpoint("host");
+    vertex.set_endpoint("host:1");
     (*vertex.mutable_inputs())["x"] = i == 0 ? "request.x" : name((i - 1) / 2) + ".y";
     vertex.mutable_recipe()->set_name("fit");
   }

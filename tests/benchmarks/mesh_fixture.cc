@@ -160,6 +160,7 @@ struct MeshFixture::State {
       v1::Vertex& vertex = *system.add_vertices();
       vertex.set_name(plan.name);
       vertex.set_endpoint(Target(plan.name));
+      vertex.mutable_recipe()->set_name(plan.recipe);
       for (const auto& [input, source] : plan.inputs) (*vertex.mutable_inputs())[input] = source;
       (*snapshot.mutable_models())[plan.name] = models.at(plan.name)->description();
       (*release.mutable_versions())[plan.name] = versions.at(plan.name).name();

@@ -44,6 +44,20 @@ expect_equal 'verdicts that differ' "$(/usr/bin/python3 -c 'import json, sys
 print(json.load(open(sys.argv[1]))["verdict"] == json.loads(sys.stdin.read())["verdict"])' "$directory/gate.json" <<<"$output")" True
 check 'a gate on the update' 6 gate --update 2 --wait --json "$directory/again.json"
 expect_equal 'the same report' "$(grep -v digest "$directory/again.json")" "$(grep -v digest "$directory/gate.json")"
+check 'a gate that proposes' 6 gate --propose first=least-squares --set seconds_of_work=3 --wait --html "$directory/gate.html" --json "$directory/proposed.json"
+expect_contains 'it is the same update' "$errors" 'proposed as updates/2'
+expect_equal 'its report' "$(grep -v digest "$directory/proposed.json")" "$(grep -v digest "$directory/gate.json")"
+check 'a gate that proposes no recipe' 2 gate --propose first=nothing --wait
+check 'a gate that proposes nothing' 2 gate --propose first
+check 'a report' 0 report 2 --out "$directory/report.html"
+mkdir "$directory/study"
+cp "$directory/evidence.jsonl" "$directory/study/one.jsonl"
+cp "$directory/evidence.jsonl" "$directory/study/two.jsonl"
+check 'a report of a study' 0 report "$directory/study" --out "$directory/study.html"
+expect_contains 'its overview' "$(<"$directory/study.html")" '<a href="#r1-report">two</a>'
+expect_contains 'what the update trained' "$(<"$directory/report.html")" 'models/second/versions/'
+expect_equal 'a page for each door' "$(grep -o 'class="vertex">[a-z]*' "$directory/report.html")" "$(grep -o 'class="vertex">[a-z]*' "$directory/gate.html")"
+check 'a report of no update' 2 report 77 --out "$directory/none.html"
 check 'evidence of a baseline' 4 update export baseline --out "$directory/none.jsonl"
 check 'evidence of no update' 2 gate --update 77
 head -c 3000 "$directory/evidence.jsonl" >"$directory/cut.jsonl"

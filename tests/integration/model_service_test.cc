@@ -1,6 +1,5 @@
 // A model service as a process of its own: what it promises over RPC, over restarts and kills.
 #include <gmock/gmock.h>
-#include <google/protobuf/util/json_util.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -11,6 +10,7 @@
 #include "services/base/digest.h"
 #include "services/base/file.h"
 #include "services/runtime/recipe.h"
+#include "services/runtime/version_file.h"
 #include "tests/support/child_process.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/toy_client.h"
@@ -213,14 +213,16 @@ TEST_F(ModelServiceTest, AVersionThatKnowsNothingOfANewParameterIsLoadedByItsDef
   ASSERT_TRUE(client.Load("models/first/versions/1").ok());
   service.reset();
   // As if a program had trained it whose recipe had no such parameter yet.
-  const std::filesystem::path path =
-      std::filesystem::path(DataDirectory("a")) / "models/first/versions/1/version.json";
-  v1::Version version;
-  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(*ReadFile(path), &version).ok());
-  ASSERT_EQ(version.mutable_recipe()->mutable_parameters()->mutable_fields()->erase("offset"), 1u);
-  std::string json;
-  ASSERT_TRUE(google::protobuf::util::MessageToJsonString(version, &json).ok());
-  ASSERT_TRUE(WriteFileAtomically(path, json).ok());
+  const std::filesystem::path folder =
+      std::filesystem::path(DataDirectory("a")) / "models/first/versions/1";
+  auto version = runtime::ReadVersionFile(folder, "models/first", 1, runtime::Unsealed::kRefuse);
+  ASSERT_TRUE(version.ok()) << version.status();
+  const auto weights = runtime::ReadWeightsFile(folder, *version);
+  ASSERT_TRUE(weights.ok()) << weights.status();
+  ASSERT_EQ(version->mutable_recipe()->mutable_parameters()->mutable_fields()->erase("offset"), 1u);
+  version->set_input_key(runtime::ComputeInputKey("models/first", *version));
+  version->set_digest(runtime::ComputeDigest(version->input_key(), *weights));
+  ASSERT_TRUE(runtime::WriteVersionFile(folder, *version).ok());
 
   service = Start("a");
   const auto response = ToyClient(Target("a")).Infer("first", "1", "x", 2);

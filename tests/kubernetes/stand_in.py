@@ -78,7 +78,8 @@ class Pod:
 
     def _start(self):
         command = ['nsenter', '-t', str(self.sandbox.pid), '-n', '-m', '-u', 'chroot', self.folder / 'root', 'env', '-i',
-                   'PATH=/opt/backfire/bin:/usr/local/bin:/usr/bin:/bin', 'BACKFIRE_DATA_DIR=/var/lib/backfire', *self.workload.command]
+                   'PATH=/opt/backfire/bin:/usr/local/bin:/usr/bin:/bin', 'BACKFIRE_DATA_DIR=/var/lib/backfire', 'BACKFIRE_ALLOW_INSECURE=1',
+                   *self.workload.command]
         with open(self.log, 'ab') as log:
             self.container = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 

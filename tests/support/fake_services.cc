@@ -128,6 +128,7 @@ v1::Job FakeServices::Train(const v1::TrainRequest& request) {
     *version.mutable_lineage() = request.lineage();
     version.set_seed(request.seed());
     AddHeld(request.commitments(), request.lineage(), *version.mutable_trained_on());
+    version.set_weights_bytes(1000);
     version.mutable_dataset()->set_digest("data");
   }
   v1::Job job;
@@ -198,7 +199,8 @@ absl::StatusOr<v1::Model> FakeServices::GetModel(const std::string&, const std::
   loss.set_name("mae");
   loss.set_unit("1");
   loss.set_maximum(1e9);
-  for (const auto capability : {v1::LIST_VERSIONS, v1::WATCH_JOB, v1::RESOLVE_RECIPE}) {
+  for (const auto capability :
+       {v1::LIST_VERSIONS, v1::DELETE_VERSION, v1::WATCH_JOB, v1::RESOLVE_RECIPE}) {
     model.add_capabilities(capability);
   }
   MutexLock lock(mutex_);
@@ -228,14 +230,22 @@ absl::StatusOr<v1::Version> FakeServices::GetVersion(const std::string&, const s
   return absl::NotFoundError(absl::StrCat("there is no ", name));
 }
 
-absl::StatusOr<std::vector<std::string>> FakeServices::LoadedVersions(const std::string& endpoint,
-                                                                      const std::string& model) {
+absl::StatusOr<std::vector<v1::Version>> FakeServices::ListVersions(const std::string& endpoint,
+                                                                    const std::string& model) {
   MutexLock lock(mutex_);
-  std::vector<std::string> versions;
+  std::vector<v1::Version> versions;
+  for (const auto& [name, version] : versions_) {
+    if (!absl::StartsWith(name, absl::StrCat(model, "/"))) continue;
+    versions.push_back(version);
+    versions.back().set_loaded(loaded_.count(absl::StrCat(endpoint, " ", name)) > 0);
+  }
+  // Tests load versions that nobody trained.
   for (const std::string& entry : loaded_) {
-    if (absl::StartsWith(entry, absl::StrCat(endpoint, " ", model, "/"))) {
-      versions.push_back(entry.substr(endpoint.size() + 1));
-    }
+    if (!absl::StartsWith(entry, absl::StrCat(endpoint, " ", model, "/"))) continue;
+    const std::string name = entry.substr(endpoint.size() + 1);
+    if (versions_.count(name) > 0) continue;
+    versions.emplace_back().set_name(name);
+    versions.back().set_loaded(true);
   }
   return versions;
 }
@@ -248,6 +258,14 @@ void FakeServices::CommitOutputs() {
 void FakeServices::ChangeOutputs(const std::string& model) {
   MutexLock lock(mutex_);
   ++outputs_[model];
+}
+
+absl::Status FakeServices::DeleteVersion(const std::string& endpoint, const std::string& version) {
+  MutexLock lock(mutex_);
+  if (keeps_calls_) calls_.push_back(absl::StrCat("delete ", endpoint, " ", version));
+  loaded_.erase(absl::StrCat(endpoint, " ", version));
+  versions_.erase(version);
+  return absl::OkStatus();
 }
 
 void FakeServices::Hold(const std::string& part) {

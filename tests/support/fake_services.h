@@ -32,8 +32,9 @@ class FakeServices final : public execution::JobBackend, public execution::Versi
                                            const v1::ResolveRecipeRequest& request) override;
   absl::StatusOr<v1::Version> GetVersion(const std::string& endpoint,
                                          const std::string& name) override;
-  absl::StatusOr<std::vector<std::string>> LoadedVersions(const std::string& endpoint,
-                                                          const std::string& model) override;
+  absl::StatusOr<std::vector<v1::Version>> ListVersions(const std::string& endpoint,
+                                                        const std::string& model) override;
+  absl::Status DeleteVersion(const std::string& endpoint, const std::string& version) override;
 
   /// Jobs whose request_id has this in it run until Release, and say so.
   void Hold(const std::string& part);

@@ -60,6 +60,10 @@ class ForwardingRepository : public store::Repository {
       const std::string& id) const override {
     return inner_.FindRequest(id);
   }
+  absl::StatusOr<std::vector<v1::Event>> ListEvents(const store::EventFilter& filter,
+                                                    const store::Page& page) const override {
+    return inner_.ListEvents(filter, page);
+  }
 
  private:
   store::Repository& inner_;

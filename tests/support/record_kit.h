@@ -34,7 +34,7 @@ inline v1::System SmallSystem(int replicates = 2) {
        std::map<std::string, std::string>{{"a", "request.x"}, {"b", "a.y"}, {"c", "request.x"}}) {
     v1::Vertex& vertex = *system.add_vertices();
     vertex.set_name(name);
-    vertex.set_endpoint("host-" + name);
+    vertex.set_endpoint("host-" + name + ":1");
     vertex.set_model("m" + name);
     (*vertex.mutable_inputs())["x"] = source;
     vertex.mutable_recipe()->set_name("fit");

@@ -169,6 +169,24 @@ def pull_one_split(service):
 
 
 @sabotage
+def trained_on_test(service):
+    replace(service, "gather", lambda old: lambda lineage, request, split, context=None:
+            old(lineage, request, "test" if isinstance(request, pb.TrainRequest) else split, context))
+
+
+@sabotage
+def parents_kept_by_name(service):
+    kept = {}
+
+    def by_name(old, parent, request, split, context, datatype):
+        key = (parent.version, parent.output, split, request.dataset.uri)
+        if key not in kept:
+            kept[key] = old(parent, request, split, context, datatype)
+        return kept[key]
+    pulling(by_name)
+
+
+@sabotage
 def parent_lost_at_once(service):
     backfire_service.PATIENCE_SECONDS = 0
 

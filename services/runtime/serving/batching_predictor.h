@@ -32,6 +32,9 @@ class BatchingPredictor final : public Predictor {
 
   absl::StatusOr<TensorMap> Predict(const TensorMap& inputs,
                                     const std::function<bool()>& cancelled) const override;
+  int64_t PeakBytes(const TensorMap& inputs) const override {
+    return predictor_->PeakBytes(inputs);
+  }
 
   /// How many examples its batches had: a histogram, without labels.
   prometheus::ClientMetric BatchSizes() const { return sizes_.Collect(); }

@@ -18,6 +18,9 @@ class LimitedPredictor final : public Predictor {
   /// CANCELLED: while it waited.
   absl::StatusOr<TensorMap> Predict(const TensorMap& inputs,
                                     const std::function<bool()>& cancelled) const override;
+  int64_t PeakBytes(const TensorMap& inputs) const override {
+    return predictor_->PeakBytes(inputs);
+  }
 
  private:
   const std::shared_ptr<const Predictor> predictor_;

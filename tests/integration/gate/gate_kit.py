@@ -56,8 +56,8 @@ class GateTest(unittest.TestCase):
         with open(f"{self.folder}/{name}", encoding="utf-8", newline="") as file:
             return file.read()
 
-    def gate(self, *arguments, sides=("--before", "before", "--after", "after"), **more):
-        return subprocess.run([GATE, *sides, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=60,
+    def gate(self, *arguments, sides=("--before", "before", "--after", "after"), timeout=60, **more):
+        return subprocess.run([GATE, *sides, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=timeout,
                               check=False, **more)
 
     def check(self, code, *arguments, **more):

@@ -42,12 +42,12 @@ TEST_F(ControlPlaneTest, AnUpdateGoesFromProposalToPromotionAndBack) {
   EXPECT_EQ(promoted->state(), v1::Release::LIVE);
   EXPECT_EQ(Get(name).state(), v1::Update::PROMOTED);
   // The old one is unloaded once every lease has run out, and comes back for a rollback.
-  const std::string old = "host-a " + GetRelease("releases/1").versions().at("a");
+  const std::string old = "host-a:1 " + GetRelease("releases/1").versions().at("a");
   EXPECT_THAT(services_.loaded(), Contains(old));
   clock_.Advance(absl::Seconds(30));
   Await([&] { return GetRelease("releases/1").state() == v1::Release::RETIRED; });
   EXPECT_THAT(services_.loaded(), Not(Contains(old)));
-  EXPECT_THAT(services_.loaded(), Contains(HasSubstr("host-c")));
+  EXPECT_THAT(services_.loaded(), Contains(HasSubstr("host-c:1")));
   const auto back = Rollback("releases/1", "back");
   ASSERT_TRUE(back.ok()) << back.status();
   EXPECT_EQ(back->epoch(), 3);
@@ -180,7 +180,7 @@ TEST_F(ControlPlaneTest, WhatCannotBeLoadedIsNotMadeLive) {
   ApplyBaseline();
   const std::string name = Propose("first", "a");
   AwaitState(name, v1::Update::DECIDED);
-  services_.FailLoading("host-b", absl::UnavailableError("away"));
+  services_.FailLoading("host-b:1", absl::UnavailableError("away"));
   const absl::Status refused = Promote(name).status();
   EXPECT_TRUE(absl::IsUnavailable(refused)) << refused;
   EXPECT_THAT(std::string(refused.message()),
@@ -188,7 +188,7 @@ TEST_F(ControlPlaneTest, WhatCannotBeLoadedIsNotMadeLive) {
                     HasSubstr("away")));
   EXPECT_EQ(GetRelease("releases/1").state(), v1::Release::LIVE);
   EXPECT_EQ(GetRelease("releases/2").state(), v1::Release::STAGED);
-  services_.FailLoading("host-b", absl::OkStatus());
+  services_.FailLoading("host-b:1", absl::OkStatus());
   EXPECT_TRUE(Promote(name).ok());
 }
 

@@ -109,6 +109,7 @@ TEST_F(CommandLineTest, AGateIsItsOwnProgramUnlessItIsOfAnUpdate) {
   EXPECT_EQ(ExternalCommand(directory_.path(), {"gate", "--help"}), program);
   EXPECT_EQ(ExternalCommand(directory_.path(), {"gate", "--wait", "--update", "3"}), std::nullopt);
   EXPECT_EQ(ExternalCommand(directory_.path(), {"gate", "--update=3"}), std::nullopt);
+  EXPECT_EQ(ExternalCommand(directory_.path(), {"gate", "--propose", "car=sgbm"}), std::nullopt);
 }
 
 TEST(DefaultDataDirectoryTest, FollowsTheXdgSpecification) {

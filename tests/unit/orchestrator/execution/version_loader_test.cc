@@ -85,9 +85,12 @@ class HangingHost final : public VersionHost {
                                          const std::string& name) override {
     return services_.GetVersion(endpoint, name);
   }
-  absl::StatusOr<std::vector<std::string>> LoadedVersions(const std::string& endpoint,
-                                                          const std::string& model) override {
-    return services_.LoadedVersions(endpoint, model);
+  absl::StatusOr<std::vector<v1::Version>> ListVersions(const std::string& endpoint,
+                                                        const std::string& model) override {
+    return services_.ListVersions(endpoint, model);
+  }
+  absl::Status DeleteVersion(const std::string& endpoint, const std::string& version) override {
+    return services_.DeleteVersion(endpoint, version);
   }
 
  private:

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "orchestrator/gate/prospects.h"
+#include "orchestrator/gate/result_words.h"
 #include "orchestrator/verdict/verdict.h"
 #include "services/base/random.h"
 #include "tests/unit/orchestrator/gate/gate_test_kit.h"

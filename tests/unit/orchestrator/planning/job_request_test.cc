@@ -35,7 +35,7 @@ TEST_F(JobRequestTest, ATrainingIsFedByItsReplicate) {
   EXPECT_EQ(train.lineage(0).version(), "models/ma/versions/201");
   EXPECT_EQ(train.lineage(0).input(), "x");
   EXPECT_EQ(train.seed(), TrainingSeed(records::SeedRule::kHashed, 0, "models/mb", 1));
-  EXPECT_EQ(train.endpoints().by_model().at("models/ma"), "host-a");
+  EXPECT_EQ(train.endpoints().by_model().at("models/ma"), "host-a:1");
   EXPECT_EQ(train.endpoints().by_model_size(), 1) << "of ancestors alone";
 }
 

@@ -25,6 +25,7 @@ graph::SystemGraph Graph() {
     v1::Vertex* vertex = system.add_vertices();
     vertex->set_name(name);
     vertex->set_endpoint("unix:/x");
+    vertex->mutable_recipe()->set_name("fit");
     (*vertex->mutable_inputs())["in"] = source;
   };
   add("a", "request.x");

@@ -57,21 +57,21 @@ TEST_F(ReleaseManagerTest, RetiresWhatNobodyServesOnceTheFirstLeaseHasRunOut) {
   clock_.Advance(absl::Seconds(10));
   EXPECT_TRUE(manager_->RunOnce());
   EXPECT_EQ(StateOf(2), Release::RETIRED);
-  EXPECT_THAT(services_.calls(), ElementsAre("unload host-a models/ma/versions/200",
-                                             "unload host-b models/mb/versions/200",
-                                             "unload host-c models/mc/versions/200"));
+  EXPECT_THAT(services_.calls(), ElementsAre("unload host-a:1 models/ma/versions/200",
+                                             "unload host-b:1 models/mb/versions/200",
+                                             "unload host-c:1 models/mc/versions/200"));
   EXPECT_FALSE(manager_->RunOnce());
 }
 
 TEST_F(ReleaseManagerTest, WhatCannotBeUnloadedIsTriedAgainLater) {
   Open(2, Release::DRAINING, 5);
   clock_.Advance(absl::Seconds(10));
-  services_.FailLoading("host-b", absl::UnavailableError("away"));
+  services_.FailLoading("host-b:1", absl::UnavailableError("away"));
   EXPECT_FALSE(manager_->RunOnce());
   const size_t calls = services_.calls().size();
   EXPECT_FALSE(manager_->RunOnce());
   EXPECT_EQ(services_.calls().size(), calls) << "not at once";
-  services_.FailLoading("host-b", absl::OkStatus());
+  services_.FailLoading("host-b:1", absl::OkStatus());
   clock_.Advance(absl::Milliseconds(200));
   EXPECT_TRUE(manager_->RunOnce());
   EXPECT_EQ(StateOf(2), Release::RETIRED);
@@ -94,7 +94,7 @@ TEST_F(ReleaseManagerTest, ASwitchLoadsFirstAndLetsGoIfItFails) {
   EXPECT_TRUE(manager_->RunOnce());
   EXPECT_THAT(services_.loaded(), IsEmpty());
 
-  services_.FailLoading("host-c", absl::UnavailableError("away"));
+  services_.FailLoading("host-c:1", absl::UnavailableError("away"));
   EXPECT_TRUE(absl::IsUnavailable(manager_->Switch(2, [&] {
     ++committed;
     return absl::OkStatus();

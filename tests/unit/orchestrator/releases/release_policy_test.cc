@@ -57,18 +57,18 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(NeededVersionsTest, AreThoseOfAllReleasesThatAreNotRetired) {
   State state = testing::LiveState();
   EXPECT_THAT(NeededVersions(state, 0),
-              UnorderedElementsAre(ServedVersion("host-a", "models/ma/versions/100"),
-                                   ServedVersion("host-b", "models/mb/versions/100"),
-                                   ServedVersion("host-c", "models/mc/versions/100")));
+              UnorderedElementsAre(ServedVersion("host-a:1", "models/ma/versions/100"),
+                                   ServedVersion("host-b:1", "models/mb/versions/100"),
+                                   ServedVersion("host-c:1", "models/mc/versions/100")));
   EXPECT_THAT(NeededVersions(state, 1), IsEmpty());
   for (const auto is : {Release::PREPARING, Release::STAGED, Release::DRAINING}) {
     const State more = WithRelease(state, 2, is);
     EXPECT_THAT(NeededVersions(more, 1),
-                Contains(ServedVersion("host-a", "models/ma/versions/200")));
+                Contains(ServedVersion("host-a:1", "models/ma/versions/200")));
   }
   state = WithRelease(state, 2, Release::RETIRED);
   EXPECT_THAT(NeededVersions(state, 0),
-              Not(Contains(ServedVersion("host-a", "models/ma/versions/200"))));
+              Not(Contains(ServedVersion("host-a:1", "models/ma/versions/200"))));
 }
 
 TEST(VersionsOfReplicasTest, AreWhatIsLiveOrStaged) {

@@ -142,6 +142,57 @@ TEST_P(RepositoryTest, AStepIsWrittenByItselfWithItsEvaluation) {
   EXPECT_TRUE(absl::IsNotFound(repository_->ReadEvaluation({2, 0}).status()));
 }
 
+TEST_P(RepositoryTest, EventsComeNewestFirstByTimeSubjectAndPage) {
+  const auto happen = [&](int64_t seconds, const std::string& subject, const std::string& kind) {
+    Change change;
+    v1::Event& event = change.events.emplace_back();
+    event.mutable_time()->set_seconds(seconds);
+    event.set_subject(subject);
+    event.set_kind(kind);
+    Write(change);
+  };
+  happen(10, "updates/1", "PROPOSED");
+  happen(20, "", "SYSTEM_APPLIED");
+  happen(20, "updates/1", "STARTED");
+  happen(30, "updates/11", "PROPOSED");
+  const auto kinds = [&](const EventFilter& filter, const Page& page) {
+    std::vector<std::string> found;
+    const auto events = repository_->ListEvents(filter, page);
+    EXPECT_TRUE(events.ok()) << events.status();
+    for (const v1::Event& event : *events) found.push_back(event.kind());
+    return found;
+  };
+  EXPECT_THAT(kinds({}, {0, 100}),
+              ElementsAre("PROPOSED", "STARTED", "SYSTEM_APPLIED", "PROPOSED"));
+  EXPECT_THAT(kinds({0, "updates/1"}, {0, 100}), ElementsAre("STARTED", "PROPOSED"));
+  EXPECT_THAT(kinds({20'000'000'000, ""}, {0, 100}),
+              ElementsAre("PROPOSED", "STARTED", "SYSTEM_APPLIED"));
+  EXPECT_THAT(kinds({20'000'000'001, "updates/1"}, {0, 100}), IsEmpty());
+  EXPECT_THAT(kinds({}, {1, 2}), ElementsAre("STARTED", "SYSTEM_APPLIED"));
+}
+
+TEST_P(RepositoryTest, ListsWhatWasJudgedOnTheSameTestSplit) {
+  WriteBaseline();
+  for (const int64_t number : {2, 3, 4, 5}) {
+    AddUpdate(testing::EndedUpdate(number, "c", v1::Update::EVALUATING));
+  }
+  const auto judge = [](const std::string& split) {
+    return [split](records::UpdateChange& changed) {
+      changed.update.mutable_verdict()->set_outcome(v1::Verdict::SAFE);
+      changed.test_split = split;
+    };
+  };
+  SetState(2, v1::Update::DECIDED, judge("one"));
+  SetState(3, v1::Update::DECIDED, judge("other"));
+  SetState(4, v1::Update::DECIDED, judge("one"));
+  UpdateFilter filter;
+  filter.judged_with = 2;
+  EXPECT_THAT(Listed(filter), ElementsAre("updates/4", "updates/2"));
+  EXPECT_THAT(Listed(filter, {1, 10}), ElementsAre("updates/2"));
+  filter.judged_with = 5;
+  EXPECT_THAT(Listed(filter), IsEmpty()) << "it has no verdict";
+}
+
 TEST_P(RepositoryTest, WritesAllOrNothing) {
   WriteBaseline();
   AddUpdate(testing::SmallUpdate(2, "a"));

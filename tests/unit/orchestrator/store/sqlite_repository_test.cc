@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "orchestrator/store/row.h"
 #include "services/base/file.h"
 #include "services/base/random.h"
 #include "tests/support/record_kit.h"
@@ -57,6 +58,7 @@ TEST_F(SqliteRepositoryTest, KeepsEverythingOverAReopening) {
   evaluation.add_losses()->add_resampled(0.1);
   Change change = BaselineWith(evaluation);
   change.requests.push_back({"promote-1", "digest", "releases/2"});
+  change.events.emplace_back().set_kind("PROPOSED");
   ASSERT_TRUE(Open()->Write(change).ok());
   const auto repository = Open();
   const auto beginning = repository->ReadBeginning();
@@ -66,6 +68,7 @@ TEST_F(SqliteRepositoryTest, KeepsEverythingOverAReopening) {
   EXPECT_EQ(beginning->updates.at(0).steps.at(0).step.state(), v1::Step::RUNNING);
   EXPECT_EQ(repository->ReadEvaluation({1, 0})->losses(0).resampled(0), 0.1);
   EXPECT_EQ(repository->FindRequest("promote-1")->value().fingerprint, "digest");
+  EXPECT_EQ(repository->ListEvents({}, {0, 10})->at(0).kind(), "PROPOSED");
   EXPECT_EQ(Open()->ReadBeginning()->identity, beginning->identity);
   const testing::TemporaryDirectory elsewhere;
   EXPECT_NE((*SqliteRepository::Open(elsewhere / "o.sqlite"))->ReadBeginning()->identity,
@@ -166,6 +169,21 @@ TEST_F(SqliteRepositoryTest, BringsAStoreOfSchemaTwoUpToDate) {
   EXPECT_EQ(evaluation->losses(0).resampled_size(), 10);
   EXPECT_EQ(*repository->CountJudged(evaluation->dataset_digest(), 100), 2);
   EXPECT_EQ(repository->FindRequest("promote-2")->value().resource, "releases/2");
+  // What rows still tell of the time before events were kept, in order.
+  const auto events = repository->ListEvents({}, {0, 100});
+  ASSERT_TRUE(events.ok()) << events.status();
+  ASSERT_FALSE(events->empty());
+  EXPECT_EQ(events->back().subject(), "updates/1");
+  EXPECT_EQ(events->back().kind(), "PROPOSED");
+  for (size_t i = 1; i < events->size(); ++i) {
+    EXPECT_LE(Nanoseconds(events->at(i).time()), Nanoseconds(events->at(i - 1).time()));
+  }
+  const auto of_release = repository->ListEvents({0, "releases/2"}, {0, 100});
+  ASSERT_TRUE(of_release.ok()) << of_release.status();
+  ASSERT_FALSE(of_release->empty());
+  EXPECT_EQ(of_release->front().kind(), "LIVE");
+  const auto of_update = repository->ListEvents({0, "updates/3"}, {0, 100});
+  EXPECT_EQ(of_update->front().kind(), "DECIDED");
   EXPECT_THAT(*repository->FindUpdatesWithVersion("models/second/versions/5"), ElementsAre(3));
 }
 

@@ -104,6 +104,42 @@ TEST(SystemGraphTest, SpellsOutASelfLoopAndNotItsChildren) {
   EXPECT_THAT(FaultOf(system), HasSubstr("a -> a"));
 }
 
+TEST(SystemGraphTest, AnEndpointSaysWhichPort) {
+  v1::System system = Diamond();
+  for (const char* target :
+       {"localhost:7001", "[::1]:7001", "unix:/run/a", "dns:pods:7000", "ipv4:10.0.0.1:7001"}) {
+    system.mutable_vertices(3)->set_endpoint(target);
+    EXPECT_TRUE(SystemGraph::Build(system).ok()) << target;
+  }
+  for (const char* target :
+       {"", "localhost", "localhost:", "localhost:http", ":7001", "localhost:70000", "[::1]"}) {
+    system.mutable_vertices(3)->set_endpoint(target);
+    EXPECT_THAT(FaultOf(system), HasSubstr("vertices[a].endpoint must ")) << target;
+  }
+  system.mutable_vertices(3)->set_endpoint("localhost:1");
+  system.mutable_vertices(3)->add_replicas("gpu2");
+  EXPECT_THAT(FaultOf(system), HasSubstr("vertices[a].replicas[0] must be HOST:PORT"));
+}
+
+TEST(SystemGraphTest, RecipesAreNamedAndARetentionSaysSomething) {
+  v1::System system = Diamond();
+  system.mutable_vertices(3)->clear_recipe();
+  system.mutable_vertices(2)->mutable_references()->mutable_optimal();
+  system.mutable_retention();
+  EXPECT_THAT(FaultOf(system),
+              AllOf(HasSubstr("vertices[a].recipe.name must not be empty"),
+                    HasSubstr("vertices[b].references.optimal.name must not be empty"),
+                    HasSubstr("retention must say keep_updates, keep_for, or both")));
+  system = Diamond();
+  system.mutable_retention()->set_keep_updates(-1);
+  system.mutable_retention()->mutable_keep_for()->set_seconds(-1);
+  EXPECT_THAT(FaultOf(system), AllOf(HasSubstr("retention.keep_updates must be >= 0: got -1"),
+                                     HasSubstr("retention.keep_for must be >= 0s: got -1s")));
+  system.mutable_retention()->set_keep_updates(20);
+  system.mutable_retention()->mutable_keep_for()->set_seconds(3600);
+  EXPECT_TRUE(SystemGraph::Build(system).ok());
+}
+
 TEST(SystemGraphTest, AVertexIsServedOnceAtEachPlace) {
   v1::System system = Diamond();
   v1::Vertex& vertex = *system.mutable_vertices(3);

@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <fstream>
 #include <opencv2/core.hpp>
+#include <string>
+#include <vector>
 
 #include "services/base/file.h"
 #include "services/datasets/image_file.h"
@@ -100,6 +102,36 @@ TEST_F(EvalCliTest, KittiTableJsonAndPlots) {
                    .fields()
                    .at("evaluated")
                    .bool_value());
+}
+
+// Rows as docs/gate.md has them: the gate reads them in
+// tests/integration/gate/vision_records_test.py.
+TEST_F(EvalCliTest, RecordsAreWhatTheGateReads) {
+  WriteTenCars();
+  const std::string folders =
+      "kitti --labels " + (folder_ / "l").string() + " --detections " + (folder_ / "d").string();
+  const std::string records = (folder_ / "side/seed3.jsonl").string();
+  const Outcome outcome =
+      Run(folders + " --bootstrap 20 --record-loss ap_3d,ap_bev --replicate 3 --slices 0-20 " +
+          "--records " + records);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  std::ifstream file(records);
+  std::vector<google::protobuf::Struct> rows;
+  for (std::string line; std::getline(file, line);) rows.push_back(Json(line));
+  // Two losses of the one class that has labels, then their slice.
+  ASSERT_EQ(rows.size(), 4U);
+  const auto first = rows[0].fields();
+  EXPECT_EQ(first.at("vertex").string_value(), "car");
+  EXPECT_EQ(first.at("seed").number_value(), 3);
+  EXPECT_EQ(first.at("examples").number_value(), 10);
+  EXPECT_EQ(first.at("bearing").number_value(), 10);
+  EXPECT_NEAR(first.at("value").number_value(), 22.5, 1e-9);
+  EXPECT_EQ(first.at("resampled").list_value().values_size(), 20);
+  EXPECT_EQ(rows[3].fields().at("slice").string_value(), "depth_0_20_m");
+
+  EXPECT_EQ(Run(folders + " --records " + records).code, 2);  // No resamples.
+  EXPECT_EQ(Run(folders + " --bootstrap 20 --records side.txt").code, 2);
+  EXPECT_EQ(Run(folders + " --bootstrap 20 --record-loss f1 --records " + records).code, 2);
 }
 
 TEST_F(EvalCliTest, FaultsAreNamedAndExitWithTwo) {

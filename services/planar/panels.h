@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "services/markup/markup.h"
 #include "services/planar/geometry.h"
 
 namespace backfire::planar {
@@ -12,13 +13,13 @@ namespace backfire::planar {
 using Segments = std::vector<std::pair<Position, Position>>;
 
 /// An SVG document of square panels side by side, each a window on the plane.
-class Svg {
+class Panels {
  public:
   static constexpr double kPanel = 220;  ///< Pixels, as are all sizes.
   static constexpr double kMargin = 12;
   static constexpr double kTitle = 22;
 
-  Svg(int columns, int rows, double footer);
+  Panels(int columns, int rows, double footer);
 
   /// Starts a panel that shows the plane from low to high, with a title above it.
   void Panel(int column, int row, Position low, Position high, const std::string& title);
@@ -38,8 +39,8 @@ class Svg {
   std::string Finish();
 
  private:
-  std::string X(Position at) const;
-  std::string Y(Position at) const;
+  double X(Position at) const;
+  double Y(Position at) const;
   void Close();
 
   double width_, height_, footer_;
@@ -47,7 +48,7 @@ class Svg {
   Position low_, high_;
   bool open_ = false;
   int panels_ = 0;
-  std::string body_;
+  markup::Markup drawing_;
 };
 
 }  // namespace backfire::planar
