@@ -78,7 +78,7 @@ absl::StatusOr<std::unique_ptr<Trial>> Trial::Begin(
       fed.push_back(input);
     }
   }
-  BACKFIRE_ASSIGN_OR_RETURN(trial->parents_, StandInParents::Start(fed));
+  BACKFIRE_ASSIGN_OR_RETURN(trial->parents_, StandInParents::Start(fed, options.run));
   for (const auto& [split, count] : options.examples) {
     trial->parents_->SetExampleCount(split, count);
   }
