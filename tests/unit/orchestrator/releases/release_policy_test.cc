@@ -72,7 +72,7 @@ TEST(NeededVersionsTest, AreThoseOfAllReleasesThatAreNotRetired) {
 
 TEST(VersionsOfReplicasTest, AreWhatIsLiveOrStaged) {
   v1::System system = testing::SmallSystem();
-  system.mutable_vertices(0)->add_replicas("near-a");
+  system.mutable_vertices(0)->add_replicas("near-a:1");
   records::Change change;
   change.system = *records::MakeSystemRevision({1, system, {}, 1});
   State state = records::Apply(testing::LiveState(), change);
@@ -80,9 +80,9 @@ TEST(VersionsOfReplicasTest, AreWhatIsLiveOrStaged) {
   state = WithRelease(state, 3, Release::DRAINING);
   const auto wanted = VersionsOfReplicas(state);
   ASSERT_EQ(wanted.size(), 1u);
-  EXPECT_THAT(wanted.at("near-a"),
+  EXPECT_THAT(wanted.at("near-a:1"),
               UnorderedElementsAre("models/ma/versions/100", "models/ma/versions/200"));
-  EXPECT_THAT(VersionsOf(state, 1), Contains(ServedVersion("near-a", "models/ma/versions/100")));
+  EXPECT_THAT(VersionsOf(state, 1), Contains(ServedVersion("near-a:1", "models/ma/versions/100")));
 }
 
 TEST(HindersRetirementTest, WhatIsGoneOrAwayForGoodHindersNothing) {
