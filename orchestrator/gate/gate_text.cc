@@ -68,7 +68,7 @@ std::string Table(const v1::GateReport& report, std::vector<std::string>& notes)
     const LossComparison& one = report.verdict().comparisons(i);
     std::string loss = one.loss();
     if (!one.slice().empty()) absl::StrAppend(&loss, " [", one.slice(), "]");
-    if (!one.unit().empty()) absl::StrAppend(&loss, " (", one.unit(), ")");
+    absl::StrAppend(&loss, report::UnitSuffix(one.unit()));
     table.AddRow(
         {absl::StrCat(one.vertex(), one.candidate() ? " *" : ""), loss,
          FormatNumber(Own(result, one.before())),
@@ -123,9 +123,9 @@ std::string StatusWord(const GateResult& result, const LossComparison& one) {
 }
 
 std::string NumbersOf(const GateResult& result, const LossComparison& one) {
-  std::string text = absl::StrCat(FormatNumber(Own(result, one.before())), " -> ",
-                                  FormatNumber(Own(result, one.after())),
-                                  one.unit().empty() ? "" : " ", one.unit());
+  std::string text = absl::StrCat(
+      FormatNumber(Own(result, one.before())), " -> ", FormatNumber(Own(result, one.after())),
+      one.unit().empty() || one.unit() == "1" ? "" : absl::StrCat(" ", one.unit()));
   absl::StrAppend(&text, one.difference() < 0 ? ", better by " : ", worse by ",
                   FormatNumber(std::abs(one.difference())), ", bounds ", Interval(one));
   if (one.judged()) absl::StrAppend(&text, ", margin ", FormatNumber(one.margin()));

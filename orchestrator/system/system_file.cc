@@ -21,4 +21,9 @@ absl::StatusOr<v1::System> LoadSystemFile(const std::string& path) {
   return ParseSystem(text, path);
 }
 
+absl::Status LocateInFile(const absl::Status& faults, const std::string& path) {
+  const absl::StatusOr<std::string> text = ReadFile(path);
+  return text.ok() ? LocateFaults(faults, *text, path) : Annotate(faults, path);
+}
+
 }  // namespace backfire::system

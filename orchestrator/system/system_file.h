@@ -16,4 +16,8 @@ absl::StatusOr<v1::System> ParseSystem(const std::string& text, const std::strin
 /// Reads a system file. NOT_FOUND: there is no such file. Otherwise as ParseSystem.
 absl::StatusOr<v1::System> LoadSystemFile(const std::string& path);
 
+/// Faults of a system that was read from this file, as its services or the orchestrator see them,
+/// with the lines of the file that they are about.
+absl::Status LocateInFile(const absl::Status& faults, const std::string& path);
+
 }  // namespace backfire::system
