@@ -11,6 +11,7 @@
 #include "services/base/clock.h"
 #include "services/base/command_line.h"
 #include "services/base/status.h"
+#include "services/rpc/credentials.h"
 #include "services/rpc/data_directory.h"
 #include "services/rpc/process_metrics.h"
 #include "services/rpc/rpc_server.h"
@@ -18,10 +19,16 @@
 namespace backfire {
 namespace {
 
-absl::Status Run(const runtime::RpcServerOptions& options, const std::filesystem::path& data,
+absl::Status Run(runtime::RpcServerOptions options, const std::filesystem::path& data,
                  double lease_seconds) {
   BACKFIRE_RETURN_IF_ERROR(InitLogging(options.log, options.name));
+  BACKFIRE_RETURN_IF_ERROR(runtime::ShowIdentity(options.security));
   BACKFIRE_ASSIGN_OR_RETURN(const auto directory, runtime::DataDirectory::Open(data));
+  options.surface = runtime::Surface::kOrchestrator;
+  options.audit_log = data / "audit.jsonl";
+  if (options.security.guarded()) {
+    BACKFIRE_ASSIGN_OR_RETURN(options.identities, runtime::Identities::Open(options.security));
+  }
   const auto registry = std::make_shared<prometheus::Registry>();
   BACKFIRE_ASSIGN_OR_RETURN(const auto repository,
                             store::SqliteRepository::Open(data / "orchestrator.sqlite"));
@@ -30,7 +37,7 @@ absl::Status Run(const runtime::RpcServerOptions& options, const std::filesystem
       const auto plane, api::ControlPlane::Start(
                             {*repository, services, services, MachineClock(), *registry},
                             std::chrono::milliseconds(static_cast<int64_t>(lease_seconds * 1000))));
-  api::OrchestratorService service(*plane);
+  api::OrchestratorService service(*plane, options.identities);
   api::EvidenceService evidence(*plane);
   BACKFIRE_ASSIGN_OR_RETURN(const auto server,
                             runtime::RpcServer::Start(options, {&service, &evidence}, registry));

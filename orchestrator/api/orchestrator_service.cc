@@ -39,6 +39,21 @@ constexpr int kWatchRest = 9;
 
 }  // namespace
 
+runtime::Caller OrchestratorService::CallerOf(const grpc::ServerContext& context) const {
+  if (identities_ == nullptr) return {"", runtime::Roles::All()};
+  return identities_->CallerOf(context);
+}
+
+absl::Status OrchestratorService::CheckOwner(const grpc::ServerContext& context,
+                                             const std::string& update) const {
+  const runtime::Caller caller = CallerOf(context);
+  if (caller.roles.Has(runtime::Role::kOperator)) return absl::OkStatus();
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Update shown, Show(update));
+  if (shown.actor() == caller.name) return absl::OkStatus();
+  return absl::PermissionDeniedError(absl::StrCat(update, " was proposed by \"", shown.actor(),
+                                                  "\": an operator may cancel or retry it"));
+}
+
 absl::StatusOr<v1::Update> OrchestratorService::Show(const std::string& update) const {
   BACKFIRE_ASSIGN_OR_RETURN(const int64_t number, records::ParseNumber(update, "updates"));
   // What is running is asked first: a step that ends in between is shown as ended.
@@ -148,11 +163,11 @@ grpc::Status OrchestratorService::GetSystem(grpc::ServerContext*, const v1::GetS
   return grpc::Status::OK;
 }
 
-grpc::Status OrchestratorService::ProposeUpdate(grpc::ServerContext*,
+grpc::Status OrchestratorService::ProposeUpdate(grpc::ServerContext* context,
                                                 const v1::ProposeUpdateRequest* request,
                                                 v1::Update* response) {
   BACKFIRE_CHECK_BOUNDS(*request);
-  return Answer(Propose(*request), response);
+  return Answer(Propose(ByCaller(*context, *request)), response);
 }
 
 grpc::Status OrchestratorService::GetUpdate(grpc::ServerContext*,
@@ -196,6 +211,8 @@ grpc::Status OrchestratorService::WatchUpdate(grpc::ServerContext* context,
                                               const v1::WatchUpdateRequest* request,
                                               grpc::ServerWriter<v1::Update>* writer) {
   BACKFIRE_CHECK_BOUNDS(*request);
+  const runtime::StreamBudget::Place place(streams_);
+  if (!place.status().ok()) return runtime::ToGrpcStatus(place.status());
   v1::Update last;
   while (!context->IsCancelled()) {
     const int64_t seen = plane_.ledger().changes().count();
@@ -219,23 +236,31 @@ grpc::Status OrchestratorService::WatchUpdate(grpc::ServerContext* context,
   return grpc::Status::CANCELLED;
 }
 
-grpc::Status OrchestratorService::CancelUpdate(grpc::ServerContext*,
+grpc::Status OrchestratorService::CancelUpdate(grpc::ServerContext* context,
                                                const v1::CancelUpdateRequest* request,
                                                v1::Update* response) {
   BACKFIRE_CHECK_BOUNDS(*request);
+  if (const absl::Status owns = CheckOwner(*context, request->name()); !owns.ok()) {
+    return runtime::ToGrpcStatus(owns);
+  }
+  const v1::CancelUpdateRequest named = ByCaller(*context, *request);
   const auto changed = plane_.ledger().Commit([&](const records::State& state) {
-    return commands::CancelUpdate(state, plane_.ledger().history(), *request, plane_.clock().Now());
+    return commands::CancelUpdate(state, plane_.ledger().history(), named, plane_.clock().Now());
   });
   if (!changed.ok()) return runtime::ToGrpcStatus(changed.status());
   return Answer(Show(request->name()), response);
 }
 
-grpc::Status OrchestratorService::RetryUpdate(grpc::ServerContext*,
+grpc::Status OrchestratorService::RetryUpdate(grpc::ServerContext* context,
                                               const v1::RetryUpdateRequest* request,
                                               v1::Update* response) {
   BACKFIRE_CHECK_BOUNDS(*request);
+  if (const absl::Status owns = CheckOwner(*context, request->name()); !owns.ok()) {
+    return runtime::ToGrpcStatus(owns);
+  }
+  const v1::RetryUpdateRequest named = ByCaller(*context, *request);
   const auto changed = plane_.ledger().Commit([&](const records::State& state) {
-    return commands::RetryUpdate(state, plane_.ledger().history(), *request);
+    return commands::RetryUpdate(state, plane_.ledger().history(), named);
   });
   if (!changed.ok()) return runtime::ToGrpcStatus(changed.status());
   return Answer(Show(request->name()), response);

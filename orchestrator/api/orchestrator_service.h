@@ -1,18 +1,27 @@
 #pragma once
 
+#include <memory>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "backfire/v1/orchestrator.grpc.pb.h"
 #include "orchestrator/api/control_plane.h"
 #include "orchestrator/commands/resolve_recipes.h"
+#include "services/rpc/identities.h"
+#include "services/rpc/stream_budget.h"
 
 namespace backfire::api {
 
 /// `backfire.v1.Orchestrator` over a control plane, which is borrowed. Streams end with it.
 class OrchestratorService final : public v1::Orchestrator::Service {
  public:
-  explicit OrchestratorService(ControlPlane& plane) : plane_(plane) {}
+  /// @param identities  Tells who callers are: actors are then those who are verified, a gate
+  /// cancels its own updates alone, and reports are believed of gateways alone. Null: everybody is
+  /// who they say.
+  explicit OrchestratorService(ControlPlane& plane,
+                               std::shared_ptr<const runtime::Identities> identities = nullptr)
+      : plane_(plane), identities_(std::move(identities)) {}
 
   grpc::Status ApplySystem(grpc::ServerContext* context, const v1::ApplySystemRequest* request,
                            v1::ApplySystemResponse* response) override;
@@ -76,7 +85,24 @@ class OrchestratorService final : public v1::Orchestrator::Service {
   absl::StatusOr<v1::Release> Rollback(const v1::RollbackReleaseRequest& request);
   absl::StatusOr<v1::ReleaseSnapshot> Snapshot(bool observes) const;
 
+  /// Who calls; may do everything where nobody is verified.
+  runtime::Caller CallerOf(const grpc::ServerContext& context) const;
+  /// The request, with the verified caller for its actor where there is one.
+  template <typename Request>
+  Request ByCaller(const grpc::ServerContext& context, const Request& request) const {
+    Request named = request;
+    if (const std::string name = CallerOf(context).name; !name.empty()) named.set_actor(name);
+    return named;
+  }
+  /// PERMISSION_DENIED: the caller is a gate, and the update another's.
+  absl::Status CheckOwner(const grpc::ServerContext& context, const std::string& update) const;
+
   ControlPlane& plane_;
+  const std::shared_ptr<const runtime::Identities> identities_;
+  // Watches wait, each on a thread of the server's: they leave most of them to calls that act, and
+  // gateways are never short of theirs.
+  runtime::StreamBudget streams_{96, "watches"};
+  runtime::StreamBudget gateway_streams_{64, "gateways"};
 };
 
 }  // namespace backfire::api

@@ -109,18 +109,18 @@ absl::StatusOr<v1::ReleaseSnapshot> OrchestratorService::Snapshot(bool observes)
   return snapshot;
 }
 
-grpc::Status OrchestratorService::PromoteUpdate(grpc::ServerContext*,
+grpc::Status OrchestratorService::PromoteUpdate(grpc::ServerContext* context,
                                                 const v1::PromoteUpdateRequest* request,
                                                 v1::Release* response) {
   BACKFIRE_CHECK_BOUNDS(*request);
-  return Answer(Promote(*request), response);
+  return Answer(Promote(ByCaller(*context, *request)), response);
 }
 
-grpc::Status OrchestratorService::RollbackRelease(grpc::ServerContext*,
+grpc::Status OrchestratorService::RollbackRelease(grpc::ServerContext* context,
                                                   const v1::RollbackReleaseRequest* request,
                                                   v1::Release* response) {
   BACKFIRE_CHECK_BOUNDS(*request);
-  return Answer(Rollback(*request), response);
+  return Answer(Rollback(ByCaller(*context, *request)), response);
 }
 
 grpc::Status OrchestratorService::ListReleases(grpc::ServerContext*,
@@ -159,6 +159,13 @@ grpc::Status OrchestratorService::WatchReleases(
   BACKFIRE_CHECK_BOUNDS(first);
   const std::string gateway = first.gateway();
   const bool observes = gateway.empty();
+  // What a gateway says that it serves holds back what is unloaded: it must be one.
+  if (!observes && !CallerOf(*context).roles.Has(runtime::Role::kGateway)) {
+    return {grpc::StatusCode::PERMISSION_DENIED,
+            "only a gateway may report; leave `gateway` empty"};
+  }
+  const runtime::StreamBudget::Place place(observes ? streams_ : gateway_streams_);
+  if (!place.status().ok()) return runtime::ToGrpcStatus(place.status());
   if (!observes) {
     spdlog::info("gateway state=FOLLOWS gateway={}", gateway);
     plane_.gateways().Report(first);

@@ -32,6 +32,7 @@ std::unique_ptr<CLI::App> MakeApp(Session& session) {
       "Says whether a better model makes the system worse that it is part of", "backfire");
   app->footer(kFooter);
   app->require_subcommand(1);
+  session.security.AddClientTo(*app);
   AddMeshCommands(*app, session);
   AddSystemCommands(*app, session);
   AddUpdateCommands(*app, session);
@@ -116,7 +117,9 @@ ExitCode RunCommandLine(Session& session, const std::vector<std::string>& argume
         session, arguments,
         absl::InvalidArgumentError(absl::StripTrailingAsciiWhitespace(complaint.str())));
   }
-  const absl::StatusOr<ExitCode> result = session.action();
+  const absl::Status shown = session.ShowIdentity();
+  const absl::StatusOr<ExitCode> result =
+      shown.ok() ? session.action() : absl::StatusOr<ExitCode>(shown);
   if (result.ok()) return *result;
   return Complain(session, arguments, result.status());
 }

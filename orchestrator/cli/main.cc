@@ -26,6 +26,10 @@ int main(int argc, char** argv) {
   session.program_directory = self.parent_path();
   session.data_directory =
       backfire::cli::DefaultDataDirectory(std::getenv("XDG_STATE_HOME"), std::getenv("HOME"));
+  // Commands that have no --data-dir call with the mesh's token all the same.
+  if (const char* chosen = std::getenv("BACKFIRE_DATA_DIR"); chosen != nullptr && *chosen != 0) {
+    session.data_directory = chosen;
+  }
   const char* user = std::getenv("USER");
   char host[256] = "";
   ::gethostname(host, sizeof(host) - 1);
@@ -34,6 +38,9 @@ int main(int argc, char** argv) {
   backfire::report::SetLineWidth(backfire::cli::OutputColumns(std::getenv("COLUMNS")));
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   if (const auto program = backfire::cli::ExternalCommand(session.program_directory, arguments)) {
+    if (std::filesystem::exists(session.token_file(), error)) {
+      ::setenv("BACKFIRE_TOKEN_FILE", session.token_file().c_str(), /*overwrite=*/0);
+    }
     argv[1] = const_cast<char*>(program->c_str());
     ::execv(program->c_str(), argv + 1);
     std::cerr << "backfire: cannot run " << program->string() << ": " << std::strerror(errno)

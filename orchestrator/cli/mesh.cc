@@ -202,6 +202,10 @@ absl::Status LocalMesh::StartHalf(Mesh& plan, bool services, const BringUpOption
     spawn.arguments.assign(process.arguments().begin(), process.arguments().end());
     spawn.log = process.log();
     spawn.end_with_parent = options.end_with_parent;
+    if (!options.token_file.empty()) {
+      spawn.environment.push_back(
+          absl::StrCat("BACKFIRE_TOKEN_FILE=", options.token_file.string()));
+    }
     BACKFIRE_ASSIGN_OR_RETURN(const ProcessId id, Spawn(spawn));
     process.set_pid(id.pid);
     process.set_start_ticks(id.start_ticks);

@@ -21,6 +21,9 @@ using Tell = std::function<void(const std::string&)>;
 struct BringUpOptions {
   absl::Duration timeout = absl::Seconds(60);  ///< For all of it.
   bool end_with_parent = false;                ///< As SpawnOptions.
+  /// The token by which the mesh's processes know each other, in a file that is made if there is
+  /// none (services/rpc/token.h); each process is told of it by BACKFIRE_TOKEN_FILE.
+  std::filesystem::path token_file;
 };
 
 /// The mesh of one data directory: it starts, ends and inspects the processes that its mesh.json

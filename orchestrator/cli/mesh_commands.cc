@@ -16,9 +16,11 @@
 #include "orchestrator/report/text_table.h"
 #include "orchestrator/report/update_report.h"
 #include "orchestrator/system/system_file.h"
+#include "services/base/file.h"
 #include "services/base/status.h"
 #include "services/graph/system_graph.h"
 #include "services/rpc/rpc_server.h"
+#include "services/rpc/token.h"
 
 namespace backfire::cli {
 namespace {
@@ -55,8 +57,12 @@ absl::StatusOr<ExitCode> Up(const Session& session, const UpOptions& options) {
   for (const MeshProcess& process : plan->processes()) others.erase(process.endpoint());
 
   const Tell tell = [&session](const std::string& line) { *session.err << line << std::endl; };
+  BACKFIRE_RETURN_IF_ERROR(MakeDirectories(data_directory));
+  BACKFIRE_RETURN_IF_ERROR(runtime::MakeTokenFile(session.token_file()));
+  BACKFIRE_RETURN_IF_ERROR(session.ShowIdentity());
   LocalMesh mesh(data_directory);
-  BringUpOptions bring_up{absl::Seconds(options.timeout_seconds), options.foreground};
+  BringUpOptions bring_up{absl::Seconds(options.timeout_seconds), options.foreground,
+                          session.token_file()};
   const int process_count = plan->processes_size();
   BACKFIRE_ASSIGN_OR_RETURN(
       const int started,

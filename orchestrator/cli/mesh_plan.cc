@@ -14,13 +14,13 @@
 #include <vector>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
 #include "services/graph/system_graph.h"
+#include "services/rpc/address.h"
 
 namespace backfire::cli {
 namespace {
@@ -28,26 +28,14 @@ namespace {
 using google::protobuf::util::MessageDifferencer;
 namespace fs = std::filesystem;
 
-struct HostPort {
-  std::string host;
-  int port = 0;
-};
-
-/// `localhost:7001`, `[::1]:7001`. INVALID_ARGUMENT: something else.
-absl::StatusOr<HostPort> ParseHostPort(const std::string& endpoint) {
-  const size_t colon = endpoint.rfind(':');
-  HostPort parsed;
-  if (colon == std::string::npos || colon == 0 ||
-      !absl::SimpleAtoi(endpoint.substr(colon + 1), &parsed.port) || parsed.port < 1 ||
-      parsed.port > 65535) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("an endpoint must be HOST:PORT or unix:PATH: got \"", endpoint, "\""));
+/// As runtime::ParseHostPort, of what a client is to find: any free port won't do.
+absl::StatusOr<runtime::HostPort> ParseEndpoint(const std::string& endpoint) {
+  absl::StatusOr<runtime::HostPort> parsed = runtime::ParseHostPort(endpoint);
+  if (parsed.ok() && parsed->port == 0) {
+    parsed = absl::InvalidArgumentError(absl::StrCat("must name a port: got \"", endpoint, "\""));
   }
-  parsed.host = endpoint.substr(0, colon);
-  if (absl::StartsWith(parsed.host, "[") && absl::EndsWith(parsed.host, "]")) {
-    parsed.host = parsed.host.substr(1, parsed.host.size() - 2);
-  }
-  return parsed;
+  if (parsed.ok()) return parsed;
+  return absl::InvalidArgumentError(absl::StrCat("an endpoint ", parsed.status().message()));
 }
 
 /// What an endpoint says of the machine: the text before the port.
@@ -97,7 +85,7 @@ std::string LogPath(const MeshOptions& options, const fs::path& relative) {
 
 std::string MetricsEndpoint(const std::string& endpoint) {
   if (absl::StartsWith(endpoint, "unix:")) return "";
-  const absl::StatusOr<HostPort> parsed = ParseHostPort(endpoint);
+  const absl::StatusOr<runtime::HostPort> parsed = ParseEndpoint(endpoint);
   if (!parsed.ok() || parsed->port > 65535 - 1000) return "";
   return absl::StrCat(endpoint.substr(0, endpoint.rfind(':')), ":", parsed->port + 1000);
 }
@@ -167,7 +155,7 @@ absl::StatusOr<Mesh> PlanMesh(const v1::System& system, const MeshOptions& optio
                                     ": ", std::strerror(errno)));
     }
     if (!absl::StartsWith(process.endpoint(), "unix:")) {
-      if (const auto parsed = ParseHostPort(process.endpoint()); !parsed.ok()) {
+      if (const auto parsed = ParseEndpoint(process.endpoint()); !parsed.ok()) {
         faults.push_back(absl::StrCat(process.name(), ": ", parsed.status().message()));
       }
     }
@@ -186,7 +174,7 @@ absl::StatusOr<Mesh> PlanMesh(const v1::System& system, const MeshOptions& optio
 
 absl::Status CheckEndpointIsFree(const std::string& endpoint) {
   if (absl::StartsWith(endpoint, "unix:")) return absl::OkStatus();
-  BACKFIRE_ASSIGN_OR_RETURN(const HostPort wanted, ParseHostPort(endpoint));
+  BACKFIRE_ASSIGN_OR_RETURN(const runtime::HostPort wanted, ParseEndpoint(endpoint));
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;

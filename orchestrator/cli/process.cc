@@ -38,8 +38,8 @@ absl::StatusOr<std::vector<std::string>> ReadStat(pid_t pid) {
 }
 
 /// Runs in the child: nothing but system calls, for other threads' locks were copied as they were.
-[[noreturn]] void RunChild(const SpawnOptions& options, char* const* argv, int log, int report,
-                           pid_t parent) {
+[[noreturn]] void RunChild(const SpawnOptions& options, char* const* argv, char* const* environment,
+                           int log, int report, pid_t parent) {
   const auto fail = [report] {
     const int error = errno;
     [[maybe_unused]] const ssize_t written = ::write(report, &error, sizeof(error));
@@ -59,9 +59,23 @@ absl::StatusOr<std::vector<std::string>> ReadStat(pid_t pid) {
       ::dup2(log, STDERR_FILENO) < 0) {
     fail();
   }
-  ::execv(argv[0], argv);
+  ::execve(argv[0], argv, environment);
   fail();
   ::_exit(127);
+}
+
+/// This process's variables, with `changes` instead of those of the same names.
+std::vector<std::string> Environment(const std::vector<std::string>& changes) {
+  std::vector<std::string> all = changes;
+  for (char** variable = ::environ; *variable != nullptr; ++variable) {
+    const std::string text = *variable;
+    const std::string name = text.substr(0, text.find('=') + 1);
+    const bool changed = std::any_of(
+        changes.begin(), changes.end(),
+        [&](const std::string& change) { return change.compare(0, name.size(), name) == 0; });
+    if (!changed) all.push_back(text);
+  }
+  return all;
 }
 
 /// Waits until all have ended or `deadline` has passed; leaves those that still run.
@@ -102,9 +116,14 @@ absl::StatusOr<ProcessId> Spawn(const SpawnOptions& options) {
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
 
+  std::vector<std::string> environment = Environment(options.environment);
+  std::vector<char*> envp;
+  for (std::string& variable : environment) envp.push_back(variable.data());
+  envp.push_back(nullptr);
+
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
-  if (pid == 0) RunChild(options, argv.data(), log, report[1], parent);
+  if (pid == 0) RunChild(options, argv.data(), envp.data(), log, report[1], parent);
   const int fork_error = errno;
   ::close(log);
   ::close(report[1]);

@@ -25,6 +25,8 @@ struct SpawnOptions {
   std::filesystem::path log;           ///< Appended to; gets standard output and error.
   /// Ends the process when the thread that spawned it ends. Otherwise it lives on alone.
   bool end_with_parent = false;
+  /// Variables `NAME=VALUE` that it has beside, or instead of, those of this process.
+  std::vector<std::string> environment;
 };
 
 /// Starts a process in a session of its own, so that a terminal's Ctrl-C does not reach it, with an

@@ -22,6 +22,7 @@ struct ReleaseOptions {
   std::string request_id;
   bool override_verdict = false;
   bool dry_run = false;
+  double timeout_seconds = 120;
 };
 
 absl::StatusOr<ExitCode> ListReleases(const Session& session, const ReleaseOptions&) {
@@ -61,8 +62,9 @@ absl::StatusOr<ExitCode> PromoteRelease(const Session& session, const ReleaseOpt
   request.set_reason(options.reason);
   request.set_request_id(options.request_id);
   request.set_actor(session.actor);
-  BACKFIRE_ASSIGN_OR_RETURN(const v1::Release release,
-                            orchestrator.Call(&Stub::PromoteUpdate, request, absl::Seconds(120)));
+  BACKFIRE_ASSIGN_OR_RETURN(
+      const v1::Release release,
+      orchestrator.Call(&Stub::PromoteUpdate, request, absl::Seconds(options.timeout_seconds)));
   BACKFIRE_RETURN_IF_ERROR(session.Print(release, absl::StrCat(release.name(), " is live\n")));
   return ExitCode::kOk;
 }
@@ -83,8 +85,9 @@ absl::StatusOr<ExitCode> RollbackRelease(const Session& session, const ReleaseOp
   request.set_reason(options.reason);
   request.set_request_id(options.request_id);
   request.set_actor(session.actor);
-  BACKFIRE_ASSIGN_OR_RETURN(const v1::Release release,
-                            orchestrator.Call(&Stub::RollbackRelease, request, absl::Seconds(120)));
+  BACKFIRE_ASSIGN_OR_RETURN(
+      const v1::Release release,
+      orchestrator.Call(&Stub::RollbackRelease, request, absl::Seconds(options.timeout_seconds)));
   BACKFIRE_RETURN_IF_ERROR(
       session.Print(release, absl::StrCat(release.name(), " is live again\n")));
   return ExitCode::kOk;
@@ -120,6 +123,14 @@ void AddReleaseCommands(CLI::App& app, Session& session) {
         ->required();
   };
 
+  const auto add_timeout = [&](CLI::App& command) {
+    command
+        .add_option("--timeout", options->timeout_seconds,
+                    "Seconds until it is given up; the same --request-id finds what came of it")
+        ->capture_default_str()
+        ->check(CLI::Range(0.1, 86'400.0));
+  };
+
   add("list", "List releases, newest first\n\nExample: backfire release list", ListReleases);
   add_name(add("show",
                "Show a release and its history: what happened, when, by whom, why\n\nExample: "
@@ -139,6 +150,7 @@ void AddReleaseCommands(CLI::App& app, Session& session) {
                         "Although its update's verdict is not SAFE; needs --reason");
   override_flag.needs(promote.add_option("--reason", options->reason, "Kept with the release"));
   AddRequestId(promote, options->request_id);
+  add_timeout(promote);
 
   auto& rollback = add(
       "rollback",
@@ -151,6 +163,7 @@ void AddReleaseCommands(CLI::App& app, Session& session) {
   rollback.add_flag("--dry-run", options->dry_run,
                     "Show which versions would change, and change nothing");
   AddRequestId(rollback, options->request_id);
+  add_timeout(rollback);
 }
 
 }  // namespace backfire::cli

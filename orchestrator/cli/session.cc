@@ -7,6 +7,7 @@
 #include "orchestrator/report/json_report.h"
 #include "services/base/command_line.h"
 #include "services/base/status.h"
+#include "services/rpc/credentials.h"
 
 namespace backfire::cli {
 
@@ -19,6 +20,21 @@ absl::Status Session::Print(const google::protobuf::Message& message,
   BACKFIRE_ASSIGN_OR_RETURN(const std::string document, report::ToJson(message));
   *out << document << std::flush;
   return absl::OkStatus();
+}
+
+std::filesystem::path Session::token_file() const {
+  if (!security.token_file.empty() || data_directory.empty()) return security.token_file;
+  return std::filesystem::absolute(data_directory) / "token";
+}
+
+absl::Status Session::ShowIdentity() const {
+  runtime::SecurityOptions shown = security;
+  std::error_code error;
+  // Services that were started by hand may have none.
+  if (shown.token_file.empty() && std::filesystem::exists(token_file(), error)) {
+    shown.token_file = token_file();
+  }
+  return runtime::ShowIdentity(shown);
 }
 
 CLI::App& AddCommand(CLI::App& parent, const std::string& name, const std::string& help) {
@@ -38,14 +54,16 @@ CLI::App& AddAction(CLI::App& topic, Session& session, const std::string& name,
 }
 
 void AddDataDirectory(CLI::App& command, Session& session) {
+  if (command.get_option_no_throw("--data-dir") != nullptr) return;
   command
       .add_option("--data-dir", session.data_directory,
-                  "Where the mesh keeps versions, logs and state")
+                  "Where the mesh keeps versions, logs, state and the token that it is called with")
       ->envname("BACKFIRE_DATA_DIR")
       ->capture_default_str();
 }
 
 void AddOrchestrator(CLI::App& command, Session& session) {
+  AddDataDirectory(command, session);  // For the token.
   command.add_option("--orchestrator", session.orchestrator, "The orchestrator's gRPC target")
       ->envname("BACKFIRE_ORCHESTRATOR")
       ->capture_default_str();

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "google/protobuf/message.h"
 #include "orchestrator/cli/exit_code.h"
+#include "services/rpc/security.h"
 
 namespace CLI {
 class App;
@@ -25,7 +26,13 @@ struct Session {
   std::string orchestrator = "localhost:7010";
   std::string format = "text";  ///< `text`, `table` (the same) or `json`.
   std::string actor;            ///< Who asks, for the record: `ada@laptop`.
+  runtime::SecurityOptions security;
   std::function<absl::StatusOr<ExitCode>()> action;
+
+  /// Where the mesh's token is: --token-file, or `token` in the data directory.
+  std::filesystem::path token_file() const;
+  /// Shows the token, if there is one, and the certificate to all that is called from now on.
+  absl::Status ShowIdentity() const;
 
   bool json() const { return format == "json"; }
   /// Writes a message as JSON, or `text`, as --format says.

@@ -10,6 +10,8 @@
 #include "orchestrator/cli/mesh_plan.h"
 #include "orchestrator/cli/orchestrator_client.h"
 #include "services/base/status.h"
+#include "services/rpc/credentials.h"
+#include "services/rpc/token.h"
 
 namespace backfire::study {
 namespace {
@@ -42,10 +44,16 @@ absl::StatusOr<std::unique_ptr<StudyMesh>> StudyMesh::Start(const StudyPlace& pl
   options.system_file = std::filesystem::absolute(system_file).string();
   absl::StatusOr<cli::Mesh> plan = cli::PlanMesh(started, options);
   if (!plan.ok()) return Annotate(plan.status(), system_file);
-  BACKFIRE_RETURN_IF_ERROR(
-      cli::LocalMesh(place.directory)
-          .BringUp(*std::move(plan), {}, {absl::Seconds(120), true}, [](const std::string&) {})
-          .status());
+  // One token for all meshes of this process, which is one caller.
+  runtime::SecurityOptions shown;
+  shown.token_file = std::filesystem::absolute(place.directory).parent_path() / "token";
+  BACKFIRE_RETURN_IF_ERROR(runtime::MakeTokenFile(shown.token_file));
+  BACKFIRE_RETURN_IF_ERROR(runtime::ShowIdentity(shown));
+  BACKFIRE_RETURN_IF_ERROR(cli::LocalMesh(place.directory)
+                               .BringUp(*std::move(plan), {},
+                                        {absl::Seconds(120), true, shown.token_file},
+                                        [](const std::string&) {})
+                               .status());
   return mesh;
 }
 

@@ -13,6 +13,7 @@
 #include "services/base/status.h"
 #include "services/gateway/gateway_backend.h"
 #include "services/gateway/release_watcher.h"
+#include "services/rpc/credentials.h"
 #include "services/rpc/rpc_server.h"
 #include "services/rpc/sampled_family.h"
 #include "services/runtime/inference_service.h"
@@ -30,6 +31,7 @@ struct Settings {
 
 absl::Status Run(const Settings& settings) {
   BACKFIRE_RETURN_IF_ERROR(InitLogging(settings.server.log, settings.server.name));
+  BACKFIRE_RETURN_IF_ERROR(runtime::ShowIdentity(settings.server.security));
   const auto registry = std::make_shared<prometheus::Registry>();
   auto& vertex_seconds = prometheus::BuildHistogram()
                              .Name("backfire_gateway_vertex_seconds")
@@ -120,6 +122,7 @@ int main(int argc, char** argv) {
   backfire::runtime::BlockShutdownSignals();
   backfire::gateway::Settings settings;
   settings.server.name = "gateway";
+  settings.server.surface = backfire::runtime::Surface::kGateway;
   // Each vertex has its own places; how many vertices there will be is not known yet.
   settings.server.max_calls = 4096;
   CLI::App app(

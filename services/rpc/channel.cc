@@ -1,12 +1,12 @@
 #include "services/rpc/channel.h"
 
 #include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
 
 #include <algorithm>
 #include <chrono>
 #include <limits>
 
+#include "services/rpc/credentials.h"
 #include "services/rpc/rpc_metrics.h"
 
 namespace backfire::runtime {
@@ -50,8 +50,9 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, int64_t ma
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(MakeClientRpcMetrics());
+  if (auto token = TokenFor(target); token != nullptr) interceptors.push_back(std::move(token));
   return grpc::experimental::CreateCustomChannelWithInterceptors(
-      target, grpc::InsecureChannelCredentials(), arguments, std::move(interceptors));
+      target, ChannelCredentialsFor(target), arguments, std::move(interceptors));
 }
 
 void SetDeadline(grpc::ClientContext& context, absl::Duration timeout) {

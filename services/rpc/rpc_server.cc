@@ -1,70 +1,38 @@
 #include "services/rpc/rpc_server.h"
 
-#include <dlfcn.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
-#include <prometheus/exposer.h>
-#include <pthread.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cerrno>
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <limits>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "services/base/file.h"
 #include "services/base/mutex.h"
 #include "services/base/status.h"
+#include "services/rpc/audit_log.h"
+#include "services/rpc/credentials.h"
+#include "services/rpc/descriptors.h"
+#include "services/rpc/door.h"
+#include "services/rpc/grpc_log.h"
+#include "services/rpc/listener.h"
+#include "services/rpc/metrics_server.h"
 #include "services/rpc/process_metrics.h"
 #include "services/rpc/rpc_metrics.h"
-
-// The HTTP server of /metrics (civetweb) asks for stacks of 100 KiB. glibc takes the thread-local
-// variables of all libraries out of a thread's stack, and LibTorch's alone are larger, so that its
-// threads could not be made. It has no option for the size; here the least becomes 1 MiB.
-extern "C" int pthread_attr_setstacksize(pthread_attr_t* attributes, size_t size) {
-  using Function = int (*)(pthread_attr_t*, size_t);
-  static const auto next =
-      reinterpret_cast<Function>(::dlsym(RTLD_NEXT, "pthread_attr_setstacksize"));
-  return next(attributes, std::max(size, size_t{1} << 20));
-}
+#include "services/rpc/sampled_family.h"
 
 namespace backfire::runtime {
 namespace {
-
-// gRPC removes a socket file that stands in its way, also one that another process listens on.
-absl::Status CheckSocketIsFree(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof(address.sun_path)) {
-    return absl::InvalidArgumentError(absl::StrCat("--listen: a unix socket's path must have 1 to ",
-                                                   sizeof(address.sun_path) - 1, " bytes: got ",
-                                                   path.size()));
-  }
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (descriptor < 0) return ErrnoToStatus(errno, "socket");
-  const int result =
-      ::connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
-  ::close(descriptor);
-  if (result == 0) {
-    return absl::AlreadyExistsError(
-        absl::StrCat("--listen: another process already listens on unix:", path));
-  }
-  return absl::OkStatus();
-}
 
 sigset_t ShutdownSignals() {
   sigset_t signals;
@@ -74,94 +42,8 @@ sigset_t ShutdownSignals() {
   return signals;
 }
 
-class SampledMetrics final : public prometheus::Collectable {
- public:
-  explicit SampledMetrics(std::function<std::vector<prometheus::MetricFamily>()> sample)
-      : sample_(std::move(sample)) {}
-  std::vector<prometheus::MetricFamily> Collect() const override { return sample_(); }
-
- private:
-  const std::function<std::vector<prometheus::MetricFamily>()> sample_;
-};
-
-}  // namespace
-
-void RpcServerOptions::AddTo(CLI::App& app) {
-  app.add_option("--listen", listen,
-                 "Where to serve gRPC: HOST:PORT (0: any free port) or unix:PATH")
-      ->capture_default_str();
-  app.add_option("--metrics-listen", metrics_listen,
-                 "Where to serve Prometheus' /metrics over HTTP: HOST:PORT; none if empty");
-  app.add_option("--max-message-bytes", max_message_bytes,
-                 "Largest gRPC message that is sent or received")
-      ->capture_default_str()
-      ->check(CLI::Range(int64_t{1} << 20, int64_t{std::numeric_limits<int32_t>::max()}));
-  app.add_option("--drain-seconds", drain_seconds,
-                 "How long calls in flight may go on after SIGTERM")
-      ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--max-connection-seconds", max_connection_seconds,
-                 "Close a connection after so long, once its calls have ended, so that clients "
-                 "spread anew; 0: never")
-      ->capture_default_str()
-      ->check(CLI::Range(0.0, 86'400.0));
-  app.add_option("--log-level", log.level, "trace, debug, info, warning, error or off")
-      ->capture_default_str();
-  app.add_option("--log-format", log.format, "text or json")->capture_default_str();
-}
-
-void BlockShutdownSignals() {
-  const sigset_t signals = ShutdownSignals();
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  ::signal(SIGPIPE, SIG_IGN);
-  ::signal(SIGXFSZ, SIG_IGN);  // A limit on files is the write's error, and not the process's end.
-}
-
-struct RpcServer::State {
-  RpcServerOptions options;
-  std::shared_ptr<prometheus::Registry> registry;
-  std::string endpoint;
-  std::string metrics_endpoint;
-  Mutex mutex;
-  // The exposer itself holds them weakly.
-  std::vector<std::shared_ptr<prometheus::Collectable>> samples ABSL_GUARDED_BY(mutex);
-  std::unique_ptr<prometheus::Exposer> exposer;
-  std::unique_ptr<grpc::Server> server;
-  bool drained = false;
-};
-
-RpcServer::RpcServer(std::unique_ptr<State> state) : state_(std::move(state)) {}
-
-RpcServer::~RpcServer() {
-  if (!state_->drained) Drain();
-}
-
-absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
-    const RpcServerOptions& options, const std::vector<grpc::Service*>& services,
-    std::shared_ptr<prometheus::Registry> registry) {
-  const bool is_unix = absl::StartsWith(options.listen, "unix:");
-  const size_t colon = options.listen.rfind(':');
-  if (!is_unix &&
-      (colon == std::string::npos || colon == 0 || colon + 1 == options.listen.size())) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--listen must be HOST:PORT or unix:PATH: got \"", options.listen, "\""));
-  }
-  if (is_unix) {
-    BACKFIRE_RETURN_IF_ERROR(
-        CheckSocketIsFree(std::string(absl::StripPrefix(options.listen, "unix:"))));
-  }
-  auto state = std::make_unique<State>();
-  state->options = options;
-  state->registry =
-      registry != nullptr ? std::move(registry) : std::make_shared<prometheus::Registry>();
-
-  grpc::EnableDefaultHealthCheckService(true);
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &port);
-  // Without this a second server on the same port takes turns with the first, silently.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+/// Limits and keepalive of all connections.
+void SetTransport(const RpcServerOptions& options, grpc::ServerBuilder& builder) {
   const int limit = static_cast<int>(
       std::min<int64_t>(options.max_message_bytes, std::numeric_limits<int32_t>::max()));
   builder.SetMaxReceiveMessageSize(limit);
@@ -177,43 +59,160 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
     builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS,
                                static_cast<int>(options.max_connection_seconds * 1000) + 1);
   }
-  // A thread per call in flight, watches included; calls beyond get RESOURCE_EXHAUSTED.
+}
+
+/// Who is let in, and what is written down of it.
+struct Guard {
+  std::shared_ptr<const Identities> identities;  ///< Null: everybody is let in.
+  std::shared_ptr<AuditLog> audit;
+  std::shared_ptr<grpc::ServerCredentials> credentials;
+};
+
+absl::StatusOr<Guard> MakeGuard(const RpcServerOptions& options, prometheus::Registry& registry) {
+  Guard guard;
+  guard.identities = options.identities;
+  if (guard.identities == nullptr && options.security.guarded()) {
+    BACKFIRE_ASSIGN_OR_RETURN(guard.identities, Identities::Open(options.security));
+  }
+  if (!options.audit_log.empty()) {
+    BACKFIRE_ASSIGN_OR_RETURN(guard.audit, AuditLog::Open(options.audit_log));
+  }
+  std::shared_ptr<Door> door;
+  if (guard.identities != nullptr) {
+    door = std::make_shared<Door>(options.surface, guard.identities, guard.audit, registry);
+  }
+  BACKFIRE_ASSIGN_OR_RETURN(guard.credentials,
+                            ServerCredentialsFor(options.security, options.listen, door));
+  return guard;
+}
+
+std::vector<prometheus::MetricFamily> ConnectionMetrics(const Listener& listener) {
+  prometheus::MetricFamily connections = CounterFamily(
+      "backfire_connections_total", "Connections that came: taken, or closed for lack of room.");
+  AddSample(connections, {{"result", "accepted"}}, static_cast<double>(listener.accepted()));
+  AddSample(connections, {{"result", "refused"}}, static_cast<double>(listener.refused()));
+  return {std::move(connections)};
+}
+
+class SampledMetrics final : public prometheus::Collectable {
+ public:
+  explicit SampledMetrics(std::function<std::vector<prometheus::MetricFamily>()> sample)
+      : sample_(std::move(sample)) {}
+  std::vector<prometheus::MetricFamily> Collect() const override { return sample_(); }
+
+ private:
+  const std::function<std::vector<prometheus::MetricFamily>()> sample_;
+};
+
+}  // namespace
+
+void BlockShutdownSignals() {
+  const sigset_t signals = ShutdownSignals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);  // A limit on files is the write's error, and not the process's end.
+}
+
+struct RpcServer::State {
+  RpcServerOptions options;
+  std::shared_ptr<prometheus::Registry> registry;
+  std::unique_ptr<Listener> listener;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;
+  std::unique_ptr<grpc::Server> server;
+  Mutex mutex;
+  std::unique_ptr<MetricsServer> metrics ABSL_GUARDED_BY(mutex);
+  std::string metrics_endpoint;
+  std::unique_ptr<ListenerWatch> watch;
+  std::atomic<bool> deaf = false;
+  bool drained = false;
+};
+
+RpcServer::RpcServer(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+RpcServer::~RpcServer() {
+  if (!state_->drained) Drain();
+}
+
+absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
+    const RpcServerOptions& options, const std::vector<grpc::Service*>& services,
+    std::shared_ptr<prometheus::Registry> registry) {
+  auto state = std::make_unique<State>();
+  state->options = options;
+  state->registry =
+      registry != nullptr ? std::move(registry) : std::make_shared<prometheus::Registry>();
+  RouteGrpcLog();
+  BACKFIRE_ASSIGN_OR_RETURN(const Guard guard, MakeGuard(options, *state->registry));
+  const int64_t highest = HighestConnection(RaiseDescriptorLimit());
+  absl::StatusOr<std::unique_ptr<Listener>> listener = Listener::Bind(options.listen, highest);
+  if (!listener.ok()) return Annotate(listener.status(), "--listen");
+  state->listener = *std::move(listener);
+  std::unique_ptr<MetricsServer> metrics;
+  if (!options.metrics_listen.empty()) {
+    absl::StatusOr<std::unique_ptr<MetricsServer>> page =
+        MetricsServer::Start(options.metrics_listen);
+    if (!page.ok()) return Annotate(page.status(), "--metrics-listen");
+    metrics = *std::move(page);
+    metrics->Add(state->registry);
+    metrics->Add(ClientRpcRegistry());
+    state->metrics_endpoint = metrics->address();
+  }
+
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  using FromWhere = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
+  state->acceptor =
+      builder.experimental().AddExternalConnectionAcceptor(FromWhere::FROM_FD, guard.credentials);
+  SetTransport(options, builder);
+  // A thread per call in flight, watches included; calls beyond get RESOURCE_EXHAUSTED, as do those
+  // whose messages would not fit into the memory that all connections have together.
   grpc::ResourceQuota quota(options.name);
   quota.SetMaxThreads(options.max_calls);
+  quota.Resize(static_cast<size_t>(options.memory_bytes));
   builder.SetResourceQuota(quota);
   for (grpc::Service* service : services) builder.RegisterService(service);
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(MakeServerRpcMetrics(*state->registry));
+  if (guard.audit != nullptr) {
+    interceptors.push_back(MakeAudit(options.surface, guard.audit, guard.identities));
+  }
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   state->server = builder.BuildAndStart();
-  if (state->server == nullptr || (!is_unix && port == 0)) {
-    return absl::AlreadyExistsError(
-        absl::StrCat("--listen: cannot listen on ", options.listen,
-                     ": the port is in use, or the host is not an address of this machine"));
-  }
-  state->endpoint =
-      is_unix ? options.listen : absl::StrCat(options.listen.substr(0, colon), ":", port);
-  if (!options.metrics_listen.empty()) {
-    try {
-      state->exposer = std::make_unique<prometheus::Exposer>(options.metrics_listen, 1);
-      state->exposer->RegisterCollectable(state->registry);
-      state->exposer->RegisterCollectable(ClientRpcRegistry());
-      state->metrics_endpoint =
-          absl::StrCat(options.metrics_listen.substr(0, options.metrics_listen.rfind(':')), ":",
-                       state->exposer->GetListeningPorts().front());
-    } catch (const std::exception& error) {
-      state->server->Shutdown();
-      return absl::AlreadyExistsError(absl::StrCat("--metrics-listen: cannot listen on ",
-                                                   options.metrics_listen, ": ", error.what()));
-    }
+  if (state->server == nullptr) return absl::InternalError("gRPC can't start a server");
+  {
+    MutexLock lock(state->mutex);
+    state->metrics = std::move(metrics);
   }
   std::unique_ptr<RpcServer> server(new RpcServer(std::move(state)));
-  server->AddMetrics([program = options.name] { return ProcessMetrics(program); });
-  server->SetServing("liveness", true);
-  server->SetServing(false);
-  spdlog::info("server state=LISTENING endpoint={} metrics={}", server->endpoint(),
-               server->metrics_endpoint());
+  server->Begin();
   return server;
+}
+
+void RpcServer::Begin() {
+  AddMetrics([program = state_->options.name] { return ProcessMetrics(program); });
+  AddMetrics([state = state_.get()] { return ConnectionMetrics(*state->listener); });
+  SetServing("liveness", true);
+  SetServing(false);
+  state_->listener->Accept([acceptor = state_->acceptor.get()](int listener, int connection) {
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
+    parameters.listener_fd = listener;
+    parameters.fd = connection;
+    acceptor->HandleNewConnection(&parameters);
+  });
+  state_->watch = std::make_unique<ListenerWatch>(
+      endpoint(), state_->options.listener_watch, [state = state_.get()] {
+        state->deaf = true;
+        ::kill(::getpid(), SIGTERM);  // WaitForSignalThenDrain has the rest of it.
+      });
+  if (!state_->options.announced) return;
+  const SecurityOptions& security = state_->options.security;
+  spdlog::info("server state=LISTENING endpoint={} metrics={}", endpoint(), metrics_endpoint());
+  if (!security.guarded()) {
+    spdlog::warn(
+        "server state=OPEN endpoint={} reason=\"whoever reaches it may do everything: "
+        "give --token-file or TLS\"",
+        endpoint());
+  }
 }
 
 void RpcServer::SetServing(bool serving) {
@@ -227,7 +226,7 @@ void RpcServer::SetServing(const std::string& model, bool serving) {
   state_->server->GetHealthCheckService()->SetServingStatus(model, serving);
 }
 
-const std::string& RpcServer::endpoint() const { return state_->endpoint; }
+const std::string& RpcServer::endpoint() const { return state_->listener->address(); }
 
 const std::string& RpcServer::metrics_endpoint() const { return state_->metrics_endpoint; }
 
@@ -235,10 +234,8 @@ prometheus::Registry& RpcServer::metrics() { return *state_->registry; }
 
 void RpcServer::AddMetrics(std::function<std::vector<prometheus::MetricFamily>()> sample) {
   MutexLock lock(state_->mutex);
-  if (state_->exposer == nullptr) return;
-  const auto& metrics =
-      state_->samples.emplace_back(std::make_shared<SampledMetrics>(std::move(sample)));
-  state_->exposer->RegisterCollectable(metrics);
+  if (state_->metrics == nullptr) return;
+  state_->metrics->Add(std::make_shared<SampledMetrics>(std::move(sample)));
 }
 
 absl::Status RpcServer::WaitForSignalThenDrain(const std::function<void()>& on_drain) {
@@ -250,20 +247,26 @@ absl::Status RpcServer::WaitForSignalThenDrain(const std::function<void()>& on_d
   spdlog::info("server state=DRAINING signal={}", strsignal(signal));
   Drain(on_drain);
   spdlog::info("server state=STOPPED");
-  return absl::OkStatus();
+  if (!state_->deaf) return absl::OkStatus();
+  return absl::InternalError(
+      absl::StrCat("the listener at ", endpoint(),
+                   " no longer answers its own process, nor anybody else: start it again"));
 }
 
 void RpcServer::Drain(const std::function<void()>& on_drain) {
+  state_->watch.reset();
   // All names at once; later SetServing calls are ignored.
   state_->server->GetHealthCheckService()->Shutdown();
   if (on_drain) on_drain();
+  state_->listener->Stop();
   state_->server->Shutdown(
       std::chrono::system_clock::now() +
       std::chrono::milliseconds(static_cast<int64_t>(state_->options.drain_seconds * 1000)));
   state_->server->Wait();
+  std::unique_ptr<MetricsServer> metrics;
   {
     MutexLock lock(state_->mutex);
-    state_->exposer.reset();
+    metrics = std::move(state_->metrics);
   }
   // The server object stays: threads that report health may still come by.
   state_->drained = true;

@@ -153,6 +153,8 @@ grpc::Status ModelServiceImpl::WatchJob(grpc::ServerContext* context,
                                         const v1::WatchJobRequest* request,
                                         grpc::ServerWriter<v1::Job>* writer) {
   BACKFIRE_CHECK_BOUNDS(*request);
+  const StreamBudget::Place place(watches_);
+  if (!place.status().ok()) return ToGrpcStatus(place.status());
   return ToGrpcStatus(jobs_.Watch(request->name(), [&](const v1::Job& job) {
     return !context->IsCancelled() && writer->Write(job);
   }));

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "backfire/v1/model_service.grpc.pb.h"
+#include "services/rpc/stream_budget.h"
 #include "services/runtime/hosted_model.h"
 #include "services/runtime/jobs/job_runner.h"
 
@@ -65,6 +66,7 @@ class ModelServiceImpl final : public v1::ModelService::Service {
   JobRunner& jobs_;
   const std::string primary_;
   const std::function<void()> on_load_;
+  StreamBudget watches_{64, "watches of jobs"};  ///< They wait, each on a thread of the server's.
 };
 
 }  // namespace backfire::runtime

@@ -17,6 +17,7 @@
 #include "services/base/mutex.h"
 #include "services/base/status.h"
 #include "services/rpc/channel.h"
+#include "services/rpc/credentials.h"
 #include "services/rpc/data_directory.h"
 #include "services/rpc/process_metrics.h"
 #include "services/rpc/rpc_server.h"
@@ -68,6 +69,7 @@ absl::Status ClaimFor(const std::string& primary, const std::filesystem::path& r
 absl::Status Run(const Settings& settings, const ServiceDescription& description,
                  const MakeModels& make_models) {
   BACKFIRE_RETURN_IF_ERROR(InitLogging(settings.server.log, description.name));
+  BACKFIRE_RETURN_IF_ERROR(ShowIdentity(settings.server.security));
   if (description.check_device != nullptr) {
     BACKFIRE_RETURN_IF_ERROR(description.check_device(settings.service.device));
   }
@@ -119,6 +121,7 @@ absl::Status Run(const Settings& settings, const ServiceDescription& description
   InferenceService inference_service(inference, backend);
   // Room for every request that may run or wait, and for what is not a request.
   RpcServerOptions server_options = settings.server;
+  server_options.audit_log = root / "audit.jsonl";
   server_options.max_calls +=
       static_cast<int>(hosted.size()) * (inference.running + inference.waiting);
   BACKFIRE_ASSIGN_OR_RETURN(const auto server,

@@ -1,0 +1,44 @@
+#include "services/rpc/address.h"
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+
+namespace backfire::runtime {
+
+absl::StatusOr<HostPort> ParseHostPort(const std::string& text) {
+  const size_t colon = text.rfind(':');
+  HostPort parsed;
+  if (colon == std::string::npos || colon == 0 ||
+      !absl::SimpleAtoi(text.substr(colon + 1), &parsed.port) || parsed.port < 0 ||
+      parsed.port > 65535) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("must be HOST:PORT or unix:PATH: got \"", text, "\""));
+  }
+  parsed.host = text.substr(0, colon);
+  if (absl::StartsWith(parsed.host, "[") && absl::EndsWith(parsed.host, "]")) {
+    parsed.host = parsed.host.substr(1, parsed.host.size() - 2);
+  }
+  return parsed;
+}
+
+bool IsUnix(const std::string& target) { return absl::StartsWith(target, "unix:"); }
+
+std::string UnixPath(const std::string& target) {
+  return std::string(absl::StripPrefix(target, "unix:"));
+}
+
+bool IsLocal(const std::string& target) {
+  if (IsUnix(target)) return true;
+  // gRPC's own form of a name that is looked up: dns:///localhost:7001 or dns:localhost:7001.
+  std::string plain(absl::StripPrefix(target, "dns:"));
+  plain = std::string(absl::StripPrefix(plain, "///"));
+  const absl::StatusOr<HostPort> parsed = ParseHostPort(plain);
+  if (!parsed.ok()) return false;
+  return parsed->host == "localhost" || parsed->host == "::1" ||
+         (absl::StartsWith(parsed->host, "127.") &&
+          parsed->host.find_first_not_of("0123456789.") == std::string::npos);
+}
+
+}  // namespace backfire::runtime
