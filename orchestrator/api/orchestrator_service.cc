@@ -142,11 +142,11 @@ absl::StatusOr<v1::Update> OrchestratorService::Propose(const v1::ProposeUpdateR
   }
 }
 
-grpc::Status OrchestratorService::ApplySystem(grpc::ServerContext*,
+grpc::Status OrchestratorService::ApplySystem(grpc::ServerContext* context,
                                               const v1::ApplySystemRequest* request,
                                               v1::ApplySystemResponse* response) {
   BACKFIRE_CHECK_BOUNDS(*request);
-  return Answer(Apply(*request), response);
+  return Answer(Apply(ByCaller(*context, *request)), response);
 }
 
 grpc::Status OrchestratorService::GetSystem(grpc::ServerContext*, const v1::GetSystemRequest*,

@@ -102,11 +102,11 @@ absl::StatusOr<v1::PruneUpdatesResponse> OrchestratorService::Prune(
   return response;
 }
 
-grpc::Status OrchestratorService::PruneUpdates(grpc::ServerContext*,
+grpc::Status OrchestratorService::PruneUpdates(grpc::ServerContext* context,
                                                const v1::PruneUpdatesRequest* request,
                                                v1::PruneUpdatesResponse* response) {
   BACKFIRE_CHECK_BOUNDS(*request);
-  return Answer(Prune(*request), response);
+  return Answer(Prune(ByCaller(*context, *request)), response);
 }
 
 }  // namespace backfire::api
