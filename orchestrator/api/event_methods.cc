@@ -7,12 +7,15 @@
 #include "orchestrator/api/paging.h"
 #include "orchestrator/store/row.h"
 #include "services/base/status.h"
+#include "services/rpc/rpc_status.h"
+#include "services/runtime/request_bounds.h"
 
 namespace backfire::api {
 
 grpc::Status OrchestratorService::ListEvents(grpc::ServerContext*,
                                              const v1::ListEventsRequest* request,
                                              v1::ListEventsResponse* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   const auto list = [&]() -> absl::StatusOr<v1::ListEventsResponse> {
     BACKFIRE_ASSIGN_OR_RETURN(const store::Page page,
                               PageOf(request->page_size(), request->page_token()));

@@ -16,7 +16,9 @@ namespace backfire::api {
 /// page. INVALID_ARGUMENT: malformed page_size or page_token.
 inline absl::StatusOr<store::Page> PageOf(int32_t page_size, const std::string& token) {
   constexpr int64_t kDefaultPageSize = 100, kMaxPageSize = 1000;
+  constexpr int64_t kPageBytes = int64_t{4} << 20;  // Messages have bounds, and so has memory.
   store::Page page;
+  page.bytes = kPageBytes;
   if (!token.empty() &&
       (!absl::SimpleAtoi(token, &page.skip) || page.skip < 0 || absl::StrCat(page.skip) != token)) {
     return absl::InvalidArgumentError(

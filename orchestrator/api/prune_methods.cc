@@ -11,6 +11,8 @@
 #include "orchestrator/commands/prune.h"
 #include "orchestrator/records/resource_name.h"
 #include "services/base/status.h"
+#include "services/rpc/rpc_status.h"
+#include "services/runtime/request_bounds.h"
 
 namespace backfire::api {
 namespace {
@@ -103,6 +105,7 @@ absl::StatusOr<v1::PruneUpdatesResponse> OrchestratorService::Prune(
 grpc::Status OrchestratorService::PruneUpdates(grpc::ServerContext* context,
                                                const v1::PruneUpdatesRequest* request,
                                                v1::PruneUpdatesResponse* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
   return Answer(Prune(ByCaller(*context, *request)), response);
 }
 

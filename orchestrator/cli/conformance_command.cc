@@ -12,6 +12,7 @@
 #include "orchestrator/cli/recipe_argument.h"
 #include "orchestrator/cli/session.h"
 #include "orchestrator/conformance/conformance.h"
+#include "services/base/logging.h"
 #include "services/base/status.h"
 
 namespace backfire::cli {
@@ -51,6 +52,9 @@ absl::Status AddExampleCounts(const std::vector<std::string>& arguments,
 }
 
 absl::StatusOr<ExitCode> Try(const Session& session, ConformanceOptions options) {
+  LogOptions log;
+  log.level = "warning";  // The parents' own server says where it listens, which nobody asks.
+  BACKFIRE_RETURN_IF_ERROR(InitLogging(log, "backfire"));
   BACKFIRE_ASSIGN_OR_RETURN(options.trial.recipe, MakeRecipe(options.recipe, options.parameters));
   BACKFIRE_RETURN_IF_ERROR(AddExampleCounts(options.examples, options.trial.examples));
   if (!options.trial.model.empty() && options.trial.model.rfind("models/", 0) != 0) {

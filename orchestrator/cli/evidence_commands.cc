@@ -56,6 +56,7 @@ absl::StatusOr<std::string> FindUpdate(const Session& session, const GateOptions
   proposal.parameters = options.more.parameters;
   proposal.replicates = options.more.replicates;
   proposal.looks = options.more.looks;
+  proposal.actor = session.actor;
   BACKFIRE_ASSIGN_OR_RETURN(v1::Update update, FindOrPropose(orchestrator, proposal));
   *session.err << "backfire gate: proposed as " << update.name() << std::endl;
   if (options.retry && update.state() == v1::Update::FAILED) {

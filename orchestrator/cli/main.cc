@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "orchestrator/cli/command_line.h"
+#include "orchestrator/cli/watch_view.h"
+#include "orchestrator/report/text_table.h"
 
 int main(int argc, char** argv) {
   using backfire::cli::ExitCode;
@@ -33,6 +35,7 @@ int main(int argc, char** argv) {
   ::gethostname(host, sizeof(host) - 1);
   session.actor =
       std::string(user != nullptr ? user : "uid " + std::to_string(::getuid())) + "@" + host;
+  backfire::report::SetLineWidth(backfire::cli::OutputColumns(std::getenv("COLUMNS")));
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   if (const auto program = backfire::cli::ExternalCommand(session.program_directory, arguments)) {
     if (std::filesystem::exists(session.token_file(), error)) {

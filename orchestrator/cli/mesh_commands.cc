@@ -71,6 +71,7 @@ absl::StatusOr<ExitCode> Up(const Session& session, const UpOptions& options) {
   OrchestratorClient orchestrator(session.orchestrator);
   v1::ApplySystemRequest request;
   *request.mutable_system() = system;
+  request.set_actor(session.actor);
   const absl::StatusOr<v1::ApplySystemResponse> applied =
       orchestrator.Call(&Stub::ApplySystem, request, absl::Seconds(120));
   if (!applied.ok()) {
@@ -78,7 +79,7 @@ absl::StatusOr<ExitCode> Up(const Session& session, const UpOptions& options) {
     if (started == process_count) {
       BACKFIRE_RETURN_IF_ERROR(mesh.BringDown(absl::Seconds(15), tell).status());
     }
-    return Annotate(applied.status(), options.system_file);
+    return system::LocateInSystemFile(applied.status(), options.system_file);
   }
   BACKFIRE_RETURN_IF_ERROR(session.Print(
       *applied,

@@ -30,14 +30,16 @@ constexpr absl::Duration kFileTimeout = absl::Minutes(30);
 
 }  // namespace
 
-OrchestratorClient::OrchestratorClient(const std::string& target) : target_(target) {
-  const auto channel = runtime::MakeChannel(target);
-  stub_ = v1::Orchestrator::NewStub(channel);
-  evidence_stub_ = v1::UpdateEvidence::NewStub(channel);
+OrchestratorClient::OrchestratorClient(const std::string& target)
+    : target_(target), channel_(runtime::MakeChannel(target)) {
+  stub_ = v1::Orchestrator::NewStub(channel_);
+  evidence_stub_ = v1::UpdateEvidence::NewStub(channel_);
 }
 
 absl::Status OrchestratorClient::Explain(const absl::Status& cause) const {
-  if (!absl::IsUnavailable(cause)) return cause;
+  // If the orchestrator itself is there, somebody else is not, and it has said who.
+  const bool is_there = channel_->GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_READY;
+  if (!absl::IsUnavailable(cause) || is_there) return cause;
   return absl::UnavailableError(
       absl::StrCat("orchestrator at ", target_, ": ", std::string(cause.message()),
                    " (is the mesh up? `backfire up SYSTEM.yaml` starts one)"));
@@ -59,6 +61,20 @@ absl::StatusOr<std::string> OrchestratorClient::ResolveUpdate(const std::string&
     return updates.updates(0).name();
   }
   return ResourceName("updates", name);
+}
+
+absl::StatusOr<std::string> OrchestratorClient::ResolveRelease(const std::string& name) {
+  if (name != "live") return ResourceName("releases", name);
+  v1::ListReleasesRequest request;
+  do {
+    BACKFIRE_ASSIGN_OR_RETURN(const v1::ListReleasesResponse page,
+                              Call(&Stub::ListReleases, request));
+    for (const v1::Release& release : page.releases()) {
+      if (release.state() == v1::Release::LIVE) return release.name();
+    }
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  return absl::NotFoundError("no release is live yet");
 }
 
 absl::StatusOr<std::vector<std::string>> OrchestratorClient::ResolveModels(

@@ -36,6 +36,10 @@ class OrchestratorClient {
   /// system). INVALID_ARGUMENT: something else. NOT_FOUND: there is none yet.
   absl::StatusOr<std::string> ResolveUpdate(const std::string& name);
 
+  /// Resolves how people name releases: `2`, `releases/2`, `live`. INVALID_ARGUMENT: something
+  /// else. NOT_FOUND: none is live.
+  absl::StatusOr<std::string> ResolveRelease(const std::string& name);
+
   /// The model of a vertex; for an empty vertex, every model of the current system once, in its
   /// order. NOT_FOUND: no such vertex; names those there are.
   absl::StatusOr<std::vector<std::string>> ResolveModels(const std::string& vertex);
@@ -60,8 +64,8 @@ class OrchestratorClient {
   absl::StatusOr<std::string> ExportEvidence(const std::string& update,
                                              const TrainingCurves* curves = nullptr);
 
-  /// Calls `on_change` with an update now and whenever it changed, until nothing can change it but
-  /// a person; returns it as it is then. Outlasts a restart of the orchestrator.
+  /// Calls `on_change` with an update now and whenever it changed, until it is decided or
+  /// has ended; returns it as it is then. Outlasts a restart of the orchestrator.
   absl::StatusOr<v1::Update> WatchUpdate(const std::string& name,
                                          const std::function<void(const v1::Update&)>& on_change);
 
@@ -75,6 +79,7 @@ class OrchestratorClient {
   absl::StatusOr<v1::UpdateContext> Context(const std::string& update);
 
   std::string target_;
+  std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::Orchestrator::Stub> stub_;
   std::unique_ptr<v1::UpdateEvidence::Stub> evidence_stub_;
 };

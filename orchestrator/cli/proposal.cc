@@ -31,6 +31,8 @@ absl::StatusOr<v1::Update> FindOrPropose(OrchestratorClient& orchestrator,
   request.set_vertex(proposal.vertex);
   request.set_replicates(proposal.replicates);
   request.set_looks(proposal.looks);
+  request.set_actor(proposal.actor);
+  request.set_reason(proposal.reason);
   if (!proposal.version.empty()) {
     BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_version(),
                               orchestrator.ResolveVersion(proposal.vertex, proposal.version));

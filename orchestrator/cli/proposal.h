@@ -18,6 +18,8 @@ struct Proposal {
   int replicates = 0;                   ///< 0: as many as the system has.
   int looks = 1;
   std::string request_id;  ///< Empty: a digest of what is proposed.
+  std::string actor;       ///< Who asks.
+  std::string reason;      ///< Why; may be empty.
 };
 
 /// Reads `VERTEX=RECIPE` or `VERTEX=VERSION`: what is a number or has a slash in it is a version.

@@ -21,6 +21,7 @@ struct ReleaseOptions {
   std::string reason;
   std::string request_id;
   bool override_verdict = false;
+  bool dry_run = false;
   double timeout_seconds = 120;
 };
 
@@ -41,7 +42,7 @@ absl::StatusOr<ExitCode> ListReleases(const Session& session, const ReleaseOptio
 
 absl::StatusOr<v1::Release> GetRelease(OrchestratorClient& orchestrator, const std::string& name) {
   v1::GetReleaseRequest request;
-  BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(), ResourceName("releases", name));
+  BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(), orchestrator.ResolveRelease(name));
   return orchestrator.Call(&Stub::GetRelease, request);
 }
 
@@ -70,6 +71,15 @@ absl::StatusOr<ExitCode> PromoteRelease(const Session& session, const ReleaseOpt
 
 absl::StatusOr<ExitCode> RollbackRelease(const Session& session, const ReleaseOptions& options) {
   OrchestratorClient orchestrator(session.orchestrator);
+  if (options.dry_run) {
+    BACKFIRE_ASSIGN_OR_RETURN(const v1::Release target, GetRelease(orchestrator, options.name));
+    BACKFIRE_ASSIGN_OR_RETURN(const v1::Release live, GetRelease(orchestrator, "live"));
+    BACKFIRE_RETURN_IF_ERROR(session.Print(target, report::RollbackText(live, target)));
+    return ExitCode::kOk;
+  }
+  if (options.reason.empty()) {
+    return absl::InvalidArgumentError("--reason is required: it is kept with the release");
+  }
   v1::RollbackReleaseRequest request;
   BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(), ResourceName("releases", options.name));
   request.set_reason(options.reason);
@@ -109,7 +119,8 @@ void AddReleaseCommands(CLI::App& app, Session& session) {
                      [&session, options, run] { return run(session, *options); });
   };
   const auto add_name = [&](CLI::App& command) {
-    command.add_option("release", options->name, "NUMBER or releases/NUMBER")->required();
+    command.add_option("release", options->name, "NUMBER or releases/NUMBER, or `live`")
+        ->required();
   };
 
   const auto add_timeout = [&](CLI::App& command) {
@@ -147,7 +158,10 @@ void AddReleaseCommands(CLI::App& app, Session& session) {
       "'more false alarms at night'",
       RollbackRelease);
   add_name(rollback);
-  rollback.add_option("--reason", options->reason, "Kept with the release")->required();
+  rollback.add_option("--reason", options->reason,
+                      "Kept with the release; required unless --dry-run");
+  rollback.add_flag("--dry-run", options->dry_run,
+                    "Show which versions would change, and change nothing");
   AddRequestId(rollback, options->request_id);
   add_timeout(rollback);
 }

@@ -29,11 +29,13 @@ absl::StatusOr<ExitCode> ValidateSystem(const Session& session, const std::strin
     if (!response.ok()) return system::LocateInSystemFile(response.status(), file);
     checked = response->system();
   }
-  BACKFIRE_RETURN_IF_ERROR(
-      session.Print(checked, absl::StrCat(file, ": ",
-                                          services ? "fine, and its services agree"
-                                                   : "fine by itself; --services asks them too",
-                                          "\n\n", report::SystemText(checked))));
+  BACKFIRE_RETURN_IF_ERROR(session.Print(
+      checked,
+      absl::StrCat(file, ": ",
+                   services
+                       ? "no faults; the services agree"
+                       : "no faults; --services checks it against the running services as well",
+                   "\n\n", report::SystemText(checked))));
   return ExitCode::kOk;
 }
 
@@ -73,6 +75,7 @@ absl::StatusOr<ExitCode> ApplySystem(const Session& session, const std::string& 
   v1::ApplySystemRequest request;
   *request.mutable_system() = system;
   request.set_request_id(request_id);
+  request.set_actor(session.actor);
   const auto response = orchestrator.Call(&Stub::ApplySystem, request, absl::Seconds(120));
   if (!response.ok()) return system::LocateInSystemFile(response.status(), file);
   BACKFIRE_RETURN_IF_ERROR(session.Print(

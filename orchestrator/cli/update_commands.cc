@@ -7,8 +7,10 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "orchestrator/cli/evidence_commands.h"
+#include "orchestrator/cli/history_commands.h"
 #include "orchestrator/cli/orchestrator_client.h"
 #include "orchestrator/cli/proposal.h"
+#include "orchestrator/cli/prune_command.h"
 #include "orchestrator/cli/session.h"
 #include "orchestrator/cli/update_outcome.h"
 #include "orchestrator/cli/watch_view.h"
@@ -29,10 +31,10 @@ struct UpdateOptions : Proposal {
   bool watch = false;
   bool wait = false;
   std::vector<std::string> states;
+  std::string judged_with;
   bool retry = false;
   bool gate = false;
   std::string field;
-  std::string reason;
   bool override_verdict = false;
 };
 
@@ -70,6 +72,7 @@ absl::StatusOr<ExitCode> WatchUpdate(const Session& session, OrchestratorClient&
     *session.err << update.name() << " had failed (" << update.error_message() << "): going on\n";
     v1::RetryUpdateRequest request;
     request.set_name(update.name());
+    request.set_actor(session.actor);
     BACKFIRE_ASSIGN_OR_RETURN(update, orchestrator.Call(&Stub::RetryUpdate, request));
   }
   if (!options.wait && !report::HasEnded(update)) *session.err << report::SensitivityText(update);
@@ -91,7 +94,9 @@ absl::StatusOr<ExitCode> WatchUpdate(const Session& session, OrchestratorClient&
 
 absl::StatusOr<ExitCode> ProposeUpdate(const Session& session, const UpdateOptions& options) {
   OrchestratorClient orchestrator(session.orchestrator);
-  BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update, FindOrPropose(orchestrator, options));
+  Proposal proposal = options;
+  proposal.actor = session.actor;
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update, FindOrPropose(orchestrator, proposal));
   if (options.watch || options.wait || options.gate)
     return WatchUpdate(session, orchestrator, update, options);
   BACKFIRE_RETURN_IF_ERROR(session.Print(update, report::UpdateText(update)));
@@ -114,6 +119,10 @@ absl::StatusOr<ExitCode> ListUpdates(const Session& session, const UpdateOptions
   OrchestratorClient orchestrator(session.orchestrator);
   v1::ListUpdatesRequest request;
   request.set_vertex(options.vertex);
+  if (!options.judged_with.empty()) {
+    BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_judged_with(),
+                              orchestrator.ResolveUpdate(options.judged_with));
+  }
   for (const std::string& state : options.states) {
     v1::Update::State parsed = v1::Update::STATE_UNSPECIFIED;
     if (!v1::Update::State_Parse(absl::AsciiStrToUpper(state), &parsed) ||
@@ -145,6 +154,8 @@ absl::StatusOr<ExitCode> CancelUpdate(const Session& session, const UpdateOption
   v1::CancelUpdateRequest request;
   BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(), orchestrator.ResolveUpdate(options.name));
   request.set_request_id(options.request_id);
+  request.set_actor(session.actor);
+  request.set_reason(options.reason);
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update,
                             orchestrator.Call(&Stub::CancelUpdate, request));
   BACKFIRE_RETURN_IF_ERROR(session.Print(update, report::UpdateText(update)));
@@ -156,6 +167,7 @@ absl::StatusOr<ExitCode> RetryUpdate(const Session& session, const UpdateOptions
   v1::RetryUpdateRequest request;
   BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(), orchestrator.ResolveUpdate(options.name));
   request.set_request_id(options.request_id);
+  request.set_actor(session.actor);
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update,
                             orchestrator.Call(&Stub::RetryUpdate, request));
   if (options.watch || options.wait) return WatchUpdate(session, orchestrator, update, options);
@@ -236,6 +248,7 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
           "look that decides; each needs 5 replicates more")
       ->capture_default_str()
       ->check(CLI::Range(1, 3));
+  propose.add_option("--reason", options->reason, "Kept with the update");
   propose.add_option("--request-id", options->request_id,
                      "Names the proposal; by default a digest of what is proposed");
   propose.add_flag("--watch", options->watch, "Show it until the verdict is there");
@@ -250,27 +263,32 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
   list.add_option("--state", options->states, "Only those in this state; may be given again")
       ->take_all();
   list.add_option("--vertex", options->vertex, "Only those that change this vertex");
+  list.add_option("--judged-with", options->judged_with,
+                  "Only those with a verdict on the test split that this update was judged on");
 
   auto& show = add("show",
                    "Show an update: its progress, or its verdict\n\nExample: backfire update show "
                    "latest --format json",
                    ShowUpdate);
   AddUpdateExport(topic, session);
+  AddUpdateLog(topic, session);
+  AddUpdatePrune(topic, session);
   add_name(show);
   add_gate(show);
   show.add_option("--field", options->field,
                   "Print only this: name, state, release, baseline_release or verdict");
 
-  auto& watch = add("watch",
-                    "Show an update until nothing can change it but a person\n\nExample: backfire "
-                    "update watch baseline",
-                    [](const Session& watch_session,
-                       const UpdateOptions& watch_options) -> absl::StatusOr<ExitCode> {
-                      OrchestratorClient orchestrator(watch_session.orchestrator);
-                      BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update,
-                                                GetUpdate(orchestrator, watch_options.name));
-                      return WatchUpdate(watch_session, orchestrator, update, watch_options);
-                    });
+  auto& watch =
+      add("watch",
+          "Show an update until it is decided, has failed or was ended\n\nExample: backfire "
+          "update watch baseline",
+          [](const Session& watch_session,
+             const UpdateOptions& watch_options) -> absl::StatusOr<ExitCode> {
+            OrchestratorClient orchestrator(watch_session.orchestrator);
+            BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update,
+                                      GetUpdate(orchestrator, watch_options.name));
+            return WatchUpdate(watch_session, orchestrator, update, watch_options);
+          });
   add_name(watch);
   add_gate(watch);
   watch.add_flag("--retry", options->retry, "Go on first, if it has failed");
@@ -279,9 +297,10 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
       "cancel",
       "Stop an open update, give up a failed one, or turn a decided one down\n\nWhat was loaded "
       "for it is unloaded, and its versions can be deleted.\n"
-      "Example: backfire update cancel 3",
+      "Example: backfire update cancel 3 --reason 'superseded by updates/5'",
       CancelUpdate);
   add_name(cancel);
+  cancel.add_option("--reason", options->reason, "Kept with the update");
   AddRequestId(cancel, options->request_id);
   auto& retry = add("retry",
                     "Go on with a failed update from the step that failed\n\nExample: backfire "
@@ -290,7 +309,7 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
   add_name(retry);
   AddRequestId(retry, options->request_id);
   retry.add_flag("--wait", options->wait, "As --watch, without showing progress");
-  retry.add_flag("--watch", options->watch, "Show it until nothing can change it but a person");
+  retry.add_flag("--watch", options->watch, "Show it until it is decided, has failed or was ended");
 
   auto& promote = add("promote",
                       "Make an update's release the live one\n\nExample: backfire update promote 3 "

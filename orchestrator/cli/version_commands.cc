@@ -28,11 +28,13 @@ constexpr size_t kPieceBytes = size_t{1} << 20;
 /// Options of all the version commands; each reads those that it declares.
 struct VersionOptions {
   std::string name;
+  std::vector<std::string> names;
   std::string vertex;
   std::string recipe;
   std::vector<std::string> parameters;
   std::string file;
   int page_size = 0;
+  bool by_size = false;
   std::string page_token;
 };
 
@@ -58,7 +60,14 @@ absl::StatusOr<ExitCode> ListVersions(const Session& session, const VersionOptio
       request.set_page_token(page->next_page_token());
     } while (!request.page_token().empty() && options.page_size == 0);
   }
-  BACKFIRE_RETURN_IF_ERROR(session.Print(all, report::VersionListText(all)));
+  if (options.by_size) {
+    std::stable_sort(
+        all.mutable_versions()->begin(), all.mutable_versions()->end(),
+        [](const auto& a, const auto& b) { return a.weights_bytes() > b.weights_bytes(); });
+  }
+  BACKFIRE_RETURN_IF_ERROR(session.Print(
+      all, absl::StrCat(report::VersionListText(all),
+                        options.by_size ? absl::StrCat("\n", report::VersionSizesText(all)) : "")));
   return ExitCode::kOk;
 }
 
@@ -132,19 +141,37 @@ absl::StatusOr<ExitCode> ExportVersion(const Session& session, const VersionOpti
   return ExitCode::kOk;
 }
 
-absl::StatusOr<ExitCode> DeleteVersion(const Session& session, const VersionOptions& options) {
-  OrchestratorClient orchestrator(session.orchestrator);
+absl::Status DeleteOne(const Session& session, OrchestratorClient& orchestrator,
+                       const std::string& name) {
   v1::DeleteVersionRequest request;
-  BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(),
-                            orchestrator.ResolveVersion(options.vertex, options.name));
+  request.set_name(name);
   v1::GetVersionRequest get;
-  get.set_name(request.name());
+  get.set_name(name);
   const bool was_there = !absl::IsNotFound(orchestrator.Call(&Stub::GetVersion, get).status());
   BACKFIRE_ASSIGN_OR_RETURN(const v1::DeleteVersionResponse response,
                             orchestrator.Call(&Stub::DeleteVersion, request, absl::Seconds(120)));
-  BACKFIRE_RETURN_IF_ERROR(session.Print(
-      response, absl::StrCat(request.name(), was_there ? " is deleted\n" : " was not there\n")));
-  return ExitCode::kOk;
+  return session.Print(response,
+                       absl::StrCat(name, was_there ? " is deleted\n" : " was not there\n"));
+}
+
+/// Deletes what it can: of several, one that is needed doesn't keep the others. The first that
+/// could not be deleted is the exit code.
+absl::StatusOr<ExitCode> DeleteVersions(const Session& session, const VersionOptions& options) {
+  OrchestratorClient orchestrator(session.orchestrator);
+  std::vector<std::string> names;  // All are understood before the first is deleted.
+  for (const std::string& name : options.names) {
+    BACKFIRE_ASSIGN_OR_RETURN(names.emplace_back(),
+                              orchestrator.ResolveVersion(options.vertex, name));
+  }
+  absl::Status first;
+  std::vector<std::string> faults;
+  for (const std::string& name : names) {
+    const absl::Status status = DeleteOne(session, orchestrator, name);
+    first.Update(status);
+    if (!status.ok()) faults.emplace_back(status.message());
+  }
+  if (first.ok()) return ExitCode::kOk;
+  return absl::Status(first.code(), absl::StrJoin(faults, "\n"));
 }
 
 }  // namespace
@@ -174,6 +201,9 @@ void AddVersionCommands(CLI::App& app, Session& session) {
       *list.add_option("--page-size", options->page_size, "Show at most so many; 0: all")
            ->check(CLI::Range(0, 1000));
   page_size.needs(&vertex);
+  list.add_flag("--by-size", options->by_size,
+                "Largest first, with what each model's versions take together")
+      ->excludes(&page_size);
   list.add_option("--page-token", options->page_token, "Go on where a page said `more`")
       ->needs(&page_size);
 
@@ -209,11 +239,18 @@ void AddVersionCommands(CLI::App& app, Session& session) {
   export_command.add_option("--out", options->file, "Where to write it; replaced if it exists")
       ->required();
 
-  add_name(add("delete",
-               "Delete a version that nothing needs\n\nRefused, with what needs it: releases, "
-               "updates, the baseline, versions that it feeds.\nExample: backfire version delete "
-               "disparity/3",
-               DeleteVersion));
+  auto& remove = add("delete",
+                     "Delete versions that nothing needs\n\nRefused, with what needs one: "
+                     "releases, updates, the baseline, versions that it feeds.\nThe others are "
+                     "deleted all the same. Those of old updates go by `backfire update prune`.\n"
+                     "Example: backfire version delete car/7 disparity/3",
+                     DeleteVersions);
+  remove
+      .add_option("versions", options->names,
+                  "VERTEX/NUMBER or models/MODEL/versions/NUMBER; with --vertex just NUMBER; those "
+                  "that are fed first")
+      ->required();
+  remove.add_option("--vertex", options->vertex, "Whose versions they are");
 }
 
 }  // namespace backfire::cli

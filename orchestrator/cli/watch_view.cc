@@ -7,16 +7,24 @@
 #include <ostream>
 #include <string>
 
+#include "absl/strings/numbers.h"
+
 namespace backfire::cli {
 namespace {
 
-/// Lines that stay tell of a running step this often.
+/// Where there is no terminal, a line tells how far it is this often.
 constexpr double kPaceSeconds = 10;
+
+/// Of a terminal; 80 where it doesn't say.
+int WidthOf(int terminal) {
+  winsize size{};
+  return ::ioctl(terminal, TIOCGWINSZ, &size) != 0 || size.ws_col < 20 ? 80 : size.ws_col;
+}
 
 }  // namespace
 
 WatchView::WatchView(std::ostream& out, int columns)
-    : out_(out), columns_(columns), log_(kPaceSeconds) {}
+    : out_(out), columns_(columns), paced_log_(kPaceSeconds) {}
 
 WatchView::~WatchView() { Erase(); }
 
@@ -28,21 +36,29 @@ void WatchView::Erase() {
 
 void WatchView::Show(const v1::Update& update, double now_seconds,
                      std::optional<double> seconds_left) {
-  const std::vector<report::News> news = log_.Next(update, now_seconds, seconds_left);
-  Erase();
-  for (const report::News& entry : news) {
-    // On a terminal, what still runs is in the part that is redrawn.
-    if (columns_ == 0 || entry.final) out_ << entry.line << "\n";
-  }
-  if (columns_ > 0) {
-    for (std::string line : report::ProgressLines(update, seconds_left)) {
-      // A line that wraps would count as one and be two.
-      if (static_cast<int>(line.size()) >= columns_) line.resize(static_cast<size_t>(columns_) - 1);
+  if (columns_ == 0) {
+    for (const std::string& line : paced_log_.Next(update, now_seconds, seconds_left)) {
       out_ << line << "\n";
-      ++drawn_lines_;
     }
+    out_ << std::flush;
+    return;
+  }
+  const std::vector<std::string> stay = log_.Next(update, seconds_left);
+  Erase();
+  for (const std::string& line : stay) out_ << line << "\n";
+  for (std::string line : report::ProgressLines(update, seconds_left)) {
+    // A line that wraps would count as one and be two.
+    if (static_cast<int>(line.size()) >= columns_) line.resize(static_cast<size_t>(columns_) - 1);
+    out_ << line << "\n";
+    ++drawn_lines_;
   }
   out_ << std::flush;
+}
+
+int OutputColumns(const char* columns) {
+  int width = 0;
+  if (columns != nullptr && absl::SimpleAtoi(columns, &width) && width > 0) return width;
+  return ::isatty(STDOUT_FILENO) == 0 ? 0 : WidthOf(STDOUT_FILENO);
 }
 
 int TerminalColumns() {
@@ -50,9 +66,7 @@ int TerminalColumns() {
   if (::isatty(STDERR_FILENO) == 0 || terminal == nullptr || std::string(terminal) == "dumb") {
     return 0;
   }
-  winsize size{};
-  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 20) return 80;
-  return size.ws_col;
+  return WidthOf(STDERR_FILENO);
 }
 
 }  // namespace backfire::cli

@@ -9,7 +9,7 @@
 namespace backfire::cli {
 
 /// Shows a running update. On a terminal: what is final in lines that stay, and below them what
-/// runs, redrawn in place. Elsewhere: all in lines that stay, at a reasonable pace. One thread.
+/// runs, redrawn in place. Elsewhere: few lines, as for a log. One thread.
 class WatchView {
  public:
   /// @param out         Borrowed for the view's life.
@@ -32,7 +32,13 @@ class WatchView {
   const int columns_;
   int drawn_lines_ = 0;
   report::ProgressLog log_;
+  report::PacedLog paced_log_;
 };
+
+/// How wide tables on standard output may be: COLUMNS, where somebody exported it, else the width
+/// of the terminal that it is; 0: neither.
+/// @param columns  That variable; null if unset.
+int OutputColumns(const char* columns);
 
 /// Width of the terminal that standard error is; 0: it is none.
 int TerminalColumns();

@@ -195,12 +195,16 @@ absl::StatusOr<std::vector<UpdatePointer>> MakeProposal(const records::State& st
   for (const auto& [vertex, other] : system->models) {
     if (other.kind() == v1::Model::TRANSFORM) transforms.insert(vertex);
   }
-  records::UpdateRecord record =
-      planning::NewUpdate(state,
-                          planning::PlanUpdate(graph, request.vertex(), transforms, replicates,
-                                               !graph::IsUnservable(model, recipe),
-                                               planning::CommittingVertices(system->models)),
-                          now);
+  const std::set<std::string> committing = planning::CommittingVertices(system->models);
+  const std::vector<std::string> descendants = graph.Descendants(request.vertex());
+  std::set<std::string> touched(descendants.begin(), descendants.end());
+  touched.insert(request.vertex());
+  const auto uncommitted = planning::AncestorsFedUncommitted(graph, *base, touched, committing);
+  records::UpdateRecord record = planning::NewUpdate(
+      state,
+      planning::PlanUpdate(graph, request.vertex(), transforms, replicates,
+                           !graph::IsUnservable(model, recipe), committing, uncommitted),
+      now);
   if (!trains) planning::TakeProposedVersion(request.vertex(), proposed, record);
   std::vector<UpdatePointer> added;
   BACKFIRE_ASSIGN_OR_RETURN(std::optional<records::UpdateRecord> completion,

@@ -59,7 +59,8 @@ void TryEvaluation(Trial& trial, const Trained& base) {
     request.set_split("train");
     v1::MaterializeRequest outputs = trial.MaterializeRequest(base.version);
     outputs.set_split("train");
-    BACKFIRE_ASSIGN_OR_RETURN(const Outputs given, trial.Materialize(outputs));
+    BACKFIRE_ASSIGN_OR_RETURN(const Outputs given,
+                              trial.Fit([&] { return trial.Materialize(outputs); }));
     BACKFIRE_ASSIGN_OR_RETURN(const v1::Job job, trial.Evaluate(request));
     if (job.evaluation().example_count() != static_cast<int64_t>(given.size())) {
       return Broken(absl::StrCat("on the split train it must have ", given.size(),

@@ -37,6 +37,14 @@ absl::Status CheckPulls(Trial& trial, const std::vector<v1::Parent>& lineage,
   return absl::OkStatus();
 }
 
+// Whether a version's own losses depend on what these parents give: those of one that was trained
+// on them are others.
+absl::StatusOr<bool> Matters(Trial& trial, const Trained& base,
+                             const std::vector<v1::Parent>& others) {
+  BACKFIRE_ASSIGN_OR_RETURN(const Trained other, trial.TrainAndLook(trial.TrainRequest(others)));
+  return !SameLosses(other.evaluation, base.evaluation);
+}
+
 // Whether an evaluation by other parents than the lineage's reads them, and is by their numbers.
 absl::Status CheckSwap(Trial& trial, const Trained& base, const std::set<std::string>& read) {
   const auto evaluate = [&](const std::vector<v1::Parent>& parents,
@@ -65,7 +73,9 @@ absl::Status CheckSwap(Trial& trial, const Trained& base, const std::set<std::st
   if (!SameLosses(by_twins, base.evaluation)) {
     return Broken("by parents that give the same numbers losses must be the same: they differ");
   }
-  if (!read.empty() && SameLosses(by_others, base.evaluation)) {
+  BACKFIRE_ASSIGN_OR_RETURN(const bool matters,
+                            Matters(trial, base, trial.parents().Lineage(Conduct::kOther)));
+  if (matters && SameLosses(by_others, base.evaluation)) {
     return Broken("by parents that give other numbers losses must be others: they are the same");
   }
   // One input at a time.
@@ -73,8 +83,10 @@ absl::Status CheckSwap(Trial& trial, const Trained& base, const std::set<std::st
     std::vector<v1::Parent> mixed = plain;
     mixed[i] = others[i];
     BACKFIRE_ASSIGN_OR_RETURN(const v1::Evaluation by_one, evaluate(mixed, pulled));
-    if (read.count(trial.parents().ParentOf(i, Conduct::kPlain, kFed).version()) > 0 &&
-        SameLosses(by_one, base.evaluation)) {
+    std::vector<v1::Parent> lineage = plain;
+    lineage[i] = trial.parents().ParentOf(i, Conduct::kOther);
+    BACKFIRE_ASSIGN_OR_RETURN(const bool one_matters, Matters(trial, base, lineage));
+    if (one_matters && SameLosses(by_one, base.evaluation)) {
       return Broken(absl::StrCat("input \"", plain[i].input(), "\" fed by ", others[i].version(),
                                  ", others as in the lineage: losses must be others"));
     }

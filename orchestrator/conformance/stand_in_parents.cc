@@ -61,9 +61,6 @@ std::string ClusterOf(int64_t example, bool renamed) {
 }
 
 std::string ModelOf(size_t index) { return absl::StrCat(kModelPrefix, index); }
-std::string DigestOf(const std::string& version) {
-  return Sha256Hex(absl::StrCat("stand-in parent ", version));
-}
 
 TensorData MakeUp(const v1::TensorSignature& input, uint64_t key, uint64_t stream) {
   TensorData tensor;
@@ -82,6 +79,7 @@ TensorData MakeUp(const v1::TensorSignature& input, uint64_t key, uint64_t strea
 
 struct StandInParents::Server final : public v1::ModelService::Service {
   std::vector<v1::TensorSignature> fed;
+  std::string run;
   std::filesystem::path directory;
   std::unique_ptr<runtime::RpcServer> server;
   mutable Mutex mutex;
@@ -91,6 +89,10 @@ struct StandInParents::Server final : public v1::ModelService::Service {
   std::set<std::string> lost ABSL_GUARDED_BY(mutex);  // Versions and splits that have been away.
 
   std::string endpoint() const { return absl::StrCat("unix:", (directory / "parents").string()); }
+
+  std::string DigestOf(const std::string& version) const {
+    return Sha256Hex(absl::StrCat("stand-in parent ", version, " of run ", run));
+  }
 
   // What a name says; NOT_FOUND: it is none of theirs.
   struct Place {
@@ -202,9 +204,10 @@ StandInParents::~StandInParents() {
 }
 
 absl::StatusOr<std::unique_ptr<StandInParents>> StandInParents::Start(
-    const std::vector<v1::TensorSignature>& fed) {
+    const std::vector<v1::TensorSignature>& fed, const std::string& run) {
   auto server = std::make_unique<Server>();
   server->fed = fed;
+  server->run = run;
   std::sort(server->fed.begin(), server->fed.end(),
             [](const auto& a, const auto& b) { return a.name() < b.name(); });
   for (const v1::TensorSignature& input : fed) {
@@ -224,6 +227,7 @@ absl::StatusOr<std::unique_ptr<StandInParents>> StandInParents::Start(
   options.name = "stand-in-parents";
   options.listen = server->endpoint();
   options.drain_seconds = 0;
+  options.announced = false;
   std::unique_ptr<StandInParents> parents(new StandInParents(std::move(server)));
   BACKFIRE_ASSIGN_OR_RETURN(parents->server_->server,
                             runtime::RpcServer::Start(options, {parents->server_.get()}));
@@ -238,7 +242,7 @@ v1::Parent StandInParents::ParentOf(size_t index, Conduct conduct, int twin) con
   parent.set_output(server_->fed[index].name());
   parent.set_version(
       absl::StrCat(ModelOf(index), "/versions/", 1 + static_cast<int>(conduct) + kConducts * twin));
-  parent.set_digest(DigestOf(parent.version()));
+  parent.set_digest(server_->DigestOf(parent.version()));
   return parent;
 }
 

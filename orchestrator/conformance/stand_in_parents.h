@@ -37,8 +37,9 @@ class StandInParents {
   static constexpr int kRenamedTwins = 1000;
 
   /// @param fed  Inputs; sizes of -1 become 2. INVALID_ARGUMENT: a datatype that can't be made up.
+  /// @param run  Part of all digests: a service may keep what it was given in another run.
   static absl::StatusOr<std::unique_ptr<StandInParents>> Start(
-      const std::vector<v1::TensorSignature>& fed);
+      const std::vector<v1::TensorSignature>& fed, const std::string& run);
   ~StandInParents();
 
   const std::vector<v1::TensorSignature>& fed() const;

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -8,7 +7,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "orchestrator/conformance/checks.h"
 #include "services/base/status.h"
 
@@ -50,40 +48,6 @@ absl::Status Refused(const Trial& trial, const absl::Status& status) {
   }
   return absl::InvalidArgumentError(absl::StrCat("the service refuses to train: ", status.message(),
                                                  "\n  ", absl::StrJoin(hints, "\n  ")));
-}
-
-// Whole numbers that a sentence says, in their order.
-std::vector<int64_t> NumbersOf(const std::string& sentence) {
-  std::vector<int64_t> numbers;
-  for (absl::string_view word : absl::StrSplit(sentence, absl::ByAnyChar(" \t\n,;:()[]{}=\"'"))) {
-    int64_t number = 0;
-    while (!word.empty() && word.back() == '.') word.remove_suffix(1);
-    if (absl::SimpleAtoi(word, &number) && number > 0) numbers.push_back(number);
-  }
-  return numbers;
-}
-
-// Does what may fail because the service reads a dataset that has more or fewer examples than its
-// stand-in parents give. It says so in words of its own, so the numbers in them are tried.
-template <typename Attempt>
-auto WithFittingParents(Trial& trial, const Attempt& attempt) -> decltype(attempt()) {
-  constexpr int kAttempts = 8;
-  std::set<std::pair<std::string, int64_t>> tried;
-  for (int i = 1;; ++i) {
-    trial.parents().TakePulls();
-    auto result = attempt();
-    const auto pulls = trial.parents().TakePulls();
-    if (result.ok() || i == kAttempts || pulls.empty()) return result;
-    const std::string split = pulls.back().split;
-    if (trial.options().examples.count(split) > 0) return result;
-    tried.emplace(split, trial.parents().ExampleCount(split));
-    const std::vector<int64_t> numbers = NumbersOf(std::string(result.status().message()));
-    const auto next = std::find_if(numbers.begin(), numbers.end(), [&](int64_t number) {
-      return tried.count({split, number}) == 0;
-    });
-    if (next == numbers.end()) return result;
-    trial.parents().SetExampleCount(split, *next);
-  }
 }
 
 absl::Status CheckVersion(const Trial& trial, const v1::Version& version) {
@@ -130,7 +94,7 @@ absl::Status CheckVersion(const Trial& trial, const v1::Version& version) {
 absl::StatusOr<Trained> TryFirstTraining(Trial& trial) {
   Trained base;
   const absl::StatusOr<v1::Job> trained =
-      WithFittingParents(trial, [&] { return trial.Train(trial.TrainRequest()); });
+      trial.Fit([&] { return trial.Train(trial.TrainRequest()); });
   if (IsUsersMistake(trained.status())) return Refused(trial, trained.status());
   trial.Check("a recipe trains a version", [&] {
     return trained.ok() && trained->version().name().empty() ? Broken("the job has no version")
@@ -140,8 +104,7 @@ absl::StatusOr<Trained> TryFirstTraining(Trial& trial) {
   trial.Check("a version says what it is made of",
               [&] { return CheckVersion(trial, trained->version()); });
   trial.Check("its outputs and its losses can be had", [&]() -> absl::Status {
-    BACKFIRE_ASSIGN_OR_RETURN(
-        base, WithFittingParents(trial, [&] { return trial.Look(trained->version()); }));
+    BACKFIRE_ASSIGN_OR_RETURN(base, trial.Fit([&] { return trial.Look(trained->version()); }));
     if (base.outputs.empty()) return Broken("it has no outputs on the split test");
     if (base.evaluation.losses().empty()) return Broken("its evaluation has no losses");
     return absl::OkStatus();

@@ -4,8 +4,10 @@
 #include <chrono>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "services/base/status.h"
 #include "services/rpc/channel.h"
@@ -27,6 +29,17 @@ std::string Names(const Named& all) {
   for (const auto& one : all) names.push_back(one.name());
   std::sort(names.begin(), names.end());
   return absl::StrJoin(names, ", ");
+}
+
+// Whole numbers that a sentence says, in their order.
+std::vector<int64_t> NumbersOf(const std::string& sentence) {
+  std::vector<int64_t> numbers;
+  for (absl::string_view word : absl::StrSplit(sentence, absl::ByAnyChar(" \t\n,;:()[]{}=\"'"))) {
+    int64_t number = 0;
+    while (!word.empty() && word.back() == '.') word.remove_suffix(1);
+    if (absl::SimpleAtoi(word, &number) && number > 0) numbers.push_back(number);
+  }
+  return numbers;
 }
 
 }  // namespace
@@ -65,7 +78,7 @@ absl::StatusOr<std::unique_ptr<Trial>> Trial::Begin(
       fed.push_back(input);
     }
   }
-  BACKFIRE_ASSIGN_OR_RETURN(trial->parents_, StandInParents::Start(fed));
+  BACKFIRE_ASSIGN_OR_RETURN(trial->parents_, StandInParents::Start(fed, options.run));
   for (const auto& [split, count] : options.examples) {
     trial->parents_->SetExampleCount(split, count);
   }
@@ -94,9 +107,9 @@ absl::Status Trial::CheckOptions() const {
     std::vector<std::string> names;
     for (const auto& [one, value] : known->parameters().fields()) names.push_back(one);
     std::sort(names.begin(), names.end());
-    return absl::InvalidArgumentError(absl::StrCat(flag, ": recipe \"", known->name(),
-                                                   "\" has no parameter \"", name, "\"; it has ",
-                                                   absl::StrJoin(names, ", ")));
+    return absl::InvalidArgumentError(
+        absl::StrCat(flag, ": recipe \"", known->name(), "\" has no parameter \"", name,
+                     "\"; it has ", names.empty() ? "none" : absl::StrJoin(names, ", ")));
   };
   for (const auto& [name, value] : recipe_.parameters().fields()) {
     BACKFIRE_RETURN_IF_ERROR(check("--set", name));
@@ -128,6 +141,22 @@ void Trial::Check(const std::string& what, const std::function<absl::Status()>& 
   }
   findings_.push_back(finding);
   on_finding_(finding);
+}
+
+bool Trial::TryOtherCount(const std::string& sentence,
+                          std::set<std::pair<std::string, int64_t>>& tried) {
+  constexpr size_t kAttempts = 8;
+  const auto pulls = parents_->TakePulls();
+  if (pulls.empty() || tried.size() >= kAttempts) return false;
+  const std::string split = pulls.back().split;
+  if (options_.examples.count(split) > 0) return false;
+  tried.emplace(split, parents_->ExampleCount(split));
+  for (const int64_t number : NumbersOf(sentence)) {
+    if (!tried.emplace(split, number).second) continue;
+    parents_->SetExampleCount(split, number);
+    return true;
+  }
+  return false;
 }
 
 bool Trial::IsBroken() const {

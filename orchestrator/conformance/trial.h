@@ -2,7 +2,9 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -78,6 +80,19 @@ class Trial {
   Stub& stub() { return *stub_; }
   static constexpr absl::Duration kCallTimeout = absl::Minutes(1);
 
+  /// Does what may fail because the service reads a dataset that has more or fewer examples than
+  /// its stand-in parents give. It says so in words of its own, so the numbers in them are tried.
+  template <typename Attempt>
+  auto Fit(const Attempt& attempt) -> decltype(attempt()) {
+    std::set<std::pair<std::string, int64_t>> tried;
+    while (true) {
+      parents_->TakePulls();
+      auto result = attempt();
+      if (result.ok() || !TryOtherCount(std::string(result.status().message()), tried)) {
+        return result;
+      }
+    }
+  }
   /// Trains, and reads the version's outputs and losses on the split `test`.
   absl::StatusOr<Trained> TrainAndLook(const v1::TrainRequest& request);
   absl::StatusOr<Trained> Look(const v1::Version& version);
@@ -89,6 +104,8 @@ class Trial {
   absl::StatusOr<v1::Job> Finish(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
                                                               v1::Job*),
                                  const Request& request);
+  // Gives the parents another number of examples, one that a sentence says; false: there is none.
+  bool TryOtherCount(const std::string& sentence, std::set<std::pair<std::string, int64_t>>& tried);
   std::string NextId();
 
   const Options& options_;

@@ -41,7 +41,7 @@ std::string Table(const v1::GateReport& report, std::vector<std::string>& notes)
     const LossComparison& one = report.verdict().comparisons(i);
     std::string loss = one.loss();
     if (!one.slice().empty()) absl::StrAppend(&loss, " [", one.slice(), "]");
-    if (!one.unit().empty()) absl::StrAppend(&loss, " (", one.unit(), ")");
+    absl::StrAppend(&loss, report::UnitSuffix(one.unit()));
     table.AddRow(
         {absl::StrCat(one.vertex(), one.candidate() ? " *" : ""), loss,
          FormatNumber(OwnSign(result, one.before())),

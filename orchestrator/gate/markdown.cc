@@ -44,7 +44,7 @@ std::string RowOf(const v1::GateResult& result, const v1::LossComparison& one) {
   };
   std::string loss = one.loss();
   if (!one.slice().empty()) absl::StrAppend(&loss, " [", one.slice(), "]");
-  if (!one.unit().empty()) absl::StrAppend(&loss, " (", one.unit(), ")");
+  absl::StrAppend(&loss, report::UnitSuffix(one.unit()));
   const bool bounded = !std::isnan(one.interval_low()) && !std::isnan(one.interval_high());
   std::string stands = StatusWord(result, one);
   if (!result.waived_because().empty()) absl::StrAppend(&stands, ": ", result.waived_because());

@@ -29,6 +29,21 @@ std::string CommitStepId(const std::string& vertex, int replicate, const std::st
   return absl::StrCat("commit/", vertex, "/", replicate, "/", split);
 }
 
+std::set<std::string> AncestorsFedUncommitted(const graph::SystemGraph& graph,
+                                              const records::Standing& base,
+                                              const std::set<std::string>& vertices,
+                                              const std::set<std::string>& committing) {
+  std::set<std::string> found;
+  for (const std::string& vertex : graph.WithAncestors(vertices)) {
+    for (const std::string& parent : graph.node(vertex).parents) {
+      if (committing.count(parent) > 0 && !base.Has(CommitStepId(parent, 0, kTest))) {
+        found.insert(vertex);
+      }
+    }
+  }
+  return found;
+}
+
 CommitPlan::CommitPlan(const graph::SystemGraph& graph, const std::set<std::string>& children,
                        const std::set<std::string>& committing)
     : splits_({kTrain, kTest}) {

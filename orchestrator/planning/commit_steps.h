@@ -23,6 +23,14 @@ std::set<std::string> CommittingVertices(const std::map<std::string, v1::Model>&
 /// `commit/{vertex}/{replicate}/{split}`.
 std::string CommitStepId(const std::string& vertex, int replicate, const std::string& split);
 
+/// Ancestors of these vertices whose own parents have not committed as of `base`, although their
+/// services do: an older program made it. Until they have, nothing vouches for what these ancestors
+/// computed, and commit to.
+std::set<std::string> AncestorsFedUncommitted(const graph::SystemGraph& graph,
+                                              const records::Standing& base,
+                                              const std::set<std::string>& vertices,
+                                              const std::set<std::string>& committing);
+
 /// Plans commitments: for the parents of certain vertices, as far as their services commit.
 class CommitPlan {
  public:

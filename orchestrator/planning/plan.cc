@@ -58,11 +58,14 @@ std::vector<v1::Step> PlanBaseline(const graph::SystemGraph& graph, int replicat
 
 std::vector<v1::Step> PlanUpdate(const graph::SystemGraph& graph, const std::string& vertex,
                                  const std::set<std::string>& transforms, int replicates,
-                                 bool servable, const std::set<std::string>& committing) {
+                                 bool servable, const std::set<std::string>& committing,
+                                 const std::set<std::string>& uncommitted) {
   const std::vector<std::string> descendants = graph.Descendants(vertex);
   std::set<std::string> touched(descendants.begin(), descendants.end());
   touched.insert(vertex);
-  const CommitPlan commits(graph, touched, committing);
+  std::set<std::string> children = touched;
+  children.insert(uncommitted.begin(), uncommitted.end());
+  const CommitPlan commits(graph, children, committing);
   std::vector<v1::Step> steps;
   for (int k = 0; k < replicates; ++k) {
     for (const std::string& name : commits.vertices()) {

@@ -24,10 +24,11 @@ std::vector<v1::Step> PlanBaseline(const graph::SystemGraph& graph, int replicat
 ///                    a hole is none: the update is judged, and can't be promoted.
 /// @param committing  As above. The parents of all these vertices commit anew, those that the
 ///                    update doesn't change as well: what they gave before may be gone.
+/// @param uncommitted  Other vertices whose parents have to commit (AncestorsFedUncommitted).
 std::vector<v1::Step> PlanUpdate(const graph::SystemGraph& graph, const std::string& vertex,
                                  const std::set<std::string>& transforms, int replicates,
-                                 bool servable = true,
-                                 const std::set<std::string>& committing = {});
+                                 bool servable = true, const std::set<std::string>& committing = {},
+                                 const std::set<std::string>& uncommitted = {});
 
 /// For each step, the positions of the steps of the same update that must have succeeded before it
 /// can run.

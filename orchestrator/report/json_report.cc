@@ -1,5 +1,6 @@
 #include "orchestrator/report/json_report.h"
 
+#include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
 
 #include "absl/status/status.h"
@@ -19,6 +20,16 @@ absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message) {
         absl::StrCat(message.GetTypeName(), " as JSON: ", std::string(status.message())));
   }
   return json;
+}
+
+std::string ErrorLine(const absl::Status& status, int exit_code) {
+  google::protobuf::Value message;
+  message.set_string_value(std::string(status.message()));
+  std::string text;
+  // Every text has a JSON form, but for bytes that are no UTF-8.
+  if (!google::protobuf::util::MessageToJsonString(message, &text).ok()) text = "\"\"";
+  return absl::StrCat("{\"error\":{\"code\":\"", absl::StatusCodeToString(status.code()),
+                      "\",\"message\":", text, ",\"exit_code\":", exit_code, "}}");
 }
 
 }  // namespace backfire::report

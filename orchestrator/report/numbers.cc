@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
 namespace backfire::report {
@@ -26,6 +27,10 @@ std::string Format(double value, const std::string& sign) {
 std::string FormatNumber(double value) { return Format(value, ""); }
 
 std::string FormatSigned(double value) { return Format(value, "+"); }
+
+std::string UnitSuffix(const std::string& unit) {
+  return unit.empty() || unit == "1" ? "" : absl::StrCat(" (", unit, ")");
+}
 
 std::string FormatSeconds(double seconds) {
   if (!(seconds >= 0) || std::isinf(seconds)) return "-";

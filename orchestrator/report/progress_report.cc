@@ -125,24 +125,42 @@ std::vector<std::string> ProgressLines(const Update& update, std::optional<doubl
   return lines;
 }
 
-std::vector<News> ProgressLog::Next(const Update& update, double now_seconds,
-                                    std::optional<double> seconds_left) {
-  std::vector<News> news;
+std::vector<std::string> ProgressLog::Next(const Update& update,
+                                           std::optional<double> seconds_left) {
+  std::vector<std::string> lines;
   if (update.state() != state_) {
     state_ = update.state();
-    news.push_back({ProgressLines(update, seconds_left).front(), true});
+    lines.push_back(ProgressLines(update, seconds_left).front());
   }
   for (const Step& step : update.steps()) {
-    if (step.state() == Step::WAITING) continue;
-    Told& told = told_[step.id()];
-    const bool changed = step.state() != told.state;
-    const bool due = step.state() == Step::RUNNING && (step.progress().stage() != told.stage ||
-                                                       now_seconds - told.seconds >= pace_seconds_);
-    if (!changed && !due) continue;
-    told = {step.state(), step.progress().stage(), now_seconds};
-    news.push_back({absl::StrCat("  ", StepLine(step)), step.state() != Step::RUNNING});
+    if (step.state() == Step::WAITING || step.state() == Step::RUNNING) {
+      ended_.erase(step.id());  // It is done again.
+    } else if (ended_.insert(step.id()).second) {
+      lines.push_back(absl::StrCat("  ", StepLine(step)));
+    }
   }
-  return news;
+  return lines;
+}
+
+std::vector<std::string> PacedLog::Next(const Update& update, double now_seconds,
+                                        std::optional<double> seconds_left) {
+  std::vector<std::string> lines;
+  const bool is_due = now_seconds - told_seconds_ >= pace_seconds_ && !HasEnded(update);
+  if (update.state() != state_ || is_due) {
+    const std::vector<std::string> progress = ProgressLines(update, seconds_left);
+    lines.push_back(progress.front());
+    if (is_due && progress.size() > 1) absl::StrAppend(&lines.back(), ";", progress[1].substr(1));
+    state_ = update.state();
+    told_seconds_ = now_seconds;
+  }
+  for (const Step& step : update.steps()) {
+    if (step.state() != Step::FAILED) {
+      failed_.erase(step.id());
+    } else if (failed_.insert(step.id()).second) {
+      lines.push_back(absl::StrCat("  ", StepLine(step)));
+    }
+  }
+  return lines;
 }
 
 }  // namespace backfire::report

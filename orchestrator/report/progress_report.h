@@ -1,7 +1,7 @@
 #pragma once
 
-#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -9,7 +9,7 @@
 
 namespace backfire::report {
 
-/// Whether nothing can change an update but a person: its watching is over.
+/// Whether an update is decided or has ended: its watching is over.
 bool HasEnded(const v1::Update& update);
 
 /// One step's line: `train car #0  training 1200/3000  loss 0.1234  1 min 20 s left`.
@@ -20,35 +20,37 @@ std::string StepLine(const v1::Step& step);
 std::vector<std::string> ProgressLines(const v1::Update& update,
                                        std::optional<double> seconds_left = std::nullopt);
 
-/// A line about a running update.
-struct News {
-  std::string line;
-  bool final =
-      false;  ///< A step has ended, or the update has a new state: no later line repeats it.
-};
-
-/// Tells of a running update in lines that stay: each change of state at once, a running step's
-/// progress whenever it has a new stage or `pace_seconds` have passed since it was last told. One
-/// thread.
+/// Tells of a running update in lines that no later one repeats: its states, and steps that have
+/// ended. One thread.
 class ProgressLog {
  public:
-  explicit ProgressLog(double pace_seconds) : pace_seconds_(pace_seconds) {}
+  /// @param seconds_left  As of ProgressLines.
+  /// @return              What to print; often nothing.
+  std::vector<std::string> Next(const v1::Update& update,
+                                std::optional<double> seconds_left = std::nullopt);
+
+ private:
+  v1::Update::State state_ = v1::Update::STATE_UNSPECIFIED;
+  std::set<std::string> ended_;  // Steps.
+};
+
+/// Tells of a running update in few lines, for logs: its states and steps that failed at once, and
+/// how far it is, with one of the steps that run, every `pace_seconds` at most. One thread.
+class PacedLog {
+ public:
+  explicit PacedLog(double pace_seconds) : pace_seconds_(pace_seconds) {}
 
   /// @param now_seconds   Of any steady clock.
   /// @param seconds_left  As of ProgressLines.
   /// @return              What to print; often nothing.
-  std::vector<News> Next(const v1::Update& update, double now_seconds,
-                         std::optional<double> seconds_left = std::nullopt);
+  std::vector<std::string> Next(const v1::Update& update, double now_seconds,
+                                std::optional<double> seconds_left = std::nullopt);
 
  private:
-  struct Told {
-    v1::Step::State state = v1::Step::STATE_UNSPECIFIED;
-    std::string stage;
-    double seconds = 0;
-  };
   double pace_seconds_;
   v1::Update::State state_ = v1::Update::STATE_UNSPECIFIED;
-  std::map<std::string, Told> told_;  // By step.
+  double told_seconds_ = 0;
+  std::set<std::string> failed_;  // Steps.
 };
 
 }  // namespace backfire::report

@@ -10,6 +10,7 @@
 #include "absl/strings/str_replace.h"
 #include "orchestrator/report/numbers.h"
 #include "orchestrator/report/text_table.h"
+#include "orchestrator/report/when.h"
 
 namespace backfire::report {
 namespace {
@@ -46,13 +47,43 @@ std::string GatewayText(const v1::Gateway& gateway) {
 }  // namespace
 
 std::string ReleaseListText(const v1::ListReleasesResponse& releases) {
-  TextTable table({{"release"}, {"state"}, {"epoch"}, {"made by"}, {"versions"}, {"reason"}});
+  TextTable table(
+      {{"release"}, {"state"}, {"since"}, {"by"}, {"why"}, {"epoch"}, {"made by"}, {"versions"}});
   for (const Release& release : releases.releases()) {
-    table.AddRow({release.name(), Release::State_Name(release.state()), EpochText(release.epoch()),
-                  release.update(), Joined(release.versions()), release.reason()});
+    // What made it what it is; a release that is loaded and was never live has no history yet.
+    const ReleaseEvent last =
+        release.history().empty() ? ReleaseEvent() : *release.history().rbegin();
+    table.AddRow({release.name(), Release::State_Name(release.state()), WhenText(last.time()),
+                  last.actor(), last.reason(), EpochText(release.epoch()), release.update(),
+                  Joined(release.versions())});
   }
   const std::string text = table.ToString();
   return text.empty() ? "no releases\n" : text;
+}
+
+std::string RollbackText(const Release& live, const Release& target) {
+  if (live.name() == target.name()) {
+    return absl::StrCat(target.name(), " is live already: nothing would change\n");
+  }
+  TextTable table({{"vertex"}, {"now"}, {"then"}});
+  const std::map<std::string, std::string> sorted(target.versions().begin(),
+                                                  target.versions().end());
+  size_t same = 0;
+  for (const auto& [vertex, version] : sorted) {
+    const auto now = live.versions().find(vertex);
+    if (now != live.versions().end() && now->second == version) {
+      ++same;
+    } else {
+      table.AddRow({vertex, now == live.versions().end() ? "-" : now->second, version});
+    }
+  }
+  for (const auto& [vertex, version] :
+       std::map<std::string, std::string>(live.versions().begin(), live.versions().end())) {
+    if (target.versions().count(vertex) == 0) table.AddRow({vertex, version, "-"});
+  }
+  return absl::StrCat("A rollback from ", live.name(), " (", live.update(), ") to ", target.name(),
+                      " (", target.update(), ") would change:\n", table.ToString(2), "and leave ",
+                      same, " of ", sorted.size(), " vertices as they are\n");
 }
 
 std::string ReleaseText(const Release& release) {

@@ -11,6 +11,9 @@ namespace backfire::report {
 /// A table of releases, as they come.
 std::string ReleaseListText(const v1::ListReleasesResponse& releases);
 
+/// What rolling back from the live release to another would change, vertex by vertex.
+std::string RollbackText(const v1::Release& live, const v1::Release& target);
+
 /// One release with its versions and its history, oldest first.
 std::string ReleaseText(const v1::Release& release);
 

@@ -22,13 +22,14 @@ std::string SensitivityText(const v1::Update& update) {
   for (const v1::Sensitivity& one : update.sensitivities()) {
     std::string loss = one.loss();
     if (!one.slice().empty()) absl::StrAppend(&loss, " [", one.slice(), "]");
-    if (!one.unit().empty()) absl::StrAppend(&loss, " (", one.unit(), ")");
+    absl::StrAppend(&loss, UnitSuffix(one.unit()));
     table.AddRow({absl::StrCat(one.vertex(), one.candidate() ? " *" : ""), loss,
                   FormatNumber(one.before()), FormatSigned(one.detectable_harm()),
                   FormatNumber(one.margin()), FormatNumber(one.margin_needed()), one.note()});
   }
   return absl::StrCat("What ", replicates, replicates == 1 ? " replicate" : " replicates",
-                      " can show on this test split, by the baseline's noise, 4 times in 5:\n",
+                      " can find on this test split, by the baseline's noise, with a probability "
+                      "of 80 %:\n",
                       table.ToString(2));
 }
 

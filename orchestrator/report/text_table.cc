@@ -7,6 +7,53 @@
 #include "absl/strings/str_cat.h"
 
 namespace backfire::report {
+namespace {
+
+constexpr char kGap[] = "  ";
+// Narrower than that, a column is harder to read than a line that the terminal wraps.
+constexpr size_t kNarrowest = 8;
+
+int line_width = 0;
+
+// Takes from the widest columns until the table fits, or all are as narrow as is of use.
+// @param widths  0: the column is left out.
+void Narrow(std::vector<size_t>& widths, int indent) {
+  if (LineWidth() <= 0) return;
+  const size_t most = static_cast<size_t>(LineWidth());
+  size_t total = static_cast<size_t>(indent);
+  for (const size_t width : widths) {
+    if (width > 0) total += width + (total > static_cast<size_t>(indent) ? sizeof(kGap) - 1 : 0);
+  }
+  while (total > most) {
+    size_t& widest = *std::max_element(widths.begin(), widths.end());
+    if (widest <= kNarrowest) return;
+    --widest;
+    --total;
+  }
+}
+
+// A cell's lines of at most `width`, broken after a space, a comma or a slash where there is one.
+std::vector<std::string> Wrap(const std::string& cell, size_t width) {
+  std::vector<std::string> lines;
+  size_t begin = 0;
+  while (cell.size() - begin > width) {
+    const size_t found = cell.find_last_of(" ,/", begin + width - 1);
+    const bool breaks = found != std::string::npos && found > begin;
+    // A space may be the first letter that no longer fits.
+    const bool fits = cell[begin + width] == ' ';
+    const size_t end = fits ? begin + width : breaks ? found + 1 : begin + width;
+    lines.emplace_back(absl::StripTrailingAsciiWhitespace(cell.substr(begin, end - begin)));
+    begin = end;
+    while (begin < cell.size() && cell[begin] == ' ') ++begin;
+  }
+  lines.push_back(cell.substr(begin));
+  return lines;
+}
+
+}  // namespace
+
+void SetLineWidth(int columns) { line_width = columns; }
+int LineWidth() { return line_width; }
 
 void TextTable::AddRow(std::vector<std::string> cells) {
   cells.resize(columns_.size());
@@ -19,27 +66,39 @@ std::string TextTable::ToString(int indent) const {
   for (const auto& row : rows_) {
     for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
   }
+  for (size_t i = 0; i < columns_.size(); ++i) {
+    if (widths[i] > 0) widths[i] = std::max(widths[i], columns_[i].heading.size());
+  }
+  Narrow(widths, indent);
   std::string text;
-  const auto add_line = [&](const auto& cell_of) {
-    std::string line(static_cast<size_t>(indent), ' ');
-    bool first = true;
+  // A row takes as many lines as the cell that wraps most.
+  const auto add_row = [&](const auto& cell_of) {
+    std::vector<std::vector<std::string>> cells;
+    size_t lines = 1;
     for (size_t i = 0; i < columns_.size(); ++i) {
-      if (widths[i] == 0) continue;
-      const size_t width = std::max(widths[i], columns_[i].heading.size());
-      const std::string& cell = cell_of(i);
-      const std::string padding(width - cell.size(), ' ');
-      absl::StrAppend(&line, first ? "" : "  ");
-      first = false;
-      if (columns_[i].align == Align::kRight) {
-        absl::StrAppend(&line, padding, cell);
-      } else {
-        absl::StrAppend(&line, cell, padding);
-      }
+      cells.push_back(widths[i] == 0 ? std::vector<std::string>() : Wrap(cell_of(i), widths[i]));
+      lines = std::max(lines, cells.back().size());
     }
-    absl::StrAppend(&text, absl::StripTrailingAsciiWhitespace(line), "\n");
+    for (size_t k = 0; k < lines; ++k) {
+      std::string line(static_cast<size_t>(indent), ' ');
+      bool first = true;
+      for (size_t i = 0; i < columns_.size(); ++i) {
+        if (widths[i] == 0) continue;
+        const std::string cell = k < cells[i].size() ? cells[i][k] : "";
+        const std::string padding(widths[i] - cell.size(), ' ');
+        absl::StrAppend(&line, first ? "" : kGap);
+        first = false;
+        if (columns_[i].align == Align::kRight) {
+          absl::StrAppend(&line, padding, cell);
+        } else {
+          absl::StrAppend(&line, cell, padding);
+        }
+      }
+      absl::StrAppend(&text, absl::StripTrailingAsciiWhitespace(line), "\n");
+    }
   };
-  add_line([&](size_t i) -> const std::string& { return columns_[i].heading; });
-  for (const auto& row : rows_) add_line([&](size_t i) -> const std::string& { return row[i]; });
+  add_row([&](size_t i) -> const std::string& { return columns_[i].heading; });
+  for (const auto& row : rows_) add_row([&](size_t i) -> const std::string& { return row[i]; });
   return text;
 }
 

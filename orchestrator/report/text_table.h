@@ -5,6 +5,11 @@
 
 namespace backfire::report {
 
+/// How wide lines of tables may be, in this program; 0, as at first: as wide as they are. For a
+/// main, before it starts threads.
+void SetLineWidth(int columns);
+int LineWidth();
+
 /// Columns of text: a heading each, numbers to the right, words to the left. One thread.
 class TextTable {
  public:
@@ -20,6 +25,7 @@ class TextTable {
 
   /// Heading, then rows, each `indent` spaces in and ended by a newline, without trailing spaces.
   /// Columns that are empty in every row are left out. A table without rows is empty text.
+  /// Where lines would be wider than LineWidth(), words wrap within the widest columns.
   std::string ToString(int indent = 0) const;
 
  private:

@@ -9,12 +9,14 @@
 #include "absl/strings/str_join.h"
 #include "orchestrator/report/compute_report.h"
 #include "orchestrator/report/diagnosis_report.h"
+#include "orchestrator/report/history_report.h"
 #include "orchestrator/report/numbers.h"
 #include "orchestrator/report/progress_report.h"
 #include "orchestrator/report/recipe_report.h"
 #include "orchestrator/report/sensitivity_report.h"
 #include "orchestrator/report/text_table.h"
 #include "orchestrator/report/verdict_report.h"
+#include "orchestrator/report/when.h"
 #include "services/graph/system_graph.h"
 
 namespace backfire::report {
@@ -29,6 +31,12 @@ std::string Joined(const google::protobuf::Map<std::string, std::string>& map,
                    const std::string& separator) {
   const std::map<std::string, std::string> sorted(map.begin(), map.end());
   return absl::StrJoin(sorted, ", ", absl::PairFormatter(separator));
+}
+
+// How to go on with an update that failed.
+std::string RetryHint(const Update& update) {
+  return absl::StrCat("`backfire update retry ", update.name(),
+                      "` goes on with it from the step that failed");
 }
 
 std::string MeanAndSpread(const std::vector<double>& values) {
@@ -98,7 +106,7 @@ std::string EvaluationTable(const Update& update) {
 
 std::string UpdateText(const Update& update) {
   std::string text = absl::StrCat(update.name(), ": ", UpdateTitle(update), ", ",
-                                  Update::State_Name(update.state()), "\n");
+                                  Update::State_Name(update.state()), "\n", UpdateTimes(update));
   if (!update.baseline_release().empty()) {
     absl::StrAppend(&text, "Compared with ", update.baseline_release(), ".\n");
   }
@@ -114,6 +122,7 @@ std::string UpdateText(const Update& update) {
   absl::StrAppend(&text, ComputeSummary(update));
   if (!update.error_message().empty())
     absl::StrAppend(&text, "Failed: ", update.error_message(), "\n");
+  if (update.state() == Update::FAILED) absl::StrAppend(&text, RetryHint(update), "\n");
   if (update.has_verdict()) {
     const std::string diagnosis = DiagnosisText(update);
     return absl::StrCat(text, "\n", VerdictText(update.verdict()), diagnosis.empty() ? "" : "\n",
@@ -136,14 +145,30 @@ std::string UpdateText(const Update& update) {
 }
 
 std::string UpdateListText(const v1::ListUpdatesResponse& updates) {
-  TextTable table({{"update"}, {"what"}, {"state"}, {"verdict"}, {"release"}});
+  TextTable table({{"update"},
+                   {"what"},
+                   {"state"},
+                   {"verdict"},
+                   {"release"},
+                   {"proposed"},
+                   {"by"},
+                   {"decided"},
+                   {"ended"},
+                   {"ended by"},
+                   {"why"},
+                   {"waits for"}});
+  std::string hints;
   for (const Update& update : updates.updates()) {
     table.AddRow({update.name(), UpdateTitle(update), Update::State_Name(update.state()),
                   update.has_verdict() ? v1::Verdict::Outcome_Name(update.verdict().outcome()) : "",
-                  update.release()});
+                  update.release(), WhenText(update.create_time()), update.actor(),
+                  WhenText(update.decide_time()),
+                  update.state() == Update::DECIDED ? "" : WhenText(update.end_time()),
+                  update.end_actor(), WhyText(update), update.waits_for()});
+    if (update.state() == Update::FAILED) absl::StrAppend(&hints, RetryHint(update), "\n");
   }
   const std::string text = table.ToString();
-  return text.empty() ? "no updates\n" : text;
+  return text.empty() ? "no updates\n" : absl::StrCat(text, hints.empty() ? "" : "\n", hints);
 }
 
 std::string SystemText(const v1::System& system) {

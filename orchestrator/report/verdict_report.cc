@@ -38,7 +38,7 @@ std::string Evidence(const LossComparison& comparison) {
 std::string LossTitle(const LossComparison& comparison) {
   std::string title = comparison.loss();
   if (!comparison.slice().empty()) absl::StrAppend(&title, " [", comparison.slice(), "]");
-  if (!comparison.unit().empty()) absl::StrAppend(&title, " (", comparison.unit(), ")");
+  absl::StrAppend(&title, UnitSuffix(comparison.unit()));
   return title;
 }
 

@@ -1,6 +1,8 @@
 #include "orchestrator/report/version_report.h"
 
+#include <algorithm>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -64,6 +66,43 @@ std::string VersionText(const v1::Version& version) {
   const std::string table = facts.ToString(2);
   // The table has no headings worth a line.
   return absl::StrCat(text, table.substr(table.find('\n') + 1));
+}
+
+std::string PruneText(const v1::PruneUpdatesResponse& response, bool dry_run) {
+  if (response.releases().empty() && response.versions().empty()) return "nothing to let go of\n";
+  std::string text = absl::StrCat(
+      dry_run ? "would let go of " : "let go of ", response.releases_size(), " releases",
+      response.releases().empty() ? "" : ": ", absl::StrJoin(response.releases(), ", "), "\n",
+      dry_run ? "would delete " : "deleted ", response.versions_size(), " versions, ",
+      BytesText(response.bytes()), response.versions().empty() ? "" : ", children first:", "\n");
+  for (const std::string& version : response.versions()) {
+    absl::StrAppend(&text, "  ", version, "\n");
+  }
+  return text;
+}
+
+std::string VersionSizesText(const v1::ListVersionsResponse& versions) {
+  struct Size {
+    int64_t bytes = 0, count = 0;
+  };
+  std::map<std::string, Size> by_model;
+  Size all;
+  for (const v1::Version& version : versions.versions()) {
+    Size& model = by_model[version.name().substr(0, version.name().find("/versions/"))];
+    for (Size* size : {&model, &all}) {
+      size->bytes += version.weights_bytes();
+      ++size->count;
+    }
+  }
+  std::vector<std::pair<std::string, Size>> sorted(by_model.begin(), by_model.end());
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const auto& a, const auto& b) { return a.second.bytes > b.second.bytes; });
+  sorted.emplace_back("all", all);
+  TextTable table({{"model"}, {"versions", Align::kRight}, {"weights", Align::kRight}});
+  for (const auto& [name, size] : sorted) {
+    table.AddRow({name, absl::StrCat(size.count), BytesText(size.bytes)});
+  }
+  return table.ToString();
 }
 
 std::string VersionListText(const v1::ListVersionsResponse& versions) {

@@ -286,13 +286,15 @@ absl::StatusOr<std::vector<v1::Event>> MemoryRepository::ListEvents(const EventF
                                                                     const Page& page) const {
   MutexLock lock(mutex_);
   std::vector<v1::Event> events;
-  int64_t skip = page.skip;
+  int64_t skip = page.skip, bytes = 0, before = 0;
   for (auto event = events_.rbegin(); event != events_.rend(); ++event) {
     if (Nanoseconds(event->time()) < filter.since) continue;
     if (!filter.subject.empty() && filter.subject != event->subject()) continue;
     if (skip-- > 0) continue;
-    if (static_cast<int64_t>(events.size()) == page.count) break;
+    if (static_cast<int64_t>(events.size()) == page.count || before >= page.bytes) break;
     events.push_back(*event);
+    before = bytes;
+    bytes += static_cast<int64_t>(event->ByteSizeLong());
   }
   return events;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -42,8 +43,8 @@ struct Page {
   int64_t skip = 0;
   int64_t count = 0;
   /// Rows that are larger together end it earlier, the row after them included: it says that there
-  /// are more. Messages have bounds, and so has memory.
-  int64_t bytes = int64_t{4} << 20;
+  /// are more. Without a bound, fewer rows than `count` are the last.
+  int64_t bytes = std::numeric_limits<int64_t>::max();
 };
 
 /// What was ever acknowledged, durably. One thread writes; any number reads meanwhile, and sees

@@ -330,12 +330,7 @@ absl::StatusOr<std::vector<v1::Event>> SqliteRepository::ListEvents(const EventF
                                    : "SELECT event FROM events WHERE time >= ?1 AND subject = ?2 "
                                      "ORDER BY number DESC LIMIT ?3 OFFSET ?4");
   rows.Bind(filter.since).BindText(filter.subject).Bind(page.count).Bind(page.skip);
-  std::vector<v1::Event> events;
-  while (true) {
-    BACKFIRE_ASSIGN_OR_RETURN(const bool more, rows.Next());
-    if (!more) return events;
-    BACKFIRE_RETURN_IF_ERROR(ParseRow(rows.Bytes(0), "events", events.emplace_back()));
-  }
+  return ReadPage<v1::Event>(rows, page, "events");
 }
 
 }  // namespace backfire::store

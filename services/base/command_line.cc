@@ -2,8 +2,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "services/base/suggestion.h"
 
 namespace backfire {
 namespace {
@@ -19,9 +21,26 @@ std::string FullName(const CLI::App* app) {
   return parent == nullptr ? app->get_name() : absl::StrCat(FullName(parent), " ", app->get_name());
 }
 
+// What may stand after a command: flags, and commands of its own.
+std::vector<std::string> WordsOf(const CLI::App* command) {
+  std::vector<std::string> words;
+  for (const CLI::App* own : command->get_subcommands([](const CLI::App*) { return true; })) {
+    words.push_back(own->get_name());
+  }
+  for (const CLI::Option* option : command->get_options()) {
+    for (const std::string& name : option->get_lnames()) words.push_back("--" + name);
+  }
+  return words;
+}
+
 }  // namespace
 
+void AddVersionFlag(CLI::App& app) {
+  app.set_version_flag("--version", absl::StrCat(app.get_name(), " ", BACKFIRE_VERSION));
+}
+
 std::optional<int> ParseCommandLine(CLI::App& app, int argc, const char* const* argv) {
+  AddVersionFlag(app);
   app.failure_message(UsageFault);
   try {
     app.parse(argc, argv);
@@ -37,7 +56,10 @@ std::string UsageFault(const CLI::App* app, const CLI::Error& error) {
   std::string fault = error.what();
   std::replace(fault.begin(), fault.end(), '\n', ' ');
   const std::vector<std::string> unknown = app->remaining(/*recurse=*/true);
-  if (!unknown.empty()) fault = absl::StrCat("unknown argument: ", unknown.front());
+  if (!unknown.empty()) {
+    const std::string name = unknown.front().substr(0, unknown.front().find('='));
+    fault = absl::StrCat("unknown argument: ", unknown.front(), DidYouMean(name, WordsOf(command)));
+  }
   return absl::StrCat(FullName(app), ": ", fault, "; see `", FullName(command), " --help`\n");
 }
 

@@ -4,6 +4,7 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <cstdlib>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -68,7 +69,11 @@ absl::Status InitLogging(const LogOptions& options, const std::string& process_n
     return absl::InvalidArgumentError(
         absl::StrCat("--log-format must be text or json: got \"", options.format, "\""));
   }
-  auto logger = spdlog::stderr_color_mt(process_name);
+  auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
+  // Who sets it wants no colours of any program: https://no-color.org.
+  const char* no_color = std::getenv("NO_COLOR");
+  if (no_color != nullptr && no_color[0] != '\0') sink->set_color_mode(spdlog::color_mode::never);
+  auto logger = std::make_shared<spdlog::logger>(process_name, std::move(sink));
   auto formatter = std::make_unique<spdlog::pattern_formatter>();
   const bool in_json = options.format == "json";
   formatter->add_flag<MessageFlag>('*', in_json)

@@ -12,12 +12,13 @@ class App;
 
 namespace backfire::vision {
 
-/// Exit codes of backfire-vision, as --help lists them.
+/// Exit codes of backfire-vision, as --help lists them: those of every program of the command line
+/// (README.md), of which it needs no others.
 enum ExitCode : int {
   kDone = 0,
-  kFailed = 1,      ///< The machine's fault: disk full, an internal error.
   kBadInput = 2,    ///< Usage, a missing or malformed file.
   kPeerFailed = 3,  ///< The gateway is away, or refused the request.
+  kFailed = 5,      ///< The machine's fault: disk full, an internal error.
   kInterrupted = 130,
 };
 

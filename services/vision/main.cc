@@ -37,8 +37,8 @@ int Main(int argc, char** argv) {
                "backfire-vision");
   app.require_subcommand(1);
   app.footer(
-      "Exit codes: 0 done; 1 failed (disk full, internal error); 2 wrong usage or input;\n"
-      "3 the gateway is away or refused; 130 interrupted.");
+      "Exit codes: 0 done; 2 wrong usage or input; 3 the gateway is away or refused;\n"
+      "5 failed (disk full, internal error); 130 interrupted.");
   CommandContext context;
   context.interrupted = &interrupted;
   AddDatasetCommand(app, context);

@@ -15,7 +15,7 @@ ProgressLine::ProgressLine(std::string doing)
 
 void ProgressLine::Show(int64_t done, int64_t total) {
   const auto now = std::chrono::steady_clock::now();
-  const auto pause = std::chrono::milliseconds(terminal_ ? 100 : 2000);
+  const auto pause = std::chrono::milliseconds(terminal_ ? 100 : 10'000);
   if (now - last_ < pause && (done < total || !terminal_)) return;
   last_ = now;
   const double seconds = std::chrono::duration<double>(now - start_).count();

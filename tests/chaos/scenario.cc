@@ -62,7 +62,7 @@ class Client {
     return response;
   }
 
-  // The update once nothing can change it but a person.
+  // The update once it is decided or has ended.
   absl::StatusOr<v1::Update> WaitForEnd(const std::string& name) const {
     v1::WatchUpdateRequest request;
     request.set_name(name);

@@ -62,7 +62,7 @@ TEST_F(ControlPlaneTest, AnUpdateGoesFromProposalToPromotionAndBack) {
 
 TEST_F(ControlPlaneTest, ValuesAreRefusedWhereTheyAreTyped) {
   v1::ApplySystemRequest apply;
-  *apply.mutable_system() = SmallSystem(2);
+  *apply.mutable_system() = testing::SmallSystem(2);
   v1::Vertex& vertex = *apply.mutable_system()->mutable_vertices(1);
   (*vertex.mutable_recipe()->mutable_parameters()->mutable_fields())["offset"].set_number_value(
       500);

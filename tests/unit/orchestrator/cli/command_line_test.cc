@@ -48,6 +48,10 @@ TEST_F(CommandLineTest, EveryCommandHasHelpWithAnExample) {
                                                           {"update", "retry"},
                                                           {"update", "promote"},
                                                           {"update", "export"},
+                                                          {"update", "log"},
+                                                          {"update", "prune"},
+                                                          {"history"},
+                                                          {"completion", "bash"},
                                                           {"gate"},
                                                           {"release", "list"},
                                                           {"release", "promote"},
@@ -72,6 +76,36 @@ TEST_F(CommandLineTest, WrongUsageExitsWithTwo) {
   EXPECT_THAT(err_.str(), HasSubstr("must be updates/NUMBER or NUMBER: got \"seven\""));
   EXPECT_EQ(Run({"system", "check", (directory_ / "none.yaml").string()}), ExitCode::kBadInput);
   EXPECT_THAT(err_.str(), HasSubstr("none.yaml"));
+}
+
+TEST_F(CommandLineTest, WhatIsMisspeltIsGuessed) {
+  EXPECT_EQ(Run({"updaet", "list"}), ExitCode::kBadInput);
+  EXPECT_THAT(err_.str(), HasSubstr("did you mean \"update\"?"));
+  EXPECT_EQ(Run({"update", "lsit"}), ExitCode::kBadInput);
+  EXPECT_THAT(err_.str(), HasSubstr("did you mean \"list\"?"));
+  EXPECT_EQ(Run({"update", "list", "--vertx=car"}), ExitCode::kBadInput);
+  EXPECT_THAT(err_.str(), HasSubstr("did you mean \"--vertex\"?"));
+  EXPECT_EQ(Run({"update", "list", "--magic"}), ExitCode::kBadInput);
+  EXPECT_THAT(err_.str(), ::testing::Not(HasSubstr("did you mean")));
+}
+
+TEST_F(CommandLineTest, ErrorsAreALineOfJsonForPrograms) {
+  EXPECT_EQ(Run({"update", "show", "seven", "--format", "json"}), ExitCode::kBadInput);
+  EXPECT_EQ(
+      err_.str(),
+      "{\"error\":{\"code\":\"INVALID_ARGUMENT\",\"message\":\"must be updates/NUMBER or NUMBER: "
+      "got \\\"seven\\\"\",\"exit_code\":2}}\n");
+  EXPECT_EQ(Run({"update", "list", "--format=json"}), ExitCode::kUnavailable);
+  EXPECT_THAT(err_.str(), HasSubstr("\"code\":\"UNAVAILABLE\""));
+  EXPECT_EQ(Run({"update", "list", "--format=json", "--no-such"}), ExitCode::kBadInput);
+  EXPECT_THAT(err_.str(), ::testing::StartsWith("{\"error\":{\"code\":\"INVALID_ARGUMENT\""));
+  EXPECT_EQ(Run({"nothing", "--format=json"}), ExitCode::kBadInput);
+  EXPECT_THAT(err_.str(), ::testing::StartsWith("{\"error\":"));
+}
+
+TEST_F(CommandLineTest, SaysItsVersion) {
+  EXPECT_EQ(Run({"--version"}), ExitCode::kOk);
+  EXPECT_THAT(out_.str(), ::testing::MatchesRegex("backfire [0-9]+\\.[0-9]+\\.[0-9]+\n"));
 }
 
 TEST_F(CommandLineTest, AnOrchestratorThatIsAwayExitsWithThree) {

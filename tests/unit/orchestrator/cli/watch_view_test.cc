@@ -26,6 +26,21 @@ TEST(WatchViewTest, WritesLinesThatStayWhereThereIsNoTerminal) {
   EXPECT_EQ(out.str(), "updates/1 (baseline)  RETRAINING  0/0 steps done\n");
 }
 
+TEST(WatchViewTest, WritesALineOfProgressEveryTenSecondsAtMostWhereThereIsNoTerminal) {
+  std::ostringstream out;
+  {
+    WatchView view(out, /*columns=*/0);
+    for (int second = 0; second <= 25; ++second) view.Show(Open(), 100 + second);
+  }
+  const std::string line = "updates/1 (baseline)  RETRAINING  0/0 steps done\n";
+  EXPECT_EQ(out.str(), line + line + line) << "at 0, 10 and 20 seconds";
+}
+
+TEST(OutputColumnsTest, FollowsTheVariable) {
+  EXPECT_EQ(OutputColumns("60"), 60);
+  EXPECT_GE(OutputColumns("wide"), 0);
+}
+
 TEST(WatchViewTest, RedrawsOnATerminalAndCleansUp) {
   std::ostringstream out;
   {

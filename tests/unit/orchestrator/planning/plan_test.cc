@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <memory>
+
+#include "orchestrator/planning/commit_steps.h"
+
 namespace backfire::planning {
 namespace {
 
@@ -130,6 +134,27 @@ TEST(CommitPlanTest, AnUpdateHasTheParentsThatItDoesNotChangeCommitAnew) {
   EXPECT_THAT(Needs(graph, steps, "train/t/1"), ElementsAre("commit/a/1/train"));
   EXPECT_THAT(Needs(graph, steps, "evaluate-swapped/b/0"),
               ElementsAre("commit/t/0/test", "train/t/0"));
+}
+
+TEST(CommitPlanTest, WhatAnOlderProgramLeftUncommittedIsCommittedTo) {
+  const graph::SystemGraph graph = Graph();
+  const std::set<std::string> all = {"a", "t", "b", "c"};
+  auto standing = std::make_shared<records::Standing>(1, std::make_shared<const v1::Update>());
+  EXPECT_THAT(AncestorsFedUncommitted(graph, *standing, {"b"}, all), ElementsAre("b", "t"));
+  const auto set = [&](const std::string& id) {
+    auto record = std::make_shared<records::StepRecord>();
+    record->step.set_id(id);
+    record->step.set_kind(v1::Step::COMMIT);
+    standing->Set({1, 0}, record);
+  };
+  set("commit/t/0/test");
+  EXPECT_THAT(AncestorsFedUncommitted(graph, *standing, {"b"}, all), ElementsAre("t"));
+  EXPECT_THAT(AncestorsFedUncommitted(graph, *standing, {"b"}, {"t"}), IsEmpty());
+  const auto steps = PlanUpdate(graph, "b", {}, 1, /*servable=*/true, all, {"t"});
+  EXPECT_THAT(Ids(steps), Contains("commit/a/0/test"));
+  EXPECT_THAT(Needs(graph, steps, "commit/t/0/test"), ElementsAre("commit/a/0/test"));
+  set("commit/a/0/test");
+  EXPECT_THAT(AncestorsFedUncommitted(graph, *standing, {"b"}, all), IsEmpty());
 }
 
 TEST(CommitPlanTest, ServicesThatCannotAreLeftOut) {

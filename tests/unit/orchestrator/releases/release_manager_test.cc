@@ -113,17 +113,17 @@ TEST_F(ReleaseManagerTest, APreparationThatARestartInterruptedIsLetGoOf) {
 TEST_F(ReleaseManagerTest, ReplicasGetWhatTheyLackAndLoseWhatNobodyNeeds) {
   Open(2, Release::RETIRED);
   v1::System system = testing::SmallSystem();
-  system.mutable_vertices(0)->add_replicas("near-a");
+  system.mutable_vertices(0)->add_replicas("near-a:1");
   records::Change change;
   change.system = *records::MakeSystemRevision({1, system, {}, 1});
   ASSERT_TRUE(ledger_->Commit([&](const records::State&) { return change; }).ok());
-  ASSERT_TRUE(services_.LoadVersion("near-a", "models/ma/versions/200", "", {}, nullptr).ok());
+  ASSERT_TRUE(services_.LoadVersion("near-a:1", "models/ma/versions/200", "", {}, nullptr).ok());
   ReplicaKeeper keeper(*ledger_, services_, loader_);
-  services_.FailLoading("near-a", absl::UnavailableError("away"));
+  services_.FailLoading("near-a:1", absl::UnavailableError("away"));
   keeper.RunOnce();
-  services_.FailLoading("near-a", absl::OkStatus());
+  services_.FailLoading("near-a:1", absl::OkStatus());
   keeper.RunOnce();
-  EXPECT_THAT(services_.loaded(), ElementsAre("near-a models/ma/versions/100"));
+  EXPECT_THAT(services_.loaded(), ElementsAre("near-a:1 models/ma/versions/100"));
 }
 
 }  // namespace

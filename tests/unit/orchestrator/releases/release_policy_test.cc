@@ -73,7 +73,7 @@ TEST(NeededVersionsTest, AreThoseOfAllReleasesThatAreNotRetired) {
 
 TEST(VersionsOfReplicasTest, AreWhatIsLiveOrStaged) {
   v1::System system = testing::SmallSystem();
-  system.mutable_vertices(0)->add_replicas("near-a");
+  system.mutable_vertices(0)->add_replicas("near-a:1");
   records::Change change;
   change.system = *records::MakeSystemRevision({1, system, {}, 1});
   State state = records::Apply(testing::LiveState(), change);
@@ -86,10 +86,10 @@ TEST(VersionsOfReplicasTest, AreWhatIsLiveOrStaged) {
   state = records::Apply(state, digested);
   const auto wanted = VersionsOfReplicas(state);
   ASSERT_EQ(wanted.size(), 1u);
-  EXPECT_THAT(wanted.at("near-a"),
+  EXPECT_THAT(wanted.at("near-a:1"),
               UnorderedElementsAre(Pair("models/ma/versions/100", ""),
                                    Pair("models/ma/versions/200", "digest of a")));
-  EXPECT_THAT(VersionsOf(state, 1), Contains(ServedVersion("near-a", "models/ma/versions/100")));
+  EXPECT_THAT(VersionsOf(state, 1), Contains(ServedVersion("near-a:1", "models/ma/versions/100")));
 }
 
 TEST(HindersRetirementTest, WhatIsGoneOrAwayForGoodHindersNothing) {

@@ -83,24 +83,41 @@ TEST(StepLineTest, AFinishedEvaluationShowsItsLosses) {
   EXPECT_EQ(StepLine(step), "evaluate swapped car #2  done in 4.0 s  ap_3d -55.00");
 }
 
-TEST(ProgressLogTest, TellsChangesAtOnceAndProgressAtItsPace) {
-  ProgressLog log(/*pace_seconds=*/10);
-  const auto is_line = [](const std::string& line, bool final) {
-    return ::testing::AllOf(::testing::Field(&News::line, line),
-                            ::testing::Field(&News::final, final));
-  };
-  EXPECT_THAT(
-      log.Next(Training(1), 0),
-      ElementsAre(is_line("updates/1 (baseline)  TRAINING_CANDIDATE  0/2 steps done", true),
-                  is_line("  train car #0  training 1/300  loss 0.5000  1 min 20 s left", false)));
-  EXPECT_THAT(log.Next(Training(2), 5), IsEmpty());
-  EXPECT_THAT(
-      log.Next(Training(3), 10),
-      ElementsAre(is_line("  train car #0  training 3/300  loss 0.5000  1 min 20 s left", false)));
+TEST(ProgressLogTest, TellsStatesAndEndsOnce) {
+  ProgressLog log;
+  EXPECT_THAT(log.Next(Training(1)),
+              ElementsAre("updates/1 (baseline)  TRAINING_CANDIDATE  0/2 steps done"));
+  EXPECT_THAT(log.Next(Training(2)), IsEmpty());
   Update update = Training(3);
   update.mutable_steps(0)->set_state(Step::SUCCEEDED);
-  EXPECT_THAT(log.Next(update, 11), ElementsAre(is_line("  train car #0  done", true)));
-  EXPECT_THAT(log.Next(update, 100), IsEmpty());
+  EXPECT_THAT(log.Next(update), ElementsAre("  train car #0  done"));
+  EXPECT_THAT(log.Next(update), IsEmpty());
+}
+
+TEST(PacedLogTest, TellsStatesAndFailuresAtOnceAndOneLineOfProgressAtItsPace) {
+  PacedLog log(/*pace_seconds=*/10);
+  EXPECT_THAT(log.Next(Training(1), 100),
+              ElementsAre("updates/1 (baseline)  TRAINING_CANDIDATE  0/2 steps done; train car #0  "
+                          "training 1/300  loss 0.5000  1 min 20 s left"));
+  EXPECT_THAT(log.Next(Training(2), 109), IsEmpty());
+  EXPECT_THAT(log.Next(Training(3), 110),
+              ElementsAre("updates/1 (baseline)  TRAINING_CANDIDATE  0/2 steps done; train car #0  "
+                          "training 3/300  loss 0.5000  1 min 20 s left"));
+  Update update = Training(3);
+  for (int i = 0; i < 50; ++i) {
+    Step& step = *update.add_steps();
+    step = update.steps(0);
+    step.set_id("train/car/" + std::to_string(i + 1));
+  }
+  for (Step& step : *update.mutable_steps()) step.set_state(Step::SUCCEEDED);
+  EXPECT_THAT(log.Next(update, 111), IsEmpty()) << "however many have ended";
+  update.mutable_steps(0)->set_state(Step::FAILED);
+  update.mutable_steps(0)->set_error_message("disk full");
+  EXPECT_THAT(log.Next(update, 112), ElementsAre("  train car #0  failed: disk full"));
+  EXPECT_THAT(log.Next(update, 113), IsEmpty());
+  update.set_state(Update::FAILED);
+  EXPECT_THAT(log.Next(update, 114), ElementsAre("updates/1 (baseline)  FAILED  51/52 steps done"));
+  EXPECT_THAT(log.Next(update, 1000), IsEmpty()) << "nothing goes on";
 }
 
 TEST(HasEndedTest, OpenUpdatesHaveNot) {

@@ -40,6 +40,19 @@ TEST(ReleaseReportTest, TellsWhoWhenWhyAndWithWhatVerdict) {
   }
 }
 
+TEST(ReleaseReportTest, ARollbackNamesWhatWouldChangeAndCountsTheRest) {
+  Release live = MakeRelease("releases/2", Release::LIVE, 7);
+  Release target = MakeRelease("releases/1", Release::RETIRED, 5);
+  (*live.mutable_versions())["disparity"] = "models/disparity/versions/9";
+  (*target.mutable_versions())["disparity"] = "models/disparity/versions/4";
+  EXPECT_EQ(RollbackText(live, target),
+            "A rollback from releases/2 (updates/4) to releases/1 (updates/4) would change:\n"
+            "  vertex     now                          then\n"
+            "  disparity  models/disparity/versions/9  models/disparity/versions/4\n"
+            "and leave 1 of 2 vertices as they are\n");
+  EXPECT_EQ(RollbackText(live, live), "releases/2 is live already: nothing would change\n");
+}
+
 TEST(ReleaseReportTest, ListsVersionsInAlphabeticalOrder) {
   v1::ListReleasesResponse releases;
   EXPECT_EQ(ReleaseListText(releases), "no releases\n");
@@ -48,6 +61,12 @@ TEST(ReleaseReportTest, ListsVersionsInAlphabeticalOrder) {
   EXPECT_THAT(ReleaseListText(releases),
               ::testing::ContainsRegex("releases/1  LIVE +7 +updates/4 +car=models/car/versions/2, "
                                        "disparity=models/disparity/versions/1"));
+  ReleaseEvent& promoted = *releases.mutable_releases(0)->add_history();
+  promoted.mutable_time()->set_seconds(1'600'000'000);
+  promoted.set_actor("ada@laptop");
+  promoted.set_reason("accepted");
+  EXPECT_THAT(ReleaseListText(releases),
+              HasSubstr("releases/1  LIVE   2020-09-13 12:26:40Z  ada@laptop  accepted  7 "));
 }
 
 TEST(ReleaseReportTest, ALogTellsWhatIsNew) {

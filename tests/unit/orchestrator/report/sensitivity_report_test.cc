@@ -31,7 +31,8 @@ TEST(SensitivityTextTest, IsARowPerLoss) {
   car.set_margin_needed(std::nan(""));
   EXPECT_EQ(
       SensitivityText(update),
-      "What 5 replicates can show on this test split, by the baseline's noise, 4 times in 5:\n"
+      "What 5 replicates can find on this test split, by the baseline's noise, with a probability "
+      "of 80 %:\n"
       "  vertex       loss                  before  harm found from   margin  margin needed  note\n"
       "  disparity *  disparity_mae (px)     1.250         +0.05000  0.01250        0.05000  too "
       "narrow\n"

@@ -22,6 +22,32 @@ TEST(TextTableTest, LeavesOutColumnsThatSayNothing) {
   EXPECT_EQ(table.ToString(), "a  c\n1  3\n4\n");
 }
 
+TEST(TextTableTest, WrapsWordsInTheWidestColumnsWhereLinesWouldBeTooWide) {
+  TextTable table({{"update"}, {"why"}, {"n", TextTable::Align::kRight}});
+  table.AddRow({"updates/3", "updates/2 was promoted, and changes it", "12"});
+  SetLineWidth(32);
+  const std::string narrow = table.ToString(2);
+  SetLineWidth(0);
+  EXPECT_EQ(narrow,
+            "  update     why               n\n"
+            "  updates/3  updates/2 was    12\n"
+            "             promoted, and\n"
+            "             changes it\n");
+  EXPECT_EQ(table.ToString().find("promoted, and changes it") != std::string::npos, true);
+}
+
+TEST(TextTableTest, CutsWordsThatAreTooLongAndLeavesNarrowColumnsAlone) {
+  TextTable table({{"a"}, {"b"}});
+  table.AddRow({"abcdefghijklmnop", "xy"});
+  SetLineWidth(12);
+  const std::string narrow = table.ToString();
+  SetLineWidth(4);
+  const std::string hopeless = table.ToString();
+  SetLineWidth(0);
+  EXPECT_EQ(narrow, "a         b\nabcdefgh  xy\nijklmnop\n");
+  EXPECT_EQ(hopeless, narrow) << "no narrower than can be read";
+}
+
 TEST(TextTableTest, IsEmptyWithoutRows) { EXPECT_EQ(TextTable({{"a"}}).ToString(), ""); }
 
 }  // namespace

@@ -66,7 +66,35 @@ TEST(UpdateTextTest, AFailureSaysWhy) {
   update.set_state(Update::FAILED);
   update.set_error_message("train/car/0: out of disk");
   EXPECT_EQ(UpdateText(update),
-            "updates/2: disparity -> other, FAILED\nFailed: train/car/0: out of disk\n");
+            "updates/2: disparity -> other, FAILED\nFailed: train/car/0: out of disk\n"
+            "`backfire update retry updates/2` goes on with it from the step that failed\n");
+}
+
+TEST(UpdateTextTest, TellsWhoProposedAndEndedItWhenAndWhy) {
+  Update update;
+  update.set_name("updates/2");
+  update.set_vertex("disparity");
+  update.mutable_recipe()->set_name("other");
+  update.set_state(Update::REJECTED);
+  update.mutable_create_time()->set_seconds(1'600'000'000);
+  update.set_actor("ada@laptop");
+  update.set_reason("nightly");
+  update.mutable_decide_time()->set_seconds(1'600'003'600);
+  update.mutable_end_time()->set_seconds(1'600'007'200);
+  update.set_end_actor("bob@ops");
+  update.set_end_reason("updates/3 was promoted");
+  EXPECT_EQ(UpdateText(update),
+            "updates/2: disparity -> other, REJECTED\n"
+            "Proposed 2020-09-13 12:26:40Z by ada@laptop: nightly\n"
+            "Decided 2020-09-13 13:26:40Z\n"
+            "Rejected 2020-09-13 14:26:40Z by bob@ops: updates/3 was promoted\n");
+  v1::ListUpdatesResponse updates;
+  *updates.add_updates() = update;
+  EXPECT_EQ(UpdateListText(updates),
+            "update     what                state     proposed              by          decided    "
+            "           ended                 ended by  why\n"
+            "updates/2  disparity -> other  REJECTED  2020-09-13 12:26:40Z  ada@laptop  2020-09-13 "
+            "13:26:40Z  2020-09-13 14:26:40Z  bob@ops   updates/3 was promoted\n");
 }
 
 TEST(UpdateTitleTest, ShowsParametersThatWereSet) {
