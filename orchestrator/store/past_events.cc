@@ -6,6 +6,7 @@
 
 #include "backfire/v1/orchestrator.pb.h"
 #include "orchestrator/store/row.h"
+#include "orchestrator/store/sqlite_schema.h"
 #include "services/base/status.h"
 
 namespace backfire::store {
