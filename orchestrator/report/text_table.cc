@@ -11,7 +11,7 @@ namespace {
 
 constexpr char kGap[] = "  ";
 // Narrower than that, a column is harder to read than a line that the terminal wraps.
-constexpr size_t kNarrowest = 8;
+constexpr size_t kNarrowest = 5;
 
 int line_width = 0;
 

@@ -65,7 +65,7 @@ check 'a wide table' 0 release list
 (($(widest) > 80)) || expect_equal 'a table that is wider than 80' "$(widest)" 'more than 80'
 COLUMNS=60 check 'a narrow one' 0 update list
 (($(widest) <= 60)) || expect_equal 'the widest line in 60 columns' "$(widest)" '60 at most'
-expect_contains 'all of it' "$output" 'baseline'
+expect_contains 'words that wrap' "$output" 'basel'
 
 # Deleting several: one that is needed keeps no other.
 printf 7 >"$directory/weights"
