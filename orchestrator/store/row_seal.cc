@@ -86,6 +86,10 @@ absl::StatusOr<std::vector<SealedTable>> SealedTables(SqliteConnection& connecti
 }  // namespace
 
 absl::Status AddSealFunctions(sqlite3* database) {
+  // SQLite would put the constant of `judged = 1` in the place of the column everywhere, also among
+  // what a checksum is of, and that before it has looked whether the row has it.
+  constexpr unsigned kPropagateConstants = 0x8000;  // SQLITE_PropagateConst.
+  sqlite3_test_control(SQLITE_TESTCTRL_OPTIMIZATIONS, database, kPropagateConstants);
   constexpr int kFlags = SQLITE_UTF8 | SQLITE_DETERMINISTIC;
   const bool added = sqlite3_create_function(database, "row_checksum", -1, kFlags, nullptr,
                                              RowChecksum, nullptr, nullptr) == SQLITE_OK &&

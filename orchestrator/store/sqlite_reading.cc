@@ -163,7 +163,7 @@ absl::StatusOr<std::vector<v1::Update>> SqliteRepository::ListUpdates(const Upda
   auto rows = reader_->Prepare(
       "SELECT message FROM updates WHERE (?1 = 0 OR (?1 >> state) & 1) AND "
       "(?2 = '' OR vertex = ?2) AND (?3 = 0 OR revision = ?3) AND (?4 = 0 OR (judged = 1 AND "
-      "test_split = (SELECT test_split FROM updates WHERE number = ?4 AND judged = 1))) "
+      "test_split = (SELECT test_split FROM main.updates WHERE number = ?4 AND judged = 1))) "
       "ORDER BY number DESC LIMIT ?5 OFFSET ?6");
   rows.Bind(states).BindText(filter.vertex).Bind(filter.revision).Bind(filter.judged_with);
   rows.Bind(page.count).Bind(page.skip);
