@@ -1,13 +1,11 @@
 #include "services/runtime/jobs/job_runner.h"
 
 #include <google/protobuf/any.pb.h>
-#include <google/protobuf/util/message_differencer.h>
 #include <spdlog/spdlog.h>
 
 #include <atomic>
 #include <chrono>
 #include <set>
-#include <type_traits>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -27,29 +25,6 @@ constexpr size_t kMaxErrorBytes = 8 << 10;  // Of a job's error, which is kept a
 constexpr char kScratch[] = "scratch", kKept[] = "kept";
 // How often the job's work has begun without an end that this process saw: the number of bytes.
 constexpr char kBegunFile[] = "begun";
-
-const std::string& RequestId(const JobRequest& request) {
-  return std::visit([](const auto& r) -> const std::string& { return r.request_id(); }, request);
-}
-
-std::string JobName(const std::string& request_id) { return absl::StrCat("jobs/", request_id); }
-
-// Where services are reached may change between calls; everything else is the job's identity.
-bool SameRequest(JobRequest a, JobRequest b) {
-  if (a.index() != b.index()) return false;
-  return std::visit(
-      [&](auto& one) {
-        auto& other = std::get<std::decay_t<decltype(one)>>(b);
-        one.clear_endpoints();
-        other.clear_endpoints();
-        if constexpr (!std::is_same_v<std::decay_t<decltype(one)>, v1::TrainRequest>) {
-          // One that an older program accepted has no digest.
-          if (one.digest().empty()) other.clear_digest();
-        }
-        return google::protobuf::util::MessageDifferencer::Equals(one, other);
-      },
-      a);
-}
 
 bool Ended(const v1::Job& job) { return job.state() != v1::Job::RUNNING; }
 
@@ -107,20 +82,8 @@ absl::StatusOr<std::shared_ptr<JobRunner::Entry>> JobRunner::Recover(
     const std::filesystem::path& folder, Unsealed unsealed) const {
   BACKFIRE_ASSIGN_OR_RETURN(const google::protobuf::Any any, ReadRequestFile(folder, unsealed));
   auto entry = std::make_shared<Entry>();
-  v1::TrainRequest train;
-  v1::EvaluateRequest evaluate;
-  v1::CommitOutputsRequest commit;
-  if (any.UnpackTo(&train)) {
-    entry->request = train;
-  } else if (any.UnpackTo(&evaluate)) {
-    entry->request = evaluate;
-  } else if (any.UnpackTo(&commit)) {
-    entry->request = commit;
-  } else {
-    return absl::FailedPreconditionError(
-        absl::StrCat((folder / kRequestFile).string(), " asks for ", Excerpt(any.type_url()),
-                     ", which is unknown here: a newer program made it"));
-  }
+  BACKFIRE_ASSIGN_OR_RETURN(entry->request,
+                            UnpackJobRequest(any, (folder / kRequestFile).string()));
   entry->job.set_name(JobName(RequestId(entry->request)));
   entry->job.set_state(v1::Job::RUNNING);
   absl::StatusOr<v1::Job> job = ReadJobFile(folder, unsealed);

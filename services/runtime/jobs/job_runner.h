@@ -9,7 +9,6 @@
 #include <string>
 #include <thread>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -17,18 +16,16 @@
 #include "backfire/v1/model_service.pb.h"
 #include "services/base/mutex.h"
 #include "services/runtime/job_file.h"
+#include "services/runtime/jobs/job_request.h"
 #include "services/runtime/model.h"
 
 namespace backfire::runtime {
 
-/// What a job was asked to do.
-using JobRequest = std::variant<v1::TrainRequest, v1::EvaluateRequest, v1::CommitOutputsRequest>;
-
 /// Runs trainings, evaluations and commitments in the background, each named by its caller's
 /// request_id. A job is on disk before Start returns; one that was running when the process died
 /// runs again, to the same result, when the runner is opened; one that was running each time that
-/// it died fails, as it may be why. An exception in a job fails that job. One whose files a disk has
-/// damaged is DATA_LOSS, and the others go on. Thread-safe.
+/// it died fails, as it may be why. An exception in a job fails that job. One whose files a disk
+/// has damaged is DATA_LOSS, and the others go on. Thread-safe.
 class JobRunner {
  public:
   struct Options {
