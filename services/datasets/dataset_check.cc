@@ -40,18 +40,17 @@ DatasetFault FaultOf(const absl::Status& status, const std::string& path) {
         message = rest.substr(digits);
       }
     }
-    absl::ConsumePrefix(&message, ":");
-    absl::ConsumePrefix(&message, " ");
+    for (const char* separator : {":", " "}) absl::ConsumePrefix(&message, separator);
   }
   fault.message = std::string(message);
   return fault;
 }
 
-void Count(const std::vector<metrics::Object>& labels, SplitSummary& summary) {
+void Count(const std::vector<metrics::Object>& labels, double height_scale, SplitSummary& summary) {
   for (const metrics::Object& label : labels) {
     ++summary.objects[label.type];
-    if (label.type != "DontCare" && label.box_2d.height() >= 25 && label.occlusion <= 1 &&
-        label.truncation <= 0.3) {
+    if (label.type != "DontCare" && label.box_2d.height() >= 25 * height_scale &&
+        label.occlusion <= 1 && label.truncation <= 0.3) {
       ++summary.counted[label.type];
     }
   }
@@ -341,7 +340,7 @@ class KittiChecker {
     }
     ++summary.labelled;
     std::vector<absl::Status> faults;
-    Count(ParseObjectLines(*content, path, faults), summary);
+    Count(ParseObjectLines(*content, path, faults), options_.height_scale, summary);
     for (const absl::Status& fault : faults) Add(fault, path);
   }
 
@@ -365,7 +364,7 @@ absl::Status CheckRendered(const StereoDataset& dataset, DatasetReport& report,
       if (cancelled()) return absl::CancelledError("interrupted");
       BACKFIRE_ASSIGN_OR_RETURN(const auto labels, dataset.Labels(split, i));
       BACKFIRE_ASSIGN_OR_RETURN(const cv::Mat left, dataset.LeftImage(split, i));
-      Count(labels, summary);
+      Count(labels, dataset.height_scale(), summary);
       summary.sizes.insert(absl::StrCat(left.cols, "x", left.rows));
       ++summary.right_images, ++summary.disparities, ++summary.labelled;
       progress(++done, total);

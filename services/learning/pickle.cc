@@ -4,82 +4,12 @@
 #include <cstring>
 #include <unordered_map>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "services/learning/pickle_format.h"
 
 namespace backfire::learning {
-namespace {
-
-constexpr size_t kMaxValues = 500'000;
-// Places on the stack, marks and names kept for later: an instruction of one byte makes one.
-constexpr size_t kMaxPlaces = 500'000;
-// Items of containers, which a byte of the file may repeat.
-constexpr size_t kMaxRepeated = 2'000'000;
-// Longer names than any in Python's or torch's modules. They are copied, so they are bounded.
-constexpr size_t kMaxGlobalName = 256;
-
-// The instructions of pickle that torch.save writes, by the names of Python's pickletools.
-enum Opcode : unsigned char {
-  kMark = '(',
-  kStop = '.',
-  kPop = '0',
-  kPopMark = '1',
-  kDup = '2',
-  kBinFloat = 'G',
-  kInt = 'I',
-  kBinInt = 'J',
-  kBinInt1 = 'K',
-  kBinInt2 = 'M',
-  kLong = 'L',
-  kNone = 'N',
-  kBinPersId = 'Q',
-  kReduce = 'R',
-  kBinString = 'T',
-  kShortBinString = 'U',
-  kBinUnicode = 'X',
-  kAppend = 'a',
-  kBuild = 'b',
-  kGlobal = 'c',
-  kDict = 'd',
-  kAppends = 'e',
-  kBinGet = 'h',
-  kLongBinGet = 'j',
-  kList = 'l',
-  kBinPut = 'q',
-  kLongBinPut = 'r',
-  kSetItem = 's',
-  kTuple = 't',
-  kSetItems = 'u',
-  kEmptyDict = '}',
-  kEmptyList = ']',
-  kEmptyTuple = ')',
-  kBinBytes = 'B',
-  kShortBinBytes = 'C',
-  kProto = 0x80,
-  kNewObj = 0x81,
-  kTuple1 = 0x85,
-  kTuple2 = 0x86,
-  kTuple3 = 0x87,
-  kNewTrue = 0x88,
-  kNewFalse = 0x89,
-  kLong1 = 0x8a,
-  kLong4 = 0x8b,
-  kShortBinUnicode = 0x8c,
-  kBinUnicode8 = 0x8d,
-  kBinBytes8 = 0x8e,
-  kEmptySet = 0x8f,
-  kAddItems = 0x90,
-  kFrozenSet = 0x91,
-  kNewObjEx = 0x92,
-  kStackGlobal = 0x93,
-  kMemoize = 0x94,
-  kFrame = 0x95,
-  kByteArray8 = 0x96,
-};
-
-}  // namespace
 
 /// Runs the stack machine of one pickle. A fault is kept, and ends the loop.
 class PickleReader {
@@ -463,50 +393,5 @@ class PickleReader {
 };
 
 absl::StatusOr<Pickle> Pickle::Parse(std::string_view bytes) { return PickleReader(bytes).Read(); }
-
-const PickleValue* PickleValue::Find(std::string_view key) const {
-  if (kind != Kind::kDict) return nullptr;
-  const PickleValue* found = nullptr;
-  for (size_t i = 0; i + 1 < items.size(); i += 2) {
-    if (items[i]->kind == Kind::kText && items[i]->text == key) found = items[i + 1];
-  }
-  return found;
-}
-
-bool PickleValue::IsCallOf(std::string_view global) const {
-  return kind == Kind::kCall && items[0]->kind == Kind::kGlobal && items[0]->text == global;
-}
-
-std::string PickleValue::Describe() const {
-  switch (kind) {
-    case Kind::kNone:
-      return "None";
-    case Kind::kBool:
-      return "true or false";
-    case Kind::kInteger:
-    case Kind::kLong:
-    case Kind::kFloat:
-      return "a number";
-    case Kind::kText:
-      return "a text";
-    case Kind::kBytes:
-      return "bytes";
-    case Kind::kTuple:
-      return "a tuple";
-    case Kind::kList:
-      return "a list";
-    case Kind::kDict:
-      return "a dict";
-    case Kind::kGlobal:
-      return absl::StrCat("the name ", absl::Utf8SafeCHexEscape(text));
-    case Kind::kCall:
-      return items[0]->kind == Kind::kGlobal
-                 ? absl::StrCat("an object made by ", absl::Utf8SafeCHexEscape(items[0]->text))
-                 : "an object";
-    case Kind::kPersistent:
-      return "a storage";
-  }
-  return "something";
-}
 
 }  // namespace backfire::learning

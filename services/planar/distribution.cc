@@ -12,6 +12,7 @@
 #include "absl/strings/strip.h"
 #include "services/base/status.h"
 #include "services/base/text_file.h"
+#include "services/planar/triangle_rule.h"
 
 namespace backfire::planar {
 namespace {
@@ -22,28 +23,6 @@ constexpr double kTailDeviations = 6.6;
 constexpr size_t kMaxAtoms = 100'000;
 constexpr int kMaxComponents = 1000;
 constexpr size_t kMaxLabels = 64;  // Every atom has a place for each.
-
-// Gauss' rule on [0, 1].
-constexpr int kNodes = 5;
-constexpr double kAbscissae[kNodes] = {0.046910077030668004, 0.23076534494715845, 0.5,
-                                       0.76923465505284155, 0.953089922969332};
-constexpr double kWeights[kNodes] = {0.118463442528094544, 0.239314335249683234,
-                                     0.284444444444444444, 0.239314335249683234,
-                                     0.118463442528094544};
-
-// Calls `visit` with nodes of a rule on a triangle: barycentric weights of b and c, and area.
-template <typename Visit>
-void ForEachNode(Position a, Position b, Position c, const Visit& visit) {
-  const double twice_area = std::abs(Cross(a, b, c));
-  for (int i = 0; i < kNodes; ++i) {
-    for (int j = 0; j < kNodes; ++j) {  // Duffy's map of the square to the triangle.
-      const double u = kAbscissae[i], v = kAbscissae[j] * (1 - kAbscissae[i]);
-      const Position point = {a.x + u * (b.x - a.x) + v * (c.x - a.x),
-                              a.y + u * (b.y - a.y) + v * (c.y - a.y)};
-      visit(point, u, v, twice_area * kWeights[i] * kWeights[j] * (1 - kAbscissae[i]));
-    }
-  }
-}
 
 template <typename... Parts>
 absl::Status Invalid(const Parts&... parts) {
@@ -374,51 +353,6 @@ void Distribution::AddHatMasses(int component, const Position corners[3], double
                 masses[1] += mass * u;
                 masses[2] += mass * v;
               });
-}
-
-Distribution::Draw Distribution::Sample(Random& random) const {
-  if (discrete()) {
-    const double at = random.Uniform() * cumulative_.back();
-    const size_t i =
-        std::min(static_cast<size_t>(std::upper_bound(cumulative_.begin(), cumulative_.end(), at) -
-                                     cumulative_.begin()),
-                 atoms_.size() - 1);
-    return {atoms_[i].point, atoms_[i].component, atoms_[i].labels};
-  }
-  double at = random.Uniform();
-  int component = 0;
-  while (component + 1 < component_count() && at >= share(component)) at -= share(component++);
-  const Shape& shape = shapes_[static_cast<size_t>(component)];
-  Draw draw{{}, component, labels(component)};
-  if (shape.blob.has_value()) {
-    const Blob& blob = *shape.blob;
-    const double a = random.Normal(), b = random.Normal();
-    draw.point = {blob.mean.x + blob.l11 * a, blob.mean.y + blob.l21 * a + blob.l22 * b};
-    return draw;
-  }
-  if (shape.band.radius > 0) {
-    const Band& band = shape.band;
-    const double angle = band.middle + band.half * random.Uniform(-1, 1) +
-                         band.deviation / band.radius * random.Normal();
-    const double radius = band.radius + band.deviation * random.Normal();
-    draw.point = {band.centre.x + radius * std::cos(angle),
-                  band.centre.y + radius * std::sin(angle)};
-    return draw;
-  }
-  double area = random.Uniform() * shape.area;
-  for (size_t i = 2; i < shape.polygon.size(); ++i) {
-    const Position a = shape.polygon[0], b = shape.polygon[i - 1], c = shape.polygon[i];
-    const double part = Cross(a, b, c) / 2;
-    if (area > part && i + 1 < shape.polygon.size()) {
-      area -= part;
-      continue;
-    }
-    double u = random.Uniform(), v = random.Uniform();
-    if (u + v > 1) u = 1 - u, v = 1 - v;
-    draw.point = {a.x + u * (b.x - a.x) + v * (c.x - a.x), a.y + u * (b.y - a.y) + v * (c.y - a.y)};
-    break;
-  }
-  return draw;
 }
 
 }  // namespace backfire::planar
