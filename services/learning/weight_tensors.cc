@@ -13,7 +13,7 @@ using runtime::Datatype;
 
 constexpr std::string_view kMagic = "backfire-weights-1\n";
 // More than any network has; a damaged file can't make us ask for more memory than it is long.
-constexpr int64_t kMaxRank = 16;
+constexpr int64_t kMaxStoredRank = 16;
 
 // Numbers of LibTorch's ScalarType, which the format uses.
 struct ElementType {
@@ -64,7 +64,7 @@ absl::StatusOr<WeightTensors> ParseWeights(const std::string& bytes) {
     std::string name(reader.Take(reader.Number()));
     const std::string_view code = reader.Take(1);
     const int64_t rank = reader.Number();
-    if (!reader.ok() || rank < 0 || rank > kMaxRank) return truncated;
+    if (!reader.ok() || rank < 0 || rank > kMaxStoredRank) return truncated;
     runtime::Tensor tensor;
     bool known = false;
     for (const ElementType& type : kElementTypes) {
