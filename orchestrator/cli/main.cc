@@ -26,10 +26,13 @@ int main(int argc, char** argv) {
   session.program_directory = self.parent_path();
   session.data_directory =
       backfire::cli::DefaultDataDirectory(std::getenv("XDG_STATE_HOME"), std::getenv("HOME"));
-  // Commands that have no --data-dir call with the mesh's token all the same.
-  if (const char* chosen = std::getenv("BACKFIRE_DATA_DIR"); chosen != nullptr && *chosen != 0) {
-    session.data_directory = chosen;
-  }
+  // What flags say goes before the environment. CLI11 would let the environment go before a flag
+  // that several commands share, as it reads it for those that were not given as well.
+  const auto take = [](const char* name, auto& value) {
+    if (const char* given = std::getenv(name); given != nullptr && *given != 0) value = given;
+  };
+  take("BACKFIRE_DATA_DIR", session.data_directory);
+  take("BACKFIRE_ORCHESTRATOR", session.orchestrator);
   const char* user = std::getenv("USER");
   char host[256] = "";
   ::gethostname(host, sizeof(host) - 1);

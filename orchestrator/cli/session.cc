@@ -57,15 +57,16 @@ void AddDataDirectory(CLI::App& command, Session& session) {
   if (command.get_option_no_throw("--data-dir") != nullptr) return;
   command
       .add_option("--data-dir", session.data_directory,
-                  "Where the mesh keeps versions, logs, state and the token that it is called with")
-      ->envname("BACKFIRE_DATA_DIR")
+                  "Where the mesh keeps versions, logs, state and the token that it is called "
+                  "with; else BACKFIRE_DATA_DIR of the environment")
       ->capture_default_str();
 }
 
 void AddOrchestrator(CLI::App& command, Session& session) {
   AddDataDirectory(command, session);  // For the token.
-  command.add_option("--orchestrator", session.orchestrator, "The orchestrator's gRPC target")
-      ->envname("BACKFIRE_ORCHESTRATOR")
+  command
+      .add_option("--orchestrator", session.orchestrator,
+                  "The orchestrator's gRPC target; else BACKFIRE_ORCHESTRATOR of the environment")
       ->capture_default_str();
 }
 

@@ -19,6 +19,8 @@ check 'nobody there' 3 update list --format json
 expect_equal 'its code' "$(field code)" UNAVAILABLE
 expect_equal 'its exit code' "$(field exit_code)" 3
 expect_contains 'its message' "$(field message)" "$directory/o"
+check 'a flag goes before the environment' 3 update list --orchestrator "unix:$directory/flag" --format json
+expect_contains 'its message' "$(field message)" "$directory/flag"
 check 'wrong usage' 2 update list --format json --vertx first
 expect_equal 'its code' "$(field code)" INVALID_ARGUMENT
 check 'no such file' 2 system validate "$directory/none.yaml" --format=json
