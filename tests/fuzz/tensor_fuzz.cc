@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/numeric/int128.h"
 #include "services/runtime/checked_tensor.h"
 #include "services/runtime/inference_tensor.h"
 #include "tests/fuzz/fuzz_entry.h"
@@ -68,14 +69,14 @@ TensorSignatures Signature() {
 }
 
 void RequireSound(const Tensor& tensor) {
-  __int128 count = 1;
+  absl::int128 count = 1;
   for (const int64_t extent : tensor.shape) {
     Require(extent >= 0);
     count *= extent;
     Require(count <= kMaxTensorBytes);
   }
   Require(count == tensor.ElementCount());
-  Require(count * DatatypeSize(tensor.datatype) == static_cast<__int128>(tensor.data.size()));
+  Require(count * DatatypeSize(tensor.datatype) == static_cast<int64_t>(tensor.data.size()));
 }
 
 void RequireSound(const absl::StatusOr<TensorMap>& tensors) {
