@@ -131,7 +131,7 @@ void AddGateCommand(CLI::App& app, Session& session) {
       "Without --update or --propose it is backfire-gate alone, whose options go with these as "
       "well: "
       "see `backfire gate --help`.\n"
-      "Examples: backfire gate --update latest --wait --junit gate.xml\n"
+      "Example: backfire gate --update latest --wait --junit gate.xml\n"
       "  backfire gate --propose disparity=psmnet-disparity-mae --set steps=800 --wait --html "
       "gate.html");
   command.allow_extras();

@@ -227,7 +227,15 @@ void Listener::AcceptAll(int descriptor) {
       take_(descriptor, connection);
       continue;
     }
+    // A line for the first that is refused, and for each thousandth; said before it learns of it.
+    const auto count = [this] {
+      if (refused_++ % 1000 == 0) {
+        spdlog::warn("listener state=FULL endpoint={} accepted={} refused={}", address_,
+                     accepted_.load(), refused_.load());
+      }
+    };
     if (connection >= 0) {
+      count();
       ::close(connection);
     } else if (errno == EINTR || errno == ECONNABORTED) {
       continue;
@@ -235,7 +243,10 @@ void Listener::AcceptAll(int descriptor) {
       // It would wait on, and poll would say so for ever: it is taken to be closed.
       ::close(spare_);
       const int unwanted = ::accept4(descriptor, nullptr, nullptr, SOCK_CLOEXEC);
-      if (unwanted >= 0) ::close(unwanted);
+      if (unwanted >= 0) {
+        count();
+        ::close(unwanted);
+      }
       spare_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
       if (unwanted < 0) {  // Another thread was quicker: it is tried again in a moment.
         ::poll(nullptr, 0, kPauseMs);
@@ -248,11 +259,6 @@ void Listener::AcceptAll(int descriptor) {
         ::poll(nullptr, 0, kPauseMs);
       }
       return;
-    }
-    // A line for the first, and for each thousandth.
-    if (refused_++ % 1000 == 0) {
-      spdlog::warn("listener state=FULL endpoint={} accepted={} refused={}", address_,
-                   accepted_.load(), refused_.load());
     }
   }
 }

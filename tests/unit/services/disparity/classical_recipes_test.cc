@@ -45,14 +45,20 @@ TEST(SgbmRecipeTest, RefusesWhatMakesNoSense) {
       {"block_size", 4, "odd"},
       {"paths", 6, "5 or 8"},
       {"large_penalty", 8, "above small_penalty"},
-      {"block_size", 2.5, "whole number"},
-      {"uniqueness_percent", 101, "must be in"}};
+      {"block_size", 2.5, "whole number"}};
   for (const auto& [name, value, expected] : cases) {
     const absl::Status status = family->Check(Sgbm(name, value));
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(std::string(status.message()), HasSubstr("recipe.parameters." + name));
     EXPECT_THAT(std::string(status.message()), HasSubstr(expected));
   }
+  // Ranges are held where a recipe arrives.
+  v1::Model model;
+  *model.add_recipes() = family->Recipes().at(0);
+  const auto out_of_range = runtime::CompleteRecipe(model, Sgbm("uniqueness_percent", 101));
+  EXPECT_EQ(out_of_range.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(out_of_range.status().message()),
+              HasSubstr("recipe.parameters.uniqueness_percent must be"));
   EXPECT_EQ(family->Load(Sgbm(), "weights").status().code(), absl::StatusCode::kDataLoss);
   EXPECT_EQ(family->UntrainedWeights(Sgbm()).status().code(),
             absl::StatusCode::kFailedPrecondition);

@@ -25,11 +25,11 @@ v1::System LinearSystem(const std::string& components, const std::string& rest,
       "name: hand\nrequest:\n- {name: point, datatype: FP64, shape: [2]}\n"
       "outputs: {label: w.label}\nreplicates: 1\nseed: 3\ndataset: |\n  planar:\n    components:\n",
       components, "    targets: {v: {loss: position_error}}\n", rest,
-      "vertices:\n- {name: v, endpoint: x, inputs: {point: request.point}, recipe: {name: "
+      "vertices:\n- {name: v, endpoint: unix:x, inputs: {point: request.point}, recipe: {name: "
       "position, "
       "parameters: {field: ",
       field,
-      "}}}\n- name: w\n  endpoint: x\n  inputs: {point: request.point, v: v.position}\n"
+      "}}}\n- name: w\n  endpoint: unix:x\n  inputs: {point: request.point, v: v.position}\n"
       "  recipe: {name: linear, parameters: {training_size: 30}}\n  references:\n"
       "    bayes: {name: bayes}\n    optimal: {name: optimal}\n"
       "    optimal_in_class: {name: optimal-in-class, parameters: {hypotheses: linear}}\n");
@@ -145,17 +145,17 @@ dataset: |
     label_noise: 0.05
 vertices:
 - name: u
-  endpoint: x
+  endpoint: unix:x
   inputs: {point: request.point}
   recipe: {name: half-plane, parameters: )",
       u, R"(}
 - name: v
-  endpoint: x
+  endpoint: unix:x
   inputs: {point: request.point}
   recipe: {name: half-plane, parameters: )",
       v, R"(}
 - name: w
-  endpoint: x
+  endpoint: unix:x
   inputs: {point: request.point, u: u.label, v: v.label}
   recipe: {name: table}
   references:
