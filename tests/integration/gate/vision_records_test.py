@@ -81,7 +81,7 @@ class VisionRecords(GateTest):
         # Mean of |1 + U| and 1 over two pixels, less 0.6 of each.
         self.assertAlmostEqual(by_name["disparity", ""]["difference"], -0.6, delta=0.05)
         self.assertGreater(by_name["car", ""]["difference"], 10)
-        self.assertEqual(by_name["car", ""]["example_count"], FRAMES)
+        self.assertEqual(int(by_name["car", ""]["example_count"]), FRAMES)  # int64 is a text in JSON.
 
 
 if __name__ == "__main__":
