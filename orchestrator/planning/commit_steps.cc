@@ -93,16 +93,20 @@ std::vector<std::string> SplitsRead(const v1::Step& step) {
   }
 }
 
-std::vector<v1::OutputsCommitment> CommitmentsAsOf(const records::OpenUpdate& update,
-                                                   const records::SystemRevision& system,
-                                                   const std::string& vertex, int replicate,
-                                                   const std::vector<std::string>& splits) {
+absl::StatusOr<std::vector<v1::OutputsCommitment>> CommitmentsAsOf(
+    const records::OpenUpdate& update, const records::SystemRevision& system,
+    const std::string& vertex, int replicate, const std::vector<std::string>& splits) {
   std::vector<v1::OutputsCommitment> commitments;
   for (const std::string& name : system.graph.WithAncestors({vertex})) {
     if (name == vertex || !CommitsOutputs(system.models.at(name))) continue;
     for (const std::string& split : splits) {
       const auto entry = update.Find(CommitStepId(name, replicate, split));
-      if (!entry.ok() || entry->record->step.state() != v1::Step::SUCCEEDED) continue;
+      if (!entry.ok()) continue;  // Nobody planned it.
+      if (entry->record->step.state() != v1::Step::SUCCEEDED) {
+        return absl::FailedPreconditionError(
+            absl::StrCat("its parent ", name, " commits anew to its outputs on ", split,
+                         ", as the update was retried meanwhile: retry it once more"));
+      }
       commitments.push_back(entry->record->step.commitment());
     }
   }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "backfire/v1/orchestrator.pb.h"
 #include "orchestrator/records/open_update.h"
 #include "orchestrator/records/state.h"
@@ -55,10 +56,10 @@ class CommitPlan {
 std::vector<std::string> SplitsRead(const v1::Step& step);
 
 /// Commitments of all ancestors of a vertex in replicate k on these splits, as of an update: those
-/// there are. Order: by vertex, then split.
-std::vector<v1::OutputsCommitment> CommitmentsAsOf(const records::OpenUpdate& update,
-                                                   const records::SystemRevision& system,
-                                                   const std::string& vertex, int replicate,
-                                                   const std::vector<std::string>& splits);
+/// that are planned. Order: by vertex, then split. FAILED_PRECONDITION: one is not there any more,
+/// as a retry has it made anew: nothing may be computed without it.
+absl::StatusOr<std::vector<v1::OutputsCommitment>> CommitmentsAsOf(
+    const records::OpenUpdate& update, const records::SystemRevision& system,
+    const std::string& vertex, int replicate, const std::vector<std::string>& splits);
 
 }  // namespace backfire::planning

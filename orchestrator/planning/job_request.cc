@@ -128,8 +128,9 @@ absl::StatusOr<JobRequest> BuildJobRequest(const std::string& identity,
   const std::string request_id =
       absl::StrCat(identity, "/updates/", update.number(), "/", step.id(), "/", record.attempt);
   // Of all ancestors: a parent that has lost its outputs pulls its own parents' once more.
-  const std::vector<v1::OutputsCommitment> commitments =
-      CommitmentsAsOf(update, system, step.vertex(), step.replicate(), SplitsRead(step));
+  BACKFIRE_ASSIGN_OR_RETURN(
+      const std::vector<v1::OutputsCommitment> commitments,
+      CommitmentsAsOf(update, system, step.vertex(), step.replicate(), SplitsRead(step)));
   if (step.kind() == v1::Step::COMMIT) {
     BACKFIRE_ASSIGN_OR_RETURN(v1::CommitOutputsRequest request,
                               BuildCommitment(system, update, step));

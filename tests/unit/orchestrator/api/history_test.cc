@@ -132,10 +132,11 @@ TEST_F(HistoryTest, APromotionSaysWhoWhenAndWhyAndRejectsOthersInItsName) {
 
 TEST_F(HistoryTest, CancellingFailingAndRetryingAreKept) {
   ApplyBaseline();
-  services_.Fail("evaluate/b", absl::ResourceExhaustedError("disk full"));
+  // Of one replicate: another's may fail after the retry.
+  services_.Fail("evaluate/b/0", absl::ResourceExhaustedError("disk full"));
   const std::string name = ProposeAs("ada", "first", "a");
   AwaitState(name, v1::Update::FAILED);
-  services_.Fail("evaluate/b", absl::OkStatus());
+  services_.Fail("evaluate/b/0", absl::OkStatus());
   v1::RetryUpdateRequest retry;
   retry.set_name(name);
   retry.set_actor("bob");
