@@ -1,8 +1,10 @@
 #include "services/gateway/graph_runner.h"
 
+#include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
 #include <set>
 #include <utility>
@@ -22,11 +24,16 @@ using runtime::Tensor;
 using runtime::TensorMap;
 using std::chrono::steady_clock;
 
+// What a call waits for an endpoint to come back, where all are away. A process that restarts is
+// refused for a moment longer than it is away, by channels that pause between attempts to connect.
+constexpr std::chrono::seconds kPatience(2);
+
 // A request for a vertex, and where it was sent last.
 struct VertexCall {
   inference::ModelInferRequest request;
   std::vector<std::string> endpoints;
   std::set<std::string> tried;
+  bool waited = false;  // For one of the endpoints to come back.
   std::string endpoint;
   std::unique_ptr<inference::GRPCInferenceService::Stub> stub;
   std::unique_ptr<grpc::ClientContext> context;
@@ -159,6 +166,43 @@ class Run {
     return true;
   }
 
+  // Sends a call that failed to another endpoint; once all were tried, and were away, to the first
+  // that comes back.
+  bool SendAgain(const std::string& vertex, const absl::Status& failure, VertexCall& call) {
+    if (called_off_ || call_.cancelled()) return false;
+    if (Send(vertex, call)) return true;
+    if (!absl::IsUnavailable(failure) || call.waited ||
+        !services_.balancer.MayReturn(call.endpoints, call.end)) {
+      return false;
+    }
+    call.waited = true;
+    const std::string back = WaitForReturn(call.endpoints);
+    if (back.empty()) return false;
+    call.tried.erase(back);
+    return Send(vertex, call);
+  }
+
+  // The first endpoint that can be connected to; empty: none within kPatience.
+  std::string WaitForReturn(const std::vector<std::string>& endpoints) {
+    std::vector<std::shared_ptr<grpc::Channel>> channels;
+    for (const std::string& endpoint : endpoints) {
+      channels.push_back(services_.channels.Get(endpoint));
+      grpc::experimental::ChannelResetConnectionBackoff(channels.back().get());
+    }
+    const auto until = std::min(steady_clock::now() + kPatience, call_.deadline);
+    while (!channels.empty() && steady_clock::now() < until && !call_.cancelled()) {
+      for (size_t i = 0; i < channels.size(); ++i) {
+        if (channels[i]->GetState(/*try_to_connect=*/true) == GRPC_CHANNEL_READY) {
+          return endpoints[i];
+        }
+      }
+      channels.front()->WaitForStateChange(
+          channels.front()->GetState(false),
+          std::chrono::system_clock::now() + std::chrono::milliseconds(20));
+    }
+    return "";
+  }
+
   std::string WaitForOne() {
     MutexLock lock(mutex_);
     while (ended_.empty()) {
@@ -188,7 +232,7 @@ class Run {
                            : elsewhere || absl::IsDeadlineExceeded(status) ? Outcome::kFailed
                                                                            : Outcome::kServed,
                            call->end);
-    if (elsewhere && retry && !called_off_ && !call_.cancelled() && Send(vertex, *call)) {
+    if (elsewhere && retry && SendAgain(vertex, status, *call)) {
       spdlog::info("vertex state=SENT_AGAIN id={} vertex={} to={} error=\"{}\"", call_.id, vertex,
                    call->endpoint, std::string(Annotate(status, where).message()));
       services_.sent_again(vertex);

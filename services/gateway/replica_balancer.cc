@@ -45,6 +45,7 @@ void ReplicaBalancer::End(const std::string& endpoint, Outcome outcome, Clock::t
     case Outcome::kFailed: {
       // Calls that were in flight together fail together: that is one failure.
       if (load.failures > 0 && now < load.avoided_until) break;
+      if (load.failures == 0) load.failing_since = now;
       const int doublings = std::min(load.failures++, 10);
       load.avoided_until = now + std::min(kAvoided * (1 << doublings), kLongestAvoided);
       break;
@@ -52,6 +53,19 @@ void ReplicaBalancer::End(const std::string& endpoint, Outcome outcome, Clock::t
     case Outcome::kUnknown:
       break;
   }
+}
+
+bool ReplicaBalancer::MayReturn(const std::vector<std::string>& endpoints,
+                                Clock::time_point now) const {
+  MutexLock lock(mutex_);
+  for (const std::string& endpoint : endpoints) {
+    const auto load = loads_.find(endpoint);
+    if (load == loads_.end() || load->second.failures == 0 ||
+        now < load->second.failing_since + kLikelyRestart) {
+      return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace backfire::gateway

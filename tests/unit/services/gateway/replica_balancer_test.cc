@@ -90,6 +90,27 @@ TEST_F(ReplicaBalancerTest, ACallThatWasCalledOffSaysNothing) {
   EXPECT_NE(Begin(), "a");
 }
 
+TEST_F(ReplicaBalancerTest, MayReturnUnlessAllHaveFailedForLong) {
+  const std::vector<std::string> both = {"a", "b"};
+  EXPECT_TRUE(balancer_.MayReturn(both, now_));
+  const auto fail = [&](const std::string& endpoint) {
+    EXPECT_EQ(balancer_.Begin({endpoint}, {}, now_), endpoint);
+    balancer_.End(endpoint, Outcome::kFailed, now_);
+  };
+  fail("a");
+  fail("b");
+  EXPECT_TRUE(balancer_.MayReturn(both, now_));
+  now_ += ReplicaBalancer::kLikelyRestart;
+  EXPECT_FALSE(balancer_.MayReturn(both, now_));
+  fail("a");  // Again: it is still the same outage.
+  EXPECT_FALSE(balancer_.MayReturn(both, now_));
+  EXPECT_EQ(balancer_.Begin({"a"}, {}, now_), "a");
+  balancer_.End("a", Outcome::kServed, now_);
+  fail("a");
+  EXPECT_TRUE(balancer_.MayReturn(both, now_));
+  EXPECT_FALSE(balancer_.MayReturn({"b"}, now_));
+}
+
 // As pods come and go, each with another address.
 TEST_F(ReplicaBalancerTest, ForgetsOnlyWhatHasNoCallInFlight) {
   EXPECT_EQ(Begin(), "a");
