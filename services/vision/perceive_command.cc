@@ -16,6 +16,7 @@
 #include "services/datasets/stereo_dataset.h"
 #include "services/pointcloud/lidar.h"
 #include "services/rpc/channel.h"
+#include "services/rpc/credentials.h"
 #include "services/vision/commands.h"
 #include "services/vision/lidar_report.h"
 #include "services/vision/perceive.h"
@@ -33,6 +34,7 @@ struct PerceiveArguments {
   std::vector<int64_t> releases;
   int width = 384, height = 128;
   double min_score = 0.3, timeout_seconds = 60;
+  runtime::SecurityOptions security;
   std::string score_from;  // A dataset whose validation split chooses min_score; empty: none.
 };
 
@@ -143,6 +145,9 @@ absl::StatusOr<ScoreChoice> ChooseScoreOn(const std::string& uri,
 int RunPerceive(PerceiveArguments arguments) {
   const auto inputs = ReadInputs(arguments);
   if (!inputs.ok()) return ReportError(inputs.status());
+  // Of the mesh: the gateway lets anybody infer, and the detectors' own services don't.
+  const absl::Status shown = runtime::ShowIdentity(arguments.security);
+  if (!shown.ok()) return ReportError(shown);
   const auto stub =
       inference::GRPCInferenceService::NewStub(runtime::MakeChannel(arguments.gateway));
   StereoCall call;
@@ -236,6 +241,7 @@ void AddPerceiveCommand(CLI::App& app, CommandContext& context) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   AddFormatOption(*perceive, arguments->format);
+  arguments->security.AddClientTo(*perceive);
   perceive->footer(
       "Example: backfire-vision perceive --left l.png --right r.png --calib c.txt --out view.png\n"
       "LiDAR instead of pseudo-LiDAR: ... --velodyne sweep.bin --car HOST:PORT --pedestrian ...\n"
