@@ -97,7 +97,7 @@ TEST_F(GraphRunnerTest, SendsToAnotherWhatOneThatIsAwayCannotServe) {
   EXPECT_EQ(sent_again_, 1);
 }
 
-// Channels pause between attempts to connect, and refuse calls for a moment after a process is back.
+// Channels pause between attempts to connect, and refuse calls for a moment after it is back.
 TEST_F(GraphRunnerTest, FindsAProcessThatHasJustComeBack) {
   for (int restart = 0; restart < 2; ++restart) {
     const absl::Status away = Run();
