@@ -14,6 +14,8 @@ namespace {
 
 constexpr double kLossBefore = 10;
 constexpr double kSkill = 0.5;
+// Of an average precision's skill, for a training_noise of 1.
+constexpr double kTrainingSkill = 0.1;
 // How far a candidate is from its margin, in true standard errors.
 constexpr double kClearly = 6;
 
@@ -269,7 +271,7 @@ void VerdictSimulation::DrawPrecisions(const SimulatedSystem& system, uint64_t s
     for (const auto& of_example : objects) bears.push_back(!of_example.empty());
     loss.size = SizeOf(bears);
     const auto model = [&](double quality) {
-      const double skill = quality + 0.1 * system.training_noise * random.Normal();
+      const double skill = quality + kTrainingSkill * system.training_noise * random.Normal();
       const Detections detections = Detect(objects, skill, random);
       verdict::LossSample sample;
       sample.value = -PrecisionArea(detections, once, objects);
@@ -287,6 +289,10 @@ void VerdictSimulation::DrawPrecisions(const SimulatedSystem& system, uint64_t s
   }
 }
 
+double VerdictSimulation::TrainingPoints(const SimulatedSystem& system) const {
+  return kTrainingSkill * system.training_noise / SkillOfPoint(system);
+}
+
 double VerdictSimulation::SkillOfPoint(const SimulatedSystem& system) const {
   MutexLock lock(mutex_);
   const auto known = skill_of_point_.find(system.cluster_correlation);
@@ -299,7 +305,7 @@ double VerdictSimulation::SkillOfPoint(const SimulatedSystem& system) const {
     const auto precision = [&](double skill) {
       Random random(static_cast<uint64_t>(i), 5);
       const Difficulties objects = DrawDifficulties(system.cluster_correlation, random);
-      const double trained = skill + 0.1 * system.training_noise * random.Normal();
+      const double trained = skill + kTrainingSkill * system.training_noise * random.Normal();
       return PrecisionArea(Detect(objects, trained, random),
                            std::vector<int32_t>(objects.size(), 1), objects);
     };

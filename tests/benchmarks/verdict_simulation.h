@@ -35,7 +35,8 @@ struct SimulatedSystem {
   int descendants = 1;
   CandidateTruth candidate = CandidateTruth::kBetter;
   double correlation = 0;  ///< Between descendants: of examples and of trainings.
-  /// Standard deviation of what training adds to a difference, over that of the test mean.
+  /// Standard deviation of what training adds to a difference, over that of the test mean; for
+  /// kAveragePrecision in units of its own, of which TrainingPoints makes points.
   double training_noise = 1;
   /// Of what each training does to each example, likewise, of the mean over examples.
   double interaction = 0;
@@ -71,6 +72,9 @@ class VerdictSimulation {
 
   /// @param seed  Different seeds give independent systems.
   verdict::Evidence Draw(const SimulatedSystem& system, uint64_t seed) const;
+  /// Standard deviation of what training does to one model's average precision, in points: of
+  /// kAveragePrecision.
+  double TrainingPoints(const SimulatedSystem& system) const;
 
  private:
   void DrawMeans(const SimulatedSystem& system, uint64_t seed, verdict::Evidence& evidence) const;
