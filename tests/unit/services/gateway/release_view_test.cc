@@ -15,7 +15,8 @@ using ::testing::UnorderedElementsAre;
 // Releases 1 and 2, 1 live.
 v1::ReleaseSnapshot Snapshot() {
   v1::ReleaseSnapshot snapshot;
-  *snapshot.mutable_system() = testing::ToySystem([](const std::string& name) { return "unix:" + name; });
+  *snapshot.mutable_system() =
+      testing::ToySystem([](const std::string& name) { return "unix:" + name; });
   for (const v1::Vertex& vertex : snapshot.system().vertices()) {
     (*snapshot.mutable_models())[vertex.name()].set_name("models/" + vertex.model());
   }
