@@ -116,7 +116,8 @@ std::vector<std::string> ProgressLines(const Update& update, std::optional<doubl
   std::vector<std::string> lines = {absl::StrCat(update.name(), " (", UpdateTitle(update), ")  ",
                                                  Update::State_Name(update.state()), "  ", done,
                                                  "/", update.steps_size(), " steps done")};
-  if (seconds_left.has_value() && !HasEnded(update)) {
+  // Less than a second is none: what is left then has no length that is known, as loading.
+  if (seconds_left.value_or(0) >= 1 && !HasEnded(update)) {
     absl::StrAppend(&lines.front(), ", about ", FormatSeconds(*seconds_left), " left");
   }
   for (const Step& step : update.steps()) {

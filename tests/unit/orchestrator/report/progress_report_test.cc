@@ -46,6 +46,9 @@ TEST(ProgressLinesTest, SaysWhenAllWillBeDoneIfThatCanBeForetold) {
   Update update = Training(100);
   EXPECT_EQ(ProgressLines(update, 100).front(),
             "updates/1 (baseline)  TRAINING_CANDIDATE  0/2 steps done, about 1 min 40 s left");
+  // Nothing but steps that have no length.
+  EXPECT_EQ(ProgressLines(update, 0).front(),
+            "updates/1 (baseline)  TRAINING_CANDIDATE  0/2 steps done");
   update.set_state(Update::PROMOTED);
   EXPECT_EQ(ProgressLines(update, 0).front(), "updates/1 (baseline)  PROMOTED  0/2 steps done");
 }
