@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# `./dev kubernetes`: renders the manifests, and checks them as far as can be without a cluster.
+# `./dev kubernetes`: renders the manifests, checks them, and applies them to an API server.
 set -euo pipefail
 source "$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)/dev"
 
 # Tools of exactly these versions, outside the project.
 readonly kustomize_module=sigs.k8s.io/kustomize/kustomize/v5@v5.8.1
 readonly schemas='kubernetes-validate==1.36.0'
+readonly monitoring_module=github.com/prometheus-operator/prometheus-operator@v0.85.0
 tools="${BACKFIRE_KUBERNETES_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/backfire/kubernetes}"
 tests="$root/tests/kubernetes"
 
@@ -20,11 +21,13 @@ a network; `check` and `render` render it.
            Kubernetes, unknown fields refused; then what `./dev test` checks
   render   render it anew: after each change of deploy/kubernetes or deploy/systems/kubernetes
   test     what `./dev test` has of Kubernetes: the checks, and the planar overlay's pods run by a
-           stand-in for nodes, from nothing to a verdict; no API server
+           stand-in for nodes, from nothing to a verdict. Then, where there is Go, the same with an
+           API server, controllers and kubectl of Kubernetes itself, which take every overlay
 
 Renders with `kustomize` (BACKFIRE_KUSTOMIZE="kubectl kustomize" names another), or builds it with Go.
-What is missing is put into ~/.cache/backfire/kubernetes (BACKFIRE_KUBERNETES_TOOLS): kustomize, and a
-Python environment with kubernetes-validate. That takes a network, once.
+What is missing is put into ~/.cache/backfire/kubernetes (BACKFIRE_KUBERNETES_TOOLS): kustomize, a
+Python environment with kubernetes-validate, and the control plane, half an hour of processor time.
+That takes a network, once.
 
 Example: ./dev kubernetes check
 HELP
@@ -68,12 +71,47 @@ kubernetes_check() {
   return "$status"
 }
 
+# find_control_plane: the program of tests/kubernetes/control_plane, in $control_plane, and a folder of the definitions of
+# monitoring's resources, in $definitions.
+find_control_plane() {
+  local source="$tests/control_plane" version
+  control_plane="$tools/bin/control-plane-$(cat "$source"/main.go "$source"/go.{mod,sum} | sha256sum | head -c 12)"
+  version="$(awk '$1 == "k8s.io/kubernetes" { print $2; exit }' "$source/go.mod")"
+  if [[ ! -x $control_plane ]]; then
+    say "building a control plane of Kubernetes $version"
+    mkdir -p "$tools/bin"
+    local package=k8s.io/component-base/version
+    (cd "$source" && nice go build -p 2 -o "$control_plane.new" -ldflags \
+      "-s -w -X $package.gitVersion=$version -X $package.gitMajor=1 -X $package.gitMinor=$(cut -d. -f2 <<<"$version")" .) >&2 &&
+      mv "$control_plane.new" "$control_plane" || return
+  fi
+  definitions="$(cd "$tools" && go mod download -json "$monitoring_module" |
+    python3 -c 'import json, sys; print(json.load(sys.stdin)["Dir"])')/example/prometheus-operator-crd"
+}
+
+kubernetes_test() {
+  local status=0 code=0
+  cmd_test -R kubernetes || status=1
+  if ! command -v go >/dev/null; then
+    say "there is no Go to build an API server with: what ran are the checks and the stand-in alone"
+    return "$status"
+  fi
+  find_control_plane || fail "the control plane could not be built" || return
+  say "with an API server"
+  /usr/bin/python3 -B "$tests/api_server_test.py" "$control_plane" "$root/build/bin" "$root" "$definitions" || code=$?
+  case "$code" in
+    0) say "with an API server: passed" ;;
+    77) say "with an API server: skipped" ;;
+    *) fail "with an API server: failed" || status=1 ;;
+  esac
+  return "$status"
+}
+
 main_kubernetes() {
   local command="${1:-}"
   (($#)) && shift
   case "$command" in
-    test) cmd_test -R kubernetes "$@" ;;
-    check | render)
+    check | render | test)
       case "${1:-}" in
         '') "kubernetes_$command" ;;
         -h | --help) help_kubernetes ;;

@@ -65,14 +65,14 @@ class Pod:
     def _volume(self, name):
         """The folder of a volume: a claim's outlives the pod."""
         for volume in self.workload.pod.get('volumes', []):
-            if volume['name'] == name:
+            if volume['name'] == name and 'persistentVolumeClaim' not in volume:
                 folder = self.folder / 'volumes' / name
                 folder.mkdir(parents=True)
                 if 'configMap' in volume:
                     for key, text in self.node.manifests.of('ConfigMap')[volume['configMap']['name']]['data'].items():
                         (folder / key).write_text(text, encoding='utf-8')
                 return folder
-        folder = self.node.claims / f'{name}-{self.name}'
+        folder = self.node.claims / f'{name}-{self.name}'  # As a StatefulSet names its claims.
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -179,18 +179,28 @@ class Node:
         self.tell()
         return pod
 
+    def addresses_of_services(self):
+        """(name, namespace, whether it has an address of its own, addresses of its pods) of each Service."""
+        for name, service in sorted(self.manifests.of('Service').items()):
+            spec = service['spec']
+            pods = [pod for pod in list(self.pods.values())
+                    if all(pod.labels.get(key) == value for key, value in spec['selector'].items())]
+            chosen = [pod.address for pod in pods if pod.is_ready or spec.get('publishNotReadyAddresses')]
+            is_own = spec.get('clusterIP') != 'None'
+            yield name, service['metadata']['namespace'], is_own, chosen or [pod.address for pod in pods if is_own]
+
+    def notify(self):
+        with self.changed:
+            self.changed.notify_all()
+
     def tell(self):
         """Writes the names anew, and wakes who waits."""
         with self.changed:
             lines = ['127.0.0.1 localhost']
-            for name, service in sorted(self.manifests.of('Service').items()):
-                spec = service['spec']
-                pods = [pod for pod in list(self.pods.values())
-                        if all(pod.labels.get(key) == value for key, value in spec['selector'].items())]
-                chosen = [pod.address for pod in pods if pod.is_ready or spec.get('publishNotReadyAddresses')]
-                if spec.get('clusterIP') != 'None':  # Its name and address stay, whatever is behind them.
-                    chosen = self.kept[name] = chosen or [pod.address for pod in pods] or self.kept.get(name, [])
-                lines += [f'{address} {name} {name}.{service["metadata"]["namespace"]}' for address in chosen]
+            for name, namespace, is_own, addresses in self.addresses_of_services():
+                if is_own:  # Its name and address stay, whatever is behind them.
+                    addresses = self.kept[name] = addresses or self.kept.get(name, [])
+                lines += [f'{address} {name} {name}.{namespace}' for address in addresses]
             text = '\n'.join(lines) + '\n'
             # Into the same file, which is mounted; one write, so that nobody reads half of it.
             if text != self.hosts.read_text(encoding='utf-8'):
