@@ -187,9 +187,14 @@ class StockService(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInferenc
             check(context, name not in data or list(data[name].shape[1:]) == learnt, "INVALID_ARGUMENT",
                   f"{name} must have shape {learnt}, as in training: got {list(data[name].shape[1:]) if name in data else None}")
         given = self.model.predict(own, data, parameters)
-        rows = len(next(iter(data.values())))
-        return {name: numpy.ascontiguousarray(given[name], NUMBERS[datatype]).reshape(rows, *numpy.shape(given[name])[1:])
-                for name, (datatype, _) in self.model.outputs.items()}
+        rows, outputs = len(next(iter(data.values()))), {}
+        for name, (datatype, shape) in self.model.outputs.items():
+            outputs[name] = numpy.ascontiguousarray(given[name], NUMBERS[datatype])
+            got, wanted = list(numpy.shape(given[name])), [rows, *shape]
+            # An array that lacks an axis would be stretched, by its targets for one, without a word.
+            check(context, len(got) == len(wanted) and all(size in (-1, one) for one, size in zip(got, wanted)), "INTERNAL",
+                  f"predict must return {name} of shape {wanted}, a row for each example (-1: any size): got {got}")
+        return outputs
 
     def Train(self, request, context):
         self.GetModel(pb.GetModelRequest(name=request.model), context)
@@ -235,8 +240,10 @@ class StockService(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInferenc
             losses = self.model.loss(self.predict(None, weights, given, parameters), given)
             resampling = Resampling(request.bootstrap, clusters)
             for name in self.model.losses:
-                values = losses[name] if isinstance(losses, dict) else losses
-                resampling.add_loss(job.evaluation, name, numpy.asarray(values, float))
+                values = numpy.asarray(losses[name] if isinstance(losses, dict) else losses, float)
+                check(None, values.shape == (len(clusters),), "INTERNAL",
+                      f"loss must return a number for each of the {len(clusters)} examples: {name} has shape {list(values.shape)}")
+                resampling.add_loss(job.evaluation, name, values)
             job.evaluation.dataset_digest = digest
             job.version.CopyFrom(version)
         return self.store.run(request, context, work)
