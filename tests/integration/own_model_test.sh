@@ -58,14 +58,15 @@ sed -n '/^<!-- scikit-learn: begin -->$/,/^<!-- scikit-learn: end -->$/p' "$3/..
 chmod +x "$directory/forest.py"
 # It finds backfire_stock where the build has it.
 export PYTHONPATH="$1/../python" BACKFIRE_DATA_DIR="$directory/forest's data"
-sed "s/^name: .*/name: forest/; s/^replicates: .*/replicates: 5/; s/^- name: nearest/- name: forest/; s/nearest\.y/forest.y/
-     s|unix:$directory/nearest|unix:$directory/forest|; s/{name: nearest, parameters: {k: 3}}/{name: forest}/
+sed "s/^name: .*/name: woods/; s/^replicates: .*/replicates: 5/; s/^- name: nearest/- name: forest/; s/nearest\.y/forest.y/
+     s|endpoint: unix:$directory/nearest|endpoint: unix:$directory/forest\n  replicas: [\"unix:$directory/forest-2\"]|; s/{name: nearest, parameters: {k: 3}}/{name: forest}/
      s|{program: nearest-neighbour-service}|{program: $directory/forest.py}|" "$directory/own.yaml" >"$directory/forest.yaml"
 check 'up with a forest' 0 up "$directory/forest.yaml" --gateway "unix:$directory/g"
 check 'its baseline' 0 update watch baseline
 check 'an update above it, which twenty examples make worse' 1 update propose --vertex label --recipe linear --set training_size=20 --gate
 expect_contains 'it was retrained five times, and judged' "$output" 'Replicates: 5.'
 expect_contains 'the forest is worse' "$output" 'so is forest loss'
+check 'its replica has what is live' 0 healthcheck "unix:$directory/forest-2" --service readiness
 check 'conformance of the forest' 0 conformance "unix:$directory/forest" --feed-all
 expect_contains 'nothing is broken' "$output" ' hold, 0 broken'
 finish
