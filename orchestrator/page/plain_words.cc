@@ -73,7 +73,8 @@ std::string Refused(const View& view, const Counts& counts) {
     }
     return text;
   }
-  absl::StrAppend(&text, counts.candidate_better ? " is better by itself" : " is no worse by itself");
+  absl::StrAppend(&text,
+                  counts.candidate_better ? " is better by itself" : " is no worse by itself");
   if (counts.harmed == 0)
     return absl::StrCat(text, ", and yet refused: ", view.report.reason(), ".");
   absl::StrAppend(
