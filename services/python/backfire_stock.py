@@ -196,6 +196,15 @@ class StockService(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInferenc
                   f"predict must return {name} of shape {wanted}, a row for each example (-1: any size): got {got}")
         return outputs
 
+    def losses(self, outputs, data, count):
+        """Of each judged loss a number for each of so many examples."""
+        given, found = self.model.loss(outputs, data), {}
+        for name in self.model.losses:
+            found[name] = numpy.asarray(given[name] if isinstance(given, dict) else given, float)
+            check(None, found[name].shape == (count,), "INTERNAL",
+                  f"loss must return a number for each of the {count} examples: {name} has shape {list(found[name].shape)}")
+        return found
+
     def Train(self, request, context):
         self.GetModel(pb.GetModelRequest(name=request.model), context)
         recipe, parameters = self.resolve(request.recipe, context)
@@ -237,12 +246,8 @@ class StockService(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInferenc
         def work(job):
             weights, (_, parameters) = unpack(data), self.resolve(version.recipe, None)
             given, digest, clusters = self.gather(request.swapped_parents or version.lineage, request, request.split)
-            losses = self.model.loss(self.predict(None, weights, given, parameters), given)
             resampling = Resampling(request.bootstrap, clusters)
-            for name in self.model.losses:
-                values = numpy.asarray(losses[name] if isinstance(losses, dict) else losses, float)
-                check(None, values.shape == (len(clusters),), "INTERNAL",
-                      f"loss must return a number for each of the {len(clusters)} examples: {name} has shape {list(values.shape)}")
+            for name, values in self.losses(self.predict(None, weights, given, parameters), given, len(clusters)).items():
                 resampling.add_loss(job.evaluation, name, values)
             job.evaluation.dataset_digest = digest
             job.version.CopyFrom(version)

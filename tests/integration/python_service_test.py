@@ -23,8 +23,10 @@ PROGRAM = os.path.join(sys.argv[1], "nearest-neighbour-service")
 try:
     sys.path.insert(0, os.path.dirname(os.path.realpath(PROGRAM)))
     import grpc
-    from backfire_service import Resampling, pb, rpc, v2, v2_rpc
+    import numpy
+    from backfire_service import Refusal, Resampling, pb, rpc, v2, v2_rpc
     from backfire_standard import health, reflection
+    from backfire_stock import StockModel, StockService
     from google.protobuf import descriptor_pb2
 except ImportError:
     sys.exit(77)
@@ -644,6 +646,26 @@ class PythonServiceTest(unittest.TestCase):
         for k in (0, 1001, 2.5, "three", True):
             request.recipe.parameters["k"] = k
             self.assert_refused(grpc.StatusCode.INVALID_ARGUMENT, "recipe.parameters.k must be", self.stub.ResolveRecipe, request)
+
+
+class ShapesTest(unittest.TestCase):
+    """What a model's functions return is held against its description, before it can be stretched."""
+
+    class Flat(StockModel):
+        """Says what it is fed, without its last axis."""
+        name, inputs, outputs = "flat", {"x": ("FP64", [-1])}, {"y": ("FP64", [-1])}
+        targets = ["x"]
+
+        def predict(self, weights, data, parameters):
+            return {"y": data["x"][:, 0]}
+
+    def test_an_output_or_a_loss_of_another_shape_is_refused(self):
+        service, data = StockService(self.Flat(), None), {"x": numpy.ones((3, 1))}
+        with self.assertRaisesRegex(Refusal, r"y of shape \[3, -1\], a row for each example .*: got \[3\]"):
+            service.predict(None, {"input.x": [1]}, data, None)
+        self.assertEqual(list(service.losses({"y": numpy.zeros((3, 1))}, data, 3)["loss"]), [1, 1, 1])
+        with self.assertRaisesRegex(Refusal, r"each of the 3 examples: loss has shape \[4\]"):
+            service.losses({"y": numpy.zeros((4, 1))}, {"x": numpy.zeros((4, 1))}, 3)
 
 
 if __name__ == "__main__":
