@@ -9,8 +9,10 @@ import types
 import typing
 
 import numpy
+from backfire_metrics import VERSION
 from backfire_service import (NUMBERS, Resampling, VersionMethods, check, check_evaluation, check_lineage, check_split, pb, pull,
                               read_inputs, rpc, serve, sha256, v2, v2_rpc)
+from backfire_store import STOPPING
 
 MOST_FILE_BYTES, PIECE_BYTES = 1 << 30, 1 << 20
 SPLITS = ("train", "validation", "test")
@@ -274,13 +276,42 @@ class StockService(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInferenc
                     first = False
                     yield piece
 
-    def ModelInfer(self, request, context):
-        self.GetModel(pb.GetModelRequest(name=f"models/{request.model_name}"), context)
+    def served(self, model, number, context):
+        """The name of the version that a request is for, without a number the newest that is loaded; refuses one that doesn't serve."""
+        self.GetModel(pb.GetModelRequest(name=f"models/{model}"), context)
         loaded = self.store.loaded()
-        check(context, request.model_version or loaded, "NOT_FOUND", f"there is no such version of {self.name}: none is loaded")
-        name = f"{self.name}/versions/{request.model_version}" if request.model_version else loaded[-1]
-        version, weights = self.store.version(name, context)
+        check(context, number or loaded, "NOT_FOUND", f"there is no such version of {self.name}: none is loaded")
+        name = f"{self.name}/versions/{number}" if number else loaded[-1]
+        self.store.describe(name, context)
         check(context, name in loaded, "UNAVAILABLE", f"{name} is not loaded")
+        return name
+
+    def ServerLive(self, request, context):
+        return v2.ServerLiveResponse(live=True)
+
+    def ServerReady(self, request, context):
+        return v2.ServerReadyResponse(ready=not STOPPING.is_set())
+
+    def ModelReady(self, request, context):
+        self.served(request.name, request.version, context)
+        return v2.ModelReadyResponse(ready=True)
+
+    def ServerMetadata(self, request, context):
+        return v2.ServerMetadataResponse(name=os.path.basename(sys.argv[0]), version=VERSION)
+
+    def ModelMetadata(self, request, context):
+        self.served(request.name, request.version, context)
+        response = v2.ModelMetadataResponse(name=request.name, platform="backfire_model",
+                                            versions=[name.rpartition("/")[2] for name in self.store.loaded()])
+        for tensors, model in ((response.inputs, self.model.inputs), (response.outputs, self.model.outputs)):
+            for name, (datatype, shape) in model.items():
+                if name not in self.model.targets:  # No request needs to bring these.
+                    tensors.add(name=name, datatype=datatype, shape=shape)
+        return response
+
+    def ModelInfer(self, request, context):
+        name = self.served(request.model_name, request.model_version, context)
+        version, weights = self.store.version(name, context)
         wanted = [output.name for output in request.outputs] or list(self.model.outputs)
         unknown = sorted(set(wanted) - set(self.model.outputs))
         check(context, not unknown, "INVALID_ARGUMENT", f"outputs: there is {', '.join(self.model.outputs)}: got {unknown}")

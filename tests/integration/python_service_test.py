@@ -559,6 +559,26 @@ class PythonServiceTest(unittest.TestCase):
                          {"file_containing_extension": {"containing_type": "backfire.v1.Job"}}, {}):
             self.assertEqual(self.reflect(**question).error_response.error_code, grpc.StatusCode.NOT_FOUND.value[0], question)
 
+    def test_clients_of_the_open_inference_protocol_find_their_way(self):
+        self.assertTrue(self.inference.ServerLive(v2.ServerLiveRequest(), timeout=SECONDS).live)
+        self.assertTrue(self.inference.ServerReady(v2.ServerReadyRequest(), timeout=SECONDS).ready)
+        self.assertEqual(self.inference.ServerMetadata(v2.ServerMetadataRequest(), timeout=SECONDS).name, "nearest-neighbour-service")
+        self.assert_refused(grpc.StatusCode.NOT_FOUND, "none is loaded", self.inference.ModelReady, v2.ModelReadyRequest(name="nearest"))
+        self.trained()
+        one = v2.ModelReadyRequest(name="nearest", version="1")
+        self.assert_refused(grpc.StatusCode.UNAVAILABLE, "is not loaded", self.inference.ModelReady, one)
+        self.loaded()
+        for request in (one, v2.ModelReadyRequest(name="nearest")):
+            self.assertTrue(self.inference.ModelReady(request, timeout=SECONDS).ready)
+        for code, words, request in ((grpc.StatusCode.NOT_FOUND, "models/other", {"name": "other"}),
+                                     (grpc.StatusCode.NOT_FOUND, "versions/9", {"name": "nearest", "version": "9"}),
+                                     (grpc.StatusCode.INVALID_ARGUMENT, "a version's name", {"name": "nearest", "version": "one"})):
+            self.assert_refused(code, words, self.inference.ModelReady, v2.ModelReadyRequest(**request))
+            self.assert_refused(code, words, self.inference.ModelMetadata, v2.ModelMetadataRequest(**request))
+        metadata = self.inference.ModelMetadata(v2.ModelMetadataRequest(name="nearest"), timeout=SECONDS)
+        self.assertEqual((list(metadata.versions), [(tensor.name, tensor.datatype, list(tensor.shape)) for tensor in metadata.inputs],
+                          [tensor.name for tensor in metadata.outputs]), (["1"], [("feature", "FP64", [-1])], ["y"]))
+
     def test_health_goes_by_name(self):
         for name in ("", "liveness", "readiness", "nearest"):
             self.assertTrue(self.health(name), name)
