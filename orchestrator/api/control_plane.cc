@@ -23,7 +23,9 @@ ControlPlane::ControlPlane(const Outside& outside, std::unique_ptr<ledger::Ledge
                  },
                  [this](int64_t update) { metrics_.NoteMove(update); }}),
       releases_(*ledger_, loader_, gateways_, outside.clock),
-      replicas_(*ledger_, outside.versions, loader_) {}
+      replicas_(*ledger_, outside.versions, loader_),
+      pruner_(*ledger_, outside.versions, outside.clock),
+      retention_(*ledger_, pruner_, outside.clock) {}
 
 absl::StatusOr<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Outside& outside,
                                                                   std::chrono::milliseconds lease) {
@@ -35,6 +37,7 @@ absl::StatusOr<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Outside&
   plane->releases_.Start();
   plane->replicas_.Start();
   plane->executor_.Start();
+  plane->retention_.Start();
   return plane;
 }
 
@@ -45,6 +48,7 @@ void ControlPlane::Stop() {
   executor_.Stop();
   releases_.Stop();
   replicas_.Stop();
+  retention_.Stop();
 }
 
 std::vector<prometheus::MetricFamily> ControlPlane::SampleMetrics() const {

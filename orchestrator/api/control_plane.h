@@ -15,6 +15,8 @@
 #include "orchestrator/releases/gateway_registry.h"
 #include "orchestrator/releases/release_manager.h"
 #include "orchestrator/releases/replica_keeper.h"
+#include "orchestrator/retention/pruner.h"
+#include "orchestrator/retention/retention_keeper.h"
 #include "services/base/clock.h"
 
 namespace backfire::api {
@@ -45,6 +47,8 @@ class ControlPlane {
   execution::StepExecutor& executor() { return executor_; }
   releases::ReleaseManager& releases() { return releases_; }
   releases::GatewayRegistry& gateways() { return gateways_; }
+  retention::Pruner& pruner() { return pruner_; }
+  retention::RetentionKeeper& retention() { return retention_; }
   std::vector<prometheus::MetricFamily> SampleMetrics() const;
 
  private:
@@ -59,6 +63,8 @@ class ControlPlane {
   execution::StepExecutor executor_;
   releases::ReleaseManager releases_;
   releases::ReplicaKeeper replicas_;
+  retention::Pruner pruner_;
+  retention::RetentionKeeper retention_;
 };
 
 }  // namespace backfire::api

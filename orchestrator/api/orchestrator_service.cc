@@ -37,6 +37,10 @@ using std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kWatchPace(20);
 constexpr int kWatchRest = 9;
 
+// For releases that a caller has let go to be unloaded everywhere: a lease, and some. What takes
+// longer is left to the next call.
+constexpr std::chrono::seconds kRetirePatience(30);
+
 }  // namespace
 
 runtime::Caller OrchestratorService::CallerOf(const grpc::ServerContext& context) const {
@@ -264,6 +268,13 @@ grpc::Status OrchestratorService::RetryUpdate(grpc::ServerContext* context,
   });
   if (!changed.ok()) return runtime::ToGrpcStatus(changed.status());
   return Answer(Show(request->name()), response);
+}
+
+grpc::Status OrchestratorService::PruneUpdates(grpc::ServerContext* context,
+                                               const v1::PruneUpdatesRequest* request,
+                                               v1::PruneUpdatesResponse* response) {
+  BACKFIRE_CHECK_BOUNDS(*request);
+  return Answer(plane_.pruner().Prune(ByCaller(*context, *request), kRetirePatience), response);
 }
 
 }  // namespace backfire::api

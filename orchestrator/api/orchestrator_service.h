@@ -1,7 +1,6 @@
 #pragma once
 
 #include <memory>
-#include <set>
 #include <string>
 #include <utility>
 
@@ -77,9 +76,6 @@ class OrchestratorService final : public v1::Orchestrator::Service {
   absl::StatusOr<v1::ApplySystemResponse> Apply(const v1::ApplySystemRequest& request);
   commands::ResolveRecipe Resolver() const;
   absl::StatusOr<v1::Update> Propose(const v1::ProposeUpdateRequest& request);
-  // Waits until releases that were let go are RETIRED, or for a while.
-  void AwaitRetirement(const std::set<std::string>& releases) const;
-  absl::StatusOr<v1::PruneUpdatesResponse> Prune(const v1::PruneUpdatesRequest& request);
   absl::StatusOr<v1::Release> ShowRelease(int64_t number) const;
   absl::StatusOr<v1::Release> Promote(const v1::PromoteUpdateRequest& request);
   absl::StatusOr<v1::Release> Rollback(const v1::RollbackReleaseRequest& request);

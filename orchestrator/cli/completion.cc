@@ -1,11 +1,13 @@
 #include "orchestrator/cli/completion.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <ostream>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "orchestrator/gate/gate_options.h"
 
 namespace backfire::cli {
 namespace {
@@ -14,31 +16,40 @@ std::vector<const CLI::App*> CommandsOf(const CLI::App& app) {
   return app.get_subcommands([](const CLI::App*) { return true; });
 }
 
-// What may stand next after a command: its commands, then its flags.
-std::string WordsOf(const CLI::App& app) {
-  std::vector<std::string> words;
-  for (const CLI::App* command : CommandsOf(app)) words.push_back(command->get_name());
+using PassedOn = std::map<std::string, const CLI::App*>;
+
+void AddFlags(const CLI::App& app, std::vector<std::string>& words) {
   for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) words.push_back("--" + name);
+    for (const std::string& name : option->get_lnames()) {
+      const std::string word = "--" + name;
+      if (std::find(words.begin(), words.end(), word) == words.end()) words.push_back(word);
+    }
   }
-  return absl::StrJoin(words, " ");
 }
 
-// A line per command: its path, which begins with a space, and what may stand next.
-void AddCases(const CLI::App& app, const std::string& path, std::string& script) {
-  absl::StrAppend(&script, "    \"", path, "\") next=\"", WordsOf(app), "\" ;;\n");
+// A line per command: its path, which begins with a space, and what may stand next: its commands,
+// then its flags.
+void AddCases(const CLI::App& app, const std::string& path, const PassedOn& passed_on,
+              std::string& script) {
+  std::vector<std::string> words;
+  for (const CLI::App* command : CommandsOf(app)) words.push_back(command->get_name());
+  AddFlags(app, words);
+  if (const auto program = passed_on.find(path); program != passed_on.end()) {
+    AddFlags(*program->second, words);
+  }
+  absl::StrAppend(&script, "    \"", path, "\") next=\"", absl::StrJoin(words, " "), "\" ;;\n");
   for (const CLI::App* command : CommandsOf(app)) {
-    AddCases(*command, absl::StrCat(path, " ", command->get_name()), script);
+    AddCases(*command, absl::StrCat(path, " ", command->get_name()), passed_on, script);
   }
 }
 
 }  // namespace
 
-std::string BashCompletion(const CLI::App& app) {
+std::string BashCompletion(const CLI::App& app, const PassedOn& passed_on) {
   const std::string name = app.get_name();
   std::string script = absl::StrCat("# Completes ", name, " in bash: source <(", name,
                                     " completion bash)\n_", name, "_words() {\n  case \"$1\" in\n");
-  AddCases(app, "", script);
+  AddCases(app, "", passed_on, script);
   return absl::StrCat(script, R"(    *) return 1 ;;
   esac
 }
@@ -66,7 +77,10 @@ void AddCompletionCommand(CLI::App& app, Session& session) {
                  "Print it for bash\n\nExample: backfire completion bash >> ~/.bash_completion");
   bash.callback([&app, &session] {
     session.action = [&app, &session]() -> absl::StatusOr<ExitCode> {
-      *session.out << BashCompletion(app) << std::flush;
+      gate::GateOptions options;
+      CLI::App gate;
+      gate::AddGateOptions(gate, options);
+      *session.out << BashCompletion(app, {{" gate", &gate}}) << std::flush;
       return ExitCode::kOk;
     };
   });

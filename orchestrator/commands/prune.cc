@@ -210,6 +210,10 @@ absl::StatusOr<std::vector<v1::Version>> FindUnneeded(const records::State& stat
   for (auto vertex = order.rbegin(); vertex != order.rend(); ++vertex) {
     const auto versions = by_model.find(system->graph.node(*vertex).model_name);
     if (versions == by_model.end() || in_training.count(versions->first) > 0) continue;
+    const auto& capabilities = system->models.at(*vertex).capabilities();
+    const bool can_delete =
+        std::count(capabilities.begin(), capabilities.end(), v1::DELETE_VERSION) > 0;
+    if (!can_delete) continue;  // They stay, and so does what feeds them.
     for (const v1::Version* version : versions->second) {
       const std::string& name = version->name();
       if (deleted.count(name) > 0 || !version->imported_digest().empty() ||

@@ -42,7 +42,8 @@ absl::StatusOr<records::Change> LetGoOfUpdates(const records::State& state,
 /// feeding none that stays. Children come before what feeds them. What an open update trains now
 /// might be found to exist already, so that models that one trains keep their versions till it has
 /// ended.
-/// @param all             Every version of the current system's models that can be deleted.
+/// @param all             Every version of the current system's models that can be listed. Where a
+/// model's service can't delete, its versions stay.
 /// @param gone_releases   Releases that are looked at as if they were gone: of a dry run.
 absl::StatusOr<std::vector<v1::Version>> FindUnneeded(const records::State& state,
                                                       const store::Repository& history,

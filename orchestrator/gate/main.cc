@@ -20,8 +20,8 @@
 #include "orchestrator/gate/baseline.h"
 #include "orchestrator/gate/decision.h"
 #include "orchestrator/gate/gate.h"
+#include "orchestrator/gate/gate_options.h"
 #include "orchestrator/gate/gate_outputs.h"
-#include "orchestrator/gate/policy.h"
 #include "orchestrator/gate/reproduction.h"
 #include "orchestrator/gate/self_test.h"
 #include "orchestrator/gate/webhook.h"
@@ -32,7 +32,6 @@
 namespace backfire::gate {
 namespace {
 
-constexpr char kDefaultPolicy[] = "backfire-gate.yaml";
 constexpr char kFooter[] =
     "Exit codes: 0 passed; 1 something is worse beyond its margin (or is what --fail-on names); 2 "
     "wrong usage or input; 3 no room or a peer is away; 5 failed; 6 the evidence does not say, or "
@@ -42,13 +41,6 @@ constexpr char kFooter[] =
     "with --set NAME=VALUE, and --wait, --retry, in place of records; what it writes is the same.\n"
     "Example: backfire gate --policy backfire-gate.yaml --before runs/main --after runs/pr-7 "
     "--junit gate.xml --markdown gate.md";
-
-struct Options {
-  GateRequest request;
-  GateOutputs outputs;
-  bool update_baseline = false;
-  bool self_test = false;
-};
 
 // The report of a run that has nothing to compare with yet.
 absl::StatusOr<v1::GateReport> BeginBaseline(const GateRequest& request) {
@@ -62,7 +54,7 @@ absl::StatusOr<v1::GateReport> BeginBaseline(const GateRequest& request) {
   return report;
 }
 
-absl::StatusOr<cli::ExitCode> TestItself(const Options& options) {
+absl::StatusOr<cli::ExitCode> TestItself(const GateOptions& options) {
   BACKFIRE_ASSIGN_OR_RETURN(const v1::GateSelfTest test, RunSelfTest(options.request));
   std::string text = SelfTestText(test);
   if (options.outputs.format == "json") {
@@ -73,7 +65,7 @@ absl::StatusOr<cli::ExitCode> TestItself(const Options& options) {
   return test.complaints().empty() ? cli::ExitCode::kOk : cli::ExitCode::kUndecided;
 }
 
-absl::StatusOr<cli::ExitCode> Run(Options options) {
+absl::StatusOr<cli::ExitCode> Run(GateOptions options) {
   if (options.self_test) return TestItself(options);
   GateRequest& request = options.request;
   v1::GateReport report;
@@ -121,64 +113,14 @@ void FailCleanly() {
 
 int Main(int argc, char** argv) {
   FailCleanly();
-  Options options;
+  GateOptions options;
   GateRequest& request = options.request;
   request.today = DayOf(absl::ToUnixSeconds(absl::Now()));
   request.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   CLI::App app("Judges a change by evaluation records of before and after, from files alone",
                "backfire gate");
   app.footer(kFooter);
-  app.add_option("--policy", request.policy,
-                 "What is judged, by which losses; default: backfire-gate.yaml, or none with "
-                 "--evidence");
-  app.add_option("--before", request.before, "Records of what is in use: a file or a folder");
-  app.add_option("--after", request.after, "Records of the change");
-  auto& baseline = *app.add_option(
-      "--baseline", request.baseline,
-      "Instead of --before: a file of records kept in git; where there is none, it is written "
-      "from --after, and the gate exits 6");
-  app.add_flag("--update-baseline", options.update_baseline,
-               "After a pass, make --after the baseline")
-      ->needs(&baseline);
-  app.add_option("--evidence", request.evidence,
-                 "Instead of records: what `backfire update export` wrote of an update");
-  app.add_option("--swapped", request.swapped,
-                 "Records of the change without retraining what is behind it: shown");
-  app.add_option("--candidate", request.candidate, "Vertex that changed; default: the policy's");
-  app.add_option(
-         "--changed-since", request.changed_since,
-         "Revision of git's, as origin/main: the candidate is the vertex whose `paths` were "
-         "touched since; none passes")
-      ->excludes("--candidate");
-  app.add_option("--fail-on", request.fail_on,
-                 "Instead of the policy's fail_on; may be given again: worse, worse-within-margin, "
-                 "unresolved, or none")
-      ->check(CLI::IsMember({"worse", "worse-within-margin", "unresolved", "none"}));
-  app.add_option("--candidates-judged", request.candidates_judged,
-                 "Changes that these examples have judged, this one included: shown")
-      ->check(CLI::Range(1, 1000000))
-      ->capture_default_str();
-  app.add_option("--today", request.today, "Day by which waivers have expired; default: today, UTC")
-      ->check([](const std::string& day) {
-        return IsDay(day) ? std::string() : "must be a day as 2026-12-31: got " + day;
-      });
-  app.add_option("--threads", request.threads, "Threads; no number depends on them")
-      ->check(CLI::Range(1, 1024));
-  AddOutputOptions(app, options.outputs);
-  app.add_flag(
-      "--self-test", options.self_test,
-      "Judge nothing: simulate updates from the noise of --before or --baseline; exits 0, or "
-      "6 if a gate on these records can't decide or would be wrong");
-  app.callback([&request, &options] {
-    const bool any_before = !request.before.empty() || !request.baseline.empty();
-    const bool both = !request.before.empty() && !request.baseline.empty();
-    const bool records = any_before && !both && (options.self_test || !request.after.empty());
-    const bool any_records = any_before || !request.after.empty();
-    if (request.evidence.empty() ? !records : any_records) {
-      throw CLI::ValidationError("give --after with --before or --baseline, or --evidence alone");
-    }
-    if (request.policy.empty() && request.evidence.empty()) request.policy = kDefaultPolicy;
-  });
+  AddGateOptions(app, options);
   if (const auto code = ParseCommandLine(app, argc, argv)) return *code;
   const absl::StatusOr<cli::ExitCode> result = Run(options);
   if (result.ok()) return static_cast<int>(*result);

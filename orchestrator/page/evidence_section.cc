@@ -28,6 +28,7 @@ constexpr size_t kMostOpenVertices = 16;
 // So are those of a long list of findings, whose worst are enough to begin with.
 constexpr size_t kMostFindings = 30;
 constexpr double kPlotWidth = 420, kPlotHeight = 40, kPairsWidth = 92;
+constexpr double kHalfLabel = 20;  // Of the widest label of the axis, in pixels.
 
 // A whisker from bound to bound with the estimate on it, and below it a dot for each seed.
 class PlotRow {
@@ -143,8 +144,9 @@ class Table {
     for (const Axis::Tick& tick : axis_.Ticks()) {
       const double x = tick.at * kPlotWidth;
       marks.Move(x, 28).Relative("v6");
-      to.Element("text", {{"x", Pixels(std::clamp(x, 8.0, kPlotWidth - 14))}, {"y", "24"}},
-                 tick.label);
+      // A label at the rim would be cut off, and a number without its sign says the opposite.
+      const double label_x = std::clamp(x, kHalfLabel, kPlotWidth - kHalfLabel);
+      to.Element("text", {{"x", Pixels(label_x)}, {"y", "24"}}, tick.label);
     }
     to.Empty("path", {{"d", marks.text()}});
     to.Element("text", {{"class", "side"}, {"x", "2"}, {"y", "10"}}, "\xe2\x86\x90 better");

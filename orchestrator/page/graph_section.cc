@@ -17,8 +17,8 @@ using markup::Pixels;
 
 constexpr size_t kMostInLayer = 12;
 constexpr double kWidth = 176, kHeight = 50, kAcross = 62, kDown = 14, kRim = 6;
-// Names are cut to what fits into a box, in characters; the whole name is in its title.
-constexpr size_t kMostLetters = 16;
+// Names are cut to what fits into a box in bold letters; the whole name is in its title.
+constexpr size_t kMostLetters = 14;
 
 // Cut in the middle, as the ends of names tell them apart; never within a character of UTF-8.
 std::string Fitted(const std::string& name) {

@@ -51,9 +51,11 @@ void AfterRefusal(const View& view, const std::vector<int>& blocking, Markup& to
     AppendStep(absl::StrCat("Of ", one.vertex(), " ", one.cause(), " grew most: ", advice, "."), "",
                to);
   }
-  AppendStep(absl::StrCat("Look at ", worst.vertex(), " ", LossTitle(worst),
-                          " first: the examples above whose loss grew most say where."),
-             "", to);
+  const bool has_examples = !view.result(blocking.front()).worst_examples().empty();
+  AppendStep(
+      absl::StrCat("Look at ", worst.vertex(), " ", LossTitle(worst), " first",
+                   has_examples ? ": the examples above whose loss grew most say where." : "."),
+      "", to);
   AppendStep(
       "If the harm is known and accepted for a while, say so, with an owner and a last day, in the "
       "policy. It shows in every report.",

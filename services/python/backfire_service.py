@@ -12,7 +12,9 @@ import time
 from concurrent import futures
 
 import backfire_metrics
+import backfire_replica
 import backfire_security
+import backfire_standard
 import grpc
 import numpy
 from backfire_store import STOPPING, Refusal, Store, VersionMethods, check, check_version_name, sha256  # noqa: F401
@@ -264,29 +266,28 @@ def serve(make_service, description):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--listen", required=True, help="HOST:PORT or unix:PATH")
     parser.add_argument("--data-dir", required=True, help="where versions and jobs are kept")
+    parser.add_argument("--replica-of", metavar="TARGET", help="serve copies of that service's versions, and do nothing else; "
+                        "--data-dir is then empty, or this replica's")
     parser.add_argument("--metrics-listen", help="HOST:PORT of Prometheus' page /metrics; default: none")
     options = parser.parse_args()
     signals = queue.SimpleQueue()  # Of all that threads wait on, only this may be used in a signal's handler.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: signals.put(number))
     try:
-        store = Store(options.data_dir)
+        store = Store(options.data_dir, is_replica=bool(options.replica_of))
     except (OSError, ValueError) as error:
         sys.exit(f"--data-dir {options.data_dir}: can't be used: {error}")
     service = make_service(store)
     metrics = backfire_metrics.Metrics(os.path.basename(sys.argv[0]), store)
-    server = grpc.server(futures.ThreadPoolExecutor(WORKERS), interceptors=[metrics, backfire_security.Door(options.listen), Refusals()], options=SERVER_OPTIONS)
+    doors = [metrics, backfire_security.Door(options.listen), Refusals()]
+    if options.replica_of:
+        doors.append(backfire_replica.Replica(options.replica_of, store, CHANNEL_OPTIONS))
+    server = grpc.server(futures.ThreadPoolExecutor(WORKERS), interceptors=doors, options=SERVER_OPTIONS)
     rpc.add_ModelServiceServicer_to_server(service, server)
     v2_rpc.add_GRPCInferenceServiceServicer_to_server(service, server)
-
-    def health(request, context):  # HealthCheckResponse as bytes: Debian has no stubs of gRPC's health service.
-        return b"\x08\x02" if STOPPING.is_set() else b"\x08\x01"  # status = NOT_SERVING or SERVING.
-
-    def watch_health(request, context):  # `backfire up` waits by it. It ends at once: a watch would hold a thread.
-        yield health(request, context)
-
-    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("grpc.health.v1.Health", {
-        "Check": grpc.unary_unary_rpc_method_handler(health), "Watch": grpc.unary_stream_rpc_method_handler(watch_health)})])
+    served = (pb.DESCRIPTOR.services_by_name["ModelService"], v2.DESCRIPTOR.services_by_name["GRPCInferenceService"])
+    backfire_standard.Standard([one.full_name for one in served], is_ready=lambda: not options.replica_of or store.loaded(),
+                               models=lambda: [service.GetModel(pb.GetModelRequest(), None).name.partition("/")[2]]).add_to(server)
     try:
         port = backfire_security.add_port(server, options.listen)
     except RuntimeError:  # As newer versions of gRPC say it.
@@ -301,7 +302,7 @@ def serve(make_service, description):
         print(f"server state=LISTENING metrics={options.metrics_listen.rpartition(':')[0]}:{port}", file=sys.stderr, flush=True)
     server.start()
     signals.get()
-    STOPPING.set()
+    store.stop()
     give_up = time.monotonic() + GRACE_SECONDS
     for channel in list(JOBS_CHANNELS):
         channel.close()

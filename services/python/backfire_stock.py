@@ -9,8 +9,10 @@ import types
 import typing
 
 import numpy
+from backfire_metrics import VERSION
 from backfire_service import (NUMBERS, Resampling, VersionMethods, check, check_evaluation, check_lineage, check_split, pb, pull,
                               read_inputs, rpc, serve, sha256, v2, v2_rpc)
+from backfire_store import STOPPING
 
 MOST_FILE_BYTES, PIECE_BYTES = 1 << 30, 1 << 20
 SPLITS = ("train", "validation", "test")
@@ -187,9 +189,23 @@ class StockService(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInferenc
             check(context, name not in data or list(data[name].shape[1:]) == learnt, "INVALID_ARGUMENT",
                   f"{name} must have shape {learnt}, as in training: got {list(data[name].shape[1:]) if name in data else None}")
         given = self.model.predict(own, data, parameters)
-        rows = len(next(iter(data.values())))
-        return {name: numpy.ascontiguousarray(given[name], NUMBERS[datatype]).reshape(rows, *numpy.shape(given[name])[1:])
-                for name, (datatype, _) in self.model.outputs.items()}
+        rows, outputs = len(next(iter(data.values()))), {}
+        for name, (datatype, shape) in self.model.outputs.items():
+            outputs[name] = numpy.ascontiguousarray(given[name], NUMBERS[datatype])
+            got, wanted = list(numpy.shape(given[name])), [rows, *shape]
+            # An array that lacks an axis would be stretched, by its targets for one, without a word.
+            check(context, len(got) == len(wanted) and all(size in (-1, one) for one, size in zip(got, wanted)), "INTERNAL",
+                  f"predict must return {name} of shape {wanted}, a row for each example (-1: any size): got {got}")
+        return outputs
+
+    def losses(self, outputs, data, count):
+        """Of each judged loss a number for each of so many examples."""
+        given, found = self.model.loss(outputs, data), {}
+        for name in self.model.losses:
+            found[name] = numpy.asarray(given[name] if isinstance(given, dict) else given, float)
+            check(None, found[name].shape == (count,), "INTERNAL",
+                  f"loss must return a number for each of the {count} examples: {name} has shape {list(found[name].shape)}")
+        return found
 
     def Train(self, request, context):
         self.GetModel(pb.GetModelRequest(name=request.model), context)
@@ -232,11 +248,9 @@ class StockService(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInferenc
         def work(job):
             weights, (_, parameters) = unpack(data), self.resolve(version.recipe, None)
             given, digest, clusters = self.gather(request.swapped_parents or version.lineage, request, request.split)
-            losses = self.model.loss(self.predict(None, weights, given, parameters), given)
             resampling = Resampling(request.bootstrap, clusters)
-            for name in self.model.losses:
-                values = losses[name] if isinstance(losses, dict) else losses
-                resampling.add_loss(job.evaluation, name, numpy.asarray(values, float))
+            for name, values in self.losses(self.predict(None, weights, given, parameters), given, len(clusters)).items():
+                resampling.add_loss(job.evaluation, name, values)
             job.evaluation.dataset_digest = digest
             job.version.CopyFrom(version)
         return self.store.run(request, context, work)
@@ -262,13 +276,42 @@ class StockService(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInferenc
                     first = False
                     yield piece
 
-    def ModelInfer(self, request, context):
-        self.GetModel(pb.GetModelRequest(name=f"models/{request.model_name}"), context)
+    def served(self, model, number, context):
+        """The name of the version that a request is for, without a number the newest that is loaded; refuses one that doesn't serve."""
+        self.GetModel(pb.GetModelRequest(name=f"models/{model}"), context)
         loaded = self.store.loaded()
-        check(context, request.model_version or loaded, "NOT_FOUND", f"there is no such version of {self.name}: none is loaded")
-        name = f"{self.name}/versions/{request.model_version}" if request.model_version else loaded[-1]
-        version, weights = self.store.version(name, context)
+        check(context, number or loaded, "NOT_FOUND", f"there is no such version of {self.name}: none is loaded")
+        name = f"{self.name}/versions/{number}" if number else loaded[-1]
+        self.store.describe(name, context)
         check(context, name in loaded, "UNAVAILABLE", f"{name} is not loaded")
+        return name
+
+    def ServerLive(self, request, context):
+        return v2.ServerLiveResponse(live=True)
+
+    def ServerReady(self, request, context):
+        return v2.ServerReadyResponse(ready=not STOPPING.is_set())
+
+    def ModelReady(self, request, context):
+        self.served(request.name, request.version, context)
+        return v2.ModelReadyResponse(ready=True)
+
+    def ServerMetadata(self, request, context):
+        return v2.ServerMetadataResponse(name=os.path.basename(sys.argv[0]), version=VERSION)
+
+    def ModelMetadata(self, request, context):
+        self.served(request.name, request.version, context)
+        response = v2.ModelMetadataResponse(name=request.name, platform="backfire_model",
+                                            versions=[name.rpartition("/")[2] for name in self.store.loaded()])
+        for tensors, model in ((response.inputs, self.model.inputs), (response.outputs, self.model.outputs)):
+            for name, (datatype, shape) in model.items():
+                if name not in self.model.targets:  # No request needs to bring these.
+                    tensors.add(name=name, datatype=datatype, shape=shape)
+        return response
+
+    def ModelInfer(self, request, context):
+        name = self.served(request.model_name, request.model_version, context)
+        version, weights = self.store.version(name, context)
         wanted = [output.name for output in request.outputs] or list(self.model.outputs)
         unknown = sorted(set(wanted) - set(self.model.outputs))
         check(context, not unknown, "INVALID_ARGUMENT", f"outputs: there is {', '.join(self.model.outputs)}: got {unknown}")

@@ -17,6 +17,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "st
 from backfire.v1 import model_service_pb2 as pb  # noqa: E402
 
 STOPPING = threading.Event()  # Set once the process drains: nothing new is begun, and nobody waits for a lost parent.
+WATCHES = threading.BoundedSemaphore(24)  # Each holds one of the threads for calls.
 RUNNING_JOBS = 64  # Jobs have threads of their own, as one may wait for long.
 ANSWER_SECONDS = 1  # A job that takes no longer has ended when its call returns.
 
@@ -62,11 +63,12 @@ class Store:
     """Jobs by request_id and versions by number, in a SQLite database: what is added is all that is written. Thread-safe.
 
     Numbers of versions that were deleted are not used again. `lock` is for the database and for `running`; no work is done
-    under it.
+    under it. `news` tells of jobs that ended.
     """
 
-    def __init__(self, directory):
+    def __init__(self, directory, is_replica=False):
         os.makedirs(directory, exist_ok=True)
+        claim(directory, is_replica)
         if os.path.exists(os.path.join(directory, "state.json")):
             raise ValueError("state.json is of an older program, whose versions can't be read: take another directory")
         self.path, self.lock = os.path.join(directory, "state.db"), threading.RLock()
@@ -75,6 +77,7 @@ class Store:
             self.database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;" + SCHEMA)
         except sqlite3.Error as error:
             raise OSError(f"{self.path}: {error}") from error
+        self.news = threading.Condition(self.lock)
         self.running = {}  # (what was asked, kind, thread) by request_id.
         self.test_losses = {}  # By a version's name, since the start; replaced, never changed.
         self.ended = collections.Counter()  # Jobs since the start, by kind, state and code.
@@ -142,6 +145,7 @@ class Store:
                     not request.swapped_parents:
                 self.test_losses = {**self.test_losses, request.version: list(job.evaluation.losses)}
             del self.running[request_id]
+            self.news.notify_all()
 
     def count_jobs(self):
         """How many run, by kind, and how many have ended since the start, by kind, state and code."""
@@ -156,6 +160,32 @@ class Store:
         kept = self.rows("SELECT job FROM jobs WHERE request_id = ?", request_id)
         check(context, kept, "NOT_FOUND", f"there is no job {name!r}")
         return pb.Job.FromString(kept[0][0])
+
+    def watch(self, name, context):
+        """A job at once, and again once it has ended, unless the caller or the service ends first."""
+        def tell():
+            with self.lock:
+                self.news.notify_all()
+        check(context, WATCHES.acquire(blocking=False), "RESOURCE_EXHAUSTED", "too many calls watch jobs; ask by GetJob")
+        try:
+            job = self.job(name, context)
+            yield job
+            if job.state != pb.Job.RUNNING:
+                return
+            context.add_callback(tell)
+            with self.lock:
+                while context.is_active() and not STOPPING.is_set() and name[len("jobs/"):] in self.running:
+                    self.news.wait()
+            check(context, not STOPPING.is_set(), "UNAVAILABLE", "the service is shutting down")
+            yield self.job(name, context)
+        finally:
+            WATCHES.release()
+
+    def stop(self):
+        """Ends what waits for jobs; nothing new is begun."""
+        STOPPING.set()
+        with self.lock:
+            self.news.notify_all()
 
     def find(self, input_key):
         """The version with this input_key, or None."""
@@ -187,9 +217,22 @@ class Store:
     def describe(self, name, context):
         """A version by its name."""
         check_version_name(context, "a version's name", name)
+        kept = self.find_by_name(name)
+        check(context, kept, "NOT_FOUND", f"there is no version {name}")
+        return kept
+
+    def find_by_name(self, name):
+        """The version of this name, or None."""
         kept = self.rows("SELECT number, version, loaded FROM versions WHERE number = ?", number_of(name))
-        check(context, kept and shown(*kept[0]).name == name, "NOT_FOUND", f"there is no version {name}")
-        return shown(*kept[0])
+        return shown(*kept[0]) if kept and shown(*kept[0]).name == name else None
+
+    def adopt(self, version, weights):
+        """Keeps another service's version by the name that it has there, in place of what there was. It is not loaded."""
+        kept = pb.Version()
+        kept.CopyFrom(version)
+        kept.name, kept.loaded = version.name.rpartition("/versions/")[0], False
+        self.rows("INSERT OR REPLACE INTO versions (number, input_key, version, weights) VALUES (?, ?, ?, ?)",
+                  number_of(version.name), version.input_key, kept.SerializeToString(), weights)
 
     def list(self, after, most):
         """Up to `most` versions with numbers above `after`, lowest first."""
@@ -210,6 +253,20 @@ class Store:
         self.rows("DELETE FROM versions WHERE number = ?", number_of(name))
 
 
+def claim(directory, is_replica):
+    """Refuses a directory that is no replica's for a replica, which deletes what it unloads; and a replica's for another, as its copies have
+    another's numbers."""
+    mark = os.path.join(directory, "replica")
+    if os.path.exists(mark) == is_replica:
+        return
+    if not is_replica:
+        raise ValueError("it is a replica's: give --replica-of, or another directory")
+    if os.path.exists(os.path.join(directory, "state.db")):
+        raise ValueError("it holds versions that were trained there: a replica needs one of its own")
+    with open(mark, "x", encoding="utf-8"):
+        pass
+
+
 def number_of(name):
     """The number in `models/{model}/versions/{number}`."""
     return int(name.rpartition("/")[2])
@@ -226,10 +283,13 @@ class VersionMethods:
     """Everything about versions that no model needs to know, over `self.store`: what children, releases and
     `backfire version` ask a service for. What is on disk is as good as in memory, so that loading notes which serve."""
 
-    VERSION_CAPABILITIES = [pb.LOAD_VERSION, pb.LIST_VERSIONS, pb.DELETE_VERSION]
+    VERSION_CAPABILITIES = [pb.WATCH_JOB, pb.LOAD_VERSION, pb.LIST_VERSIONS, pb.DELETE_VERSION]
 
     def GetJob(self, request, context):
         return self.store.job(request.name, context)
+
+    def WatchJob(self, request, context):
+        yield from self.store.watch(request.name, context)
 
     def GetVersion(self, request, context):
         return self.store.describe(request.name, context)

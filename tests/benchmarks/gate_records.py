@@ -75,13 +75,13 @@ def main():
         took = time.monotonic() - begun
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         report = json.loads(done.stdout)
-        begun = time.monotonic()
+        begun, processors = time.monotonic(), time.process_time()
         variances = with_numpy(options)
-        numpy_took = time.monotonic() - begun
+        numpy_took, processors = time.monotonic() - begun, time.process_time() - processors
     rows = 2 * options.seeds * (options.descendants + 1) * options.examples
     print(f"gate: {took:.1f} s, {used.ru_utime + used.ru_stime:.1f} s of processors, {used.ru_maxrss / 1024:.0f} MiB, "
           f"{rows / 1e6:.1f} million rows of {size / 1e6:.0f} MB, with reading and verdict")
-    print(f"NumPy: {numpy_took:.1f} s, with arrays at hand")
+    print(f"NumPy: {numpy_took:.1f} s, {processors:.1f} s of processors, with arrays at hand")
     found = {one["vertex"]: one["example_variance"] + one["interaction_variance"] for one in report["verdict"]["comparisons"]}
     unbiased = options.examples / (options.examples - 1)
     worst = max(abs(found[name] / (variance * unbiased) - 1)

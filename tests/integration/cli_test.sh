@@ -34,6 +34,10 @@ completed() {
 expect_equal 'commands that begin so' "$(completed backfire upd)" update
 expect_contains 'commands of a topic' "$(completed backfire update '')" prune
 expect_contains 'its own, not others' "$(completed backfire release ro)" rollback
+expect_equal 'a gate on a proposal' "$(completed backfire update propose --ga)" --gate
+expect_equal 'what the gate does on a mesh' "$(completed backfire gate --prop)" --propose
+expect_equal 'and on records, which is another program' "$(completed backfire gate --bef)" --before
+expect_equal 'a flag of both once' "$(completed backfire gate --hel)" --help
 expect_equal 'flags after arguments' "$(completed backfire update show 3 --fi)" --field
 expect_equal 'nothing fits' "$(completed backfire update list --no-such)" ''
 

@@ -7,6 +7,7 @@ Arguments: the folder of backfire's binaries, the folder of backfire_stock.py, t
 """
 import concurrent.futures
 import contextlib
+import importlib.util
 import os
 import re
 import subprocess
@@ -123,11 +124,20 @@ class ConformanceTest(unittest.TestCase):
         self.assert_asked_wrongly([TOY], "--dataset", "--model", "first")
 
     def test_the_example_of_the_page_is_a_service(self):
+        self.assert_page_is_honest("example")
+
+    def test_the_forest_of_the_page_is_a_service(self):
+        if importlib.util.find_spec("sklearn") is None:
+            print("SKIPPED: no python3-sklearn, so the forest of docs/own-models.md was not tried", file=sys.stderr)
+            self.skipTest("no python3-sklearn")
+        self.assert_page_is_honest("scikit-learn")
+
+    def assert_page_is_honest(self, mark):
         with open(os.path.join(SOURCE, "docs/own-models.md"), encoding="utf-8") as file:
-            code = re.search(r"<!-- example: begin -->\n```python\n(.*?)```\n<!-- example: end -->", file.read(), re.DOTALL)[1]
+            code = re.search(rf"<!-- {mark}: begin -->\n```python\n(.*?)```\n<!-- {mark}: end -->", file.read(), re.DOTALL)[1]
         self.assertLessEqual(len(code.splitlines()), 30)
         with tempfile.TemporaryDirectory() as directory:
-            program = os.path.join(directory, "ridge.py")
+            program = os.path.join(directory, "service.py")
             with open(program, "w", encoding="utf-8") as file:
                 file.write(code)
             self.assert_honest(["env", f"PYTHONPATH={PYTHON}", sys.executable, program], "--feed-all")

@@ -46,4 +46,27 @@ check 'its import' 0 version import --vertex nearest --recipe nearest --weights 
 sed 's/{labels: {class: 0}, gaussian/{labels: {class: 0}, gausian/' "$directory/own.yaml" >"$directory/typo.yaml"
 check 'a dataset with a typo' 2 system validate --services "$directory/typo.yaml"
 expect_contains 'where it is' "$errors" "typo.yaml:$(grep -n '^dataset:' "$directory/typo.yaml" | cut -d: -f1): dataset"
+
+# A service of scikit-learn's, as docs/own-models.md has it, in a mesh of five seeds.
+if ! /usr/bin/python3 -c 'import sklearn' 2>/dev/null; then
+  echo 'SKIPPED: no python3-sklearn, so the forest of docs/own-models.md judged nothing' >&2
+  finish
+  exit
+fi
+check 'down' 0 down
+sed -n '/^<!-- scikit-learn: begin -->$/,/^<!-- scikit-learn: end -->$/p' "$3/../../../docs/own-models.md" | sed '/^<!--/d; /^```/d' >"$directory/forest.py"
+chmod +x "$directory/forest.py"
+# It finds backfire_stock where the build has it.
+export PYTHONPATH="$1/../python" BACKFIRE_DATA_DIR="$directory/forest's data"
+sed "s/^name: .*/name: woods/; s/^replicates: .*/replicates: 5/; s/^- name: nearest/- name: forest/; s/nearest\.y/forest.y/
+     s|endpoint: unix:$directory/nearest|endpoint: unix:$directory/forest\n  replicas: [\"unix:$directory/forest-2\"]|; s/{name: nearest, parameters: {k: 3}}/{name: forest}/
+     s|{program: nearest-neighbour-service}|{program: $directory/forest.py}|" "$directory/own.yaml" >"$directory/forest.yaml"
+check 'up with a forest' 0 up "$directory/forest.yaml" --gateway "unix:$directory/g"
+check 'its baseline' 0 update watch baseline
+check 'an update above it, which twenty examples make worse' 1 update propose --vertex label --recipe linear --set training_size=20 --gate
+expect_contains 'it was retrained five times, and judged' "$output" 'Replicates: 5.'
+expect_contains 'the forest is worse' "$output" 'so is forest loss'
+check 'its replica has what is live' 0 healthcheck "unix:$directory/forest-2" --service readiness
+check 'conformance of the forest' 0 conformance "unix:$directory/forest" --feed-all
+expect_contains 'nothing is broken' "$output" ' hold, 0 broken'
 finish

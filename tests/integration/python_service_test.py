@@ -23,7 +23,11 @@ PROGRAM = os.path.join(sys.argv[1], "nearest-neighbour-service")
 try:
     sys.path.insert(0, os.path.dirname(os.path.realpath(PROGRAM)))
     import grpc
-    from backfire_service import Resampling, pb, rpc, v2, v2_rpc
+    import numpy
+    from backfire_service import Refusal, Resampling, pb, rpc, v2, v2_rpc
+    from backfire_standard import health, reflection
+    from backfire_stock import StockModel, StockService
+    from google.protobuf import descriptor_pb2
 except ImportError:
     sys.exit(77)
 
@@ -132,12 +136,23 @@ class PythonServiceTest(unittest.TestCase):
         request.inputs.add(name="feature", datatype="FP64", shape=[len(numbers)])
         return request
 
-    def health(self):
-        """A HealthCheckResponse as bytes, by both methods: Debian has no stubs of gRPC's health service."""
-        once = self.channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=SECONDS)
-        watched = next(self.channel.unary_stream("/grpc.health.v1.Health/Watch")(b"", timeout=SECONDS))
+    def health(self, name=""):
+        """Whether it says SERVING, by both methods."""
+        statuses, request = health.HealthCheckResponse, health.HealthCheckRequest(service=name)
+        codec = (health.HealthCheckRequest.SerializeToString, statuses.FromString)
+        once = self.channel.unary_unary("/grpc.health.v1.Health/Check", *codec)(request, timeout=SECONDS)
+        watched = next(self.channel.unary_stream("/grpc.health.v1.Health/Watch", *codec)(request, timeout=SECONDS))
         self.assertEqual(once, watched)
-        return once
+        self.assertIn(once.status, (statuses.SERVING, statuses.NOT_SERVING))
+        return once.status == statuses.SERVING
+
+    def reflect(self, **question):
+        """The answer to one question."""
+        call = self.channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+                                          reflection.ServerReflectionRequest.SerializeToString,
+                                          reflection.ServerReflectionResponse.FromString)
+        (answer,) = call(iter([reflection.ServerReflectionRequest(**question)]), timeout=SECONDS)
+        return answer
 
     def assert_refused(self, code, words, method, request):
         with self.assertRaises(grpc.RpcError) as refused:
@@ -156,7 +171,7 @@ class PythonServiceTest(unittest.TestCase):
         connection, _ = self.hung.accept()
         self.addCleanup(connection.close)
         self.assertEqual({job.result().state for job in jobs}, {pb.Job.RUNNING})
-        self.assertEqual(self.health(), b"\x08\x01")
+        self.assertTrue(self.health())
         response = self.inference.ModelInfer(self.infer_request([1, 1]), timeout=SECONDS)
         self.assertEqual(struct.unpack("<2d", response.raw_output_contents[0]), (1, 1))
         self.assertEqual(self.stub.GetJob(pb.GetJobRequest(name="jobs/hung/0"), timeout=SECONDS).state, pb.Job.RUNNING)
@@ -331,7 +346,7 @@ class PythonServiceTest(unittest.TestCase):
             with self.subTest(words):
                 self.assert_refused(invalid, words, self.inference.ModelInfer, request)
         self.assert_refused(not_found, "models/other", self.inference.ModelInfer, infer(model_name="other"))
-        self.assertEqual(self.health(), b"\x08\x01")
+        self.assertTrue(self.health())
 
     def start_watched(self):
         """A service with /metrics, in place of the one that every test has. Returns where its page is."""
@@ -492,6 +507,143 @@ class PythonServiceTest(unittest.TestCase):
         known = self.ended(self.stub.Train, self.train_request("known"))
         self.assertEqual((known.compute_seconds, known.saved_seconds), (0, again.version.training_seconds))
 
+    def test_jobs_are_watched_until_they_end(self):
+        self.parent.may_answer.clear()
+        self.assertEqual(self.stub.Train(self.train_request("train"), timeout=SECONDS).state, pb.Job.RUNNING)
+        request = pb.WatchJobRequest(name="jobs/train")
+        left = [self.stub.WatchJob(request) for _ in range(24)]  # As many as may watch.
+        for one in left:
+            self.assertEqual(next(one).state, pb.Job.RUNNING)
+        self.assert_refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "GetJob", self.stub.WatchJob, request)
+        for one in left:
+            one.cancel()
+        watch, give_up = None, time.monotonic() + SECONDS
+        while watch is None:  # Those who have gone hold no place, once the service has heard of it.
+            try:
+                watch = self.stub.WatchJob(request, timeout=SECONDS)
+                self.assertEqual(next(watch).state, pb.Job.RUNNING)
+            except grpc.RpcError as error:
+                self.assertEqual(error.code(), grpc.StatusCode.RESOURCE_EXHAUSTED)
+                self.assertLess(time.monotonic(), give_up)
+                watch = None
+        self.parent.may_answer.set()
+        (ended,) = watch
+        self.assertEqual((ended.state, ended.version.name), (pb.Job.SUCCEEDED, "models/nearest/versions/1"))
+        self.assertEqual(list(self.stub.WatchJob(request, timeout=SECONDS)), [ended])
+        self.assert_refused(grpc.StatusCode.NOT_FOUND, "jobs/none", self.stub.WatchJob, pb.WatchJobRequest(name="jobs/none"))
+
+    def test_a_watch_does_not_hold_up_the_end(self):
+        self.stub.Train(self.train_request("hung", self.hung_endpoint()), timeout=SECONDS)
+        watch = self.stub.WatchJob(pb.WatchJobRequest(name="jobs/hung"))
+        self.assertEqual(next(watch).state, pb.Job.RUNNING)
+        begin = time.monotonic()
+        self.stop()
+        self.assertLess(time.monotonic() - begin, GRACE_SECONDS)
+        with self.assertRaises(grpc.RpcError) as ended:
+            next(watch)
+        self.assertEqual(ended.exception.code(), grpc.StatusCode.UNAVAILABLE)
+
+    def test_tools_find_what_it_serves(self):
+        names = [one.name for one in self.reflect(list_services="").list_services_response.service]
+        self.assertEqual(names, ["backfire.v1.ModelService", "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection",
+                                 "inference.GRPCInferenceService"])
+        for name in names:
+            answer = self.reflect(file_containing_symbol=name)
+            files = [descriptor_pb2.FileDescriptorProto.FromString(one) for one in answer.file_descriptor_response.file_descriptor_proto]
+            self.assertIn(name, [f"{files[0].package}.{service.name}" for service in files[0].service])
+            self.assertLessEqual({one for file in files for one in file.dependency}, {file.name for file in files})
+            self.assertEqual(self.reflect(file_by_filename=files[0].name).file_descriptor_response, answer.file_descriptor_response)
+        self.assertEqual(self.reflect(all_extension_numbers_of_type="backfire.v1.Job").all_extension_numbers_response.base_type_name,
+                         "backfire.v1.Job")
+        for question in ({"file_containing_symbol": "no.Such"}, {"file_by_filename": "../../etc/passwd"},
+                         {"file_containing_extension": {"containing_type": "backfire.v1.Job"}}, {}):
+            self.assertEqual(self.reflect(**question).error_response.error_code, grpc.StatusCode.NOT_FOUND.value[0], question)
+
+    def test_clients_of_the_open_inference_protocol_find_their_way(self):
+        self.assertTrue(self.inference.ServerLive(v2.ServerLiveRequest(), timeout=SECONDS).live)
+        self.assertTrue(self.inference.ServerReady(v2.ServerReadyRequest(), timeout=SECONDS).ready)
+        self.assertEqual(self.inference.ServerMetadata(v2.ServerMetadataRequest(), timeout=SECONDS).name, "nearest-neighbour-service")
+        self.assert_refused(grpc.StatusCode.NOT_FOUND, "none is loaded", self.inference.ModelReady, v2.ModelReadyRequest(name="nearest"))
+        self.trained()
+        one = v2.ModelReadyRequest(name="nearest", version="1")
+        self.assert_refused(grpc.StatusCode.UNAVAILABLE, "is not loaded", self.inference.ModelReady, one)
+        self.loaded()
+        for request in (one, v2.ModelReadyRequest(name="nearest")):
+            self.assertTrue(self.inference.ModelReady(request, timeout=SECONDS).ready)
+        for code, words, request in ((grpc.StatusCode.NOT_FOUND, "models/other", {"name": "other"}),
+                                     (grpc.StatusCode.NOT_FOUND, "versions/9", {"name": "nearest", "version": "9"}),
+                                     (grpc.StatusCode.INVALID_ARGUMENT, "a version's name", {"name": "nearest", "version": "one"})):
+            self.assert_refused(code, words, self.inference.ModelReady, v2.ModelReadyRequest(**request))
+            self.assert_refused(code, words, self.inference.ModelMetadata, v2.ModelMetadataRequest(**request))
+        metadata = self.inference.ModelMetadata(v2.ModelMetadataRequest(name="nearest"), timeout=SECONDS)
+        self.assertEqual((list(metadata.versions), [(tensor.name, tensor.datatype, list(tensor.shape)) for tensor in metadata.inputs],
+                          [tensor.name for tensor in metadata.outputs]), (["1"], [("feature", "FP64", [-1])], ["y"]))
+
+    def test_health_goes_by_name(self):
+        for name in ("", "liveness", "readiness", "nearest"):
+            self.assertTrue(self.health(name), name)
+        with self.assertRaises(grpc.RpcError) as refused:
+            self.health("nobody")
+        self.assertEqual(refused.exception.code(), grpc.StatusCode.NOT_FOUND)
+
+    def test_a_replica_serves_copies_and_nothing_else(self):
+        version, first = self.loaded(), self.infer_request([1, 1])
+        expected = self.inference.ModelInfer(first, timeout=SECONDS).raw_output_contents
+        primary, directory = self.stub, f"{self.directory}/replica.d"
+        load = pb.LoadVersionRequest(name=version.name, digest=version.digest)
+        self.become_replica(directory)
+        self.assertTrue(self.health() and self.health("liveness"))
+        self.assertFalse(self.health("readiness"))
+        self.assert_refused(grpc.StatusCode.DATA_LOSS, "has digest", self.stub.LoadVersion,
+                            pb.LoadVersionRequest(name=version.name, digest=DIGEST))
+        self.assert_refused(grpc.StatusCode.NOT_FOUND, "versions/9", self.stub.LoadVersion,
+                            pb.LoadVersionRequest(name="models/nearest/versions/9"))
+        for _ in range(2):
+            self.stub.LoadVersion(load, timeout=SECONDS)
+        self.assertTrue(self.health("readiness"))
+        version.loaded = True
+        self.assertEqual(self.stub.GetVersion(pb.GetVersionRequest(name=version.name), timeout=SECONDS), version)
+        self.assertEqual(self.inference.ModelInfer(first, timeout=SECONDS).raw_output_contents, expected)
+        for method, request in ((self.stub.Train, self.train_request("replica")), (self.stub.Evaluate, self.evaluate_request(version)),
+                                (self.stub.Materialize, pb.MaterializeRequest(version=version.name, split="test")),
+                                (self.stub.DeleteVersion, pb.DeleteVersionRequest(name=version.name))):
+            self.assert_refused(grpc.StatusCode.FAILED_PRECONDITION, f"is a replica and only serves requests: ask unix:{self.directory}/service",
+                                method, request)
+
+        # Without its primary it serves on, also after a restart; and what it unloads it has no longer.
+        primary.UnloadVersion(pb.UnloadVersionRequest(name=version.name), timeout=SECONDS)
+        self.primary.send_signal(signal.SIGKILL)
+        self.primary.wait()
+        self.stop()
+        self.become_replica(directory)
+        self.assertEqual(self.inference.ModelInfer(first, timeout=SECONDS).raw_output_contents, expected)
+        for digest in (version.digest, ""):
+            self.stub.LoadVersion(pb.LoadVersionRequest(name=version.name, digest=digest), timeout=SECONDS)
+        self.stub.UnloadVersion(pb.UnloadVersionRequest(name=version.name), timeout=SECONDS)
+        self.assertFalse(self.health("readiness"))
+        self.assertEqual(list(self.stub.ListVersions(pb.ListVersionsRequest(model="models/nearest"), timeout=SECONDS).versions), [])
+        self.assert_refused(grpc.StatusCode.UNAVAILABLE, f"unix:{self.directory}/service", self.stub.LoadVersion, load)
+
+        for place, arguments, words in ((f"{self.directory}/data", ["--replica-of", "unix:x"], "versions that were trained there"),
+                                        (directory, [], "--replica-of")):
+            refused = subprocess.run([PROGRAM, "--listen", f"unix:{self.directory}/x", "--data-dir", place, *arguments],
+                                     capture_output=True, text=True, timeout=SECONDS, check=False)
+            self.assertEqual(refused.returncode, 1)
+            self.assertIn(words, refused.stderr)
+
+    def become_replica(self, directory):
+        """Starts a replica of the service that every test has, and talks to it from now on."""
+        if "replica" not in self.__dict__:
+            self.primary = self.process
+        self.replica = self.process = subprocess.Popen([PROGRAM, "--listen", f"unix:{self.directory}/replica", "--data-dir", directory,
+                                                        "--replica-of", f"unix:{self.directory}/service"])
+        self.addCleanup(self.process.wait)
+        self.addCleanup(self.process.kill)
+        self.channel = grpc.insecure_channel(f"unix:{self.directory}/replica", [("grpc.max_reconnect_backoff_ms", 100)])
+        self.addCleanup(self.channel.close)
+        grpc.channel_ready_future(self.channel).result(SECONDS)
+        self.stub, self.inference = rpc.ModelServiceStub(self.channel), v2_rpc.GRPCInferenceServiceStub(self.channel)
+
     def test_what_is_kept_grows_by_what_is_added(self):
         version = self.trained()
         request = self.evaluate_request(version)
@@ -514,6 +666,26 @@ class PythonServiceTest(unittest.TestCase):
         for k in (0, 1001, 2.5, "three", True):
             request.recipe.parameters["k"] = k
             self.assert_refused(grpc.StatusCode.INVALID_ARGUMENT, "recipe.parameters.k must be", self.stub.ResolveRecipe, request)
+
+
+class ShapesTest(unittest.TestCase):
+    """What a model's functions return is held against its description, before it can be stretched."""
+
+    class Flat(StockModel):
+        """Says what it is fed, without its last axis."""
+        name, inputs, outputs = "flat", {"x": ("FP64", [-1])}, {"y": ("FP64", [-1])}
+        targets = ["x"]
+
+        def predict(self, weights, data, parameters):
+            return {"y": data["x"][:, 0]}
+
+    def test_an_output_or_a_loss_of_another_shape_is_refused(self):
+        service, data = StockService(self.Flat(), None), {"x": numpy.ones((3, 1))}
+        with self.assertRaisesRegex(Refusal, r"y of shape \[3, -1\], a row for each example .*: got \[3\]"):
+            service.predict(None, {"input.x": [1]}, data, None)
+        self.assertEqual(list(service.losses({"y": numpy.zeros((3, 1))}, data, 3)["loss"]), [1, 1, 1])
+        with self.assertRaisesRegex(Refusal, r"each of the 3 examples: loss has shape \[4\]"):
+            service.losses({"y": numpy.zeros((4, 1))}, {"x": numpy.zeros((4, 1))}, 3)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "services/base/digest.h"
 #include "services/base/random.h"
+#include "services/base/status.h"
 
 namespace backfire::testing {
 namespace {
@@ -199,11 +200,11 @@ absl::StatusOr<v1::Model> FakeServices::GetModel(const std::string&, const std::
   loss.set_name("mae");
   loss.set_unit("1");
   loss.set_maximum(1e9);
+  MutexLock lock(mutex_);
   for (const auto capability :
        {v1::LIST_VERSIONS, v1::DELETE_VERSION, v1::WATCH_JOB, v1::RESOLVE_RECIPE}) {
-    model.add_capabilities(capability);
+    if (forbidden_.count({name, capability}) == 0) model.add_capabilities(capability);
   }
-  MutexLock lock(mutex_);
   if (commits_) model.add_capabilities(v1::COMMIT_OUTPUTS);
   return model;
 }
@@ -233,6 +234,7 @@ absl::StatusOr<v1::Version> FakeServices::GetVersion(const std::string&, const s
 absl::StatusOr<std::vector<v1::Version>> FakeServices::ListVersions(const std::string& endpoint,
                                                                     const std::string& model) {
   MutexLock lock(mutex_);
+  BACKFIRE_RETURN_IF_ERROR(listing_);
   std::vector<v1::Version> versions;
   for (const auto& [name, version] : versions_) {
     if (!absl::StartsWith(name, absl::StrCat(model, "/"))) continue;
@@ -248,6 +250,16 @@ absl::StatusOr<std::vector<v1::Version>> FakeServices::ListVersions(const std::s
     versions.back().set_loaded(true);
   }
   return versions;
+}
+
+void FakeServices::FailListing(absl::Status status) {
+  MutexLock lock(mutex_);
+  listing_ = std::move(status);
+}
+
+void FakeServices::Forbid(const std::string& model, v1::Capability capability) {
+  MutexLock lock(mutex_);
+  forbidden_.emplace(model, capability);
 }
 
 void FakeServices::CommitOutputs() {

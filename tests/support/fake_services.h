@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "orchestrator/execution/job_backend.h"
@@ -45,6 +46,10 @@ class FakeServices final : public execution::JobBackend, public execution::Versi
   void Fail(const std::string& part, absl::Status status);
   /// The endpoint answers like this when it is to load or unload; OK: it does so.
   void FailLoading(const std::string& endpoint, absl::Status status);
+  /// All endpoints answer like this when they are to list versions; OK: they do so.
+  void FailListing(absl::Status status);
+  /// A model has not this capability: set before a system is applied.
+  void Forbid(const std::string& model, v1::Capability capability);
   /// What is loaded: "endpoint version".
   std::set<std::string> loaded() const;
   /// What was asked, in order: request_ids, "load endpoint version", "unload endpoint version".
@@ -81,6 +86,8 @@ class FakeServices final : public execution::JobBackend, public execution::Versi
   std::map<std::string, std::string> versions_by_request_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, v1::Version> versions_ ABSL_GUARDED_BY(mutex_);  // By name.
   bool commits_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status listing_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::pair<std::string, v1::Capability>> forbidden_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, int> outputs_ ABSL_GUARDED_BY(mutex_);     // Changes, by model.
   std::map<std::string, int64_t> counts_ ABSL_GUARDED_BY(mutex_);  // Versions by model.
   std::set<std::string> loaded_ ABSL_GUARDED_BY(mutex_);

@@ -17,6 +17,12 @@ PROGRAM = chromium.find()
 WIDTHS = (1280, 400)
 # What would make a page wider than its window: no element may, unless it scrolls by itself.
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+# Texts of drawings that stick out of their box, or are cut off by the drawing's rim.
+STICKS_OUT = """[...document.querySelectorAll('svg text')].filter(text => {
+  const box = text.closest('.box'), frame = (box ? box.querySelector('rect') : text.ownerSVGElement).getBoundingClientRect();
+  const own = text.getBoundingClientRect();
+  return own.width && (own.left < frame.left - 1 || own.right > frame.right + 1);
+}).map(text => text.textContent)"""
 # Text on what is behind it, by WCAG's formula; the least contrast, with the text.
 CONTRAST = """(() => {
   const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
@@ -63,6 +69,7 @@ class InChromium(GateTest):
                 self.assertEqual(page.complaints(), [])
                 self.assertEqual([one for one in page.requests() if not one.startswith("data:")], [url])
                 self.assertEqual(page.evaluate(OVERFLOW), 0, f"{name} at {width} px is too wide")
+                self.assertEqual(page.evaluate(STICKS_OUT), [], f"{name} at {width} px")
                 contrast, text = page.evaluate(CONTRAST)
                 self.assertGreaterEqual(contrast, 4.5, f"{name}, dark: {dark}: {text}")
                 if pictures:
@@ -127,11 +134,13 @@ class InChromium(GateTest):
 
     def test_what_this_test_would_find(self):
         self.write("bad.html", "<!DOCTYPE html><title>x</title><p style='width:3000px;color:#bbb;background:#fff'>wide and pale</p>"
+                               "<svg width='20' height='20'><text y='15'>wide as well</text></svg>"
                                "<img src='http://127.0.0.1:9/x.png'><script>console.log('told'); throw 1</script>")
         page = self.browser.open(f"file://{self.folder}/bad.html")
         self.assertIn("http://127.0.0.1:9/x.png", page.requests())
         self.assertGreaterEqual(len(page.complaints()), 2)
         self.assertGreater(page.evaluate(OVERFLOW), 0)
+        self.assertEqual(page.evaluate(STICKS_OUT), ["wide as well"])
         self.assertLess(page.evaluate(CONTRAST)[0], 3)
 
 

@@ -157,6 +157,8 @@ class Pages(GateTest):
         self.assertIn("ada@<laptop>: lower error", words)
         self.assertIn("training", document.ids)
         self.assertIn("backfire update cancel 7", words)
+        # It has no examples, and so sends nobody to look at them.
+        self.assertNotIn("examples above", words)
         # The graph is the update's own, and nothing of it changes the verdict.
         self.assertEqual([vertex["name"] for vertex in report["vertices"]], ["disparity", "pointcloud", "<script>alert('x')</script>",
                                                                              "pedestrian"])

@@ -15,7 +15,7 @@ none() {
 # `proposals(` and `proposals[` are a system's field, not the vertex.
 names='\b(disparity|pointcloud|pedestrian|psmnet|frustum|kitti)\b|\bproposals\b([^([]|$)|\b[cC]ars?\b'
 none 'no vertex by name in the generic code' "$names" services/base services/graph services/gateway \
-  orchestrator/{api,commands,diagnosis,evidence,evidence_messages,execution,ledger,metrics,planning,records,releases,store,system,verdict}
+  orchestrator/{api,commands,diagnosis,evidence,evidence_messages,execution,ledger,metrics,planning,records,releases,retention,store,system,verdict}
 # The runtime's headers give examples of names in comments; its code names none.
 found="$(grep -rnE --include='*.h' --include='*.cc' "$names" services/rpc services/runtime | grep -vE ':[0-9]+: *//')"
 found="$(grep -vE '///<|// ' <<<"$found" || true)"
@@ -46,14 +46,15 @@ rooms ledger records store planning
 rooms execution records planning evidence ledger
 rooms releases records ledger execution
 rooms commands records store planning evidence verdict
+rooms retention records store ledger execution commands
 rooms metrics records ledger
 # A page shows what a report has, and decides nothing.
 rooms page report gate
-rooms api records store planning evidence evidence_messages verdict ledger execution releases commands metrics
+rooms api records store planning evidence evidence_messages verdict ledger execution releases commands retention metrics
 none 'no clock, lock or service in what decides' \
   '_clock::now|absl::Now|MachineClock|GetCurrentTime|base/(clock|mutex)\.h|rpc/(channel|attempts|unary_call)\.h|<grpcpp|<fstream>' \
   orchestrator/{records,planning,evidence,verdict,diagnosis,commands}
-for file in orchestrator/{api,commands,diagnosis,evidence,execution,ledger,metrics,page,planning,records,releases,store,system,verdict}/*.{h,cc}; do
+for file in orchestrator/{api,commands,diagnosis,evidence,execution,ledger,metrics,page,planning,records,releases,retention,store,system,verdict}/*.{h,cc}; do
   lines=$(wc -l <"$file")
   most=400
   [[ $file != *.h ]] || most=200

@@ -40,6 +40,22 @@ class PruneTest : public testing::ControlPlaneFixture {
     }
     return Call(&Service::PruneUpdates, request);
   }
+  // Applies a retention; all else stays.
+  void Retain(int keep_updates, absl::Duration keep_for = absl::ZeroDuration()) {
+    v1::ApplySystemRequest request;
+    *request.mutable_system() = plane_->ledger().state()->current_system()->system();
+    v1::Retention& retention = *request.mutable_system()->mutable_retention();
+    retention.set_keep_updates(keep_updates);
+    if (keep_for > absl::ZeroDuration()) {
+      retention.mutable_keep_for()->set_seconds(absl::ToInt64Seconds(keep_for));
+    }
+    const auto applied = Call(&Service::ApplySystem, request);
+    ASSERT_TRUE(applied.ok()) << applied.status();
+  }
+  void AwaitRetired(const std::string& update) {
+    const std::string release = Get(update).release();
+    Await([&] { return GetRelease(release).state() == v1::Release::RETIRED; });
+  }
   static std::vector<std::string> Versions(const v1::PruneUpdatesResponse& response) {
     return {response.versions().begin(), response.versions().end()};
   }
@@ -145,18 +161,85 @@ TEST_F(PruneTest, AModelThatIsTrainedNowKeepsItsVersions) {
               ::testing::UnorderedElementsAreArray(MadeBy(old)));
 }
 
-TEST_F(PruneTest, TheSystemsOwnRetentionIsNoOtherExperiment) {
-  const std::string old = Decide("1", "c", -0.1);
+TEST_F(PruneTest, TheSystemsOwnRetentionIsObeyedWithNobodyAsking) {
+  Retain(1);
+  EXPECT_EQ(plane_->ledger().state()->current_system()->revision, 1) << "no other experiment";
+  const std::string old = Decide("1", "a", -0.1);
+  plane_->retention().RunOnce();
+  EXPECT_EQ(Get(old).state(), v1::Update::DECIDED) << "the newest one is kept";
   const std::string kept = Decide("2", "a", -0.3);
-  v1::ApplySystemRequest request;
-  *request.mutable_system() = plane_->ledger().state()->current_system()->system();
-  request.mutable_system()->mutable_retention()->set_keep_updates(1);
-  ASSERT_TRUE(Call(&Service::ApplySystem, request).ok());
-  EXPECT_EQ(plane_->ledger().state()->current_system()->revision, 1);
-  const auto done = Call(&Service::PruneUpdates, v1::PruneUpdatesRequest());
-  ASSERT_TRUE(done.ok()) << done.status();
-  EXPECT_THAT(Versions(*done), ::testing::UnorderedElementsAreArray(MadeBy(old)));
+  AwaitState(old, v1::Update::REJECTED);
+  EXPECT_EQ(Get(old).end_actor(), "") << "nobody asked";
+  EXPECT_EQ(Get(old).end_reason(), "retention keeps the newest 1");
+  AwaitRetired(old);
+  plane_->retention().RunOnce();
+  const std::vector<std::string> deleted = Deleted();
+  EXPECT_THAT(deleted, ::testing::UnorderedElementsAreArray(MadeBy(old)));
+  const auto place = [&](const std::string& name) {
+    return std::find(deleted.begin(), deleted.end(), name) - deleted.begin();
+  };
+  int children = 0;
+  const v1::Update ended = Get(old);
+  for (const v1::Step& step : ended.steps()) {
+    if (step.kind() != v1::Step::TRAIN || step.vertex() != "b") continue;
+    const std::string& parent = step.version().lineage(0).version();
+    EXPECT_LT(place(step.version().name()), place(parent)) << "children first";
+    ++children;
+  }
+  EXPECT_EQ(children, 2);
   EXPECT_EQ(Get(kept).state(), v1::Update::DECIDED);
+  EXPECT_TRUE(Promote(kept).ok()) << "all that it needs is there";
+  EXPECT_TRUE(Rollback("releases/1").ok());
+}
+
+TEST_F(PruneTest, WhatGrowsTooOldGoesByTheClockAlsoWhileNobodyRan) {
+  Retain(0, absl::Hours(24));
+  const std::string first = Decide("1", "a", -0.1);
+  clock_.Advance(absl::Hours(23));
+  plane_->retention().RunOnce();
+  EXPECT_EQ(Get(first).state(), v1::Update::DECIDED);
+  const std::string second = Decide("2", "a", -0.2);
+  clock_.Advance(absl::Hours(1));
+  plane_->retention().RunOnce();
+  EXPECT_EQ(Get(first).state(), v1::Update::REJECTED);
+  EXPECT_EQ(Get(second).state(), v1::Update::DECIDED);
+  Stop();
+  clock_.Advance(absl::Hours(48));
+  StartPlane();
+  plane_->retention().RunOnce();
+  EXPECT_EQ(Get(second).state(), v1::Update::REJECTED);
+}
+
+TEST_F(PruneTest, AServiceThatIsAwayHoldsItUpUntilItIsBack) {
+  const std::string old = Decide("1", "a", -0.1);
+  Decide("2", "a", -0.2);
+  services_.FailListing(absl::UnavailableError("away"));
+  Retain(1);
+  AwaitState(old, v1::Update::REJECTED);
+  AwaitRetired(old);
+  plane_->retention().RunOnce();
+  EXPECT_THAT(Deleted(), IsEmpty());
+  services_.FailListing(absl::OkStatus());
+  clock_.Advance(absl::Minutes(1));
+  plane_->retention().RunOnce();
+  EXPECT_THAT(Deleted(), ::testing::UnorderedElementsAreArray(MadeBy(old)));
+}
+
+class UndeletableChildTest : public PruneTest {
+ protected:
+  void SetUp() override {
+    services_.Forbid("models/mb", v1::DELETE_VERSION);
+    PruneTest::SetUp();
+  }
+};
+
+TEST_F(UndeletableChildTest, WhatFeedsItsVersionsStays) {
+  const std::string a = Decide("1", "a", -0.1), c = Decide("2", "c", -0.2);
+  clock_.Advance(absl::Hours(2));
+  const auto done = Prune(0, false, absl::Hours(1));
+  ASSERT_TRUE(done.ok()) << done.status();
+  EXPECT_THAT(Versions(*done), ::testing::UnorderedElementsAreArray(MadeBy(c)));
+  EXPECT_EQ(Get(a).state(), v1::Update::REJECTED);
 }
 
 TEST_F(PruneTest, WithoutARetentionItSaysWhereToPutOne) {

@@ -66,6 +66,10 @@ TEST(PlainVerdictTest, SaysWhatHappenedWithoutStatistics) {
   EXPECT_THAT(
       PlainVerdict(View(report, "")),
       HasSubstr("is worse than the one in use by its own measure: its error went from 0.1250"));
+  report = Refused();
+  report.mutable_verdict()->mutable_comparisons(0)->set_outcome(LossComparison::NO_WORSE);
+  EXPECT_THAT(PlainVerdict(View(report, "")),
+              HasSubstr("The new encoder is no worse by itself, and makes the system worse"));
   // Where higher is better, numbers are as their owner has them.
   report = Refused();
   report.mutable_results(1)->set_higher_is_better(true);
