@@ -50,6 +50,17 @@ void FillConfig(const v1::TensorSignature& signature, Config& config) {
   *config.mutable_dims() = signature.shape();
 }
 
+// Whether `ready` is OK; else the client is told why.
+bool Tell(const absl::Status& ready, grpc::ServerContext& context) {
+  if (ready.ok()) return true;
+  std::string reason(ready.message().substr(0, kLoggedBytes));
+  for (char& c : reason) {
+    if (c < ' ' || c > '~') c = '?';  // Metadata is printable ASCII.
+  }
+  context.AddTrailingMetadata(kNotReady, reason);
+  return false;
+}
+
 }  // namespace
 
 InferenceService::InferenceService(const Options& options, const InferenceBackend& backend)
@@ -73,19 +84,20 @@ grpc::Status InferenceService::ServerLive(grpc::ServerContext*, const inference:
   return grpc::Status::OK;
 }
 
-grpc::Status InferenceService::ServerReady(grpc::ServerContext*,
+grpc::Status InferenceService::ServerReady(grpc::ServerContext* context,
                                            const inference::ServerReadyRequest*,
                                            inference::ServerReadyResponse* response) {
-  response->set_ready(backend_.Ready());
+  response->set_ready(Tell(backend_.Ready(), *context));
   return grpc::Status::OK;
 }
 
-grpc::Status InferenceService::ModelReady(grpc::ServerContext*,
+grpc::Status InferenceService::ModelReady(grpc::ServerContext* context,
                                           const inference::ModelReadyRequest* request,
                                           inference::ModelReadyResponse* response) {
   const auto target = Find(request->name(), request->version());
-  response->set_ready(target.ok());
-  return ToGrpcStatus(target.status());
+  if (!target.ok()) return ToGrpcStatus(target.status());
+  response->set_ready(Tell((*target)->Ready(), *context));
+  return grpc::Status::OK;
 }
 
 grpc::Status InferenceService::ServerMetadata(grpc::ServerContext*,

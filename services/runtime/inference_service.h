@@ -34,6 +34,10 @@ struct InferenceCall {
 /// gateway knows it for what the release was made of.
 inline constexpr char kVersionDigest[] = "version_digest";
 
+/// Trailing metadata of ServerReady and ModelReady that answer `false`: why, for people. The
+/// protocol's messages have no room for it.
+inline constexpr char kNotReady[] = "backfire-not-ready";
+
 /// One version of one model, ready to run. Thread-safe; keeps what it needs alive.
 class InferenceTarget {
  public:
@@ -41,6 +45,8 @@ class InferenceTarget {
   virtual int64_t version() const = 0;
   virtual const TensorSignatures& inputs() const = 0;
   virtual const TensorSignatures& outputs() const = 0;
+  /// UNAVAILABLE: it can't run now; says why.
+  virtual absl::Status Ready() const { return absl::OkStatus(); }
   /// Bytes of memory that running it on these inputs takes beside them, at its peak and roughly.
   /// As it is here, it only hands them on.
   virtual int64_t PeakBytes(const TensorMap&) const { return 0; }
@@ -53,8 +59,8 @@ class InferenceTarget {
 class InferenceBackend {
  public:
   virtual ~InferenceBackend() = default;
-  /// Whether every model that should serve can serve.
-  virtual bool Ready() const = 0;
+  /// Whether every model that should serve can serve. UNAVAILABLE: names those that can't.
+  virtual absl::Status Ready() const = 0;
   /// Without a version, the backend's own choice. NOT_FOUND: no such model or version. UNAVAILABLE:
   /// it exists, and can't serve now.
   virtual absl::StatusOr<std::shared_ptr<const InferenceTarget>> Find(

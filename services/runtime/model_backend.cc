@@ -33,6 +33,13 @@ class LoadedVersionTarget final : public InferenceTarget {
 
 }  // namespace
 
+absl::Status ModelBackend::Ready() const {
+  for (const auto& [name, model] : models_) {
+    if (!model->served().LoadedNumbers().empty()) return absl::OkStatus();
+  }
+  return absl::UnavailableError("no version of any model is loaded");
+}
+
 absl::StatusOr<std::shared_ptr<const InferenceTarget>> ModelBackend::Find(
     const std::string& model, std::optional<int64_t> version) const {
   BACKFIRE_ASSIGN_OR_RETURN(const HostedModel* hosted, FindModel(models_, model));

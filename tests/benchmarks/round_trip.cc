@@ -48,7 +48,7 @@ class EchoTarget final : public runtime::InferenceTarget {
 
 class EchoBackend final : public runtime::InferenceBackend {
  public:
-  bool Ready() const override { return true; }
+  absl::Status Ready() const override { return absl::OkStatus(); }
   absl::StatusOr<std::shared_ptr<const runtime::InferenceTarget>> Find(
       const std::string&, std::optional<int64_t>) const override {
     return target_;
@@ -110,6 +110,7 @@ int ServeEcho(const std::string& prefix) {
     std::cerr << server.status() << "\n";
     return 1;
   }
+  (*server)->SetServing(true);
   plain.join();
   return 0;
 }

@@ -42,7 +42,7 @@ class Greedy final : public InferenceTarget, public InferenceBackend {
     changed_.wait(lock, [&] { return let_go_; });
     return inputs;
   }
-  bool Ready() const override { return true; }
+  absl::Status Ready() const override { return absl::OkStatus(); }
   absl::StatusOr<std::shared_ptr<const InferenceTarget>> Find(
       const std::string&, std::optional<int64_t>) const override {
     return std::shared_ptr<const InferenceTarget>(std::shared_ptr<void>(), this);
