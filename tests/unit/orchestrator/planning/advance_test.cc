@@ -95,6 +95,36 @@ class AdvanceTest : public ::testing::Test {
   bool needed_ = false;
 };
 
+TEST_F(AdvanceTest, AnEndCountsOnlyForTheAttemptThatItIsOf) {
+  Begin(testing::SmallUpdate(2, "b"));
+  EndAllBut("evaluate/b/1");
+  const size_t position = PositionOf("evaluate/b/1");
+  const JobEnd end = JobOf("evaluate/b/1");
+  const auto change_step = [&](v1::Step::State state, int64_t attempt) {
+    records::Change change;
+    records::StepRecord& record =
+        records::ChangeStep({number_, position}, update().step(position), change).record;
+    record.step.set_state(state);
+    record.attempt = attempt;
+    state_ = records::Apply(state_, change);
+  };
+  for (const auto& [state, attempt] :
+       {std::pair(v1::Step::RUNNING, 2), std::pair(v1::Step::WAITING, 2),
+        std::pair(v1::Step::WAITING, 1)}) {
+    change_step(state, attempt);
+    EXPECT_FALSE(NeedsJudgement(update(), position, end));
+    const auto change = StepEnded(state_, {number_, position}, end, std::nullopt, Decided(), kNow);
+    ASSERT_TRUE(change.ok()) << change.status();
+    EXPECT_TRUE(change->empty()) << v1::Step::State_Name(state) << " " << attempt;
+  }
+  change_step(v1::Step::RUNNING, 2);
+  JobEnd second = end;
+  second.attempt = 2;
+  const auto change = StepEnded(state_, {number_, position}, second, std::nullopt, Decided(), kNow);
+  ASSERT_TRUE(change.ok()) << change.status();
+  EXPECT_EQ(change->steps.begin()->second.record.step.state(), v1::Step::SUCCEEDED);
+}
+
 TEST_F(AdvanceTest, AnUpdateIsPreparedThenDecided) {
   Begin(testing::SmallUpdate(2, "b"));
   EndAllBut("evaluate/b/1");
