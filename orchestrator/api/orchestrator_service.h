@@ -81,8 +81,10 @@ class OrchestratorService final : public v1::Orchestrator::Service {
   void AwaitRetirement(const std::set<std::string>& releases) const;
   absl::StatusOr<v1::PruneUpdatesResponse> Prune(const v1::PruneUpdatesRequest& request);
   absl::StatusOr<v1::Release> ShowRelease(int64_t number) const;
-  absl::StatusOr<v1::Release> Promote(const v1::PromoteUpdateRequest& request);
-  absl::StatusOr<v1::Release> Rollback(const v1::RollbackReleaseRequest& request);
+  absl::StatusOr<v1::Release> Promote(const v1::PromoteUpdateRequest& request,
+                                      const releases::ReleaseManager::Interrupted& gone);
+  absl::StatusOr<v1::Release> Rollback(const v1::RollbackReleaseRequest& request,
+                                       const releases::ReleaseManager::Interrupted& gone);
   absl::StatusOr<v1::ReleaseSnapshot> Snapshot(bool observes) const;
 
   /// Who calls; may do everything where nobody is verified.
