@@ -230,8 +230,8 @@ class StockService(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInferenc
     def made_of(self, version):
         """What decides a version's result, its data, seed or file aside."""
         return (self.name, version.recipe.name, dict(version.recipe.parameters), version.build_fingerprint,
-                [(parent.input, parent.output, parent.digest) for parent in version.lineage],
-                [(held.version_digest, held.split, held.outputs_digest) for held in version.trained_on])
+                [(held.version_digest, held.split, held.outputs_digest) for held in version.trained_on],
+                [(parent.input, parent.output, parent.digest) for parent in version.lineage])
 
     def Evaluate(self, request, context):
         version, data = self.store.version(request.version, context, request.digest)
