@@ -115,6 +115,13 @@ absl::StatusOr<records::Change> RetryUpdate(const records::State& state,
   for (size_t i = found->step_count(); change.steps.empty() && i > 0; --i) {
     if (found->step(i - 1).step.state() == v1::Step::SUCCEEDED) again(i - 1);
   }
+  // What still runs goes on; what made the update fail may make it fail as well, which is then of
+  // the attempt before.
+  for (size_t i = 0; i < found->step_count(); ++i) {
+    const records::StepRef ref{found->number(), i};
+    if (found->step(i).step.state() != v1::Step::RUNNING || change.steps.count(ref) > 0) continue;
+    ++records::ChangeStep(ref, found->step(i), change).record.attempt;
+  }
   NoteDone(request.request_id(), request, request.name(), change);
   return change;
 }

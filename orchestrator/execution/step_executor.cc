@@ -90,7 +90,10 @@ void StepExecutor::CancelOutdated(const records::State& state) {
     const records::OpenUpdate* update = state.FindUpdate(ref.update);
     const int64_t attempt = running->attempt;
     if (update == nullptr || attempt == 0) continue;
-    if (update->step(ref.position).attempt != attempt) running->cancel = true;
+    const records::StepRecord& record = update->step(ref.position);
+    if (record.attempt != attempt && record.step.state() != v1::Step::RUNNING) {
+      running->cancel = true;
+    }
   }
 }
 
@@ -324,8 +327,8 @@ void StepExecutor::Finish(StepRef ref, const Running& running, absl::StatusOr<v1
     };
     const absl::Status status =
         ledger_.Commit(decide, [&] { CrashPoint("step-ended", name); }).status();
-    if (status.ok() && !step.has_value()) {
-      spdlog::info("step state=OUTDATED update={} attempt={}", name, end.attempt);
+    if (status.ok() && (!step.has_value() || step->state() == v1::Step::WAITING)) {
+      spdlog::info("step state=BEGUN_ANEW step={} attempt={}", name, end.attempt);
       return;
     }
     if (status.ok()) {

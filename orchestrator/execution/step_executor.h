@@ -60,7 +60,7 @@ class StepExecutor {
   // Does once what the schedule says. False: something could not be written; try again later.
   bool RunOnce();
   std::set<records::StepRef> RunningSteps() const;
-  // Cancels jobs whose steps were begun anew, by another attempt.
+  // Cancels jobs whose steps wait for another attempt.
   void CancelOutdated(const records::State& state);
   absl::Status StartStep(records::StepRef ref);
   absl::Status Rebase(const records::State& state, int64_t number);

@@ -114,7 +114,7 @@ v1::Evaluation WithoutResamples(v1::Evaluation evaluation) {
 
 // Whether a step still waits for the end of this job.
 bool IsAwaited(const records::StepRecord& record, const JobEnd& end) {
-  return record.step.state() == v1::Step::RUNNING && record.attempt == end.attempt;
+  return record.step.state() == v1::Step::RUNNING && end.attempt <= record.attempt;
 }
 
 std::shared_ptr<const records::OpenUpdate> Ended(const records::OpenUpdate& update, size_t position,
@@ -276,9 +276,15 @@ absl::StatusOr<Change> StepEnded(const records::State& state, records::StepRef r
         absl::StrCat(records::UpdateName(ref.update), " has no step that runs"));
   }
   Change change;
-  if (!IsAwaited(update->step(ref.position), end)) return change;
+  const records::StepRecord& known = update->step(ref.position);
+  if (!IsAwaited(known, end)) return change;
   const records::StepRecord record = EndStep(*update, ref.position, end);
   const v1::Step& step = record.step;
+  if (step.state() == v1::Step::FAILED && end.attempt < known.attempt &&
+      update->update().state() != v1::Update::CANCELLED) {
+    records::ChangeStep(ref, known, change).record.step.set_state(v1::Step::WAITING);
+    return change;
+  }
   const bool is_open = records::IsOpen(update->update());
   absl::Status status;
   if (step.state() != v1::Step::SUCCEEDED) {

@@ -108,21 +108,31 @@ TEST_F(AdvanceTest, AnEndCountsOnlyForTheAttemptThatItIsOf) {
     record.attempt = attempt;
     state_ = records::Apply(state_, change);
   };
-  for (const auto& [state, attempt] :
-       {std::pair(v1::Step::RUNNING, 2), std::pair(v1::Step::WAITING, 2),
-        std::pair(v1::Step::WAITING, 1)}) {
-    change_step(state, attempt);
+  const auto end_it = [&](const JobEnd& job) {
+    const auto change = StepEnded(state_, {number_, position}, job, std::nullopt, Decided(), kNow);
+    EXPECT_TRUE(change.ok()) << change.status();
+    return *change;
+  };
+  for (const int attempt : {1, 2}) {
+    change_step(v1::Step::WAITING, attempt);
     EXPECT_FALSE(NeedsJudgement(update(), position, end));
-    const auto change = StepEnded(state_, {number_, position}, end, std::nullopt, Decided(), kNow);
-    ASSERT_TRUE(change.ok()) << change.status();
-    EXPECT_TRUE(change->empty()) << v1::Step::State_Name(state) << " " << attempt;
+    EXPECT_TRUE(end_it(end).empty()) << "it is to be done anew";
   }
+  // It ran when the update was retried.
   change_step(v1::Step::RUNNING, 2);
-  JobEnd second = end;
-  second.attempt = 2;
-  const auto change = StepEnded(state_, {number_, position}, second, std::nullopt, Decided(), kNow);
-  ASSERT_TRUE(change.ok()) << change.status();
-  EXPECT_EQ(change->steps.begin()->second.record.step.state(), v1::Step::SUCCEEDED);
+  JobEnd failed = end;
+  failed.job->set_state(v1::Job::FAILED);
+  failed.job->set_error_code(8);
+  const records::Change again = end_it(failed);
+  EXPECT_TRUE(again.updates.empty());
+  const records::StepRecord& waiting = again.steps.begin()->second.record;
+  EXPECT_EQ(waiting.step.state(), v1::Step::WAITING);
+  EXPECT_EQ(waiting.attempt, 2);
+  EXPECT_EQ(end_it(end).steps.begin()->second.record.step.state(), v1::Step::SUCCEEDED);
+  failed.attempt = 2;
+  const records::Change fails = end_it(failed);
+  EXPECT_EQ(fails.steps.begin()->second.record.step.state(), v1::Step::FAILED);
+  EXPECT_EQ(fails.updates.at(number_).update.state(), v1::Update::FAILED);
 }
 
 TEST_F(AdvanceTest, AnUpdateIsPreparedThenDecided) {
