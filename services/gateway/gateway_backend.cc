@@ -171,6 +171,14 @@ absl::StatusOr<std::shared_ptr<const runtime::InferenceTarget>> GatewayBackend::
                                                /*follows_live=*/!version.has_value());
 }
 
+std::vector<std::string> GatewayBackend::Models() const {
+  const auto view = watcher_.view();
+  if (view == nullptr) return {};
+  std::vector<std::string> names = view->graph.order();
+  names.insert(names.begin(), view->graph.system().name());
+  return names;
+}
+
 absl::StatusOr<std::vector<int64_t>> GatewayBackend::Versions(const std::string& model) const {
   BACKFIRE_ASSIGN_OR_RETURN(const HeldView held, ViewOf(model));
   std::vector<int64_t> numbers;

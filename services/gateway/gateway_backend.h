@@ -31,6 +31,7 @@ class GatewayBackend final : public runtime::InferenceBackend {
   absl::Status Ready() const override;
   absl::StatusOr<std::shared_ptr<const runtime::InferenceTarget>> Find(
       const std::string& model, std::optional<int64_t> version) const override;
+  std::vector<std::string> Models() const override;
   absl::StatusOr<std::vector<int64_t>> Versions(const std::string& model) const override;
 
  private:

@@ -17,6 +17,7 @@
 #include "inference/open_inference.grpc.pb.h"
 #include "services/base/memory.h"
 #include "services/base/mutex.h"
+#include "services/runtime/inference_statistics.h"
 #include "services/runtime/inference_tensor.h"
 
 namespace backfire::runtime {
@@ -65,6 +66,8 @@ class InferenceBackend {
   /// it exists, and can't serve now.
   virtual absl::StatusOr<std::shared_ptr<const InferenceTarget>> Find(
       const std::string& model, std::optional<int64_t> version) const = 0;
+  /// Names of all models that a request may name.
+  virtual std::vector<std::string> Models() const = 0;
   /// Versions that a request may name, ascending. NOT_FOUND: no such model.
   virtual absl::StatusOr<std::vector<int64_t>> Versions(const std::string& model) const = 0;
 };
@@ -113,6 +116,9 @@ class InferenceService final : public inference::GRPCInferenceService::Service {
   grpc::Status ModelConfig(grpc::ServerContext* context,
                            const inference::ModelConfigRequest* request,
                            inference::ModelConfigResponse* response) override;
+  grpc::Status ModelStatistics(grpc::ServerContext* context,
+                               const inference::ModelStatisticsRequest* request,
+                               inference::ModelStatisticsResponse* response) override;
 
  private:
   absl::StatusOr<std::shared_ptr<const InferenceTarget>> Find(const std::string& model,
@@ -135,6 +141,7 @@ class InferenceService final : public inference::GRPCInferenceService::Service {
   int64_t bytes_in_use_ ABSL_GUARDED_BY(mutex_) = 0;  // Of requests that run.
   using ModelVersion = std::pair<std::string, int64_t>;
   std::map<ModelVersion, std::shared_ptr<prometheus::Histogram>> seconds_ ABSL_GUARDED_BY(mutex_);
+  InferenceStatistics statistics_;
 };
 
 }  // namespace backfire::runtime

@@ -47,6 +47,12 @@ absl::StatusOr<std::shared_ptr<const InferenceTarget>> ModelBackend::Find(
   return std::make_shared<const LoadedVersionTarget>(hosted->description(), std::move(loaded));
 }
 
+std::vector<std::string> ModelBackend::Models() const {
+  std::vector<std::string> names;
+  for (const auto& [name, model] : models_) names.push_back(name);
+  return names;
+}
+
 absl::StatusOr<std::vector<int64_t>> ModelBackend::Versions(const std::string& model) const {
   BACKFIRE_ASSIGN_OR_RETURN(const HostedModel* hosted, FindModel(models_, model));
   return hosted->served().LoadedNumbers();

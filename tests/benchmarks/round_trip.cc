@@ -49,6 +49,7 @@ class EchoTarget final : public runtime::InferenceTarget {
 class EchoBackend final : public runtime::InferenceBackend {
  public:
   absl::Status Ready() const override { return absl::OkStatus(); }
+  std::vector<std::string> Models() const override { return {"m"}; }
   absl::StatusOr<std::shared_ptr<const runtime::InferenceTarget>> Find(
       const std::string&, std::optional<int64_t>) const override {
     return target_;
