@@ -20,7 +20,10 @@ namespace backfire {
 namespace {
 
 absl::Status Run(runtime::RpcServerOptions options, const std::filesystem::path& data,
-                 double lease_seconds) {
+                 double lease_seconds, double drain_limit_seconds) {
+  const auto milliseconds = [](double seconds) {
+    return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
+  };
   BACKFIRE_RETURN_IF_ERROR(InitLogging(options.log, options.name));
   BACKFIRE_RETURN_IF_ERROR(runtime::ShowIdentity(options.security));
   BACKFIRE_ASSIGN_OR_RETURN(const auto directory, runtime::DataDirectory::Open(data));
@@ -34,9 +37,9 @@ absl::Status Run(runtime::RpcServerOptions options, const std::filesystem::path&
                             store::SqliteRepository::Open(data / "orchestrator.sqlite"));
   execution::ModelServiceClient services;
   BACKFIRE_ASSIGN_OR_RETURN(
-      const auto plane, api::ControlPlane::Start(
-                            {*repository, services, services, MachineClock(), *registry},
-                            std::chrono::milliseconds(static_cast<int64_t>(lease_seconds * 1000))));
+      const auto plane,
+      api::ControlPlane::Start({*repository, services, services, MachineClock(), *registry},
+                               milliseconds(lease_seconds), milliseconds(drain_limit_seconds)));
   api::OrchestratorService service(*plane, options.identities);
   api::EvidenceService evidence(*plane);
   BACKFIRE_ASSIGN_OR_RETURN(const auto server,
@@ -68,8 +71,15 @@ int main(int argc, char** argv) {
                  "Seconds a silent gateway is assumed to go on serving what it last reported")
       ->capture_default_str()
       ->check(CLI::Range(0.1, 3600.0));
+  double drain_limit_seconds =
+      std::chrono::duration<double>(backfire::api::ControlPlane::kDrainLimit).count();
+  app.add_option("--drain-limit-seconds", drain_limit_seconds,
+                 "Seconds a replaced release stays loaded for gateways that go on reporting it; "
+                 "longer than any request takes")
+      ->capture_default_str()
+      ->check(CLI::Range(1.0, 604'800.0));
   if (const std::optional<int> code = backfire::ParseCommandLine(app, argc, argv)) return *code;
-  const absl::Status status = backfire::Run(options, data, lease_seconds);
+  const absl::Status status = backfire::Run(options, data, lease_seconds, drain_limit_seconds);
   if (status.ok()) return 0;
   std::cerr << "orchestrator: " << status.message() << "\n";
   return absl::IsInvalidArgument(status) ? 2 : 1;

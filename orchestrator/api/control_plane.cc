@@ -8,7 +8,7 @@
 namespace backfire::api {
 
 ControlPlane::ControlPlane(const Outside& outside, std::unique_ptr<ledger::Ledger> ledger,
-                           std::chrono::milliseconds lease)
+                           std::chrono::milliseconds lease, std::chrono::milliseconds drain_limit)
     : outside_(outside),
       ledger_(std::move(ledger)),
       metrics_(outside.registry, outside.clock),
@@ -22,15 +22,17 @@ ControlPlane::ControlPlane(const Outside& outside, std::unique_ptr<ledger::Ledge
                    metrics_.CountStep(step, update, seconds);
                  },
                  [this](int64_t update) { metrics_.NoteMove(update); }}),
-      releases_(*ledger_, loader_, gateways_, outside.clock),
+      releases_(*ledger_, loader_, gateways_, outside.clock, drain_limit),
       replicas_(*ledger_, outside.versions, loader_),
       pruner_(*ledger_, outside.versions, outside.clock),
       retention_(*ledger_, pruner_, outside.clock) {}
 
-absl::StatusOr<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Outside& outside,
-                                                                  std::chrono::milliseconds lease) {
+absl::StatusOr<std::unique_ptr<ControlPlane>> ControlPlane::Start(
+    const Outside& outside, std::chrono::milliseconds lease,
+    std::chrono::milliseconds drain_limit) {
   BACKFIRE_ASSIGN_OR_RETURN(auto ledger, ledger::Ledger::Open(outside.repository, outside.clock));
-  std::unique_ptr<ControlPlane> plane(new ControlPlane(outside, std::move(ledger), lease));
+  std::unique_ptr<ControlPlane> plane(
+      new ControlPlane(outside, std::move(ledger), lease, drain_limit));
   plane->metrics_.Begin(*plane->ledger_->state());
   plane->ledger_->Observe(
       [metrics = &plane->metrics_](const auto& committed) { metrics->Count(committed); });

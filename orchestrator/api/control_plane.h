@@ -32,10 +32,13 @@ class ControlPlane {
     const Clock& clock;
     prometheus::Registry& registry;
   };
+  static constexpr std::chrono::minutes kDrainLimit{10};
   /// Reads the state, and goes on with what was under way. Errors as the repository's.
-  /// @param lease  How long a gateway's report counts.
-  static absl::StatusOr<std::unique_ptr<ControlPlane>> Start(const Outside& outside,
-                                                             std::chrono::milliseconds lease);
+  /// @param lease        How long a gateway's report counts.
+  /// @param drain_limit  As ReleaseManager's.
+  static absl::StatusOr<std::unique_ptr<ControlPlane>> Start(
+      const Outside& outside, std::chrono::milliseconds lease,
+      std::chrono::milliseconds drain_limit = kDrainLimit);
   /// Stops waiting for jobs, which go on in their services.
   ~ControlPlane();
   /// Ends waits and steps; idempotent.
@@ -53,7 +56,7 @@ class ControlPlane {
 
  private:
   ControlPlane(const Outside& outside, std::unique_ptr<ledger::Ledger> ledger,
-               std::chrono::milliseconds lease);
+               std::chrono::milliseconds lease, std::chrono::milliseconds drain_limit);
 
   const Outside outside_;
   const std::unique_ptr<ledger::Ledger> ledger_;

@@ -77,8 +77,10 @@ class OrchestratorService final : public v1::Orchestrator::Service {
   commands::ResolveRecipe Resolver() const;
   absl::StatusOr<v1::Update> Propose(const v1::ProposeUpdateRequest& request);
   absl::StatusOr<v1::Release> ShowRelease(int64_t number) const;
-  absl::StatusOr<v1::Release> Promote(const v1::PromoteUpdateRequest& request);
-  absl::StatusOr<v1::Release> Rollback(const v1::RollbackReleaseRequest& request);
+  absl::StatusOr<v1::Release> Promote(const v1::PromoteUpdateRequest& request,
+                                      const releases::ReleaseManager::Interrupted& gone);
+  absl::StatusOr<v1::Release> Rollback(const v1::RollbackReleaseRequest& request,
+                                       const releases::ReleaseManager::Interrupted& gone);
   absl::StatusOr<v1::ReleaseSnapshot> Snapshot(bool observes) const;
 
   /// Who calls; may do everything where nobody is verified.

@@ -45,6 +45,12 @@ void TellOfGateway(ledger::Ledger& ledger, const std::string& kind, const std::s
   }
 }
 
+// Whether the caller waits no more. What it asked for may then be given up while nothing has been
+// switched yet. Null in tests.
+releases::ReleaseManager::Interrupted WhenGone(const grpc::ServerContext* context) {
+  return [context] { return context != nullptr && context->IsCancelled(); };
+}
+
 }  // namespace
 
 absl::StatusOr<v1::Release> OrchestratorService::ShowRelease(int64_t number) const {
@@ -55,7 +61,8 @@ absl::StatusOr<v1::Release> OrchestratorService::ShowRelease(int64_t number) con
   return std::move(found.release);
 }
 
-absl::StatusOr<v1::Release> OrchestratorService::Promote(const v1::PromoteUpdateRequest& request) {
+absl::StatusOr<v1::Release> OrchestratorService::Promote(
+    const v1::PromoteUpdateRequest& request, const releases::ReleaseManager::Interrupted& gone) {
   const store::Repository& history = plane_.ledger().history();
   BACKFIRE_ASSIGN_OR_RETURN(const commands::Switching switching,
                             commands::CheckPromotion(*plane_.ledger().state(), history, request));
@@ -70,12 +77,12 @@ absl::StatusOr<v1::Release> OrchestratorService::Promote(const v1::PromoteUpdate
     const auto written = [&] { CrashPoint("promoted", request.name()); };
     return plane_.ledger().Commit(decide, written).status();
   };
-  BACKFIRE_RETURN_IF_ERROR(plane_.releases().Switch(switching.release, promote));
+  BACKFIRE_RETURN_IF_ERROR(plane_.releases().Switch(switching.release, promote, gone));
   return ShowRelease(switching.release);
 }
 
 absl::StatusOr<v1::Release> OrchestratorService::Rollback(
-    const v1::RollbackReleaseRequest& request) {
+    const v1::RollbackReleaseRequest& request, const releases::ReleaseManager::Interrupted& gone) {
   const store::Repository& history = plane_.ledger().history();
   BACKFIRE_ASSIGN_OR_RETURN(const commands::Switching switching,
                             commands::CheckRollback(*plane_.ledger().state(), history, request));
@@ -89,7 +96,7 @@ absl::StatusOr<v1::Release> OrchestratorService::Rollback(
     const auto written = [&] { CrashPoint("promoted", request.name()); };
     return plane_.ledger().Commit(decide, written).status();
   };
-  BACKFIRE_RETURN_IF_ERROR(plane_.releases().Switch(switching.release, roll_back));
+  BACKFIRE_RETURN_IF_ERROR(plane_.releases().Switch(switching.release, roll_back, gone));
   return ShowRelease(switching.release);
 }
 
@@ -113,14 +120,14 @@ grpc::Status OrchestratorService::PromoteUpdate(grpc::ServerContext* context,
                                                 const v1::PromoteUpdateRequest* request,
                                                 v1::Release* response) {
   BACKFIRE_CHECK_BOUNDS(*request);
-  return Answer(Promote(ByCaller(*context, *request)), response);
+  return Answer(Promote(ByCaller(*context, *request), WhenGone(context)), response);
 }
 
 grpc::Status OrchestratorService::RollbackRelease(grpc::ServerContext* context,
                                                   const v1::RollbackReleaseRequest* request,
                                                   v1::Release* response) {
   BACKFIRE_CHECK_BOUNDS(*request);
-  return Answer(Rollback(ByCaller(*context, *request)), response);
+  return Answer(Rollback(ByCaller(*context, *request), WhenGone(context)), response);
 }
 
 grpc::Status OrchestratorService::ListReleases(grpc::ServerContext*,

@@ -40,7 +40,8 @@ std::string TextOf(const std::vector<Finding>& findings) {
                     finding.path.string(), ": ", std::string(finding.status.message()), "\n");
   }
   const std::string seen = absl::StrJoin(counts, ", ", [](std::string* out, const auto& count) {
-    absl::StrAppend(out, count.second, " ", count.first, count.second == 1 ? "" : "s");
+    const bool is_one = count.second == 1 || count.first == "outputs";
+    absl::StrAppend(out, count.second, " ", count.first, is_one ? "" : "s");
   });
   return absl::StrCat(text, counts.empty() ? "nothing to check" : seen, ": ",
                       faulty == 0 ? "sound" : absl::StrCat(faulty, " faulty"), "\n");
@@ -75,8 +76,8 @@ absl::StatusOr<ExitCode> Fsck(const Session& session,
 void AddFsckCommand(CLI::App& app, Session& session) {
   auto& command = AddCommand(
       app, "fsck",
-      "Check what is kept on disk, every byte of it: stores, versions, jobs\n\nChanges nothing; "
-      "the "
+      "Check what is kept on disk, every byte of it: stores, versions, jobs, kept outputs\n\n"
+      "Changes nothing; the "
       "programs may run. Names what is not as it was written, and exits 5 if there is any, 4 if a "
       "newer program made it.\nExamples: backfire fsck\n          backfire fsck "
       "/var/lib/backfire --format json");

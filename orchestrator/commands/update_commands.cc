@@ -12,8 +12,9 @@ namespace {
 
 // Has services commit anew to what their versions give, and what was evaluated on it evaluated
 // again: outputs that were computed again elsewhere may differ in their last bits, and are then
-// refused by whoever is held to those of before. What was trained stays: its lineage names the
-// outputs that it was trained on.
+// refused by whoever is held to those of before. What still runs is begun anew as well: its attempt
+// grows, so that the end of the job of before counts for nothing. What was trained stays, and what
+// is being trained goes on: its lineage names the outputs that it was trained on.
 void CommitAnew(const records::OpenUpdate& update, records::Change& change) {
   bool commits = false;
   for (size_t i = 0; i < update.step_count(); ++i) {
@@ -21,11 +22,9 @@ void CommitAnew(const records::OpenUpdate& update, records::Change& change) {
     commits = commits || step.kind() == v1::Step::COMMIT;
     const bool is_training =
         step.kind() == v1::Step::TRAIN || step.kind() == v1::Step::TRAIN_REFERENCE;
+    const bool has_begun = step.state() == v1::Step::SUCCEEDED || step.state() == v1::Step::RUNNING;
     // Commitments come first, in the order of steps, and loads have nothing to do with outputs.
-    if (!commits || is_training || step.kind() == v1::Step::LOAD ||
-        step.state() != v1::Step::SUCCEEDED) {
-      continue;
-    }
+    if (!commits || is_training || step.kind() == v1::Step::LOAD || !has_begun) continue;
     records::StepRecord& record =
         records::ChangeStep({update.number(), i}, update.step(i), change).record;
     ++record.attempt;
@@ -115,6 +114,13 @@ absl::StatusOr<records::Change> RetryUpdate(const records::State& state,
   // What failed then is what follows the last step; it is done again, and so is what follows.
   for (size_t i = found->step_count(); change.steps.empty() && i > 0; --i) {
     if (found->step(i - 1).step.state() == v1::Step::SUCCEEDED) again(i - 1);
+  }
+  // What still runs goes on; what made the update fail may make it fail as well, which is then of
+  // the attempt before.
+  for (size_t i = 0; i < found->step_count(); ++i) {
+    const records::StepRef ref{found->number(), i};
+    if (found->step(i).step.state() != v1::Step::RUNNING || change.steps.count(ref) > 0) continue;
+    ++records::ChangeStep(ref, found->step(i), change).record.attempt;
   }
   NoteDone(request.request_id(), request, request.name(), change);
   return change;

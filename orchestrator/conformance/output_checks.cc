@@ -6,6 +6,43 @@
 
 namespace backfire::conformance {
 
+namespace {
+
+// Whether a service states what it gives, and does not take what others did not state.
+void TryCommitments(Trial& trial, const Trained& base) {
+  if (!trial.Can(v1::COMMIT_OUTPUTS)) return;
+  v1::OutputsCommitment stated;
+  trial.Check("CommitOutputs states what Materialize gives", [&]() -> absl::Status {
+    BACKFIRE_ASSIGN_OR_RETURN(const v1::Job job, trial.Commit(trial.CommitRequest(base.version)));
+    stated = job.commitment();
+    const std::string given = OutputsDigest(base.outputs);
+    if (stated.version() != base.version.name() ||
+        stated.version_digest() != base.version.digest() || stated.split() != "test") {
+      return Broken(absl::StrCat("commitment must be to ", base.version.name(), " with digest ",
+                                 base.version.digest(), " on test: got ", stated.version(),
+                                 " with ", stated.version_digest(), " on ", stated.split()));
+    }
+    if (stated.outputs_digest() == given) return absl::OkStatus();
+    return Broken(absl::StrCat("commitment.outputs_digest must be ", given, ": got ",
+                               stated.outputs_digest()));
+  });
+  if (!trial.is_fed() || stated.dataset_digest().empty()) return;
+  trial.Check("a parent that gives other outputs than were stated is DATA_LOSS", [&] {
+    v1::EvaluateRequest request = trial.EvaluateRequest(base.version);
+    for (const v1::Parent& parent : base.version.lineage()) {
+      v1::OutputsCommitment& commitment = *request.add_commitments();
+      commitment.set_version(parent.version());
+      commitment.set_version_digest(parent.digest());
+      commitment.set_dataset_digest(stated.dataset_digest());
+      commitment.set_split("test");
+      commitment.set_outputs_digest(std::string(64, '1'));
+    }
+    return MustBe(absl::StatusCode::kDataLoss, trial.Evaluate(request));
+  });
+}
+
+}  // namespace
+
 void TryOutputs(Trial& trial, const Trained& base) {
   const v1::MaterializeRequest request = trial.MaterializeRequest(base.version);
   trial.Check("Materialize gives the same again, bit for bit", [&]() -> absl::Status {
@@ -47,6 +84,7 @@ void TryOutputs(Trial& trial, const Trained& base) {
     unknown.set_version(absl::StrCat(trial.model().name(), "/versions/999999999"));
     return MustBe(absl::StatusCode::kNotFound, trial.Materialize(unknown));
   });
+  TryCommitments(trial, base);
 }
 
 }  // namespace backfire::conformance

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "services/base/digest.h"
 #include "services/base/status.h"
 
 namespace backfire::conformance {
@@ -40,7 +41,7 @@ class Assembler {
     if (piece.data().size() > kMaxPieceBytes) return absl::InternalError("a piece exceeds 1 MiB");
     const bool is_next = next_output_ == model_.outputs_size() && tensor_done_;
     if (outputs_.empty() || is_next) {
-      outputs_.push_back({piece.example(), piece.cluster(), {}});
+      outputs_.push_back({piece.example(), piece.example_id(), piece.cluster(), {}});
       next_output_ = 0;
       tensor_done_ = true;
     }
@@ -136,6 +137,21 @@ absl::StatusOr<Outputs> Assemble(const v1::Model& model,
         absl::StrCat("example ", expected, " must come next: got ", outputs[i].position));
   }
   return outputs;
+}
+
+std::string OutputsDigest(const Outputs& outputs) {
+  Sha256 digest;
+  digest.UpdateField("backfire outputs 1");
+  for (const ExampleOutputs& example : outputs) {
+    const std::map<std::string, TensorData> by_name(example.tensors.begin(), example.tensors.end());
+    digest.UpdateField(example.id).UpdateField(example.cluster);
+    digest.UpdateField(absl::StrCat(by_name.size()));
+    for (const auto& [name, tensor] : by_name) {
+      digest.UpdateField(name).UpdateField(tensor.datatype);
+      digest.UpdateField(absl::StrJoin(tensor.shape, ",")).UpdateField(tensor.bytes);
+    }
+  }
+  return digest.Finish();
 }
 
 bool SameOutputs(const Outputs& a, const Outputs& b) {

@@ -21,7 +21,7 @@ struct TensorData {
 /// What Materialize gave of one example.
 struct ExampleOutputs {
   int64_t position = 0;
-  std::string cluster;
+  std::string id, cluster;
   std::vector<std::pair<std::string, TensorData>> tensors;  ///< By name, in order of arrival.
 };
 using Outputs = std::vector<ExampleOutputs>;
@@ -40,6 +40,9 @@ absl::Status CheckTensor(const v1::TensorSignature& signature, const TensorData&
 absl::StatusOr<Outputs> Assemble(const v1::Model& model,
                                  const std::vector<v1::MaterializeResponse>& pieces,
                                  const std::vector<int64_t>& asked);
+
+/// The outputs_digest of all of a split's outputs (docs/own-models.md), 64 hexadecimal digits.
+std::string OutputsDigest(const Outputs& outputs);
 
 /// Whether both hold the same bits for the same examples.
 bool SameOutputs(const Outputs& a, const Outputs& b);

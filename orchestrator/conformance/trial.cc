@@ -202,6 +202,17 @@ v1::MaterializeRequest Trial::MaterializeRequest(const v1::Version& version) con
   return request;
 }
 
+v1::CommitOutputsRequest Trial::CommitRequest(const v1::Version& version) {
+  v1::CommitOutputsRequest request;
+  request.set_request_id(NextId());
+  request.set_version(version.name());
+  request.set_digest(version.digest());
+  request.mutable_dataset()->set_uri(options_.dataset);
+  request.set_split("test");
+  *request.mutable_endpoints() = parents_->endpoints();
+  return request;
+}
+
 template <typename Request>
 absl::StatusOr<v1::Job> Trial::Finish(grpc::Status (Stub::*method)(grpc::ClientContext*,
                                                                    const Request&, v1::Job*),
@@ -233,6 +244,10 @@ absl::StatusOr<v1::Job> Trial::Train(const v1::TrainRequest& request) {
 
 absl::StatusOr<v1::Job> Trial::Evaluate(const v1::EvaluateRequest& request) {
   return Finish(&Stub::Evaluate, request);
+}
+
+absl::StatusOr<v1::Job> Trial::Commit(const v1::CommitOutputsRequest& request) {
+  return Finish(&Stub::CommitOutputs, request);
 }
 
 absl::StatusOr<Outputs> Trial::Materialize(const v1::MaterializeRequest& request) {

@@ -63,6 +63,7 @@ class Trial {
   v1::TrainRequest TrainRequest(const std::vector<v1::Parent>& lineage);
   v1::EvaluateRequest EvaluateRequest(const v1::Version& version);
   v1::MaterializeRequest MaterializeRequest(const v1::Version& version) const;
+  v1::CommitOutputsRequest CommitRequest(const v1::Version& version);
 
   /// One call of at most a minute.
   template <typename Request, typename Response>
@@ -74,6 +75,7 @@ class Trial {
   /// The ended job that a call started; why it failed where it did.
   absl::StatusOr<v1::Job> Train(const v1::TrainRequest& request);
   absl::StatusOr<v1::Job> Evaluate(const v1::EvaluateRequest& request);
+  absl::StatusOr<v1::Job> Commit(const v1::CommitOutputsRequest& request);
   /// What Materialize gives, whole and as the contract has it.
   absl::StatusOr<Outputs> Materialize(const v1::MaterializeRequest& request);
   absl::StatusOr<inference::ModelInferResponse> Infer(const inference::ModelInferRequest& request);

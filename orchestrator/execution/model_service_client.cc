@@ -24,6 +24,8 @@ using Stub = v1::ModelService::Stub;
 constexpr absl::Duration kCallTimeout = absl::Seconds(30);
 // Of what a service answers from memory.
 constexpr absl::Duration kAnswerTimeout = absl::Seconds(10);
+// Of a service that is about to be given something that takes long.
+constexpr absl::Duration kPresenceTimeout = absl::Seconds(5);
 // Loading reads and warms weights.
 constexpr absl::Duration kLoadTimeout = absl::Minutes(5);
 constexpr absl::Duration kWatchTimeout = absl::Hours(1);
@@ -167,16 +169,18 @@ absl::Status ModelServiceClient::LoadVersion(const std::string& endpoint,
   const auto stub = v1::ModelService::NewStub(channels_.Get(endpoint));
   runtime::Attempts attempts(patience, interrupted);
   while (true) {
-    grpc::ClientContext context;
-    runtime::SetDeadline(context, kLoadTimeout);
-    v1::LoadVersionRequest request;
-    request.set_name(version);
-    request.set_digest(digest);
-    v1::LoadVersionResponse response;
-    absl::Status status;
-    {
-      const runtime::CancellationWatch watch(context, interrupted);
-      status = runtime::FromGrpcStatus(stub->LoadVersion(&context, request, &response));
+    // Loading takes as long as it takes; whether the service is there at all is known at once.
+    v1::GetVersionRequest presence;
+    presence.set_name(version);
+    absl::Status status =
+        runtime::UnaryCall(*stub, &Stub::GetVersion, presence, kPresenceTimeout, &interrupted)
+            .status();
+    if (!runtime::IsTransient(status)) {
+      v1::LoadVersionRequest request;
+      request.set_name(version);
+      request.set_digest(digest);
+      status = runtime::UnaryCall(*stub, &Stub::LoadVersion, request, kLoadTimeout, &interrupted)
+                   .status();
     }
     // Loading is a capability: a service without it serves what it has.
     if (status.ok() || absl::IsUnimplemented(status)) return absl::OkStatus();

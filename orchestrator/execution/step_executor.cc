@@ -84,9 +84,23 @@ std::set<StepRef> StepExecutor::RunningSteps() const {
   return steps;
 }
 
+void StepExecutor::CancelOutdated(const records::State& state) {
+  MutexLock lock(mutex_);
+  for (const auto& [ref, running] : running_) {
+    const records::OpenUpdate* update = state.FindUpdate(ref.update);
+    const int64_t attempt = running->attempt;
+    if (update == nullptr || attempt == 0) continue;
+    const records::StepRecord& record = update->step(ref.position);
+    if (record.attempt != attempt && record.step.state() != v1::Step::RUNNING) {
+      running->cancel = true;
+    }
+  }
+}
+
 bool StepExecutor::RunOnce() {
   const std::set<StepRef> running = RunningSteps();
   const ledger::Ledger::StatePointer state = ledger_.state();
+  CancelOutdated(*state);
   const planning::Schedule schedule = planning::MakeSchedule(*state, running);
   for (const StepRef& ref : schedule.cancel) Cancel(ref);
   for (const StepRef& ref : schedule.resume) {
@@ -193,6 +207,7 @@ absl::StatusOr<v1::Job> StepExecutor::Execute(StepRef ref, Running& running) {
   const records::OpenUpdate* update = state->FindUpdate(ref.update);
   if (update == nullptr) return absl::InternalError("the step's update is not known");
   const v1::Step& step = update->step(ref.position).step;
+  running.attempt = update->step(ref.position).attempt;
   spdlog::info("step state={} update={} step={}", running.cancel ? "CANCELLING" : "RUNNING",
                update->update().name(), step.id());
   if (step.kind() != v1::Step::LOAD) return RunJob(*state, ref, running);
@@ -288,7 +303,7 @@ absl::StatusOr<planning::Judgement> StepExecutor::Judge(const records::State& st
 void StepExecutor::Finish(StepRef ref, const Running& running, absl::StatusOr<v1::Job> job) {
   // It goes on after the restart.
   if (absl::IsCancelled(job.status()) && stopping_) return;
-  planning::JobEnd end{std::move(job), false};
+  planning::JobEnd end{std::move(job), false, running.attempt};
   std::string name;
   while (true) {
     end.was_cancelled = running.cancel;
@@ -303,17 +318,22 @@ void StepExecutor::Finish(StepRef ref, const Running& running, absl::StatusOr<v1
     if (planning::NeedsJudgement(*update, ref.position, end)) {
       judgement = Judge(*state, *update, ref.position, end);
     }
-    v1::Step step;
+    std::optional<v1::Step> step;
     const auto decide = [&](const records::State& newest) {
       auto change = planning::StepEnded(newest, ref, end, judgement, decided_, clock_.Now());
-      if (change.ok()) step = change->steps.at(ref).record.step;
+      step.reset();
+      if (change.ok() && !change->empty()) step = change->steps.at(ref).record.step;
       return change;
     };
     const absl::Status status =
         ledger_.Commit(decide, [&] { CrashPoint("step-ended", name); }).status();
+    if (status.ok() && (!step.has_value() || step->state() == v1::Step::WAITING)) {
+      spdlog::info("step state=BEGUN_ANEW step={} attempt={}", name, end.attempt);
+      return;
+    }
     if (status.ok()) {
       const std::chrono::duration<double> took = clock_.Steady() - running.start;
-      if (events_.ended) events_.ended(step, records::UpdateName(ref.update), took.count());
+      if (events_.ended) events_.ended(*step, records::UpdateName(ref.update), took.count());
       return;
     }
     // Another step has ended meanwhile, so that this one's end is the last now.

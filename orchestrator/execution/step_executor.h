@@ -50,6 +50,7 @@ class StepExecutor {
  private:
   struct Running {
     std::atomic<bool> cancel{false};
+    std::atomic<int64_t> attempt{0};  // Of the step; 0: not known yet.
     Clock::SteadyTime start;
     v1::Progress progress;  // Guarded by the executor's mutex.
     std::thread thread;
@@ -59,6 +60,8 @@ class StepExecutor {
   // Does once what the schedule says. False: something could not be written; try again later.
   bool RunOnce();
   std::set<records::StepRef> RunningSteps() const;
+  // Cancels jobs whose steps wait for another attempt.
+  void CancelOutdated(const records::State& state);
   absl::Status StartStep(records::StepRef ref);
   absl::Status Rebase(const records::State& state, int64_t number);
   void Cancel(records::StepRef ref);

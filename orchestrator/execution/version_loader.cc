@@ -2,6 +2,9 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "absl/strings/str_cat.h"
 #include "services/base/parallel.h"
 #include "services/base/status.h"
@@ -11,6 +14,8 @@ namespace {
 
 // How long replicas are waited for: those that take longer are filled by whoever keeps them.
 constexpr std::chrono::seconds kReplicaPatience(5);
+// Versions that are unloaded at once.
+constexpr int64_t kMostUnloads = 16;
 // How often somebody who waits looks whether they are interrupted.
 constexpr std::chrono::milliseconds kInterruptionCheck(200);
 // How long a name that was never asked for before may take to be resolved.
@@ -140,13 +145,21 @@ void VersionLoader::Unload(const std::set<ServedVersion>& versions, const Target
   for (const ServedVersion& served : versions) {
     if (kept.count(served) > 0) let_go(served);
   }
-  for (const ServedVersion& served : versions) {
-    if (kept.count(served) > 0) continue;
+  std::vector<ServedVersion> unneeded;
+  std::set_difference(versions.begin(), versions.end(), kept.begin(), kept.end(),
+                      std::back_inserter(unneeded));
+  // All at once: a service that hangs does not keep the others' versions from being loaded again.
+  Mutex telling;
+  const auto count = static_cast<int64_t>(unneeded.size());
+  ParallelFor(count, static_cast<int>(std::min(count, kMostUnloads)), [&](int64_t i) {
+    const ServedVersion& served = unneeded[static_cast<size_t>(i)];
     for (const std::string& target : targets(served.first)) {
-      ended(served, host_.UnloadVersion(target, served.second));
+      const absl::Status unloaded = host_.UnloadVersion(target, served.second);
+      MutexLock lock(telling);
+      ended(served, unloaded);
     }
     let_go(served);
-  }
+  });
 }
 
 }  // namespace backfire::execution

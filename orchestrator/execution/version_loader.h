@@ -49,9 +49,10 @@ class VersionLoader {
   /// The targets of the processes of an endpoint or a replica: one, but of `dns:NAME:PORT`.
   std::vector<std::string> ProcessesOf(const std::string& replica);
 
-  /// Tells the result for each process that was tried.
+  /// Tells the result for each process that was tried; never two at once, on any thread.
   using Ended = std::function<void(const ServedVersion&, const absl::Status&)>;
-  /// Unloads versions from every process, one attempt each, but for those that are needed.
+  /// Unloads versions from every process, one attempt each, all at once, but for those that are
+  /// needed.
   /// @param needed  All that is needed now. Asked once nothing can be loaded behind its back.
   void Unload(const std::set<ServedVersion>& versions,
               const std::function<std::set<ServedVersion>()>& needed, const Ended& ended);

@@ -8,6 +8,7 @@
 #include "services/base/file.h"
 #include "services/base/status.h"
 #include "services/runtime/job_file.h"
+#include "services/runtime/outputs/example_file.h"
 #include "services/runtime/version_file.h"
 #include "services/runtime/version_name.h"
 #include "services/runtime/version_number.h"
@@ -43,6 +44,15 @@ absl::Status CheckJob(const fs::path& folder) {
   return absl::IsNotFound(ended) ? absl::OkStatus() : ended;
 }
 
+absl::Status CheckOutputs(const fs::path& file) {
+  const absl::Status opened = runtime::ExampleFile::Open(file).status();
+  // What has gone meanwhile gave way to others.
+  if (absl::IsNotFound(opened)) return absl::OkStatus();
+  if (!absl::IsDataLoss(opened)) return opened;
+  return absl::DataLossError(absl::StrCat(std::string(opened.message()),
+                                          "; its service computes it anew when it is needed"));
+}
+
 std::optional<Finding> Check(const fs::directory_entry& entry) {
   std::error_code error;
   const fs::path& path = entry.path();
@@ -56,6 +66,9 @@ std::optional<Finding> Check(const fs::directory_entry& entry) {
   }
   if (path.filename() == runtime::kRequestFile && parent.parent_path().filename() == "jobs") {
     return Finding{"job", parent, CheckJob(parent)};
+  }
+  if (path.extension() == runtime::kExampleFileSuffix && parent.filename() == "outputs") {
+    return Finding{"outputs", path, CheckOutputs(path)};
   }
   return std::nullopt;
 }

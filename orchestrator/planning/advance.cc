@@ -112,6 +112,11 @@ v1::Evaluation WithoutResamples(v1::Evaluation evaluation) {
   return evaluation;
 }
 
+// Whether a step still waits for the end of this job.
+bool IsAwaited(const records::StepRecord& record, const JobEnd& end) {
+  return record.step.state() == v1::Step::RUNNING && end.attempt <= record.attempt;
+}
+
 std::shared_ptr<const records::OpenUpdate> Ended(const records::OpenUpdate& update, size_t position,
                                                  const records::StepRecord& record) {
   return update.With(nullptr, nullptr, {{position, record}});
@@ -252,6 +257,7 @@ bool NeedsJudgement(const records::OpenUpdate& update, size_t position, const Jo
       records::CompletesReplicates(update.update())) {
     return false;
   }
+  if (!IsAwaited(update.step(position), end)) return false;
   const records::Unfinished& left = update.unfinished();
   if (left.steps - left.loads > 1) return false;  // Something is left to evaluate after this.
   if (!StatusOf(update, position, end).ok()) return false;
@@ -269,10 +275,17 @@ absl::StatusOr<Change> StepEnded(const records::State& state, records::StepRef r
     return absl::InternalError(
         absl::StrCat(records::UpdateName(ref.update), " has no step that runs"));
   }
+  Change change;
+  const records::StepRecord& known = update->step(ref.position);
+  if (!IsAwaited(known, end)) return change;
   const records::StepRecord record = EndStep(*update, ref.position, end);
   const v1::Step& step = record.step;
+  if (step.state() == v1::Step::FAILED && end.attempt < known.attempt &&
+      update->update().state() != v1::Update::CANCELLED) {
+    records::ChangeStep(ref, known, change).record.step.set_state(v1::Step::WAITING);
+    return change;
+  }
   const bool is_open = records::IsOpen(update->update());
-  Change change;
   absl::Status status;
   if (step.state() != v1::Step::SUCCEEDED) {
     status = absl::Status(static_cast<absl::StatusCode>(step.error_code()), step.error_message());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -30,6 +31,7 @@ using ReadDecided =
 struct JobEnd {
   absl::StatusOr<v1::Job> job;  ///< Ended, whatever its end; an error: it could not be followed.
   bool was_cancelled = false;   ///< Its update was cancelled meanwhile.
+  int64_t attempt = 1;          ///< The step's, that the job was of.
 };
 
 /// The step of an update as the end of its job leaves it.
@@ -41,7 +43,9 @@ records::StepRecord EndStep(const records::OpenUpdate& update, size_t position, 
 bool NeedsJudgement(const records::OpenUpdate& update, size_t position, const JobEnd& end);
 
 /// All that follows from the end of a step's job: the step's own end, the update's next phase,
-/// another look, a release, the verdict.
+/// another look, a release, the verdict. Nothing follows, and nothing changes, where the step runs
+/// no more: a retry has it done anew. A job that ran when its update was retried is of the attempt
+/// before: that it succeeded counts, and that it failed has the step wait for another attempt.
 /// @param judgement  Where NeedsJudgement: a judgement, or why there is none.
 /// @param decided    Asked where replicates are complete, as another release becomes live.
 /// ABORTED: the update has changed so that a judgement is needed, and there is none: ask again.

@@ -59,6 +59,7 @@ constexpr std::pair<Step::State, Step::State> kSteps[] = {
     {Step::RUNNING, Step::SUCCEEDED},
     {Step::RUNNING, Step::FAILED},
     {Step::RUNNING, Step::CANCELLED},
+    {Step::RUNNING, Step::WAITING},  // Begun anew, after its update was retried.
     {Step::WAITING, Step::CANCELLED},
     {Step::FAILED, Step::WAITING},     // Retried.
     {Step::SUCCEEDED, Step::WAITING},  // Done again, because what had to follow it failed.

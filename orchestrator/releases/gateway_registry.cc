@@ -31,6 +31,11 @@ bool GatewayRegistry::AllBeyond(int64_t epoch) const {
   return table_.AllBeyond(epoch, clock_.Steady());
 }
 
+std::vector<std::string> GatewayRegistry::Behind(int64_t epoch) const {
+  MutexLock lock(mutex_);
+  return table_.Behind(epoch, clock_.Steady());
+}
+
 std::vector<v1::Gateway> GatewayRegistry::List() const {
   MutexLock lock(mutex_);
   return table_.List(clock_.Steady());

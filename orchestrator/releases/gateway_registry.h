@@ -27,6 +27,8 @@ class GatewayRegistry {
   void Expire();
   /// Whether no gateway can serve a snapshot of an epoch before this one any more.
   bool AllBeyond(int64_t epoch) const;
+  /// Those that may still, as they report.
+  std::vector<std::string> Behind(int64_t epoch) const;
   /// By name.
   std::vector<v1::Gateway> List() const;
 

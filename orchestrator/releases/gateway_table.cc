@@ -32,13 +32,18 @@ bool GatewayTable::Expire(Time now) {
   return expired;
 }
 
-bool GatewayTable::AllBeyond(int64_t epoch, Time now) const {
-  if (now < start_ + lease_) return false;
-  return std::all_of(gateways_.begin(), gateways_.end(), [&](const auto& entry) {
-    const v1::GatewayReport& report = entry.second.report;
+std::vector<std::string> GatewayTable::Behind(int64_t epoch, Time now) const {
+  std::vector<std::string> behind;
+  for (const auto& [name, entry] : gateways_) {
+    const v1::GatewayReport& report = entry.report;
     const bool drained = report.oldest_epoch() == 0 || report.oldest_epoch() >= epoch;
-    return entry.second.expiry <= now || (report.epoch() >= epoch && drained);
-  });
+    if (entry.expiry > now && (report.epoch() < epoch || !drained)) behind.push_back(name);
+  }
+  return behind;
+}
+
+bool GatewayTable::AllBeyond(int64_t epoch, Time now) const {
+  return now >= start_ + lease_ && Behind(epoch, now).empty();
 }
 
 std::vector<v1::Gateway> GatewayTable::List(Time now) const {

@@ -29,6 +29,8 @@ class GatewayTable {
   bool Expire(Time now);
   /// Whether no gateway can serve a snapshot of an epoch before this one any more.
   bool AllBeyond(int64_t epoch, Time now) const;
+  /// Those that may still, as they report.
+  std::vector<std::string> Behind(int64_t epoch, Time now) const;
   /// By name.
   std::vector<v1::Gateway> List(Time now) const;
 

@@ -3,9 +3,11 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "orchestrator/execution/patience.h"
 #include "orchestrator/records/resource_name.h"
 #include "orchestrator/releases/release_policy.h"
@@ -25,8 +27,13 @@ constexpr std::chrono::milliseconds kInterval(200), kLongestPause(30'000);
 }  // namespace
 
 ReleaseManager::ReleaseManager(ledger::Ledger& ledger, execution::VersionLoader& loader,
-                               GatewayRegistry& gateways, const Clock& clock)
-    : ledger_(ledger), loader_(loader), gateways_(gateways), clock_(clock) {}
+                               GatewayRegistry& gateways, const Clock& clock,
+                               std::chrono::milliseconds drain_limit)
+    : ledger_(ledger),
+      loader_(loader),
+      gateways_(gateways),
+      clock_(clock),
+      drain_limit_(drain_limit) {}
 
 ReleaseManager::~ReleaseManager() { Stop(); }
 
@@ -66,13 +73,16 @@ void ReleaseManager::LetGoOfAll() {
   }
 }
 
-bool ReleaseManager::Hold(int64_t release) {
+absl::Status ReleaseManager::Hold(int64_t release, const Interrupted& interrupted) {
   MutexLock lock(mutex_);
   // What is half unloaded is unloaded first.
-  while (retiring_ == release && !stopping_) retired_.Wait(mutex_);
-  if (stopping_) return false;
+  while (retiring_ == release && !stopping_ && !interrupted()) {
+    retired_.WaitUntil(mutex_, std::chrono::steady_clock::now() + kInterval);
+  }
+  if (stopping_) return absl::UnavailableError("the orchestrator is shutting down");
+  if (interrupted()) return absl::CancelledError("interrupted");
   wanted_.insert(release);
-  return true;
+  return absl::OkStatus();
 }
 
 absl::Status ReleaseManager::PrepareRetired(int64_t release) {
@@ -117,7 +127,7 @@ void ReleaseManager::Unhold(int64_t release) {
   }
 }
 
-absl::Status ReleaseManager::Load(int64_t release) {
+absl::Status ReleaseManager::Load(int64_t release, const Interrupted& interrupted) {
   const auto state = ledger_.state();
   const records::ReleaseRecord* record = state->FindRelease(release);
   if (record == nullptr) {
@@ -126,39 +136,60 @@ absl::Status ReleaseManager::Load(int64_t release) {
   BACKFIRE_ASSIGN_OR_RETURN(const records::SystemRevision* system,
                             state->FindSystem(record->revision));
   std::vector<execution::VersionLoader::VertexVersion> versions;
-  for (const std::string& vertex : system->graph.order()) {
+  for (const std::string& vertex : ChangedVertices(*state, release)) {
     const auto digest = record->release.digests().find(vertex);
     versions.push_back({system->graph.node(vertex).vertex, record->release.versions().at(vertex),
                         digest == record->release.digests().end() ? "" : digest->second});
   }
   runtime::Patience patience = execution::PatienceOf(system->system(), record->release.name());
   patience.timeout = std::min(patience.timeout, kLoadPatience);
-  const absl::Status loaded = loader_.Load(versions, patience, [this] { return IsStopping(); });
+  const absl::Status loaded =
+      loader_.Load(versions, patience, [&] { return stopping_ || interrupted(); });
   if (stopping_) return absl::UnavailableError("shutting down");
   return Annotate(loaded, absl::StrCat(record->release.name(), " can't be made live"));
 }
 
-absl::Status ReleaseManager::Switch(int64_t release, const std::function<absl::Status()>& commit) {
-  if (!Hold(release)) return absl::UnavailableError("the orchestrator is shutting down");
+absl::Status ReleaseManager::Switch(int64_t release, const std::function<absl::Status()>& commit,
+                                    const Interrupted& interrupted) {
+  BACKFIRE_RETURN_IF_ERROR(Hold(release, interrupted));
   absl::Status status = PrepareRetired(release);
-  if (status.ok()) status = Load(release);
+  if (status.ok()) status = Load(release, interrupted);
   if (status.ok()) status = commit();
   Unhold(release);
   return status;
 }
 
+bool ReleaseManager::IsOverdue(int64_t release, Clock::SteadyTime now) {
+  const auto since = draining_.find(release);
+  return since != draining_.end() && now >= since->second + drain_limit_;
+}
+
 int64_t ReleaseManager::TakeNextToRetire() {
   const auto now = clock_.Steady();
+  const auto state = ledger_.state();
   MutexLock lock(mutex_);
+  std::map<int64_t, Clock::SteadyTime> draining;
+  for (const auto& [number, record] : *state->releases) {
+    if (record->release.state() != v1::Release::DRAINING) continue;
+    const auto since = draining_.find(number);
+    draining[number] = since == draining_.end() ? now : since->second;
+  }
+  draining_ = std::move(draining);
   const Circumstances circumstances{
       [this](int64_t release) ABSL_NO_THREAD_SAFETY_ANALYSIS { return wanted_.count(release) > 0; },
       [&](int64_t release) {
         const auto later = postponed_.find(release);
         return later != postponed_.end() && now < later->second.until;
       },
-      [this](int64_t epoch) { return gateways_.AllBeyond(epoch); }};
+      [this](int64_t epoch) { return gateways_.AllBeyond(epoch); },
+      [&](int64_t release) ABSL_NO_THREAD_SAFETY_ANALYSIS { return IsOverdue(release, now); }};
   // Taken while nobody can begin to want it.
   retiring_ = NextToRetire(*ledger_.state(), circumstances);
+  if (retiring_ != 0 && IsOverdue(retiring_, now)) {
+    const int64_t epoch = state->FindRelease(retiring_)->release.drain_epoch();
+    spdlog::warn("release state=DRAIN_LIMIT release={} gateways=\"{}\"",
+                 records::ReleaseName(retiring_), absl::StrJoin(gateways_.Behind(epoch), ", "));
+  }
   return retiring_;
 }
 

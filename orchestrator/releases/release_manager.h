@@ -22,9 +22,14 @@ namespace backfire::releases {
 /// before it becomes live, and unloaded once no gateway serves it. Thread-safe.
 class ReleaseManager {
  public:
+  using Interrupted = std::function<bool()>;
+
   /// All borrowed.
+  /// @param drain_limit  How long a release that was replaced stays loaded for gateways that go on
+  ///                     reporting it.
   ReleaseManager(ledger::Ledger& ledger, execution::VersionLoader& loader,
-                 GatewayRegistry& gateways, const Clock& clock);
+                 GatewayRegistry& gateways, const Clock& clock,
+                 std::chrono::milliseconds drain_limit);
   ~ReleaseManager();
   ReleaseManager(const ReleaseManager&) = delete;
   ReleaseManager& operator=(const ReleaseManager&) = delete;
@@ -34,12 +39,16 @@ class ReleaseManager {
   /// Ends waiting. The ledger must be stopped before.
   void Stop();
 
-  /// Has all versions of a release loaded, and keeps them so while `commit` is decided; lets go of
-  /// them if that fails. A RETIRED release is PREPARING meanwhile. UNAVAILABLE: a service can't
-  /// load its version, or this process ends. Else as `commit`.
-  /// @param commit  Makes it live; all that it was decided by must be looked at again, as time has
-  ///                passed.
-  absl::Status Switch(int64_t release, const std::function<absl::Status()>& commit);
+  /// Has all versions of a release loaded that the live one does not serve, and keeps them so while
+  /// `commit` is decided; lets go of them if that fails. Services that go on with what they serve
+  /// are not asked: one that hangs delays no switch that it has no part in. A RETIRED release is
+  /// PREPARING meanwhile. UNAVAILABLE: a service can't load its version, or this process ends.
+  /// CANCELLED: interrupted. Else as `commit`.
+  /// @param commit       Makes it live; all that it was decided by must be looked at again, as time
+  ///                     has passed.
+  /// @param interrupted  Whether nobody waits for it any more.
+  absl::Status Switch(int64_t release, const std::function<absl::Status()>& commit,
+                      const Interrupted& interrupted);
 
   /// One turn of what Start does: forgets lost gateways, retires one release. Returns whether one
   /// was retired.
@@ -56,26 +65,30 @@ class ReleaseManager {
   void Loop();
   // Lets go of what a process that ended had prepared.
   void LetGoOfAll();
-  // Has a release not be retired until Unhold. False: this process ends.
-  bool Hold(int64_t release);
+  // Has a release not be retired until Unhold.
+  absl::Status Hold(int64_t release, const Interrupted& interrupted);
   absl::Status PrepareRetired(int64_t release);
   void Unhold(int64_t release);
-  absl::Status Load(int64_t release);
+  absl::Status Load(int64_t release, const Interrupted& interrupted);
   int64_t TakeNextToRetire();
+  // Whether a release has been draining for longer than the limit.
+  bool IsOverdue(int64_t release, Clock::SteadyTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Retire(int64_t release);
   void Postpone(int64_t release, const absl::Status& status);
-  bool IsStopping() const { return stopping_; }
 
   ledger::Ledger& ledger_;
   execution::VersionLoader& loader_;
   GatewayRegistry& gateways_;
   const Clock& clock_;
+  const std::chrono::milliseconds drain_limit_;
   std::atomic<bool> stopping_{false};
   std::map<int64_t, Postponed> postponed_;  // Of the one thread that retires.
   Mutex mutex_;
   CondVar retired_;
   std::multiset<int64_t> wanted_ ABSL_GUARDED_BY(mutex_);  // Releases that are to become live.
   int64_t retiring_ ABSL_GUARDED_BY(mutex_) = 0;           // 0: none.
+  // Releases that drain, and since when this process has seen them do so.
+  std::map<int64_t, Clock::SteadyTime> draining_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;
 };
 

@@ -65,11 +65,34 @@ std::map<std::string, std::map<std::string, std::string>> VersionsOfReplicas(
   return wanted;
 }
 
+std::vector<std::string> ChangedVertices(const records::State& state, int64_t release) {
+  std::vector<std::string> changed;
+  const records::SystemRevision* system = SystemOf(state, release);
+  if (system == nullptr) return changed;
+  const records::SystemRevision* live_system = SystemOf(state, state.live);
+  const records::ReleaseRecord* live = state.FindRelease(state.live);
+  const v1::Release& wanted = state.FindRelease(release)->release;
+  const auto digest_of = [](const v1::Release& of, const std::string& vertex) {
+    const auto digest = of.digests().find(vertex);
+    return digest == of.digests().end() ? std::string() : digest->second;
+  };
+  for (const std::string& vertex : system->graph.order()) {
+    const bool is_served = live_system != nullptr && live_system->graph.Has(vertex) &&
+                           live->release.versions().at(vertex) == wanted.versions().at(vertex) &&
+                           digest_of(live->release, vertex) == digest_of(wanted, vertex) &&
+                           graph::ServingEndpoints(live_system->graph.node(vertex).vertex) ==
+                               graph::ServingEndpoints(system->graph.node(vertex).vertex);
+    if (!is_served) changed.push_back(vertex);
+  }
+  return changed;
+}
+
 int64_t NextToRetire(const records::State& state, const Circumstances& circumstances) {
   for (const auto& [number, record] : *state.releases) {
     if (record->release.state() == v1::Release::DRAINING && !circumstances.is_postponed(number) &&
         !circumstances.is_wanted(number) &&
-        circumstances.all_beyond(record->release.drain_epoch())) {
+        (circumstances.all_beyond(record->release.drain_epoch()) ||
+         circumstances.is_overdue(number))) {
       return number;
     }
   }

@@ -33,14 +33,20 @@ std::set<std::string> ReplicasOf(const records::State& state, int64_t release);
 std::map<std::string, std::map<std::string, std::string>> VersionsOfReplicas(
     const records::State& state);
 
+/// The vertices of a release, in the graph's order, that the live one serves by another version, by
+/// other content, or elsewhere; all of them if nothing is live.
+std::vector<std::string> ChangedVertices(const records::State& state, int64_t release);
+
 /// Which releases to leave alone, and what gateways serve.
 struct Circumstances {
   std::function<bool(int64_t release)> is_wanted;     ///< Somebody is about to make it live.
   std::function<bool(int64_t release)> is_postponed;  ///< It could not be retired a moment ago.
   std::function<bool(int64_t epoch)> all_beyond;      ///< No gateway serves an earlier epoch.
+  std::function<bool(int64_t release)> is_overdue;    ///< It has been draining for too long.
 };
 
-/// The release to retire next: DRAINING, not wanted, and served by no gateway any more. 0: none.
+/// The release to retire next: DRAINING, not wanted, and served by no gateway any more, or overdue:
+/// a gateway that is stuck, or lies, can't keep what it reports loaded for ever. 0: none.
 int64_t NextToRetire(const records::State& state, const Circumstances& circumstances);
 
 /// Whether a version that could not be unloaded stands in the way of its release's retirement. What

@@ -72,6 +72,8 @@ class ReleaseTarget final : public runtime::InferenceTarget {
   int64_t version() const override { return release_; }
   const TensorSignatures& inputs() const override { return inputs_; }
   const TensorSignatures& outputs() const override { return outputs_; }
+  // By what the vertices' services say of the live release: one that is dead serves no other.
+  absl::Status Ready() const override { return backend_.prober_.Check(vertices_); }
 
   absl::StatusOr<TensorMap> Infer(TensorMap inputs, const std::vector<std::string>& outputs,
                                   runtime::InferenceCall& call) const override {
@@ -132,9 +134,10 @@ class ReleaseTarget final : public runtime::InferenceTarget {
   TensorSignatures outputs_;
 };
 
-bool GatewayBackend::Ready() const {
+absl::Status GatewayBackend::Ready() const {
   const auto view = watcher_.view();
-  return view != nullptr && view->live != 0;
+  if (view == nullptr || view->live == 0) return absl::UnavailableError("no release is live");
+  return prober_.Check(view->graph.order());
 }
 
 absl::StatusOr<HeldView> GatewayBackend::ViewOf(const std::string& model) const {
@@ -166,6 +169,14 @@ absl::StatusOr<std::shared_ptr<const runtime::InferenceTarget>> GatewayBackend::
   }
   return std::make_shared<const ReleaseTarget>(*this, std::move(held), model, release,
                                                /*follows_live=*/!version.has_value());
+}
+
+std::vector<std::string> GatewayBackend::Models() const {
+  const auto view = watcher_.view();
+  if (view == nullptr) return {};
+  std::vector<std::string> names = view->graph.order();
+  names.insert(names.begin(), view->graph.system().name());
+  return names;
 }
 
 absl::StatusOr<std::vector<int64_t>> GatewayBackend::Versions(const std::string& model) const {

@@ -1,5 +1,4 @@
 #include <prometheus/counter.h>
-#include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <unistd.h>
 
@@ -12,7 +11,9 @@
 #include "services/base/memory.h"
 #include "services/base/status.h"
 #include "services/gateway/gateway_backend.h"
+#include "services/gateway/gateway_health.h"
 #include "services/gateway/release_watcher.h"
+#include "services/gateway/vertex_prober.h"
 #include "services/rpc/credentials.h"
 #include "services/rpc/rpc_server.h"
 #include "services/rpc/sampled_family.h"
@@ -37,21 +38,6 @@ absl::Status Run(const Settings& settings) {
                              .Name("backfire_gateway_vertex_seconds")
                              .Help("Time from a vertex's request to its response.")
                              .Register(*registry);
-  auto& live_release = prometheus::BuildGauge()
-                           .Name("backfire_gateway_live_release")
-                           .Help("Number of the live release; 0: none.")
-                           .Register(*registry)
-                           .Add({});
-  auto& epoch = prometheus::BuildGauge()
-                    .Name("backfire_gateway_epoch")
-                    .Help("Epoch of the live release that is served.")
-                    .Register(*registry)
-                    .Add({});
-  auto& connected = prometheus::BuildGauge()
-                        .Name("backfire_gateway_orchestrator_connected")
-                        .Help("1: releases are followed; 0: the last known ones are served.")
-                        .Register(*registry)
-                        .Add({});
   auto& reruns = prometheus::BuildCounter()
                      .Name("backfire_gateway_reruns_total")
                      .Help("Requests that were run again on another release.")
@@ -63,31 +49,7 @@ absl::Status Run(const Settings& settings) {
                          .Help("Requests of a vertex that were sent to another replica.")
                          .Register(*registry);
 
-  // Declared before the watcher, whose thread uses them; the server, once it is there.
-  Mutex mutex;
-  std::unique_ptr<runtime::RpcServer> server;
-  std::string system;
-  bool serves = false;
-  bool hears = false;
-  const auto show_health = [&] {  // With the mutex held.
-    if (server == nullptr) return;
-    // The gateway as a whole serves on without the orchestrator; that is said under its name.
-    server->SetServing("orchestrator", hears);
-    server->SetServing(serves);
-    if (!system.empty()) server->SetServing(system, serves);
-  };
-  const auto take_view = [&](const ReleaseView* view, bool is_connected) {
-    MutexLock lock(mutex);
-    hears = is_connected;
-    connected.Set(hears ? 1 : 0);
-    if (view != nullptr) {
-      system = view->graph.system().name();
-      serves = view->live != 0;
-      live_release.Set(static_cast<double>(view->live));
-      epoch.Set(static_cast<double>(view->epoch));
-    }
-    show_health();
-  };
+  GatewayHealth health;  // Threads of the prober and the watcher use it.
   VertexServices services;
   services.took = [&](const std::string& vertex, double seconds) {
     vertex_seconds.Add({{"vertex", vertex}}, runtime::SecondsBuckets()).Observe(seconds);
@@ -95,23 +57,31 @@ absl::Status Run(const Settings& settings) {
   services.sent_again = [&](const std::string& vertex) {
     sent_again.Add({{"vertex", vertex}}).Increment();
   };
-  ReleaseWatcher watcher(settings.orchestrator, settings.name, take_view);
-  const GatewayBackend backend(watcher, services, [&] { reruns.Increment(); });
+  VertexProber prober(services.channels, services.names,
+                      [&](const VertexProber::Faults& faults) { health.Probed(faults); });
+  ReleaseWatcher watcher(settings.orchestrator, settings.name,
+                         [&](const ReleaseView* view, bool hears) {
+                           if (view != nullptr) prober.Follow(*view);
+                           health.Released(view, hears);
+                         });
+  const GatewayBackend backend(watcher, prober, services, [&] { reruns.Increment(); });
   runtime::InferenceService::Options inference;
   inference.server_name = settings.server.name;
   inference.running = settings.running;
   inference.waiting = settings.queue;
   inference.per_model = true;
   runtime::InferenceService service(inference, backend);
-  {
-    BACKFIRE_ASSIGN_OR_RETURN(auto started,
-                              runtime::RpcServer::Start(settings.server, {&service}, registry));
-    MutexLock lock(mutex);
-    server = std::move(started);
-    server->AddMetrics([&service] { return service.Metrics(); });
-    show_health();
-  }
-  return server->WaitForSignalThenDrain();
+  BACKFIRE_ASSIGN_OR_RETURN(const auto server,
+                            runtime::RpcServer::Start(settings.server, {&service}, registry));
+  server->AddMetrics([&] { return service.Metrics(); });
+  server->AddMetrics([&] { return health.Metrics(); });
+  health.Begin([&](const std::string& name, bool serving) {
+    if (name.empty()) return server->SetServing(serving);
+    server->SetServing(name, serving);
+  });
+  const absl::Status stopped = server->WaitForSignalThenDrain();
+  health.Begin(nullptr);  // Its threads outlive the server.
+  return stopped;
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ METHOD = ("grpc_method", "grpc_service", "grpc_type")
 CODES = {code: "OK" if code == grpc.StatusCode.OK else
          "Canceled" if code == grpc.StatusCode.CANCELLED else
          "".join(word.capitalize() for word in code.name.split("_")) for code in grpc.StatusCode}
-KINDS = ("training", "evaluation")  # Of jobs.
+KINDS = ("training", "evaluation", "commitment")  # Of jobs.
 # Ends of jobs that are shown from 0 on: of a counter that appears with its first event, increase() misses that event.
 ENDS = (("SUCCEEDED", "OK"), ("FAILED", "FailedPrecondition"), ("FAILED", "Internal"), ("FAILED", "ResourceExhausted"))
 

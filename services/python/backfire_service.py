@@ -17,6 +17,7 @@ import backfire_security
 import backfire_standard
 import grpc
 import numpy
+from backfire_commitments import Commitments, OutputsHasher
 from backfire_store import STOPPING, Refusal, Store, VersionMethods, check, check_version_name, sha256  # noqa: F401
 
 # The stubs' folder is in the path since backfire_store.
@@ -155,11 +156,12 @@ def pull(parent, request, split, context=None, datatype="FP64"):
     """An array of [examples, ...] from the service of a parent; its dataset's digest; and the examples' clusters. Examples
     must have one shape.
 
-    A parent that is lost is asked again for PATIENCE_SECONDS. Give the `context` of a call that pulls, other than a
-    job's: the pull ends with it.
+    What the parent gives is held to the request's commitments. A parent that is lost is asked again for PATIENCE_SECONDS. Give
+    the `context` of a call that pulls, other than a job's: the pull ends with it.
     """
     model = parent.version.partition("/versions/")[0]
     target = request.endpoints.by_model.get(model)
+    held = Commitments(context, request.commitments)
     check(context, target, "FAILED_PRECONDITION", f"endpoints.by_model has no entry for {model}, whose outputs are needed")
     check(context, context is None or PULLING_CALLS.acquire(blocking=False), "RESOURCE_EXHAUSTED",
           "too many calls wait for parents; try again later")
@@ -168,14 +170,15 @@ def pull(parent, request, split, context=None, datatype="FP64"):
         JOBS_CHANNELS.add(channel)
     try:
         check(context, not STOPPING.is_set(), "UNAVAILABLE", "the service is shutting down")
-        rows, shapes, digest, clusters = pull_patiently(rpc.ModelServiceStub(channel), parent, request, split, context, target,
-                                                        datatype)
+        rows, shapes, digest, clusters, outputs_digest = pull_patiently(rpc.ModelServiceStub(channel), parent, request, split,
+                                                                        context, target, datatype, held.on_split(split))
     finally:
         channel.close()
         if context is None:
             JOBS_CHANNELS.discard(channel)
         else:
             PULLING_CALLS.release()
+    held.hold(context, parent, split, target, digest, outputs_digest)
     what = f'{split} of output "{parent.output}" of {parent.version} at {target}, for input "{parent.input}",'
     check(context, rows, "INVALID_ARGUMENT", f"{what} has no examples; is there such an output?")
     number = numpy.dtype(NUMBERS[datatype])
@@ -185,38 +188,64 @@ def pull(parent, request, split, context=None, datatype="FP64"):
     return numpy.array([numpy.frombuffer(row, number).reshape(shapes[0]) for row in rows]), digest, clusters
 
 
-def pull_patiently(stub, parent, request, split, context, target, datatype):
-    """Bytes and shape of each example, the dataset's digest and the clusters; asks again as long as a parent may come back."""
+class PulledExamples:
+    """Examples as their pieces arrive: the wanted output of each, and the digest of all outputs."""
+
+    def __init__(self, context, parent, target, datatype):
+        self.context, self.parent, self.target, self.datatype = context, parent, target, datatype
+        self.rows, self.shapes, self.clusters, self.hasher = [], [], [], OutputsHasher()
+        self.names, self.outputs, self.ended = None, {}, set()  # Of the example that arrives.
+
+    def add(self, piece):
+        if self.names is None or piece.example == len(self.clusters) + 1:
+            self.end_example()
+            self.names = (piece.example_id, piece.cluster)
+        check(self.context, piece.example == len(self.clusters), "INTERNAL", f"{self.parent.version} at {self.target}: example "
+              f"{len(self.clusters)} must come next: got {piece.example}")
+        output = self.outputs.setdefault(piece.output, (piece.datatype, list(piece.shape), []))
+        check(self.context, piece.output != self.parent.output or output[0] == self.datatype, "INTERNAL",
+              f'output "{self.parent.output}" of {self.parent.version} must be {self.datatype} for input '
+              f'"{self.parent.input}": got {output[0]!r}')
+        output[2].append(piece.data)
+        if piece.last_piece:
+            self.ended.add(piece.output)
+
+    def end_example(self):
+        if self.names is None:
+            return
+        check(self.context, self.ended == set(self.outputs), "INTERNAL",
+              f"{self.parent.version} at {self.target}: example {len(self.clusters)} has no end")
+        outputs = {name: (datatype, shape, b"".join(data)) for name, (datatype, shape, data) in self.outputs.items()}
+        self.hasher.add(*self.names, outputs)
+        if self.parent.output in outputs:
+            _, shape, data = outputs[self.parent.output]
+            self.rows.append(data)
+            self.shapes.append(tuple(shape))
+        self.clusters.append(self.names[1])
+        self.names, self.outputs, self.ended = None, {}, set()
+
+
+def pull_patiently(stub, parent, request, split, context, target, datatype, commitments):
+    """Bytes and shape of each example, the dataset's digest, the clusters, and the digest of all outputs; asks again as long as
+    a parent may come back."""
     pause, most, lost_since = 0.1, 0, None
     while True:
-        pieces, shapes, ended, clusters = [], [], 0, {}  # Of each example; `ended`: how many examples are whole.
+        pulled = PulledExamples(context, parent, target, datatype)
         try:
             digest = stub.GetVersion(pb.GetVersionRequest(name=parent.version),
                                      timeout=seconds_left(context, DESCRIBE_SECONDS)).dataset.digest
             call = stub.Materialize(pb.MaterializeRequest(version=parent.version, digest=parent.digest,
                                                           dataset=request.dataset, split=split,
-                                                          endpoints=request.endpoints),
+                                                          endpoints=request.endpoints, commitments=commitments),
                                     timeout=seconds_left(context, OUTPUTS_SECONDS))
             if context is not None and not context.add_callback(call.cancel):
                 call.cancel()  # Whom it was for has gone already.
             for piece in call:
-                if piece.cluster:
-                    clusters[piece.example] = piece.cluster
-                if piece.output != parent.output:
-                    continue
-                if piece.example == ended == len(pieces):
-                    pieces.append([])
-                    shapes.append(tuple(piece.shape))
-                    check(context, piece.datatype == datatype, "INVALID_ARGUMENT", f'output "{parent.output}" of '
-                          f'{parent.version} must be {datatype} for input "{parent.input}": got {piece.datatype!r}')
-                check(context, piece.example == ended, "INTERNAL",
-                      f"{parent.version} at {target}: example {ended} must come next: got {piece.example}")
-                pieces[-1].append(piece.data)
-                ended += piece.last_piece
-                if ended > most:  # Only what is new shows that it gets on: one that dies again and again is given up.
-                    pause, most, lost_since = 0.1, ended, None
-            check(context, ended == len(pieces), "INTERNAL", f"{parent.version} at {target}: example {ended} has no end")
-            return [b"".join(data) for data in pieces], shapes, digest, [clusters.get(i, "") for i in range(ended)]
+                pulled.add(piece)
+                if len(pulled.rows) > most:  # Only what is new shows that it gets on: one that dies again and again is given up.
+                    pause, most, lost_since = 0.1, len(pulled.rows), None
+            pulled.end_example()
+            return pulled.rows, pulled.shapes, digest, pulled.clusters, pulled.hasher.finish()
         except grpc.RpcError as error:
             code, details = error.code(), f"{parent.version} at {target}: {error.details()}"
         check(context, context is None or context.is_active(), "CANCELLED", "the caller has gone")

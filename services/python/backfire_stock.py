@@ -9,6 +9,7 @@ import types
 import typing
 
 import numpy
+from backfire_commitments import Commitments, OutputsHasher
 from backfire_metrics import VERSION
 from backfire_service import (NUMBERS, Resampling, VersionMethods, check, check_evaluation, check_lineage, check_split, pb, pull,
                               read_inputs, rpc, serve, sha256, v2, v2_rpc)
@@ -107,6 +108,11 @@ def read_arrays(uri, split):
         arrays = {name: file[name] for name in file.files}
     clusters = arrays.pop("cluster", None)
     return Split(arrays, digest.hexdigest(), None if clusters is None else [str(name) for name in clusters])
+
+
+def example_id(example):
+    """The name of an example, by its position in the split."""
+    return f"{example:06}"
 
 
 def pack(arrays):
@@ -213,11 +219,13 @@ class StockService(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInferenc
         check(context, request.dataset.uri, "INVALID_ARGUMENT", "dataset.uri must not be empty")
         check(context, request.seed >= 0, "INVALID_ARGUMENT", f"seed must be >= 0: got {request.seed}")
         self.check_fed(context, "lineage", request.lineage, request.dataset.uri)
+        held = Commitments(context, request.commitments)
 
         def work(job):
             version = pb.Version(recipe=recipe, build_fingerprint=self.description.build_fingerprint,
                                  lineage=sorted(request.lineage, key=lambda parent: parent.input),
-                                 seed=request.seed if self.model.uses_seed else 0)
+                                 seed=request.seed if self.model.uses_seed else 0,
+                                 trained_on=held.of(request.lineage, "train", "validation", "population"))
             data, version.dataset.digest, _ = self.gather(version.lineage, request, "train")
             version.dataset.uri = request.dataset.uri
             version.input_key = sha256("trained", version.dataset.digest, version.seed, *self.made_of(version))
@@ -238,12 +246,14 @@ class StockService(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInferenc
     def made_of(self, version):
         """What decides a version's result, its data, seed or file aside."""
         return (self.name, version.recipe.name, dict(version.recipe.parameters), version.build_fingerprint,
+                [(held.version_digest, held.split, held.outputs_digest) for held in version.trained_on],
                 [(parent.input, parent.output, parent.digest) for parent in version.lineage])
 
     def Evaluate(self, request, context):
         version, data = self.store.version(request.version, context, request.digest)
         check(context, request.digest in ("", version.digest), "DATA_LOSS", f"{version.name} has digest {version.digest}")
         check_evaluation(context, request, [parent.input for parent in version.lineage])
+        held = Commitments(context, request.commitments)
 
         def work(job):
             weights, (_, parameters) = unpack(data), self.resolve(version.recipe, None)
@@ -252,14 +262,37 @@ class StockService(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInferenc
             for name, values in self.losses(self.predict(None, weights, given, parameters), given, len(clusters)).items():
                 resampling.add_loss(job.evaluation, name, values)
             job.evaluation.dataset_digest = digest
+            job.evaluation.commitments.extend(held.of(request.swapped_parents or version.lineage, request.split))
+            job.version.CopyFrom(version)
+        return self.store.run(request, context, work)
+
+    def outputs(self, version, data, request, context):
+        """A version's outputs on a split, arrays by name; its dataset's digest; and the examples' clusters."""
+        given, digest, clusters = self.gather(version.lineage, request, request.split, context)
+        return self.predict(context, unpack(data), given, self.resolve(version.recipe, context)[1]), digest, clusters
+
+    def CommitOutputs(self, request, context):
+        version, data = self.store.version(request.version, context, request.digest)
+        check_split(context, request.split)
+        check(context, request.dataset.uri, "INVALID_ARGUMENT", "dataset.uri must not be empty")
+        Commitments(context, request.commitments)
+
+        def work(job):
+            outputs, digest, clusters = self.outputs(version, data, request, None)
+            hasher = OutputsHasher()
+            for example, cluster in enumerate(clusters):
+                hasher.add(example_id(example), cluster, {
+                    name: (self.model.outputs[name][0], rows.shape[1:], rows[example].tobytes()) for name, rows in outputs.items()})
+            job.commitment.version, job.commitment.version_digest = version.name, version.digest
+            job.commitment.dataset_digest, job.commitment.split = digest, request.split
+            job.commitment.example_count, job.commitment.outputs_digest = len(clusters), hasher.finish()
             job.version.CopyFrom(version)
         return self.store.run(request, context, work)
 
     def Materialize(self, request, context):
         version, data = self.store.version(request.version, context, request.digest)
         check(context, request.digest in ("", version.digest), "DATA_LOSS", f"{version.name} has digest {version.digest}")
-        given, _, clusters = self.gather(version.lineage, request, request.split, context)
-        outputs = self.predict(context, unpack(data), given, self.resolve(version.recipe, context)[1])
+        outputs, _, clusters = self.outputs(version, data, request, context)
         for example in request.examples:
             check(context, 0 <= example < len(clusters), "INVALID_ARGUMENT",
                   f"examples must be 0 to {len(clusters) - 1}: got {example}")
@@ -272,7 +305,7 @@ class StockService(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInferenc
                     if first:
                         piece.datatype, piece.shape[:] = self.model.outputs[name][0], rows.shape[1:]
                         if position == 0:
-                            piece.example_id, piece.cluster = f"{example:06}", clusters[example]
+                            piece.example_id, piece.cluster = example_id(example), clusters[example]
                     first = False
                     yield piece
 
@@ -374,7 +407,7 @@ class StockService(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInferenc
 def describe(model):
     """The pb.Model of a StockModel. Its fingerprint covers the model's source, this library's, and NumPy's version."""
     sources = {sys.modules[type(model).__module__].__file__} | {
-        os.path.join(os.path.dirname(os.path.realpath(__file__)), f"backfire_{part}.py") for part in ("service", "stock", "store")}
+        os.path.join(os.path.dirname(os.path.realpath(__file__)), f"backfire_{part}.py") for part in ("commitments", "service", "stock", "store")}
     texts = []
     for source in sorted(sources, key=os.path.basename):
         with open(source, encoding="utf-8") as file:
@@ -383,7 +416,7 @@ def describe(model):
     described = pb.Model(name=f"models/{model.name}", kind=pb.Model.MODEL, description=words.splitlines()[0],
                          build_fingerprint=sha256(*texts, numpy.__version__),
                          capabilities=StockService.VERSION_CAPABILITIES + [pb.INFER, pb.RESOLVE_RECIPE, pb.IMPORT_VERSION,
-                                                                           pb.EXPORT_VERSION])
+                                                                           pb.EXPORT_VERSION, pb.COMMIT_OUTPUTS])
     for signatures, tensors in ((described.inputs, model.inputs), (described.outputs, model.outputs)):
         for name, (datatype, shape) in tensors.items():
             signatures.add(name=name, datatype=datatype, shape=shape)

@@ -49,7 +49,8 @@ def check_version_name(context, field, name):
 
 def kind_of(request):
     """The kind of job that a request asks for."""
-    return "training" if isinstance(request, pb.TrainRequest) else "evaluation"
+    kinds = {pb.TrainRequest: "training", pb.EvaluateRequest: "evaluation", pb.CommitOutputsRequest: "commitment"}
+    return kinds[type(request)]
 
 
 SCHEMA = """

@@ -24,6 +24,7 @@
 #include "services/rpc/credentials.h"
 #include "services/rpc/descriptors.h"
 #include "services/rpc/door.h"
+#include "services/rpc/freed_memory.h"
 #include "services/rpc/grpc_log.h"
 #include "services/rpc/listener.h"
 #include "services/rpc/metrics_server.h"
@@ -123,6 +124,7 @@ struct RpcServer::State {
   std::unique_ptr<MetricsServer> metrics ABSL_GUARDED_BY(mutex);
   std::string metrics_endpoint;
   std::unique_ptr<ListenerWatch> watch;
+  const FreedMemory freed_memory;
   std::atomic<bool> deaf = false;
   bool drained = false;
 };

@@ -50,6 +50,17 @@ void FillConfig(const v1::TensorSignature& signature, Config& config) {
   *config.mutable_dims() = signature.shape();
 }
 
+// Whether `ready` is OK; else the client is told why.
+bool Tell(const absl::Status& ready, grpc::ServerContext& context) {
+  if (ready.ok()) return true;
+  std::string reason(ready.message().substr(0, kLoggedBytes));
+  for (char& c : reason) {
+    if (c < ' ' || c > '~') c = '?';  // Metadata is printable ASCII.
+  }
+  context.AddTrailingMetadata(kNotReady, reason);
+  return false;
+}
+
 }  // namespace
 
 InferenceService::InferenceService(const Options& options, const InferenceBackend& backend)
@@ -73,19 +84,20 @@ grpc::Status InferenceService::ServerLive(grpc::ServerContext*, const inference:
   return grpc::Status::OK;
 }
 
-grpc::Status InferenceService::ServerReady(grpc::ServerContext*,
+grpc::Status InferenceService::ServerReady(grpc::ServerContext* context,
                                            const inference::ServerReadyRequest*,
                                            inference::ServerReadyResponse* response) {
-  response->set_ready(backend_.Ready());
+  response->set_ready(Tell(backend_.Ready(), *context));
   return grpc::Status::OK;
 }
 
-grpc::Status InferenceService::ModelReady(grpc::ServerContext*,
+grpc::Status InferenceService::ModelReady(grpc::ServerContext* context,
                                           const inference::ModelReadyRequest* request,
                                           inference::ModelReadyResponse* response) {
   const auto target = Find(request->name(), request->version());
-  response->set_ready(target.ok());
-  return ToGrpcStatus(target.status());
+  if (!target.ok()) return ToGrpcStatus(target.status());
+  response->set_ready(Tell((*target)->Ready(), *context));
+  return grpc::Status::OK;
 }
 
 grpc::Status InferenceService::ServerMetadata(grpc::ServerContext*,
@@ -94,6 +106,7 @@ grpc::Status InferenceService::ServerMetadata(grpc::ServerContext*,
   response->set_name(options_.server_name);
   response->set_version(kSoftwareVersion);
   response->add_extensions("model_configuration");
+  response->add_extensions("statistics");
   return grpc::Status::OK;
 }
 
@@ -122,6 +135,29 @@ grpc::Status InferenceService::ModelConfig(grpc::ServerContext*,
   config.set_platform(kPlatform);
   for (const auto& input : (*target)->inputs()) FillConfig(input, *config.add_input());
   for (const auto& output : (*target)->outputs()) FillConfig(output, *config.add_output());
+  return grpc::Status::OK;
+}
+
+grpc::Status InferenceService::ModelStatistics(grpc::ServerContext*,
+                                               const inference::ModelStatisticsRequest* request,
+                                               inference::ModelStatisticsResponse* response) {
+  std::vector<std::string> models = {request->name()};
+  if (request->name().empty()) models = backend_.Models();
+  for (const std::string& model : models) {
+    std::vector<int64_t> versions;
+    if (!request->version().empty()) {
+      const auto target = Find(model, request->version());
+      if (!target.ok()) return ToGrpcStatus(target.status());
+      versions = {(*target)->version()};
+    } else {
+      auto all = backend_.Versions(model);
+      if (!all.ok()) return ToGrpcStatus(all.status());
+      versions = *std::move(all);
+    }
+    for (const int64_t version : versions) {
+      *response->add_model_stats() = statistics_.Of(model, version);
+    }
+  }
   return grpc::Status::OK;
 }
 
@@ -234,25 +270,37 @@ grpc::Status InferenceService::ModelInfer(grpc::ServerContext* context,
       (has_deadline ? std::chrono::duration_cast<std::chrono::steady_clock::duration>(left)
                     : options_.default_deadline);
   call.cancelled = [context] { return context->IsCancelled(); };
+  using Clock = std::chrono::steady_clock;
+  InferenceStatistics::Request times;
+  std::optional<int64_t> version;  // Once it is known which.
+  Clock::time_point last = Clock::now();
+  // The time since it was asked last.
+  const auto lap = [&last] {
+    const Clock::time_point before = std::exchange(last, Clock::now());
+    return last - before;
+  };
   const auto infer = [&]() -> absl::Status {
     BACKFIRE_RETURN_IF_ERROR(CheckBounds(*request));
     BACKFIRE_ASSIGN_OR_RETURN(const auto target,
                               Find(request->model_name(), request->model_version()));
+    version = target->version();
     BACKFIRE_ASSIGN_OR_RETURN(const std::vector<std::string> names,
                               RequestedOutputs(target->outputs(), *request));
     BACKFIRE_ASSIGN_OR_RETURN(TensorMap inputs, TakeInputs(target->inputs(), Owned(*request)));
     const int64_t bytes = target->PeakBytes(inputs);
+    times.input = lap();
     BACKFIRE_RETURN_IF_ERROR(Admit(request->model_name(), bytes, call));
-    const auto start = std::chrono::steady_clock::now();
+    times.queue = lap();
     // A model's fault must not end the process, which serves others.
     absl::StatusOr<TensorMap> outputs =
         CatchExceptions([&] { return target->Infer(std::move(inputs), names, call); });
     Leave(request->model_name(), bytes);
-    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-    Took(request->model_name(), call.served_version.value_or(target->version()), elapsed.count());
+    times.infer = lap();
+    version = call.served_version.value_or(target->version());
+    Took(request->model_name(), *version, std::chrono::duration<double>(times.infer).count());
     BACKFIRE_RETURN_IF_ERROR(outputs.status());
     response->set_model_name(request->model_name());
-    response->set_model_version(absl::StrCat(call.served_version.value_or(target->version())));
+    response->set_model_version(absl::StrCat(*version));
     response->set_id(request->id());
     for (auto& [name, parameter] : call.response_parameters) {
       (*response->mutable_parameters())[name] = parameter;
@@ -260,6 +308,10 @@ grpc::Status InferenceService::ModelInfer(grpc::ServerContext* context,
     return PutOutputs(names, *std::move(outputs), *response);
   };
   const absl::Status status = infer();
+  times.output = lap();
+  if (version.has_value()) {
+    statistics_.Note(request->model_name(), *version, status.ok(), times);
+  }
   if (!status.ok()) {
     spdlog::info("infer code={} model={} version={} id={} error=\"{}\"",
                  absl::StatusCodeToString(status.code()), Excerpt(request->model_name()),

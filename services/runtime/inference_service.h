@@ -17,6 +17,7 @@
 #include "inference/open_inference.grpc.pb.h"
 #include "services/base/memory.h"
 #include "services/base/mutex.h"
+#include "services/runtime/inference_statistics.h"
 #include "services/runtime/inference_tensor.h"
 
 namespace backfire::runtime {
@@ -34,6 +35,10 @@ struct InferenceCall {
 /// gateway knows it for what the release was made of.
 inline constexpr char kVersionDigest[] = "version_digest";
 
+/// Trailing metadata of ServerReady and ModelReady that answer `false`: why, for people. The
+/// protocol's messages have no room for it.
+inline constexpr char kNotReady[] = "backfire-not-ready";
+
 /// One version of one model, ready to run. Thread-safe; keeps what it needs alive.
 class InferenceTarget {
  public:
@@ -41,6 +46,8 @@ class InferenceTarget {
   virtual int64_t version() const = 0;
   virtual const TensorSignatures& inputs() const = 0;
   virtual const TensorSignatures& outputs() const = 0;
+  /// UNAVAILABLE: it can't run now; says why.
+  virtual absl::Status Ready() const { return absl::OkStatus(); }
   /// Bytes of memory that running it on these inputs takes beside them, at its peak and roughly.
   /// As it is here, it only hands them on.
   virtual int64_t PeakBytes(const TensorMap&) const { return 0; }
@@ -53,12 +60,14 @@ class InferenceTarget {
 class InferenceBackend {
  public:
   virtual ~InferenceBackend() = default;
-  /// Whether every model that should serve can serve.
-  virtual bool Ready() const = 0;
+  /// Whether every model that should serve can serve. UNAVAILABLE: names those that can't.
+  virtual absl::Status Ready() const = 0;
   /// Without a version, the backend's own choice. NOT_FOUND: no such model or version. UNAVAILABLE:
   /// it exists, and can't serve now.
   virtual absl::StatusOr<std::shared_ptr<const InferenceTarget>> Find(
       const std::string& model, std::optional<int64_t> version) const = 0;
+  /// Names of all models that a request may name.
+  virtual std::vector<std::string> Models() const = 0;
   /// Versions that a request may name, ascending. NOT_FOUND: no such model.
   virtual absl::StatusOr<std::vector<int64_t>> Versions(const std::string& model) const = 0;
 };
@@ -107,6 +116,9 @@ class InferenceService final : public inference::GRPCInferenceService::Service {
   grpc::Status ModelConfig(grpc::ServerContext* context,
                            const inference::ModelConfigRequest* request,
                            inference::ModelConfigResponse* response) override;
+  grpc::Status ModelStatistics(grpc::ServerContext* context,
+                               const inference::ModelStatisticsRequest* request,
+                               inference::ModelStatisticsResponse* response) override;
 
  private:
   absl::StatusOr<std::shared_ptr<const InferenceTarget>> Find(const std::string& model,
@@ -129,6 +141,7 @@ class InferenceService final : public inference::GRPCInferenceService::Service {
   int64_t bytes_in_use_ ABSL_GUARDED_BY(mutex_) = 0;  // Of requests that run.
   using ModelVersion = std::pair<std::string, int64_t>;
   std::map<ModelVersion, std::shared_ptr<prometheus::Histogram>> seconds_ ABSL_GUARDED_BY(mutex_);
+  InferenceStatistics statistics_;
 };
 
 }  // namespace backfire::runtime

@@ -33,11 +33,24 @@ class LoadedVersionTarget final : public InferenceTarget {
 
 }  // namespace
 
+absl::Status ModelBackend::Ready() const {
+  for (const auto& [name, model] : models_) {
+    if (!model->served().LoadedNumbers().empty()) return absl::OkStatus();
+  }
+  return absl::UnavailableError("no version of any model is loaded");
+}
+
 absl::StatusOr<std::shared_ptr<const InferenceTarget>> ModelBackend::Find(
     const std::string& model, std::optional<int64_t> version) const {
   BACKFIRE_ASSIGN_OR_RETURN(const HostedModel* hosted, FindModel(models_, model));
   BACKFIRE_ASSIGN_OR_RETURN(ServedVersions::Loaded loaded, hosted->served().Find(version));
   return std::make_shared<const LoadedVersionTarget>(hosted->description(), std::move(loaded));
+}
+
+std::vector<std::string> ModelBackend::Models() const {
+  std::vector<std::string> names;
+  for (const auto& [name, model] : models_) names.push_back(name);
+  return names;
 }
 
 absl::StatusOr<std::vector<int64_t>> ModelBackend::Versions(const std::string& model) const {

@@ -16,10 +16,11 @@ namespace backfire::runtime {
 class ModelBackend final : public InferenceBackend {
  public:
   explicit ModelBackend(const HostedModels& models) : models_(models) {}
-  /// A service is ready as soon as it listens: what it serves was loaded before.
-  bool Ready() const override { return true; }
+  /// UNAVAILABLE: no model has a version loaded.
+  absl::Status Ready() const override;
   absl::StatusOr<std::shared_ptr<const InferenceTarget>> Find(
       const std::string& model, std::optional<int64_t> version) const override;
+  std::vector<std::string> Models() const override;
   absl::StatusOr<std::vector<int64_t>> Versions(const std::string& model) const override;
 
  private:

@@ -105,10 +105,13 @@ absl::Status Run(const Settings& settings, const ServiceDescription& description
   const auto show_readiness = [&] {
     MutexLock lock(mutex);
     if (listening == nullptr) return;
-    listening->SetReady(settings.primary.empty() ||
-                        std::any_of(hosted.begin(), hosted.end(), [](const auto& model) {
-                          return !model.second->served().LoadedNumbers().empty();
-                        }));
+    bool serves = false;
+    for (const auto& [name, model] : hosted) {
+      const bool is_loaded = !model->served().LoadedNumbers().empty();
+      listening->SetServing(name, is_loaded);
+      serves = serves || is_loaded;
+    }
+    listening->SetReady(settings.primary.empty() || serves);
   };
   ModelServiceImpl model_service(hosted, *jobs, settings.primary, show_readiness);
   const ModelBackend backend(hosted);
@@ -130,7 +133,6 @@ absl::Status Run(const Settings& settings, const ServiceDescription& description
   server->AddMetrics([&] { return inference_service.Metrics(); });
   server->AddMetrics([root] { return DiskMetrics(root); });
   server->SetServing(true);
-  for (const auto& [name, model] : hosted) server->SetServing(name, true);
   {
     MutexLock lock(mutex);
     listening = server.get();

@@ -28,10 +28,12 @@ cv::Point Fixed(const cv::Point2d& point) {
           static_cast<int>(std::lround(point.y * (1 << kShift)))};
 }
 
+// From the ground's height to a little above the camera: what is higher hides the street.
+bool IsDrawn(const cv::Point3f& point) { return point.z > 0 && point.y >= -1.0f; }
+
 void DrawPoints(cv::Mat& image, const GroundMap& map, const std::vector<cv::Point3f>& points) {
   for (const cv::Point3f& point : points) {
-    // From the ground's height to a little above the camera: what is higher hides the street.
-    if (!(point.z > 0) || point.y < -1.0f) continue;
+    if (!IsDrawn(point)) continue;
     const cv::Point2d at = map(point.x, point.z);
     if (!(at.x >= 0 && at.y >= 0 && at.x < image.cols && at.y < image.rows)) continue;
     // Ground is dim, what stands on it is brighter.
@@ -114,11 +116,25 @@ bool HasBox(const metrics::Object& object) {
 
 }  // namespace
 
-double ViewDepth(const std::vector<const std::vector<metrics::Object>*>& objects) {
+double ViewDepth(const std::vector<const std::vector<metrics::Object>*>& objects,
+                 const std::vector<const std::vector<cv::Point3f>*>& points) {
   double farthest = 0;
   for (const auto* list : objects) {
     for (const metrics::Object& object : *list) {
       if (HasBox(object)) farthest = std::max(farthest, object.box_3d.z + object.box_3d.length / 2);
+    }
+  }
+  if (farthest == 0) {
+    std::vector<float> depths;
+    for (const auto* cloud : points) {
+      for (const cv::Point3f& point : *cloud) {
+        if (IsDrawn(point)) depths.push_back(point.z);
+      }
+    }
+    if (!depths.empty()) {
+      const auto rank = depths.begin() + static_cast<std::ptrdiff_t>((depths.size() - 1) * 0.95);
+      std::nth_element(depths.begin(), rank, depths.end());
+      farthest = *rank;
     }
   }
   return std::clamp(10 * std::ceil(farthest / 10), 20.0, 80.0);
@@ -131,6 +147,8 @@ cv::Mat DrawBirdsEyeView(const BirdsEyeScene& scene, cv::Size size) {
                          static_cast<double>(size.height - kBottom)};
   LabelPlacer placer(cv::Rect(2, 2, size.width - 4, size.height - 4));
   if (scene.points != nullptr) DrawPoints(image, map, *scene.points);
+  // First, so that nothing takes its place; on a plate, as points are bright.
+  if (!scene.name.empty()) placer.Draw(image, scene.name, {{6, 6}}, scene.name_colour, 0.5);
   DrawRings(image, map, scene, placer);
   DrawCamera(image, map);
   for (const BoxLayer& layer : scene.layers) {

@@ -32,16 +32,25 @@ cv::Mat Resized(const cv::Mat& image, cv::Size size) {
   return resized;
 }
 
+// The labels of a frame, in the colours of the legend: too small for text, they tell the classes
+// apart, in the image and from above alike.
+struct ColouredLabels {
+  std::vector<metrics::Object> people, others;
+  explicit ColouredLabels(const std::vector<metrics::Object>& labels) {
+    for (const metrics::Object& label : labels) {
+      (label.type == "Pedestrian" ? people : others).push_back(label);
+    }
+  }
+  std::vector<BoxLayer> Layers() const {
+    return {{&others, Palette::GroundTruth(), 1, false, /*with_label=*/false},
+            {&people, Palette::Release(0), 1, false, /*with_label=*/false}};
+  }
+};
+
 cv::Mat DrawImage(const SheetFrame& frame, cv::Size size) {
   cv::Mat picture = Resized(frame.left, size);
-  // Too small for text: colours tell the classes apart.
-  std::vector<metrics::Object> people, others;
-  for (const metrics::Object& label : frame.labels) {
-    (label.type == "Pedestrian" ? people : others).push_back(label);
-  }
-  DrawBoxes(picture, static_cast<double>(size.width) / frame.left.cols,
-            {{&others, Palette::GroundTruth(), 1, false, /*with_label=*/false},
-             {&people, Palette::Release(0), 1, false, /*with_label=*/false}});
+  const ColouredLabels labels(frame.labels);
+  DrawBoxes(picture, static_cast<double>(size.width) / frame.left.cols, labels.Layers());
   return picture;
 }
 
@@ -60,10 +69,11 @@ cv::Mat DrawFromAbove(const SheetFrame& frame, cv::Size size) {
   for (const metrics::Object& label : frame.labels) {
     if (label.type != "DontCare") boxes.push_back(label);
   }
+  const ColouredLabels labels(boxes);
   BirdsEyeScene scene;
   scene.points = &points;
-  scene.layers = {{&boxes, Palette::GroundTruth(), 1, false, /*with_label=*/false}};
-  scene.max_depth_m = ViewDepth({&boxes});
+  scene.layers = labels.Layers();
+  scene.max_depth_m = ViewDepth({&boxes}, {&points});
   scene.tangent_of_half_view =
       frame.left.cols / 2.0 / std::max(frame.calibration.focal_length_px(), 1.0);
   return DrawBirdsEyeView(scene, size);

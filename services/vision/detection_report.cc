@@ -1,44 +1,32 @@
 #include "services/vision/detection_report.h"
 
-#include <google/protobuf/struct.pb.h>
-#include <google/protobuf/util/json_util.h>
-
 #include <cmath>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "services/vision/json_text.h"
 
 namespace backfire::vision {
 namespace {
 
-using google::protobuf::Struct;
 using metrics::Object;
 
-void Set(Struct& object, const char* name, double value) {
-  (*object.mutable_fields())[name].set_number_value(value);
-}
-
-Struct& SubObject(Struct& object, const char* name) {
-  return *(*object.mutable_fields())[name].mutable_struct_value();
-}
-
-void Describe(const Object& detection, Struct& json) {
-  (*json.mutable_fields())["type"].set_string_value(detection.type);
-  Set(json, "score", detection.score.value_or(0));
-  Set(json, "alpha", detection.alpha);
-  Struct& image = SubObject(json, "box_2d");
-  Set(image, "left", detection.box_2d.left);
-  Set(image, "top", detection.box_2d.top);
-  Set(image, "right", detection.box_2d.right);
-  Set(image, "bottom", detection.box_2d.bottom);
-  Struct& box = SubObject(json, "box_3d");
-  Set(box, "height", detection.box_3d.height);
-  Set(box, "width", detection.box_3d.width);
-  Set(box, "length", detection.box_3d.length);
-  Set(box, "x", detection.box_3d.x);
-  Set(box, "y", detection.box_3d.y);
-  Set(box, "z", detection.box_3d.z);
-  Set(box, "rotation_y", detection.box_3d.rotation_y);
+void Describe(const Object& detection, JsonText& json) {
+  json.BeginObject().Key("type").String(detection.type);
+  json.Key("score").Number(detection.score.value_or(0));
+  json.Key("alpha").Number(detection.alpha);
+  const metrics::Box2d& image = detection.box_2d;
+  json.Key("box_2d").BeginObject();
+  json.Key("left").Number(image.left).Key("top").Number(image.top);
+  json.Key("right").Number(image.right).Key("bottom").Number(image.bottom).EndObject();
+  const metrics::Box3d& box = detection.box_3d;
+  json.Key("box_3d").BeginObject();
+  json.Key("height").Number(box.height).Key("width").Number(box.width);
+  json.Key("length").Number(box.length);
+  json.Key("x").Number(box.x).Key("y").Number(box.y).Key("z").Number(box.z);
+  json.Key("rotation_y").Number(box.rotation_y).EndObject();
+  json.EndObject();
 }
 
 }  // namespace
@@ -72,22 +60,15 @@ std::string FormatDetectionTable(const std::vector<ReleaseDetections>& releases,
 }
 
 std::string FormatDetectionJson(const std::vector<ReleaseDetections>& releases) {
-  Struct root;
-  auto& list = *(*root.mutable_fields())["releases"].mutable_list_value();
+  JsonText json;
+  json.BeginObject().Key("releases").BeginList();
   for (const ReleaseDetections& release : releases) {
-    Struct& entry = *list.add_values()->mutable_struct_value();
-    (*entry.mutable_fields())["release"].set_string_value(release.release);
-    auto& detections = *(*entry.mutable_fields())["detections"].mutable_list_value();
-    for (const Object& detection : release.detections) {
-      Describe(detection, *detections.add_values()->mutable_struct_value());
-    }
+    json.BeginObject().Key("release").String(release.release).Key("detections").BeginList();
+    for (const Object& detection : release.detections) Describe(detection, json);
+    json.EndList().EndObject();
   }
-  std::string json;
-  google::protobuf::util::JsonPrintOptions options;
-  options.add_whitespace = true;
-  // Only non-finite numbers could fail, and ReadResponse lets none in.
-  (void)google::protobuf::util::MessageToJsonString(root, &json, options);
-  return json;
+  json.EndList().EndObject();
+  return std::move(json).Finish();
 }
 
 }  // namespace backfire::vision

@@ -25,6 +25,12 @@ cv::Mat DisparityInOriginal(const cv::Mat& fitted, const Placement& placement) {
   return disparity / placement.scale_x;
 }
 
+// Rows of DisparityInOriginal that were sent.
+cv::Range SentRows(const Placement& placement) {
+  const int top = std::max(placement.crop_top, 0);
+  return {top, top + placement.Content().height};
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<ReleaseView>> PerceiveWithReleases(
@@ -45,6 +51,7 @@ absl::StatusOr<std::vector<ReleaseView>> PerceiveWithReleases(
     ReleaseView view;
     view.release = std::move(perception->release);
     view.disparity = DisparityInOriginal(perception->disparity, fitted.placement);
+    view.sent_rows = SentRows(fitted.placement);
     view.points = std::move(perception->points);
     view.detections = std::move(perception->detections);
     view.boxes_2d = std::move(perception->boxes_2d);
@@ -96,6 +103,7 @@ cv::Mat DrawPerception(const std::string& title, const StereoInput& input,
     const bool numbered = !view.release.empty() && view.release[0] >= '0' && view.release[0] <= '9';
     layer.name = numbered ? absl::StrCat("release ", view.release) : view.release;
     layer.disparity = view.disparity;
+    layer.sent_rows = view.sent_rows;
     layer.points = view.points;
     std::copy_if(view.detections.begin(), view.detections.end(),
                  std::back_inserter(layer.detections),

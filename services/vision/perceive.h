@@ -15,7 +15,8 @@ namespace backfire::vision {
 /// What one release says of a stranger's pair, in the terms of the pair as it came.
 struct ReleaseView {
   std::string release;
-  cv::Mat disparity;  ///< CV_32FC1, pixels of the original image; may show fewer rows of it.
+  cv::Mat disparity;                        ///< CV_32FC1, pixels of the original image.
+  cv::Range sent_rows = cv::Range::all();   ///< Rows of it that the release was asked about.
   std::vector<cv::Point3f> points;          ///< Metres, camera 0.
   std::vector<metrics::Object> detections;  ///< 2D boxes in pixels of the original image.
   std::optional<runtime::Tensor> boxes_2d;  ///< In pixels of the fitted image; where asked for.

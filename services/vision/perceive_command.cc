@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -83,6 +84,18 @@ absl::StatusOr<Inputs> ReadInputs(const PerceiveArguments& arguments) {
   return inputs;
 }
 
+// What the user's pair loses by its shape, in words; empty: nothing.
+std::string RowsLeftOutText(const PerceiveArguments& arguments, const StereoInput& pair) {
+  const auto fitted = FitStereoInput(pair, {arguments.width, arguments.height});
+  const int left_out = fitted.ok() ? fitted->placement.RowsLeftOut() : 0;
+  if (left_out == 0) return "";
+  const int rows =
+      static_cast<int>(std::ceil(fitted->placement.scale_y * pair.left.rows / 16)) * 16;
+  return absl::StrFormat(
+      "%d of %d rows are not sent, as the picture is higher than %d:%d; --height %d sends all\n",
+      left_out, pair.left.rows, arguments.width, arguments.height, rows);
+}
+
 // The detectors on the LiDAR's points, in the boxes of the view before.
 absl::Status AddLidar(const PerceiveArguments& arguments, const Inputs& inputs,
                       std::vector<ReleaseView>& views) {
@@ -145,6 +158,9 @@ absl::StatusOr<ScoreChoice> ChooseScoreOn(const std::string& uri,
 int RunPerceive(PerceiveArguments arguments) {
   const auto inputs = ReadInputs(arguments);
   if (!inputs.ok()) return ReportError(inputs.status());
+  // Where JSON is read from standard output, people read what goes to standard error.
+  std::fputs(RowsLeftOutText(arguments, inputs->stereo).c_str(),
+             arguments.format == "json" ? stderr : stdout);
   // Of the mesh: the gateway lets anybody infer, and the detectors' own services don't.
   const absl::Status shown = runtime::ShowIdentity(arguments.security);
   if (!shown.ok()) return ReportError(shown);

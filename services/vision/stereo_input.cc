@@ -53,6 +53,11 @@ cv::Rect Placement::Content() const {
   return cv::Rect(0, top, fitted.width, std::min(scaled_height - crop_top, fitted.height) - top);
 }
 
+int Placement::RowsLeftOut() const {
+  return original.height -
+         std::min(original.height, static_cast<int>(std::lround(Content().height / scale_y)));
+}
+
 absl::StatusOr<FittedInput> FitStereoInput(const StereoInput& input, cv::Size size) {
   const auto fits = [](int side) { return side >= 16 && side <= 4096 && side % 16 == 0; };
   if (!fits(size.width) || !fits(size.height)) {

@@ -32,6 +32,8 @@ struct Placement {
 
   /// The part of the fitted image that shows the original.
   cv::Rect Content() const;
+  /// Rows of the original that the fitted image does not show.
+  int RowsLeftOut() const;
 };
 
 /// A pair of the size that a request should have.

@@ -52,11 +52,31 @@ cv::Mat DrawLeftImage(const PageContent& content, cv::Size size) {
   return image;
 }
 
+bool AllSent(const PageLayer& layer) {
+  return layer.sent_rows == cv::Range::all() ||
+         layer.sent_rows == cv::Range(0, layer.disparity.rows);
+}
+
 // Depth in metres where disparity is at the middle and the end of the scale says more to people.
 std::string DepthNote(const PageContent& content, double range) {
   const double fb = content.calibration.focal_length_px() * content.calibration.baseline_m();
-  return absl::StrFormat("disparity (%g px is %.1f m, %g px is %.1f m; black: no match)", range,
-                         fb / range, range / 5, fb / (range / 5));
+  const bool all = std::all_of(content.layers.begin(), content.layers.end(), AllSent);
+  return absl::StrFormat("disparity (%g px is %.1f m, %g px is %.1f m; black: no match%s)", range,
+                         fb / range, range / 5, fb / (range / 5), all ? "" : "; grey: not sent");
+}
+
+cv::Mat DrawDisparity(const PageLayer& layer, double range, cv::Size size, bool with_name,
+                      const cv::Scalar& colour) {
+  cv::Mat colours = ColourDisparity(layer.disparity, range);
+  if (!AllSent(layer)) {
+    colours.rowRange(0, layer.sent_rows.start).setTo(Palette::Line());
+    colours.rowRange(layer.sent_rows.end, colours.rows).setTo(Palette::Line());
+  }
+  cv::Mat map;
+  cv::resize(colours, map, size, 0, 0, cv::INTER_NEAREST);
+  LabelPlacer placer(cv::Rect(0, 0, map.cols, map.rows));
+  if (with_name) placer.Draw(map, layer.name, {{6, 6}}, colour);
+  return map;
 }
 
 }  // namespace
@@ -82,25 +102,22 @@ cv::Mat DrawPage(const PageContent& content) {
   y += image_size.height;
 
   double range = 5;  // The same for all, so that colours can be compared.
-  double depth = 20;
   std::vector<const std::vector<metrics::Object>*> objects;
+  std::vector<const std::vector<cv::Point3f>*> points;
   if (content.labels.has_value()) objects.push_back(&*content.labels);
   for (const PageLayer& layer : content.layers) {
     range = std::max(range, DisplayRange(layer.disparity));
     objects.push_back(&layer.detections);
+    points.push_back(&layer.points);
   }
-  depth = ViewDepth(objects);
+  const double depth = ViewDepth(objects, points);
   DrawText(page, DepthNote(content, range), {12, y + 18}, Palette::Text());
   y += kHeading;
   for (int i = 0; i < static_cast<int>(content.layers.size()); ++i) {
     const PageLayer& layer = content.layers[static_cast<size_t>(i)];
-    cv::Mat map;
-    cv::resize(ColourDisparity(layer.disparity, range), map, map_size, 0, 0, cv::INTER_NEAREST);
-    if (count > 1) {
-      LabelPlacer(cv::Rect(0, 0, map.cols, map.rows))
-          .Draw(map, layer.name, {{6, 6}}, Palette::Release(static_cast<size_t>(i)));
-    }
-    place(map, i * (cell + kGap), y);
+    place(DrawDisparity(layer, range, map_size, /*with_name=*/count > 1,
+                        Palette::Release(static_cast<size_t>(i))),
+          i * (cell + kGap), y);
   }
   y += map_size.height + 4;
   place(DisparityLegend(range, {kWidth, kLegend - 4}), 0, y);
@@ -122,11 +139,9 @@ cv::Mat DrawPage(const PageContent& content) {
     scene.layers = LabelLayers(content);
     for (BoxLayer& labels : scene.layers) labels.thickness = 2;
     scene.layers.push_back({&layer.detections, Palette::Release(static_cast<size_t>(i))});
-    cv::Mat view = DrawBirdsEyeView(scene, {cell, kViewHeight});
-    if (!layer.name.empty()) {
-      DrawText(view, layer.name, {10, 20}, Palette::Release(static_cast<size_t>(i)), 0.5);
-    }
-    place(view, i * (cell + kGap), y);
+    scene.name = layer.name;
+    scene.name_colour = Palette::Release(static_cast<size_t>(i));
+    place(DrawBirdsEyeView(scene, {cell, kViewHeight}), i * (cell + kGap), y);
   }
   return page;
 }

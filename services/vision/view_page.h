@@ -14,6 +14,8 @@ namespace backfire::vision {
 struct PageLayer {
   std::string name;   ///< `release 3`.
   cv::Mat disparity;  ///< CV_32FC1 of the left image (at any resolution), in pixels of it.
+  /// Its rows that are of what was sent; the others were not, which is no want of a match.
+  cv::Range sent_rows = cv::Range::all();
   std::vector<cv::Point3f> points;          ///< Metres, camera 0.
   std::vector<metrics::Object> detections;  ///< In pixels of the left image.
 };

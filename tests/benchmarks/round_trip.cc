@@ -48,7 +48,8 @@ class EchoTarget final : public runtime::InferenceTarget {
 
 class EchoBackend final : public runtime::InferenceBackend {
  public:
-  bool Ready() const override { return true; }
+  absl::Status Ready() const override { return absl::OkStatus(); }
+  std::vector<std::string> Models() const override { return {"m"}; }
   absl::StatusOr<std::shared_ptr<const runtime::InferenceTarget>> Find(
       const std::string&, std::optional<int64_t>) const override {
     return target_;
@@ -110,6 +111,7 @@ int ServeEcho(const std::string& prefix) {
     std::cerr << server.status() << "\n";
     return 1;
   }
+  (*server)->SetServing(true);
   plain.join();
   return 0;
 }

@@ -6,10 +6,10 @@ directory="$(mktemp -d)"
 service=$!
 trap 'kill "$service"; wait "$service" 2>/dev/null; rm -rf "$directory"' EXIT
 for _ in {1..60}; do
-  "$2" healthcheck "unix:$directory/service" --service completion && break
+  "$2" healthcheck "unix:$directory/service" && break
   kill -0 "$service" 2>/dev/null || { cat "$directory/log"; exit 1; }
 done
-"$2" healthcheck "unix:$directory/service" --service completion || { cat "$directory/log"; exit 1; }
+"$2" healthcheck "unix:$directory/service" || { cat "$directory/log"; exit 1; }
 # Its dataset is none: the user's mistake, in the service's own words.
 "$2" conformance "unix:$directory/service" --feed-all --dataset nonsense >"$directory/said" 2>&1
 code=$?

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "services/rpc/rpc_server.h"
+#include "services/runtime/inference_service.h"
 #include "tests/support/child_process.h"
 #include "tests/support/fake_orchestrator.h"
 #include "tests/support/temporary_directory.h"
@@ -101,6 +102,44 @@ class GatewayTest : public ::testing::Test {
       std::memcpy(&numbers[response.outputs(i).name()], response.raw_output_contents(i).data(), 8);
     }
     return numbers;
+  }
+
+  // Whether the gateway says that a model, or all it serves (""), is ready, and else why not.
+  std::pair<bool, std::string> Ready(const std::string& model) {
+    const auto stub =
+        inference::GRPCInferenceService::NewStub(runtime::MakeChannel(Target("gateway")));
+    grpc::ClientContext context;
+    context.set_wait_for_ready(true);
+    runtime::SetDeadline(context, absl::Minutes(1));
+    inference::ModelReadyResponse of_model;
+    inference::ServerReadyResponse of_all;
+    inference::ModelReadyRequest request;
+    request.set_name(model);
+    const grpc::Status status = model.empty() ? stub->ServerReady(&context, {}, &of_all)
+                                              : stub->ModelReady(&context, request, &of_model);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    const auto& trailers = context.GetServerTrailingMetadata();
+    const auto reason = trailers.find(runtime::kNotReady);
+    return {
+        of_all.ready() || of_model.ready(),
+        reason == trailers.end() ? "" : std::string(reason->second.data(), reason->second.size())};
+  }
+  // Waits until that is so, for at most a minute; returns why it is not ready.
+  std::string WaitUntilItSays(bool ready, const std::string& model) {
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    std::pair<bool, std::string> said = Ready(model);
+    while (said.first != ready && std::chrono::steady_clock::now() < give_up) said = Ready(model);
+    EXPECT_EQ(said.first, ready) << model << said.second << gateway_->Log();
+    EXPECT_EQ(said.second.empty(), ready);
+    return said.second;
+  }
+  // Waits until the gateway's health says that of this name, for at most a minute.
+  void WaitForHealth(const std::string& name, const std::string& health) {
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    while (testing::Health(Target("gateway"), name) != health &&
+           std::chrono::steady_clock::now() < give_up) {
+    }
+    EXPECT_EQ(testing::Health(Target("gateway"), name), health) << name << gateway_->Log();
   }
 
   testing::TemporaryDirectory directory_;
@@ -271,6 +310,78 @@ TEST_F(GatewayTest, AServiceThatHangsFailsItsOwnRequestsAndStallsNoOthers) {
                               [](const auto& report) { return report.requests_in_flight() == 0; });
   const auto served = ToyClient(Target("gateway")).Infer("right", "", "x", 1);
   EXPECT_TRUE(served.ok()) << served.status();
+}
+
+TEST_F(GatewayTest, IsReadyWhileEachVertexProvesThatItCanServe) {
+  orchestrator_.Publish(Snapshot(1));
+  ASSERT_TRUE(testing::WaitUntilReady(Target("gateway"), *gateway_)) << gateway_->Log();
+  for (const char* model : {"", "toy", "left", "right", "sum"}) WaitUntilItSays(true, model);
+  for (const char* name : {"toy", "left", "right", "sum"}) WaitForHealth(name, "SERVING");
+
+  // It hangs, then it is gone; what does not need it is ready.
+  for (const int signal : {SIGSTOP, SIGKILL}) {
+    services_[1]->Signal(signal);
+    EXPECT_THAT(WaitUntilItSays(false, ""),
+                HasSubstr("vertex right can't serve models/first/versions/1: " + Target("b")));
+    EXPECT_THAT(WaitUntilItSays(false, "right"), HasSubstr("vertex right"));
+    EXPECT_THAT(WaitUntilItSays(false, "toy"), HasSubstr("vertex right"));
+    EXPECT_TRUE(Ready("left").first);
+    WaitForHealth("toy", "NOT_SERVING");
+    WaitForHealth("right", "NOT_SERVING");
+    // No other gateway could serve it: this one is kept in rotation.
+    for (const char* name : {"", "readiness", "liveness", "left"}) {
+      EXPECT_EQ(testing::Health(Target("gateway"), name), "SERVING") << name;
+    }
+    EXPECT_THAT(gateway_->Log(), HasSubstr("state=NOT_READY vertex=right"));
+    if (signal != SIGSTOP) break;
+    services_[1]->Signal(SIGCONT);
+    WaitUntilItSays(true, "");
+    WaitForHealth("toy", "SERVING");
+  }
+}
+
+TEST_F(GatewayTest, IsNotReadyWhereAVertexHasNothingOrSomethingElseLoaded) {
+  v1::ReleaseSnapshot snapshot = Snapshot(1);
+  v1::Release& release = *snapshot.mutable_releases(0);
+  (*release.mutable_digests())["right"] = "another digest";
+  orchestrator_.Publish(snapshot);
+  ASSERT_TRUE(testing::WaitUntilReady(Target("gateway"), *gateway_)) << gateway_->Log();
+  EXPECT_THAT(WaitUntilItSays(false, "right"), HasSubstr("other weights by that name"));
+  const std::string digest = [&] {
+    v1::GetVersionRequest get;
+    get.set_name("models/first/versions/1");
+    const auto version = ToyClient(Target("b")).Call(&v1::ModelService::Stub::GetVersion, get);
+    EXPECT_TRUE(version.ok()) << version.status();
+    return version.ok() ? version->digest() : "";
+  }();
+  (*release.mutable_digests())["right"] = digest;
+  snapshot.set_epoch(2);
+  orchestrator_.Publish(snapshot);
+  WaitUntilItSays(true, "right");
+  // The other service has two versions, of which one is live.
+  ASSERT_TRUE(ToyClient(Target("b")).Unload("models/first/versions/1").ok());
+  EXPECT_THAT(WaitUntilItSays(false, "right"), HasSubstr("vertex right can't serve"));
+  ASSERT_TRUE(ToyClient(Target("b")).Load("models/first/versions/1").ok());
+  WaitUntilItSays(true, "");
+}
+
+TEST_F(GatewayTest, IsReadyAllThroughASwap) {
+  orchestrator_.Publish(Snapshot(1));
+  ASSERT_TRUE(testing::WaitUntilReady(Target("gateway"), *gateway_)) << gateway_->Log();
+  WaitUntilItSays(true, "");
+  for (int swap = 0; swap < 10; ++swap) {
+    const int live = 1 + (swap + 1) % 2;
+    v1::ReleaseSnapshot snapshot = Snapshot(live);
+    snapshot.set_epoch(2 + swap);
+    orchestrator_.Publish(snapshot);
+    bool moved = false;
+    while (!moved) {
+      EXPECT_TRUE(Ready("").first);
+      moved = ToyClient(Target("gateway")).Infer("toy", "", "x", 1)->model_version() ==
+              std::to_string(live);
+    }
+    EXPECT_TRUE(Ready("toy").first);
+  }
 }
 
 TEST_F(GatewayTest, BeforeTheFirstReleaseItSaysSo) {

@@ -24,6 +24,7 @@ try:
     sys.path.insert(0, os.path.dirname(os.path.realpath(PROGRAM)))
     import grpc
     import numpy
+    from backfire_commitments import OutputsHasher
     from backfire_service import Refusal, Resampling, pb, rpc, v2, v2_rpc
     from backfire_standard import health, reflection
     from backfire_stock import StockModel, StockService
@@ -213,6 +214,74 @@ class PythonServiceTest(unittest.TestCase):
                                 grpc.StatusCode.RESOURCE_EXHAUSTED]
         self.trained()
         self.assertEqual(self.parent.pulls, 5)
+
+    def commitments(self, split):
+        """What FakeParent gives for each input, as its service would state it."""
+        hasher = OutputsHasher()
+        for example in range(3):
+            hasher.add("", "ab"[example % 2], {"y": ("FP64", [2], struct.pack("<2d", example, example))})
+        # FakeParent's versions have one digest, as their outputs are the same.
+        return [pb.OutputsCommitment(version="models/feature/versions/1", version_digest=DIGEST, dataset_digest=DIGEST,
+                                     split=split, example_count=3, outputs_digest=hasher.finish())]
+
+    def test_the_digest_of_outputs_is_the_documented_one(self):
+        hasher = OutputsHasher()
+        hasher.add("a", "", {"y": ("FP64", [1], struct.pack("<d", 2))})
+        self.assertEqual(hasher.finish(), "3ca93367f7b5ba319cbbaa4078b7f5898ab5cfb0e97b698a78d2104c35602d1d")
+
+    def test_what_is_pulled_is_held_to_what_was_committed_to(self):
+        free = self.trained()
+        self.assertEqual(len(free.trained_on), 0)
+        request = self.train_request("held")
+        request.commitments.extend(self.commitments("train") + self.commitments("validation") + self.commitments("test"))
+        job = self.ended(self.stub.Train, request)
+        self.assertEqual(job.state, pb.Job.SUCCEEDED, job.error_message)
+        self.assertEqual([held.split for held in job.version.trained_on], ["train", "validation"])
+        self.assertNotEqual(job.version.input_key, free.input_key)
+
+        evaluate = self.evaluate_request(job.version)
+        evaluate.commitments.extend(self.commitments("test"))
+        evaluated = self.ended(self.stub.Evaluate, evaluate)
+        self.assertEqual(list(evaluated.evaluation.commitments), self.commitments("test"))
+
+        # Other outputs than their service gives: by another process, or another machine.
+        for split, other in (("train", "outputs_digest"), ("train", "dataset_digest"), ("test", "outputs_digest")):
+            request = self.train_request(f"other-{split}-{other}")
+            wrong = self.commitments(split)
+            setattr(wrong[0], other, "1" * 64)
+            request.commitments.extend(wrong)
+            job = self.ended(self.stub.Train, request)
+            if split == "test":
+                self.assertEqual(job.state, pb.Job.SUCCEEDED, "a training does not read it")
+                continue
+            self.assertEqual(job.state, pb.Job.FAILED)
+            code = grpc.StatusCode.DATA_LOSS if other == "outputs_digest" else grpc.StatusCode.FAILED_PRECONDITION
+            self.assertEqual(job.error_code, code.value[0])
+            self.assertIn("models/feature/versions/1", job.error_message)
+
+        request = self.train_request("malformed")
+        request.commitments.extend(self.commitments("train"))
+        request.commitments[0].outputs_digest = "1"
+        self.assert_refused(grpc.StatusCode.INVALID_ARGUMENT, "commitments[0].outputs_digest", self.stub.Train, request)
+
+    def test_outputs_are_committed_to(self):
+        version = self.trained()
+        request = pb.CommitOutputsRequest(request_id="commit", version=version.name, digest=version.digest, split="test",
+                                          dataset=pb.Dataset(uri="made-up"), commitments=self.commitments("test"))
+        request.endpoints.CopyFrom(self.train_request("").endpoints)
+        job = self.ended(self.stub.CommitOutputs, request)
+        self.assertEqual(job.state, pb.Job.SUCCEEDED, job.error_message)
+        hasher = OutputsHasher()
+        for piece in self.stub.Materialize(pb.MaterializeRequest(
+                version=version.name, split="test", dataset=request.dataset, endpoints=request.endpoints), timeout=SECONDS):
+            self.assertTrue(piece.last_piece)
+            hasher.add(piece.example_id, piece.cluster, {piece.output: (piece.datatype, list(piece.shape), piece.data)})
+        self.assertEqual(job.commitment, pb.OutputsCommitment(
+            version=version.name, version_digest=version.digest, dataset_digest=DIGEST, split="test", example_count=3,
+            outputs_digest=hasher.finish()))
+        # What its parents gave is what it computes on.
+        request.request_id, request.commitments[0].outputs_digest = "commit-on-others", "1" * 64
+        self.assertEqual(self.ended(self.stub.CommitOutputs, request).error_code, grpc.StatusCode.DATA_LOSS.value[0])
 
     def test_what_a_parent_refuses_fails_the_job(self):
         self.parent.failures = [grpc.StatusCode.DATA_LOSS]

@@ -193,6 +193,50 @@ TEST_F(ReleaseTest, WhatCannotBeLoadedIsNotSwitchedTo) {
   EXPECT_TRUE(Promote(update).ok());
 }
 
+TEST_F(ReleaseTest, AServiceThatHangsDelaysNoSwitchThatItHasNoPartIn) {
+  // Its release changes `sum` alone, which service b has.
+  const std::string update = Propose("sum", "sum", 0.5);
+  ASSERT_EQ(WaitForEnd(update).state(), v1::Update::DECIDED);
+  processes_.at("a")->Signal(SIGSTOP);
+  const auto promoted = Promote(update);
+  ASSERT_TRUE(promoted.ok()) << promoted.status();
+  const auto back = Rollback("releases/1");
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->epoch(), 3);
+  // What it has a part in is refused by a person's patience, and not by a connection's.
+  processes_.at("b")->Signal(SIGSTOP);
+  const auto start = std::chrono::steady_clock::now();
+  const auto refused = Rollback("releases/2");
+  EXPECT_FALSE(refused.ok());
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("did not answer"));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(25));
+  for (const char* service : {"a", "b"}) processes_.at(service)->Signal(SIGCONT);
+  EXPECT_TRUE(Rollback("releases/2").ok());
+}
+
+TEST_F(ReleaseTest, ARollbackThatItsCallerGivesUpIsLetGoOf) {
+  v1::System system = System();
+  system.mutable_service_timeout()->set_seconds(300);
+  system.set_seed(7);
+  Apply(system);
+  const std::string update = Propose("left", "left", 0.5);
+  ASSERT_EQ(WaitForEnd(update).state(), v1::Update::DECIDED);
+  const std::string before = "releases/2";
+  ASSERT_TRUE(Promote(update).ok());
+  WaitForState(before, v1::Release::RETIRED);
+  processes_.at("b")->Signal(SIGSTOP);
+  grpc::ClientContext context;
+  runtime::SetDeadline(context, absl::Seconds(1));
+  v1::RollbackReleaseRequest request;
+  request.set_name(before);
+  v1::Release release;
+  EXPECT_EQ(stub_->RollbackRelease(&context, request, &release).error_code(),
+            grpc::StatusCode::DEADLINE_EXCEEDED);
+  WaitForState(before, v1::Release::DRAINING);
+  processes_.at("b")->Signal(SIGCONT);
+  EXPECT_TRUE(Rollback(before).ok());
+}
+
 TEST_F(ReleaseTest, ARollbackThatARestartInterruptedLeavesNothingHalf) {
   const std::string update = Propose("left", "left", 0.5);
   ASSERT_EQ(WaitForEnd(update).state(), v1::Update::DECIDED);

@@ -80,17 +80,26 @@ bool WaitUntilLive(const std::string& target) {
   return stub->ServerLive(&context, {}, &response).ok() && response.live();
 }
 
-std::string Health(const std::string& target, const std::string& service) {
+namespace {
+
+std::string AskHealth(const std::string& target, const std::string& service,
+                      absl::Duration timeout) {
   const auto stub = grpc::health::v1::Health::NewStub(runtime::MakeChannel(target));
   grpc::ClientContext context;
   context.set_wait_for_ready(true);
-  runtime::SetDeadline(context, absl::Minutes(1));
+  runtime::SetDeadline(context, timeout);
   grpc::health::v1::HealthCheckRequest request;
   request.set_service(service);
   grpc::health::v1::HealthCheckResponse response;
   const grpc::Status status = stub->Check(&context, request, &response);
   if (!status.ok()) return status.error_message();
   return grpc::health::v1::HealthCheckResponse::ServingStatus_Name(response.status());
+}
+
+}  // namespace
+
+std::string Health(const std::string& target, const std::string& service) {
+  return AskHealth(target, service, absl::Minutes(1));
 }
 
 bool WaitUntilServing(const std::string& target) {
@@ -102,17 +111,12 @@ bool WaitUntilServing(const std::string& target) {
 }
 
 bool WaitUntilReady(const std::string& target, const ChildProcess& process) {
-  const auto stub = inference::GRPCInferenceService::NewStub(runtime::MakeChannel(target));
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
   while (std::chrono::steady_clock::now() < deadline) {
     siginfo_t info{};
     ::waitid(P_PID, static_cast<id_t>(process.pid()), &info, WEXITED | WNOHANG | WNOWAIT);
     if (info.si_pid != 0) return false;
-    grpc::ClientContext context;
-    context.set_wait_for_ready(true);
-    runtime::SetDeadline(context, absl::Milliseconds(500));
-    inference::ServerReadyResponse response;
-    if (stub->ServerReady(&context, {}, &response).ok() && response.ready()) return true;
+    if (AskHealth(target, "", absl::Milliseconds(500)) == "SERVING") return true;
   }
   return false;
 }

@@ -44,8 +44,7 @@ std::string Health(const std::string& target, const std::string& service);
 /// False: it does not.
 bool WaitUntilServing(const std::string& target);
 
-/// Waits until the server at `target` says that it is ready (Open Inference Protocol), for at most
-/// a minute. False: it does not, or the process has ended.
+/// The same, where `process` is that server. False: it does not, or the process has ended.
 bool WaitUntilReady(const std::string& target, const ChildProcess& process);
 
 }  // namespace backfire::testing

@@ -56,6 +56,18 @@ def replace(holder, name, make):
     setattr(holder, name, make(getattr(holder, name)))
 
 
+# What it states of its outputs, and holds its parents to.
+
+@sabotage
+def commitments_to_other_outputs(service):
+    replace(backfire_stock.OutputsHasher, "finish", lambda old: lambda self: sha256(old(self)))
+
+
+@sabotage
+def parents_are_not_held_to_commitments(service):
+    replace(backfire_service.Commitments, "hold", lambda old: lambda *arguments: None)
+
+
 # What a version is known by, and what it is learnt from.
 
 def key_of(service, keep):

@@ -14,6 +14,9 @@
 
 namespace backfire::runtime {
 
+/// What names of such files end with.
+inline constexpr char kExampleFileSuffix[] = ".examples";
+
 /// Writes the tensors of examples, in order, to one file. The file appears under its name only
 /// when Finish has succeeded; otherwise nothing is left. One thread.
 class ExampleFileWriter {

@@ -19,7 +19,6 @@
 namespace backfire::runtime {
 namespace {
 
-constexpr char kSuffix[] = ".examples";
 // Beside each file: how long producing it took. What a kill left without one counts as no time.
 constexpr char kSecondsSuffix[] = ".seconds";
 
@@ -60,7 +59,7 @@ absl::StatusOr<std::shared_ptr<const Examples>> OutputStore::Get(
   const bool is_copy = key.keeper == OutputKey::Keeper::kChild;
   const std::string name =
       absl::StrCat(key.version_digest.substr(0, 32), "-", key.dataset_digest.substr(0, 32), "-",
-                   std::string(SplitName(key.split)), is_copy ? "-copy" : "", kSuffix);
+                   std::string(SplitName(key.split)), is_copy ? "-copy" : "", kExampleFileSuffix);
   const std::filesystem::path path = directory_ / name;
   {
     MutexLock lock(mutex_);
@@ -148,7 +147,7 @@ void OutputStore::EvictUnused() {
   }
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) {
-    if (!absl::EndsWith(entry.path().string(), kSuffix)) continue;
+    if (!absl::EndsWith(entry.path().string(), kExampleFileSuffix)) continue;
     const auto bytes = static_cast<int64_t>(entry.file_size(error));
     total += bytes;
     files.push_back({entry.last_write_time(error), entry.path(), bytes});

@@ -399,5 +399,35 @@ TEST_F(ControlPlaneTest, ARetryCommitsAnewToWhatHasOtherLastBits) {
   }
 }
 
+TEST_F(ControlPlaneTest, ARetryBeginsAnewWhatStillRunsByTheCommitmentsOfBefore) {
+  services_.CommitOutputs();
+  ApplyBaseline();
+  services_.Hold("/evaluate/b/");
+  const std::string name = Propose("first", "a");
+  services_.AwaitHeld("/evaluate/b/0/1");
+  services_.AwaitHeld("/evaluate/b/1/1");
+  services_.ChangeOutputs("models/ma");  // As on another machine.
+  // One fails for it; the other still runs when the update is retried.
+  services_.Hold("/evaluate/b/1/1");
+  services_.Release("/evaluate/b/");
+  AwaitState(name, v1::Update::FAILED);
+  EXPECT_EQ(StateOf(Get(name), "evaluate/b/1"), v1::Step::RUNNING);
+  const auto retried = Retry(name);
+  ASSERT_TRUE(retried.ok()) << retried.status();
+  EXPECT_EQ(StateOf(*retried, "evaluate/b/1"), v1::Step::WAITING);
+  services_.Release("/evaluate/b/1/1");
+  const v1::Update decided = AwaitState(name, v1::Update::DECIDED);
+  EXPECT_EQ(CountCalls("memory00/updates/2/evaluate/b/1/2"), 1);
+  for (const v1::Step& step : decided.steps()) {
+    if (step.kind() != v1::Step::EVALUATE || step.vertex() != "b") continue;
+    ASSERT_EQ(step.evaluation().commitments_size(), 1) << step.id();
+    for (const v1::Step& commit : decided.steps()) {
+      if (commit.id() != absl::StrCat("commit/a/", step.replicate(), "/test")) continue;
+      EXPECT_EQ(step.evaluation().commitments(0).outputs_digest(),
+                commit.commitment().outputs_digest());
+    }
+  }
+}
+
 }  // namespace
 }  // namespace backfire::api

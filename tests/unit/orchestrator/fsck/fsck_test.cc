@@ -11,6 +11,7 @@
 #include "services/base/file.h"
 #include "services/base/seal.h"
 #include "services/runtime/job_file.h"
+#include "services/runtime/outputs/example_file.h"
 #include "services/runtime/version_file.h"
 #include "tests/support/temporary_directory.h"
 
@@ -122,6 +123,22 @@ TEST_F(FsckTest, SaysWhatANewerProgramMadeAndWhatIsNotThere) {
   EXPECT_EQ(Run({directory_.path().string()}, text), ExitCode::kWrongState);
   EXPECT_THAT(text, HasSubstr("a newer program made it"));
   EXPECT_EQ(Run({(directory_ / "none").string()}, text), ExitCode::kBadInput);
+}
+
+TEST_F(FsckTest, KeptOutputsAreReadToTheirEnd) {
+  const std::filesystem::path file = Make("car/outputs/1111-2222-test.examples");
+  auto writer = runtime::ExampleFileWriter::Create(file);
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  ASSERT_TRUE((*writer)->Append({{"y", runtime::MakeTensor(runtime::Datatype::kFp64, {3})}}).ok());
+  ASSERT_TRUE((*writer)->Finish().ok());
+  std::ofstream(file.string() + ".seconds") << "1.5";
+  std::string text;
+  EXPECT_EQ(Run({directory_.path().string()}, text), ExitCode::kOk);
+  EXPECT_EQ(text, "1 job, 1 outputs, 1 store, 1 version: sound\n");
+  Flip(file, 30);
+  EXPECT_EQ(Run({directory_.path().string()}, text), ExitCode::kFailed);
+  EXPECT_THAT(text, HasSubstr("DATA_LOSS outputs " + file.string()));
+  EXPECT_THAT(text, HasSubstr("computes it anew"));
 }
 
 }  // namespace

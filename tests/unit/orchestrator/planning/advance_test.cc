@@ -95,6 +95,46 @@ class AdvanceTest : public ::testing::Test {
   bool needed_ = false;
 };
 
+TEST_F(AdvanceTest, AnEndCountsOnlyForTheAttemptThatItIsOf) {
+  Begin(testing::SmallUpdate(2, "b"));
+  EndAllBut("evaluate/b/1");
+  const size_t position = PositionOf("evaluate/b/1");
+  const JobEnd end = JobOf("evaluate/b/1");
+  const auto change_step = [&](v1::Step::State state, int64_t attempt) {
+    records::Change change;
+    records::StepRecord& record =
+        records::ChangeStep({number_, position}, update().step(position), change).record;
+    record.step.set_state(state);
+    record.attempt = attempt;
+    state_ = records::Apply(state_, change);
+  };
+  const auto end_it = [&](const JobEnd& job) {
+    const auto change = StepEnded(state_, {number_, position}, job, std::nullopt, Decided(), kNow);
+    EXPECT_TRUE(change.ok()) << change.status();
+    return *change;
+  };
+  for (const int attempt : {1, 2}) {
+    change_step(v1::Step::WAITING, attempt);
+    EXPECT_FALSE(NeedsJudgement(update(), position, end));
+    EXPECT_TRUE(end_it(end).empty()) << "it is to be done anew";
+  }
+  // It ran when the update was retried.
+  change_step(v1::Step::RUNNING, 2);
+  JobEnd failed = end;
+  failed.job->set_state(v1::Job::FAILED);
+  failed.job->set_error_code(8);
+  const records::Change again = end_it(failed);
+  EXPECT_TRUE(again.updates.empty());
+  const records::StepRecord& waiting = again.steps.begin()->second.record;
+  EXPECT_EQ(waiting.step.state(), v1::Step::WAITING);
+  EXPECT_EQ(waiting.attempt, 2);
+  EXPECT_EQ(end_it(end).steps.begin()->second.record.step.state(), v1::Step::SUCCEEDED);
+  failed.attempt = 2;
+  const records::Change fails = end_it(failed);
+  EXPECT_EQ(fails.steps.begin()->second.record.step.state(), v1::Step::FAILED);
+  EXPECT_EQ(fails.updates.at(number_).update.state(), v1::Update::FAILED);
+}
+
 TEST_F(AdvanceTest, AnUpdateIsPreparedThenDecided) {
   Begin(testing::SmallUpdate(2, "b"));
   EndAllBut("evaluate/b/1");

@@ -30,6 +30,7 @@ struct RetireCase {
   Release::State state;
   bool wanted, postponed;
   int64_t beyond;  // Gateways serve this epoch.
+  bool overdue;
   bool retires;
 };
 
@@ -38,20 +39,22 @@ class NextToRetireTest : public ::testing::TestWithParam<RetireCase> {};
 TEST_P(NextToRetireTest, IsDrainedUnwantedAndServedByNobody) {
   const RetireCase& row = GetParam();
   const State state = WithRelease(testing::LiveState(), 2, row.state, 3);
-  const Circumstances circumstances{[&](int64_t) { return row.wanted; },
-                                    [&](int64_t) { return row.postponed; },
-                                    [&](int64_t epoch) { return row.beyond >= epoch; }};
+  const Circumstances circumstances{
+      [&](int64_t) { return row.wanted; }, [&](int64_t) { return row.postponed; },
+      [&](int64_t epoch) { return row.beyond >= epoch; }, [&](int64_t) { return row.overdue; }};
   EXPECT_EQ(NextToRetire(state, circumstances), row.retires ? 2 : 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Rows, NextToRetireTest,
-    ::testing::Values(RetireCase{"Drained", Release::DRAINING, false, false, 3, true},
-                      RetireCase{"StillServed", Release::DRAINING, false, false, 2, false},
-                      RetireCase{"Wanted", Release::DRAINING, true, false, 3, false},
-                      RetireCase{"Postponed", Release::DRAINING, false, true, 3, false},
-                      RetireCase{"Staged", Release::STAGED, false, false, 3, false},
-                      RetireCase{"Preparing", Release::PREPARING, false, false, 3, false}),
+    ::testing::Values(RetireCase{"Drained", Release::DRAINING, false, false, 3, false, true},
+                      RetireCase{"StillServed", Release::DRAINING, false, false, 2, false, false},
+                      RetireCase{"ServedForTooLong", Release::DRAINING, false, false, 2, true,
+                                 true},
+                      RetireCase{"Wanted", Release::DRAINING, true, false, 3, true, false},
+                      RetireCase{"Postponed", Release::DRAINING, false, true, 3, true, false},
+                      RetireCase{"Staged", Release::STAGED, false, false, 3, true, false},
+                      RetireCase{"Preparing", Release::PREPARING, false, false, 3, true, false}),
     [](const auto& info) { return info.param.name; });
 
 TEST(NeededVersionsTest, AreThoseOfAllReleasesThatAreNotRetired) {
@@ -69,6 +72,41 @@ TEST(NeededVersionsTest, AreThoseOfAllReleasesThatAreNotRetired) {
   state = WithRelease(state, 2, Release::RETIRED);
   EXPECT_THAT(NeededVersions(state, 0),
               Not(Contains(ServedVersion("host-a:1", "models/ma/versions/200"))));
+}
+
+TEST(ChangedVerticesTest, AreThoseThatTheLiveReleaseServesOtherwise) {
+  const State live = testing::LiveState();
+  EXPECT_THAT(ChangedVertices(live, 1), IsEmpty());
+  EXPECT_THAT(ChangedVertices(live, 7), IsEmpty()) << "there is none";
+  const auto with = [&](const std::function<void(v1::Release&)>& edit) {
+    records::Change change;
+    records::ReleaseRecord& record = change.releases[2].record;
+    record = *live.FindRelease(1);
+    record.release.set_name("releases/2");
+    record.release.set_state(Release::STAGED);
+    edit(record.release);
+    return records::Apply(live, change);
+  };
+  EXPECT_THAT(ChangedVertices(with([](v1::Release&) {}), 2), IsEmpty());
+  EXPECT_THAT(ChangedVertices(with([](v1::Release& release) {
+                                (*release.mutable_versions())["b"] = "models/mb/versions/7";
+                              }),
+                              2),
+              UnorderedElementsAre("b"));
+  EXPECT_THAT(ChangedVertices(with([](v1::Release& release) {
+                                (*release.mutable_digests())["c"] = "other weights";
+                              }),
+                              2),
+              UnorderedElementsAre("c"));
+  // With replicas that the live one does not have.
+  records::Change moved;
+  v1::System system = testing::SmallSystem();
+  system.mutable_vertices(0)->add_replicas("near-a:1");
+  moved.system = *records::MakeSystemRevision({2, system, {}, 1});
+  moved.releases[2].record = *live.FindRelease(1);
+  moved.releases[2].record.release.set_state(Release::STAGED);
+  moved.releases[2].record.revision = 2;
+  EXPECT_THAT(ChangedVertices(records::Apply(live, moved), 2), UnorderedElementsAre("a"));
 }
 
 TEST(VersionsOfReplicasTest, AreWhatIsLiveOrStaged) {

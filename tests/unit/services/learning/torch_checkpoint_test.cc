@@ -94,6 +94,31 @@ TEST(TorchCheckpointTest, ReadsWhatItWrites) {
   }
 }
 
+// As torch writes a file after torch.serialization.set_crc32_options(False): without checksums.
+TEST(TorchCheckpointTest, ReadsFilesWithoutChecksumsAndRefusesWrongOnes) {
+  const std::string file = *WriteTorchCheckpoint(SomeWeights());
+  const auto with_checksums = [&](const std::string& checksum) {
+    std::string changed = file;
+    for (const auto& [header, offset] :
+         {std::pair("PK\x03\x04", 14), std::pair("PK\x01\x02", 16)}) {
+      for (size_t at = changed.find(header); at != std::string::npos;
+           at = changed.find(header, at + 1)) {
+        changed.replace(at + static_cast<size_t>(offset), 4, checksum);
+      }
+    }
+    return TorchCheckpoint::Parse(changed);
+  };
+  const auto checkpoint = with_checksums("\0\0\0\0"s);
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  for (const auto& [name, tensor] : SomeWeights()) {
+    const auto read = checkpoint->Read(name);
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(read->data, tensor.data) << name;
+  }
+  const absl::Status wrong = with_checksums("\x01\x02\x03\x04"s).status();
+  EXPECT_THAT(std::string(wrong.message()), HasSubstr("CRC"));
+}
+
 TEST(TorchCheckpointTest, WhatIsNoneSaysWhatItIs) {
   const auto message = [](const std::string& file) {
     const auto status = TorchCheckpoint::Parse(file).status();

@@ -66,7 +66,8 @@ class RpcMetricsTest : public ::testing::Test {
 // Answers with the second of two versions, and fails when told to.
 class Backend final : public InferenceBackend, public InferenceTarget {
  public:
-  bool Ready() const override { return true; }
+  absl::Status Ready() const override { return absl::OkStatus(); }
+  std::vector<std::string> Models() const override { return {"m"}; }
   absl::StatusOr<std::shared_ptr<const InferenceTarget>> Find(
       const std::string&, std::optional<int64_t>) const override {
     return std::shared_ptr<const InferenceTarget>(std::shared_ptr<void>(), this);

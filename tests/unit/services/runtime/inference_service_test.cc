@@ -42,7 +42,8 @@ class Greedy final : public InferenceTarget, public InferenceBackend {
     changed_.wait(lock, [&] { return let_go_; });
     return inputs;
   }
-  bool Ready() const override { return true; }
+  absl::Status Ready() const override { return absl::OkStatus(); }
+  std::vector<std::string> Models() const override { return {"greedy"}; }
   absl::StatusOr<std::shared_ptr<const InferenceTarget>> Find(
       const std::string&, std::optional<int64_t>) const override {
     return std::shared_ptr<const InferenceTarget>(std::shared_ptr<void>(), this);
@@ -123,6 +124,41 @@ TEST_F(InferenceServiceTest, WhatDoesNotFitNowWaits) {
   caller.join();
   EXPECT_TRUE(first.ok()) << first.error_message();
   EXPECT_TRUE(Infer(10).ok()) << "what was taken is given back";
+}
+
+TEST_F(InferenceServiceTest, CountsWhereTheTimeOfRequestsWent) {
+  model_.LetGo();
+  const auto ask = [&](const std::string& model, const std::string& version) {
+    inference::ModelStatisticsRequest request;
+    request.set_name(model);
+    request.set_version(version);
+    grpc::ClientContext context;
+    inference::ModelStatisticsResponse response;
+    const grpc::Status status = stub_->ModelStatistics(&context, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    EXPECT_EQ(response.model_stats_size(), 1);
+    return response.model_stats(0);
+  };
+  EXPECT_EQ(ask("greedy", "").inference_count(), 0u) << "it is there before the first request";
+  EXPECT_TRUE(ask("greedy", "").inference_stats().has_success());
+  EXPECT_TRUE(Infer(1).ok());
+  EXPECT_TRUE(Infer(2).ok());
+  EXPECT_FALSE(Infer(11).ok());
+  for (const auto& [model, version] :
+       {std::pair("", ""), std::pair("greedy", ""), std::pair("greedy", "1")}) {
+    const inference::ModelStatistics statistics = ask(model, version);
+    EXPECT_EQ(statistics.name(), "greedy");
+    EXPECT_EQ(statistics.version(), "1");
+    EXPECT_EQ(statistics.inference_count(), 2u);
+    EXPECT_EQ(statistics.execution_count(), 2u);
+    EXPECT_GT(statistics.last_inference(), 1'500'000'000'000u);
+    const inference::InferStatistics& times = statistics.inference_stats();
+    EXPECT_EQ(times.success().count(), 2u);
+    EXPECT_EQ(times.fail().count(), 1u);
+    EXPECT_EQ(times.success().ns(), times.compute_input().ns() + times.queue().ns() +
+                                        times.compute_infer().ns() + times.compute_output().ns());
+    EXPECT_GT(times.success().ns(), 0u);
+  }
 }
 
 TEST_F(InferenceServiceTest, AVersionHasOneName) {

@@ -46,5 +46,16 @@ TEST(DetectionJsonTest, HasEverything) {
   EXPECT_EQ(car.at("box_3d").struct_value().fields().at("length").number_value(), 3.9);
 }
 
+TEST(DetectionJsonTest, HasOneOrder) {
+  ReleaseDetections release = Release();
+  release.detections.pop_back();
+  EXPECT_EQ(FormatDetectionJson({release}),
+            "{\"releases\": [\n{\"release\": \"12\", \"detections\": [\n"
+            "{\"type\": \"Car\", \"score\": 0.87, \"alpha\": -10, "
+            "\"box_2d\": {\"left\": 0, \"top\": 0, \"right\": 0, \"bottom\": 0}, "
+            "\"box_3d\": {\"height\": 1.5, \"width\": 1.6, \"length\": 3.9, "
+            "\"x\": 3, \"y\": 1.65, \"z\": 4, \"rotation_y\": -1.57}}]}]}\n");
+}
+
 }  // namespace
 }  // namespace backfire::vision

@@ -5,6 +5,7 @@
 
 #include "services/vision/birds_eye_view.h"
 #include "services/vision/canvas.h"
+#include "services/vision/contact_sheet.h"
 #include "services/vision/disparity_colours.h"
 #include "services/vision/image_overlay.h"
 
@@ -78,7 +79,7 @@ TEST(BirdsEyeViewTest, NonsensicalBoxesAreLeftOut) {
   objects[0].box_3d = {-1, -1, -1, -1000, -1000, -1000, -10};
   objects.push_back(CarAt(1e30, 1e30));
   objects[1].box_2d = {-1e30, -1e30, 1e30, 1e30};
-  EXPECT_EQ(ViewDepth({&objects}), 20);
+  EXPECT_EQ(ViewDepth({&objects}, {}), 20);
   cv::Mat image(50, 80, CV_8UC3, cv::Scalar(0, 0, 0));
   DrawBoxes(image, 2.0, {{&objects, cv::Scalar(255, 0, 0)}});
   BirdsEyeScene scene;
@@ -90,7 +91,63 @@ TEST(BirdsEyeViewTest, NonsensicalBoxesAreLeftOut) {
 
 TEST(ViewDepthTest, ShowsEverything) {
   const std::vector<metrics::Object> cars = {CarAt(0, 33)};
-  EXPECT_EQ(ViewDepth({&cars}), 40);
+  EXPECT_EQ(ViewDepth({&cars}, {}), 40);
+}
+
+TEST(BirdsEyeViewTest, WithoutDetectionsItIsAsDeepAsTheScene) {
+  std::vector<cv::Point3f> points;
+  for (int i = 0; i < 1000; ++i) points.emplace_back(0, 1, 0.05f * static_cast<float>(i));
+  EXPECT_EQ(ViewDepth({}, {&points}), 50);
+  const std::vector<metrics::Object> cars = {CarAt(0, 25)};
+  EXPECT_EQ(ViewDepth({&cars}, {&points}), 30) << "what was found is looked at";
+  for (cv::Point3f& point : points) point.y = -5;  // A roof, which is not drawn.
+  EXPECT_EQ(ViewDepth({}, {&points}), 20);
+}
+
+TEST(BirdsEyeViewTest, ANameIsReadOnBrightPoints) {
+  std::vector<cv::Point3f> points;
+  for (int x = -400; x <= 400; ++x) {
+    for (int z = 1; z <= 420; ++z) points.emplace_back(0.1f * x, -0.5f, 0.1f * z);
+  }
+  BirdsEyeScene scene;
+  scene.points = &points;
+  const cv::Mat bare = DrawBirdsEyeView(scene, {600, 600});
+  scene.name = "release 3";
+  scene.name_colour = Palette::Release(0);
+  const cv::Mat named = DrawBirdsEyeView(scene, {600, 600});
+  EXPECT_GT(bare.at<cv::Vec3b>(40, 40)[0], 150) << "there are bright points";
+  int dark = 0;  // Of the plate's uppermost rows, which no letter reaches.
+  for (int column = 8; column < 60; ++column) dark += named.at<cv::Vec3b>(7, column)[0] < 80;
+  EXPECT_GT(dark, 45);
+}
+
+TEST(ContactSheetTest, ColoursSayTheSameInBothPictures) {
+  SheetFrame frame;
+  frame.name = "000000";
+  frame.left = cv::Mat(120, 400, CV_8UC3, cv::Scalar(0, 0, 0));
+  frame.disparity = cv::Mat(120, 400, CV_32FC1, cv::Scalar(0));
+  frame.calibration.left = {400, 0, 200, 0, 0, 400, 60, 0, 0, 0, 1, 0};
+  frame.calibration.right = frame.calibration.left;
+  frame.calibration.right[3] = -200;
+  metrics::Object person = CarAt(0, 10);
+  person.type = "Pedestrian";
+  person.box_2d = {150, 20, 250, 100};
+  frame.labels = {person};
+  const cv::Mat sheet = DrawContactSheet("title", {frame}, 1, /*plain=*/false);
+  // Below the heading, which has the legend.
+  const cv::Range image(0, 800), above(830, 1280);
+  for (const cv::Range& columns : {image, above}) {
+    int orange = 0, green = 0;
+    for (int row = 46; row < sheet.rows; ++row) {
+      for (int column = columns.start; column < columns.end; ++column) {
+        const cv::Vec3b pixel = sheet.at<cv::Vec3b>(row, column);
+        orange += pixel[0] > pixel[1] + 60;
+        green += pixel[1] > pixel[0] + 60;
+      }
+    }
+    EXPECT_GT(orange, 20);
+    EXPECT_EQ(green, 0);
+  }
 }
 
 }  // namespace

@@ -91,6 +91,34 @@ TEST_F(PerceiveTest, MapsBackToAnImageOfAnotherSize) {
   EXPECT_NEAR(view.disparity.at<float>(64, 200), 9, 1e-4);
 }
 
+TEST_F(PerceiveTest, RowsThatWereNotSentAreNoWantOfAMatch) {
+  // 384 x 288 into 384 x 128: the horizon, and what is around it.
+  input_.left = cv::Mat(288, 384, CV_8UC3, cv::Scalar(9, 9, 9));
+  input_.right = input_.left.clone();
+  const auto fitted = FitStereoInput(input_, {384, 128});
+  ASSERT_TRUE(fitted.ok()) << fitted.status();
+  EXPECT_EQ(fitted->placement.RowsLeftOut(), 160);
+  EXPECT_EQ(FitStereoInput(input_, {384, 288})->placement.RowsLeftOut(), 0);
+  EXPECT_EQ(FitStereoInput(input_, {384, 304})->placement.RowsLeftOut(), 0);
+  const auto views = Ask();
+  ASSERT_TRUE(views.ok()) << views.status();
+  const ReleaseView& view = (*views)[0];
+  EXPECT_EQ(view.disparity.rows, 288);
+  EXPECT_EQ(view.sent_rows.size(), 128);
+  EXPECT_EQ(view.sent_rows.start, fitted->placement.crop_top);
+  EXPECT_EQ(view.disparity.at<float>(view.sent_rows.start, 5), 4.5f);
+  // The page: below the heading the picture, then the disparity, whose rows are 1280 / 384 high.
+  const cv::Mat page = DrawPerception("a pair", input_, *views, std::nullopt, 0.3);
+  const double scale = 1280.0 / 384;
+  const int below = static_cast<int>(26 + 288 * scale + 26);
+  const auto pixel = [&](double row) {
+    return page.at<cv::Vec3b>(below + static_cast<int>(scale * row), 1000);
+  };
+  const cv::Vec3b not_sent(70, 75, 86);
+  EXPECT_NE(pixel((view.sent_rows.start + view.sent_rows.end) / 2), not_sent);
+  EXPECT_EQ(pixel(287), not_sent);
+}
+
 TEST_F(PerceiveTest, PassesOnWhatTheGatewaySays) {
   gateway_.refusal = grpc::Status(grpc::StatusCode::NOT_FOUND, "no release 9");
   const absl::Status status = Ask({9}).status();
