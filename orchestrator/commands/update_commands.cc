@@ -10,6 +10,10 @@
 namespace backfire::commands {
 namespace {
 
+bool IsTraining(const v1::Step& step) {
+  return step.kind() == v1::Step::TRAIN || step.kind() == v1::Step::TRAIN_REFERENCE;
+}
+
 // Has services commit anew to what their versions give, and what was evaluated on it evaluated
 // again: outputs that were computed again elsewhere may differ in their last bits, and are then
 // refused by whoever is held to those of before. What still runs is begun anew as well: its attempt
@@ -20,11 +24,9 @@ void CommitAnew(const records::OpenUpdate& update, records::Change& change) {
   for (size_t i = 0; i < update.step_count(); ++i) {
     const v1::Step& step = update.step(i).step;
     commits = commits || step.kind() == v1::Step::COMMIT;
-    const bool is_training =
-        step.kind() == v1::Step::TRAIN || step.kind() == v1::Step::TRAIN_REFERENCE;
     const bool has_begun = step.state() == v1::Step::SUCCEEDED || step.state() == v1::Step::RUNNING;
     // Commitments come first, in the order of steps, and loads have nothing to do with outputs.
-    if (!commits || is_training || step.kind() == v1::Step::LOAD || !has_begun) continue;
+    if (!commits || IsTraining(step) || step.kind() == v1::Step::LOAD || !has_begun) continue;
     records::StepRecord& record =
         records::ChangeStep({update.number(), i}, update.step(i), change).record;
     ++record.attempt;
@@ -116,10 +118,14 @@ absl::StatusOr<records::Change> RetryUpdate(const records::State& state,
     if (found->step(i - 1).step.state() == v1::Step::SUCCEEDED) again(i - 1);
   }
   // What still runs goes on; what made the update fail may make it fail as well, which is then of
-  // the attempt before.
+  // the attempt before. Trainings keep their jobs' names, by which a restart takes up the work of
+  // hours.
   for (size_t i = 0; i < found->step_count(); ++i) {
     const records::StepRef ref{found->number(), i};
-    if (found->step(i).step.state() != v1::Step::RUNNING || change.steps.count(ref) > 0) continue;
+    const v1::Step& step = found->step(i).step;
+    if (step.state() != v1::Step::RUNNING || IsTraining(step) || change.steps.count(ref) > 0) {
+      continue;
+    }
     ++records::ChangeStep(ref, found->step(i), change).record.attempt;
   }
   NoteDone(request.request_id(), request, request.name(), change);

@@ -44,8 +44,9 @@ bool NeedsJudgement(const records::OpenUpdate& update, size_t position, const Jo
 
 /// All that follows from the end of a step's job: the step's own end, the update's next phase,
 /// another look, a release, the verdict. Nothing follows, and nothing changes, where the step runs
-/// no more: a retry has it done anew. A job that ran when its update was retried is of the attempt
-/// before: that it succeeded counts, and that it failed has the step wait for another attempt.
+/// no more: a retry has it done anew. A job, other than a training, that ran when its update was
+/// retried is of the attempt before: that it succeeded counts, and that it failed has the step wait
+/// for another attempt.
 /// @param judgement  Where NeedsJudgement: a judgement, or why there is none.
 /// @param decided    Asked where replicates are complete, as another release becomes live.
 /// ABORTED: the update has changed so that a judgement is needed, and there is none: ask again.
