@@ -6,6 +6,8 @@
 #include <cmath>
 #include <fstream>
 #include <opencv2/imgcodecs.hpp>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -25,16 +27,65 @@ cv::Mat SwapRedAndBlue(const cv::Mat& image) {
   return swapped;
 }
 
-// A small file may say that it is a picture of gigabytes.
-absl::Status CheckPixels(const std::filesystem::path& path, int64_t width, int64_t height) {
+constexpr absl::string_view kPngStart = "\x89PNG\r\n\x1a\n";
+// Signature, length and name of the first chunk, width and height.
+constexpr size_t kPngHead = 24;
+
+// A big-endian number of 2 or 4 bytes; the caller knows that they are there.
+int64_t Number(absl::string_view bytes, size_t at, size_t width) {
+  int64_t value = 0;
+  for (size_t i = at; i < at + width; ++i)
+    value = value << 8 | static_cast<unsigned char>(bytes[i]);
+  return value;
+}
+
+// Width and height of a JPEG: its segments, each a marker of two bytes and its length in two more,
+// up to the one that starts a frame (ITU-T T.81, B.1.1 and B.2.2). nullopt: there is none before
+// the first scan.
+std::optional<std::pair<int64_t, int64_t>> JpegSize(absl::string_view bytes) {
+  for (size_t at = 2; at + 9 <= bytes.size();) {
+    const auto marker = static_cast<unsigned char>(bytes[at + 1]);
+    if (bytes[at] != '\xFF' || marker == 0xD9 || marker == 0xDA) return std::nullopt;
+    if (marker == 0xFF) {  // Markers may have any number of these before them.
+      ++at;
+      continue;
+    }
+    const bool starts_frame =
+        marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
+    if (starts_frame) return std::pair(Number(bytes, at + 7, 2), Number(bytes, at + 5, 2));
+    at += 2 + static_cast<size_t>(std::max<int64_t>(Number(bytes, at + 2, 2), 2));
+  }
+  return std::nullopt;
+}
+
+// The size that a PNG or JPEG says of itself in its first bytes. Nothing else is given to a
+// decoder: OpenCV knows a dozen formats, and a small file may say that it is a picture of
+// gigabytes.
+absl::StatusOr<cv::Size> SaidSize(const std::filesystem::path& path, absl::string_view bytes) {
   constexpr int64_t kMaxPixels = int64_t{1} << 26;  // 8192 x 8192.
-  if (width > 0 && height > 0 && height <= kMaxPixels / width) return absl::OkStatus();
-  return absl::DataLossError(
-      absl::StrCat(path.string(), ": a PNG of ", width, "x", height, " pixels"));
+  std::optional<std::pair<int64_t, int64_t>> size;
+  if (bytes.size() >= kPngHead && absl::StartsWith(bytes, kPngStart) &&
+      bytes.substr(12, 4) == "IHDR") {
+    size = {Number(bytes, 16, 4), Number(bytes, 20, 4)};
+  } else if (absl::StartsWith(bytes, "\xFF\xD8\xFF")) {
+    size = JpegSize(bytes);
+  }
+  if (!size.has_value()) {
+    return absl::DataLossError(
+        absl::StrCat(path.string(), ": not a PNG or JPEG, or a damaged one"));
+  }
+  const auto [width, height] = *size;
+  if (width <= 0 || height <= 0 || height > kMaxPixels / width) {
+    return absl::DataLossError(absl::StrCat(path.string(), ": a picture of ", width, "x", height,
+                                            " pixels: at most ", kMaxPixels, " are read"));
+  }
+  return cv::Size(static_cast<int>(width), static_cast<int>(height));
 }
 
 absl::StatusOr<cv::Mat> Decode(const std::filesystem::path& path, int flags) {
   BACKFIRE_ASSIGN_OR_RETURN(std::string content, ReadRegularFile(path));
+  if (content.empty()) return absl::DataLossError(absl::StrCat(path.string(), ": an empty file"));
+  BACKFIRE_RETURN_IF_ERROR(SaidSize(path, content).status());
   // A PNG that ends early may still be decoded in part; its last chunk says that it is whole.
   if (absl::StartsWith(content, "\x89PNG") && !absl::StrContains(content, "IEND")) {
     return absl::DataLossError(
@@ -42,16 +93,14 @@ absl::StatusOr<cv::Mat> Decode(const std::filesystem::path& path, int flags) {
   }
   cv::Mat image;
   try {
-    if (!content.empty()) {
-      image = cv::imdecode(cv::Mat(1, static_cast<int>(content.size()), CV_8UC1, content.data()),
-                           flags);
-    }
+    image =
+        cv::imdecode(cv::Mat(1, static_cast<int>(content.size()), CV_8UC1, content.data()), flags);
   } catch (const cv::Exception& error) {
     return absl::DataLossError(absl::StrCat(path.string(), ": ", error.what()));
   }
-  if (image.empty())
-    return absl::DataLossError(absl::StrCat(
-        path.string(), ": ", content.empty() ? "an empty file" : "not an image, or a damaged one"));
+  if (image.empty()) {
+    return absl::DataLossError(absl::StrCat(path.string(), ": a damaged image"));
+  }
   return image;
 }
 
@@ -90,8 +139,7 @@ absl::StatusOr<cv::Mat> ReadDisparityImage(const std::filesystem::path& path) {
 }
 
 absl::StatusOr<cv::Size> ReadPngSize(const std::filesystem::path& path) {
-  // Signature, length and name of the first chunk, width and height: big-endian.
-  std::array<char, 24> head{};
+  std::array<char, kPngHead> head{};
   std::error_code error;
   const bool is_regular = std::filesystem::is_regular_file(path, error);
   if (!is_regular && std::filesystem::exists(path, error)) {
@@ -101,17 +149,10 @@ absl::StatusOr<cv::Size> ReadPngSize(const std::filesystem::path& path) {
   if (!file) return ErrnoToStatus(errno, absl::StrCat("open ", path.string()));
   file.read(head.data(), head.size());
   const absl::string_view bytes(head.data(), head.size());
-  if (!file || !absl::StartsWith(bytes, "\x89PNG\r\n\x1a\n") || bytes.substr(12, 4) != "IHDR") {
+  if (!file || !absl::StartsWith(bytes, kPngStart)) {
     return absl::DataLossError(absl::StrCat(path.string(), ": not a PNG"));
   }
-  const auto number = [&head](size_t at) {
-    uint32_t value = 0;
-    for (size_t i = at; i < at + 4; ++i) value = value << 8 | static_cast<unsigned char>(head[i]);
-    return static_cast<int>(std::min(value, 0x7FFFFFFFu));
-  };
-  const int width = number(16), height = number(20);
-  BACKFIRE_RETURN_IF_ERROR(CheckPixels(path, width, height));
-  return cv::Size(width, height);
+  return SaidSize(path, bytes);
 }
 
 absl::StatusOr<std::string> EncodeRgbPng(const cv::Mat& rgb) {

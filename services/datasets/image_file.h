@@ -10,12 +10,12 @@
 
 namespace backfire::datasets {
 
-/// Reads a PNG or JPEG as CV_8UC3, RGB. NOT_FOUND; DATA_LOSS: not an image,
-/// cut off, or not of 8 bits a channel.
+/// Reads a PNG or JPEG as CV_8UC3, RGB. NOT_FOUND; DATA_LOSS: neither of these, of more than 2^26
+/// pixels, cut off, or not of 8 bits a channel.
 absl::StatusOr<cv::Mat> ReadRgbImage(const std::filesystem::path& path);
 
 /// Reads disparities as KITTI stores them: 16-bit PNG, pixels times 256, 0 where unknown. Returns
-/// CV_32FC1, pixels. NOT_FOUND; DATA_LOSS: not a 16-bit image of one channel.
+/// CV_32FC1, pixels. NOT_FOUND; DATA_LOSS: as above, or not a 16-bit image of one channel.
 absl::StatusOr<cv::Mat> ReadDisparityImage(const std::filesystem::path& path);
 
 /// The size of a PNG, from its first bytes. NOT_FOUND; DATA_LOSS: not a PNG.

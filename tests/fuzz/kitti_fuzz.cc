@@ -101,6 +101,15 @@ std::vector<std::string> FuzzExamples() {
       std::string(1, '\3') + "kitti:/data/kitti?train=train&validation=&test=val&size=608x176"};
 }
 
+std::vector<std::string> FuzzTokens() {
+  return {":",        "&",   "=",    "?",       "x",
+          "+",        "P2",  "P3",   "R0_rect", "Tr_velo_to_cam",
+          "DontCare", "Car", "crop", "size",    "frames",
+          "rendered"};
+}
+
+int FuzzRuns() { return 100000; }
+
 }  // namespace backfire
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

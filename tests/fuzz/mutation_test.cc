@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <cstdlib>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -11,18 +13,22 @@
 namespace backfire {
 namespace {
 
-// Flips, inserts, removes, repeats; and puts in what parsers stumble over.
-std::string Mutate(std::string text, Random& random) {
-  static const std::vector<std::string> kTokens = {"nan",   "-inf",
-                                                   "1e999", "-1",
-                                                   "0",     "\r",
-                                                   "\n",    std::string(1, '\0'),
-                                                   ":",     "&",
-                                                   "=",     "?",
-                                                   "x",     "99999999999999999999",
-                                                   " ",     "\t",
-                                                   "P2",    "\x7F\xC0\xFF\xFF",
-                                                   "+",     "0x1p-3"};
+// What parsers stumble over, whatever they parse.
+const char* const kAnywhere[] = {"nan",
+                                 "-inf",
+                                 "1e999",
+                                 "-1",
+                                 "0",
+                                 "\r",
+                                 "\n",
+                                 "99999999999999999999",
+                                 " ",
+                                 "\t",
+                                 "\x7F\xC0\xFF\xFF",
+                                 "0x1p-3"};
+
+// Flips, inserts, removes, repeats; and puts in tokens.
+std::string Mutate(std::string text, const std::vector<std::string>& tokens, Random& random) {
   const int64_t count = 1 + random.Below(4);
   for (int64_t i = 0; i < count; ++i) {
     const auto at = static_cast<size_t>(random.Below(static_cast<int64_t>(text.size()) + 1));
@@ -35,8 +41,8 @@ std::string Mutate(std::string text, Random& random) {
         text.erase(at, length);
         break;
       case 2:
-        text.insert(
-            at, kTokens[static_cast<size_t>(random.Below(static_cast<int64_t>(kTokens.size())))]);
+        text.insert(at,
+                    tokens[static_cast<size_t>(random.Below(static_cast<int64_t>(tokens.size())))]);
         break;
       case 3:
         text.insert(at, text.substr(at, length));
@@ -48,14 +54,26 @@ std::string Mutate(std::string text, Random& random) {
   return text;
 }
 
+// As the target has it, or more: BACKFIRE_FUZZ_RUNS.
+int Runs() {
+  const char* const wanted = std::getenv("BACKFIRE_FUZZ_RUNS");
+  return wanted == nullptr ? FuzzRuns() : std::atoi(wanted);
+}
+
 TEST(MutationTest, NothingBreaksTheEntry) {
   Random random(/*seed=*/3);
   const std::vector<std::string> examples = FuzzExamples();
   for (const std::string& example : examples) {
     LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(example.data()), example.size());
   }
-  for (int i = 0; i < 100000; ++i) {
-    const std::string text = Mutate(examples[static_cast<size_t>(i) % examples.size()], random);
+  std::vector<std::string> tokens = FuzzTokens();
+  tokens.insert(tokens.end(), std::begin(kAnywhere), std::end(kAnywhere));
+  tokens.emplace_back(1, '\0');
+  const int runs = Runs();
+  ASSERT_GT(runs, 0) << "BACKFIRE_FUZZ_RUNS must be a number";
+  for (int i = 0; i < runs; ++i) {
+    const std::string text =
+        Mutate(examples[static_cast<size_t>(i) % examples.size()], tokens, random);
     LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(text.data()), text.size());
   }
 }

@@ -160,6 +160,12 @@ std::vector<std::string> FuzzExamples() {
   return {std::string(1, '\0') + request.SerializeAsString(), "\1" + parts};
 }
 
+std::vector<std::string> FuzzTokens() {
+  return {"FP32", "FP64", "UINT8", "BYTES", "image", "scale", "\x0a", "\x12", "\x1a", "\x3a"};
+}
+
+int FuzzRuns() { return 100000; }
+
 }  // namespace backfire
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -188,6 +189,11 @@ absl::StatusOr<std::shared_ptr<const ExampleFile>> ExampleFile::Open(
   const int64_t index_bytes = 8 * (count + 1);
   BACKFIRE_RETURN_IF_ERROR(ReadAt(descriptor, size - kTrailerBytes - index_bytes,
                                   reinterpret_cast<char*>(offsets.data()), index_bytes, path));
+  // A record is read whole, so what says where it ends must not say more than there is.
+  if (offsets.front() < 0 || offsets.back() > size - kTrailerBytes - index_bytes ||
+      !std::is_sorted(offsets.begin(), offsets.end())) {
+    return damaged;
+  }
   const int duplicate = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
   if (duplicate < 0) return ErrnoToStatus(errno, absl::StrCat("open ", path.string()));
   return std::shared_ptr<const ExampleFile>(new ExampleFile(path, duplicate, std::move(offsets)));
@@ -200,9 +206,6 @@ absl::StatusOr<TensorMap> ExampleFile::Get(int64_t example) const {
   }
   const int64_t begin = offsets_[static_cast<size_t>(example)];
   const int64_t end = offsets_[static_cast<size_t>(example) + 1];
-  if (begin < 0 || end < begin) {
-    return absl::DataLossError(absl::StrCat(path_.string(), ": example ", example, " is damaged"));
-  }
   std::string record(static_cast<size_t>(end - begin), '\0');
   BACKFIRE_RETURN_IF_ERROR(ReadAt(descriptor_, begin, record.data(), end - begin, path_));
   RecordReader reader(record);

@@ -54,6 +54,9 @@ if command -v dpkg-query >/dev/null; then
     no-such-package-at-all
 fi
 
+expect_equal 'every fuzz target is one of ./dev fuzz' "$(fuzz_targets | sort)" \
+  "$(cd "$1/tests/fuzz" && printf '%s\n' *_fuzz.cc | sed 's/_fuzz\.cc$//' | sort)"
+
 # Reference data beside the project; what the user said goes first.
 mkdir -p "$temporary/a b/project" "$temporary/a b/shared/kitti-mini"
 expect_equal 'found beside the project' \
@@ -65,11 +68,12 @@ expect_equal 'said by the user' \
 
 # Help and wrong usage, from another folder.
 cd "$temporary" || exit 1
-for command in deps build test demo bench parity chaos check lint clean; do
+for command in deps build test demo bench parity chaos fuzz check lint clean; do
   expect_contains "help of $command" "$("$1/dev" "$command" --help)" "Usage: ./dev $command"
 done
 for wrong in nothing 'test --what' 'test --preset' 'test --preset=huge' 'build --preset' 'build --preset lint' 'deps x' 'parity' 'clean x' \
-  'test --processors --what' 'lint --minutes' 'lint --minutes soon' 'check x'; do
+  'test --processors --what' 'lint --minutes' 'lint --minutes soon' 'check x' \
+  'build --preset fuzz' 'fuzz' 'fuzz nothing' 'fuzz system kitti' 'fuzz system --minutes' 'fuzz system --runs few'; do
   # shellcheck disable=SC2086
   "$1/dev" $wrong >/dev/null 2>"$temporary/err"
   expect_equal "exit code of: dev $wrong" $? 2

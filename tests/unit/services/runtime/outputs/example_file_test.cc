@@ -5,6 +5,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "services/base/digest.h"
 #include "services/base/file.h"
 #include "tests/support/temporary_directory.h"
 
@@ -74,6 +75,20 @@ TEST_F(ExampleFileTest, AnyChangedByteIsDataLoss) {
     std::ofstream(path_, std::ios::trunc | std::ios::binary) << changed;
     ASSERT_TRUE(absl::IsDataLoss(ExampleFile::Open(path_).status())) << i;
   }
+}
+
+// Its checksum is that of what it says, which is of records of petabytes.
+TEST_F(ExampleFileTest, ARecordThatEndsBehindTheFileIsNotReadFor) {
+  WriteTwo();
+  const std::string whole = *ReadFile(path_);
+  const size_t trailer = 8 + 64 + std::string("backfire-examples-1\n").size();
+  const size_t index = whole.size() - trailer - 3 * 8;
+  const int64_t ends[] = {int64_t{1} << 60, int64_t{1} << 62};
+  std::string body = whole.substr(0, whole.size() - trailer + 8);
+  std::memcpy(body.data() + index + 8, ends, sizeof(ends));
+  std::ofstream(path_, std::ios::trunc | std::ios::binary)
+      << body << Sha256Hex(body) << "backfire-examples-1\n";
+  EXPECT_TRUE(absl::IsDataLoss(ExampleFile::Open(path_).status()));
 }
 
 }  // namespace

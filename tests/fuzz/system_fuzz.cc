@@ -1,0 +1,152 @@
+// Systems and policies as people write them. The first byte says which.
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "orchestrator/gate/policy.h"
+#include "orchestrator/system/system_file.h"
+#include "services/graph/system_graph.h"
+#include "tests/fuzz/fuzz_entry.h"
+
+namespace backfire {
+namespace {
+
+// Faults name the text that they are in.
+void RequireLocated(const absl::Status& status) {
+  RequireRefusal(status);
+  Require(status.message().substr(0, 6) == "text.y");
+}
+
+void FuzzSystem(const std::string& text) {
+  const auto system = system::ParseSystem(text, "text.yaml");
+  if (!system.ok()) return RequireLocated(system.status());
+  // What is taken once is taken by whoever checks it next.
+  Require(graph::SystemGraph::Build(*system).ok());
+  Require(!system->name().empty() && system->vertices_size() > 0);
+}
+
+void FuzzPolicy(const std::string& text, gate::PolicyUse use) {
+  // A system that a policy names is looked for in a folder that isn't there.
+  const auto policy = gate::ParsePolicy(text, "text.yaml", "/nonexistent", use);
+  if (!policy.ok()) return RequireRefusal(policy.status());
+  // Evidence has its own alpha.
+  const bool by_evidence = use == gate::PolicyUse::kEvidence && policy->alpha() == 0;
+  Require(by_evidence || (policy->alpha() > 0 && policy->alpha() < 0.5));
+  for (const v1::GateVertex& vertex : policy->vertices()) {
+    const auto scope = gate::ScopeOf(*policy, vertex.name());
+    Require(scope.ok() && !scope->vertices.empty());
+    Require(scope->vertices.size() + scope->unaffected.size() ==
+            static_cast<size_t>(policy->vertices_size()));
+  }
+}
+
+constexpr char kSystem[] = R"(name: stereo
+request:
+- {name: left, datatype: UINT8, shape: [-1, -1, 3]}
+outputs: {cars: car.detections}
+dataset: "kitti:/data?train=train"
+seed: 1
+replicates: 1
+bootstrap: {seed: 1, resample_count: 1000}
+service_timeout: 2.5s
+vertices:
+- name: disparity
+  endpoint: localhost:7001
+  inputs: {left: request.left}
+  recipe: &recipe
+    name: psmnet
+    parameters: {initialize_from: "pretrained:small", steps: 3e2, flags: [true, null, {a: b}]}
+  process: {program: disparity-service}
+- name: car
+  endpoint: unix:/run/car
+  replicas: [localhost:7003]
+  inputs: {disparity: disparity.disparity}
+  recipe: *recipe
+  margins: {average_precision: 0.01}
+)";
+
+constexpr char kPolicy[] = R"(candidate: encoder
+alpha: 0.05
+looks: [3, 5]
+vertices:
+- name: encoder
+  losses:
+  - {name: mse, margin: 0.01}
+- name: reader
+  parents: [encoder]
+  losses:
+  - {name: wer, numerator: wrong, denominator: words, unit: fraction, margin: 0.02}
+  - {name: accuracy, column: right, direction: higher, role: advisory}
+  required_slices: [night]
+bootstrap: {resample_count: 1000}
+fail_on: [worse]
+waivers:
+- {vertex: reader, loss: wer, owner: ann, reason: r, expires: 2030-02-28}
+)";
+
+}  // namespace
+
+std::vector<std::string> FuzzExamples() {
+  return {std::string(1, '\0') + kSystem, std::string("\1") + kPolicy,
+          std::string("\2candidate: encoder\nalpha: 0.1\n"),
+          std::string("\1system: other.yaml\ncandidate: a\n")};
+}
+
+std::vector<std::string> FuzzTokens() {
+  return {"name: ",
+          "- ",
+          "vertices:\n",
+          "inputs: ",
+          "&a ",
+          "*a",
+          "*recipe",
+          "<<: ",
+          "{",
+          "}",
+          "[",
+          "]",
+          ": ",
+          "# ",
+          "---\n",
+          "...\n",
+          "!!str ",
+          "!!binary ",
+          "? ",
+          "|\n",
+          ">-\n",
+          "\"",
+          "'",
+          "~",
+          "null",
+          ".inf",
+          "margins",
+          "parents",
+          "required_slices",
+          "request.left",
+          "waivers",
+          "unix:",
+          "2030-02-30",
+          "  "};
+}
+
+int FuzzRuns() { return 2000; }
+
+}  // namespace backfire
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace backfire;  // NOLINT(google-build-using-namespace)
+  if (size == 0) return 0;
+  const std::string text(reinterpret_cast<const char*>(data) + 1, size - 1);
+  switch (data[0] % 3) {
+    case 0:
+      FuzzSystem(text);
+      break;
+    case 1:
+      FuzzPolicy(text, gate::PolicyUse::kRecords);
+      break;
+    default:
+      FuzzPolicy(text, gate::PolicyUse::kEvidence);
+  }
+  return 0;
+}
