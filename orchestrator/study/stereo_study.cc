@@ -28,8 +28,8 @@ bool SameLoss(const verdict::LossEvidence& a, const verdict::LossEvidence& b) {
          std::tie(b.vertex, b.loss, b.slice, b.unit, b.candidate, b.judged, b.margin);
 }
 
-fs::path FileOf(const fs::path& evidence, int piece, const char* recipe) {
-  return evidence / absl::StrCat(piece) / absl::StrCat(recipe, ".jsonl");
+fs::path FileOf(const fs::path& evidence, int piece, const char* role) {
+  return evidence / absl::StrCat(piece) / absl::StrCat(role, ".jsonl");
 }
 
 std::vector<double> Values(const std::vector<verdict::LossSample>& samples) {
@@ -40,10 +40,10 @@ std::vector<double> Values(const std::vector<verdict::LossSample>& samples) {
 
 // Of the pieces, in their order.
 absl::StatusOr<verdict::Evidence> ReadMerged(const fs::path& evidence,
-                                             const std::vector<int>& pieces, const char* recipe) {
+                                             const std::vector<int>& pieces, const char* role) {
   std::vector<verdict::Evidence> parts;
   for (const int piece : pieces) {
-    const fs::path file = FileOf(evidence, piece, recipe);
+    const fs::path file = FileOf(evidence, piece, role);
     BACKFIRE_ASSIGN_OR_RETURN(gate::EvidenceFile read, gate::ReadEvidenceFile(file.string()));
     parts.push_back(std::move(read.evidence));
     if (const auto merged = MergeReplicates({parts.front(), parts.back()}); !merged.ok()) {

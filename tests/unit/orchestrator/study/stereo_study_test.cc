@@ -134,7 +134,7 @@ TEST_F(StereoStudyTest, PiecesOfAnotherPlanAreRefusedByName) {
   const auto study = ReadStereoStudy(folder_.path());
   EXPECT_EQ(study.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(study.status().message()),
-              ::testing::AllOf(HasSubstr("2/psmnet-disparity-mae.jsonl"), HasSubstr("van")));
+              ::testing::AllOf(HasSubstr("2/improved.jsonl"), HasSubstr("van")));
 }
 
 TEST_F(StereoStudyTest, AFolderWithoutAPieceIsNotFound) {
