@@ -92,7 +92,7 @@ class Drawing {
   Markup to_;
 };
 
-constexpr double kNames = 230, kPlot = 460, kRow = 34, kFigureWidth = kNames + kPlot + 20;
+constexpr double kNames = 300, kPlot = 440, kRow = 34, kFigureWidth = kNames + kPlot + 20;
 
 double HeightOf(const std::vector<Row>& rows) { return 58 + kRow * rows.size(); }
 
@@ -122,7 +122,7 @@ void DrawRows(const std::vector<Row>& rows, const std::string& title, int digits
   const double first = top + 30, last = first + kRow * rows.size();
   for (const double tick : TicksIn(low, high)) {
     to.Stroke(Path().Move(x(tick), first).Line(x(tick), last), kPale, 0.5);
-    to.Text(x(tick), last + 14, absl::StrFormat("%+.*f", digits, tick), "middle");
+    to.Text(x(tick), last + 14, tick == 0 ? "0" : absl::StrFormat("%+.*f", digits, tick), "middle");
   }
   to.Stroke(Path().Move(x(0), first).Line(x(0), last), kInk, 1);
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -207,10 +207,10 @@ std::string DifferencesFigure(const StereoStudy& study) {
   DrawRows(precisions, "points of AP lost by u'", 0, middle, to);
   to.Dot(16, legend + 8, 4.5, kInk);
   to.Text(26, legend + 12, "mean, one-sided bounds (grey: secondary)");
-  to.Dot(290, legend + 8, 2.2, kColourOfImproved);
-  to.Text(298, legend + 12, "a piece");
-  to.Stroke(Path().Move(370, legend + 3).Relative("l5 5l-5 5l-5 -5z"), kColourOfU, 1.5);
-  to.Text(381, legend + 12, "the paper, on KITTI");
+  to.Dot(318, legend + 8, 2.2, kColourOfImproved);
+  to.Text(326, legend + 12, "a piece");
+  to.Stroke(Path().Move(400, legend + 3).Relative("l5 5l-5 5l-5 -5z"), kColourOfU, 1.5);
+  to.Text(411, legend + 12, "the paper, on KITTI");
   return to.Take();
 }
 
