@@ -1,18 +1,16 @@
 #include "orchestrator/study/stereo_command.h"
 
-#include <algorithm>
 #include <chrono>
 #include <iostream>
-#include <iterator>
 #include <map>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "orchestrator/report/json_report.h"
 #include "orchestrator/report/numbers.h"
 #include "orchestrator/study/stereo_figures.h"
 #include "orchestrator/study/stereo_piece.h"
 #include "orchestrator/study/stereo_study.h"
+#include "orchestrator/study/stereo_system.h"
 #include "orchestrator/study/stereo_tables.h"
 #include "orchestrator/system/system_file.h"
 #include "services/base/file.h"
@@ -35,41 +33,6 @@ constexpr char kObjectDepths[] = "object-depths.tsv";
 void MakeFirstLook(v1::System& system) {
   system.set_dataset("rendered:lidar?frames=200&validation=16&test=100&seed=201&height_scale=0.55");
   system.mutable_bootstrap()->set_resample_count(200);
-}
-
-// Leaves the detectors of one family in a system: PointRCNN's trainings take many times those of
-// Frustum PointNet, so that each family is a study with pieces of its own.
-void KeepFamily(const std::string& kept, v1::System& system) {
-  constexpr absl::string_view kFamilies[] = {"frustum-pointnet", "point-rcnn"};
-  for (int i = system.vertices_size() - 1; i >= 0; --i) {
-    for (const absl::string_view family : kFamilies) {
-      if (absl::StartsWith(system.vertices(i).recipe().name(), family) && family != kept) {
-        system.mutable_vertices()->DeleteSubrange(i, 1);
-        break;
-      }
-    }
-  }
-  // An output of a detector that is left out is another's, or none.
-  for (auto output = system.mutable_outputs()->begin();
-       output != system.mutable_outputs()->end();) {
-    const std::string vertex = output->second.substr(0, output->second.find('.'));
-    const bool is_there = std::any_of(system.vertices().begin(), system.vertices().end(),
-                                      [&](const v1::Vertex& one) { return one.name() == vertex; });
-    output = is_there ? std::next(output) : system.mutable_outputs()->erase(output);
-  }
-}
-
-// Where processes compute whose system file says where. False: none does.
-bool SetDevice(const std::string& device, v1::System& system) {
-  bool found = false;
-  for (v1::Vertex& vertex : *system.mutable_vertices()) {
-    for (std::string& argument : *vertex.mutable_process()->mutable_arguments()) {
-      if (!absl::StartsWith(argument, "--device=")) continue;
-      argument = absl::StrCat("--device=", device);
-      found = true;
-    }
-  }
-  return found;
 }
 
 absl::StatusOr<PieceOptions> MakePieceOptions(const StereoOptions& options) {
