@@ -15,7 +15,8 @@ namespace backfire::study {
 inline constexpr char kImproved[] = "improved", kOracle[] = "oracle";
 
 /// Puts the evidence of single replicates together: replicate i is that of part i.
-/// INVALID_ARGUMENT: the parts compare different losses, or by other margins.
+/// INVALID_ARGUMENT: the parts compare different losses, by other margins, on another dataset, or
+/// with other resamples.
 /// @param parts  At least one, each of one replicate.
 absl::StatusOr<verdict::Evidence> MergeReplicates(const std::vector<verdict::Evidence>& parts);
 

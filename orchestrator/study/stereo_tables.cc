@@ -28,18 +28,22 @@ std::string MeanText(const Numbers& numbers, double sign, int digits) {
   return text;
 }
 
+// A zero has no sign.
+double PlainZero(double value) { return value == 0 ? 0 : value; }
+
 // u' - u with its one-sided bounds: those of an average precision are its loss's, mirrored.
 std::string DifferenceText(const StereoEntry& entry, double sign, int digits) {
   const double low = sign > 0 ? entry.interval_low() : -entry.interval_high();
   const double high = sign > 0 ? entry.interval_high() : -entry.interval_low();
-  return absl::StrFormat("%+.*f [%+.*f, %+.*f]", digits, sign * entry.difference(), digits, low,
-                         digits, high);
+  return absl::StrFormat("%+.*f [%+.*f, %+.*f]", digits, PlainZero(sign * entry.difference()),
+                         digits, PlainZero(low), digits, PlainZero(high));
 }
 
 std::string PiecesText(const StereoEntry& entry, double sign, int digits) {
   std::vector<std::string> texts;
   for (int i = 0; i < entry.u_size(); ++i) {
-    texts.push_back(absl::StrFormat("%+.*f", digits, sign * (entry.improved(i) - entry.u(i))));
+    texts.push_back(
+        absl::StrFormat("%+.*f", digits, PlainZero(sign * (entry.improved(i) - entry.u(i)))));
   }
   return absl::StrJoin(texts, " ");
 }
