@@ -232,8 +232,10 @@ CLI::App* AddStereoCommand(CLI::App& app, StereoOptions& options) {
                      "Folder for the meshes' data, which is kept: a piece goes on in its middle");
   stereo
       ->add_option("--effort", options.effort,
-                   "first-look: one piece with few frames, some ten minutes; full: 8 pieces")
-      ->check(CLI::IsMember({"first-look", "full"}))
+                   "first-look: one piece with few frames, some ten minutes; full: 8 pieces; "
+                   "point-rcnn: as full, with PointRCNN in place of Frustum PointNet, and another "
+                   "--out")
+      ->check(CLI::IsMember({"first-look", "full", "point-rcnn"}))
       ->capture_default_str();
   stereo->add_option("--first", options.first_piece, "The first piece to run, from 1")
       ->check(CLI::Range(1, 10'000))
@@ -242,8 +244,11 @@ CLI::App* AddStereoCommand(CLI::App& app, StereoOptions& options) {
       ->check(CLI::Range(1, 10'000));
   stereo->add_option("--systems", options.folder, "Folder of stereo.yaml and pretraining.yaml");
   stereo->add_option("--dataset", options.dataset, "Dataset in place of the system file's");
+  stereo->add_option("--device", options.device,
+                     "auto, cpu or cuda:N, for processes whose system file names a device");
   stereo->add_flag("--tables", options.tables_only,
                    "Run nothing: print the tables of what is there");
+  stereo->add_option("--figures", options.figures, "Folder to draw the study's figures in, as SVG");
   AddFormatOption(*stereo, options.format);
   return stereo;
 }

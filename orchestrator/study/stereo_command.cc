@@ -3,15 +3,17 @@
 #include <chrono>
 #include <iostream>
 #include <map>
-#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "orchestrator/report/json_report.h"
 #include "orchestrator/report/numbers.h"
+#include "orchestrator/study/stereo_figures.h"
 #include "orchestrator/study/stereo_piece.h"
 #include "orchestrator/study/stereo_study.h"
+#include "orchestrator/study/stereo_system.h"
 #include "orchestrator/study/stereo_tables.h"
 #include "orchestrator/system/system_file.h"
+#include "services/base/file.h"
 #include "services/base/status.h"
 
 namespace backfire::study {
@@ -24,15 +26,13 @@ using Clock = std::chrono::steady_clock;
 // some room (docs/results/plan.md).
 constexpr int kFullPieces = 8;
 
-// The same experiment, small enough to be looked at: a few frames, and the quick detectors alone.
+// Of the objects of the test split, beside the pieces.
+constexpr char kObjectDepths[] = "object-depths.tsv";
+
+// The same experiment, small enough to be looked at.
 void MakeFirstLook(v1::System& system) {
   system.set_dataset("rendered:lidar?frames=200&validation=16&test=100&seed=201&height_scale=0.55");
   system.mutable_bootstrap()->set_resample_count(200);
-  for (int i = system.vertices_size() - 1; i >= 0; --i) {
-    if (system.vertices(i).recipe().name() == "point-rcnn-small") {
-      system.mutable_vertices()->DeleteSubrange(i, 1);
-    }
-  }
 }
 
 absl::StatusOr<PieceOptions> MakePieceOptions(const StereoOptions& options) {
@@ -48,16 +48,18 @@ absl::StatusOr<PieceOptions> MakePieceOptions(const StereoOptions& options) {
   BACKFIRE_ASSIGN_OR_RETURN(pieces.pretraining,
                             system::LoadSystemFile((folder / "pretraining.yaml").string()));
   if (options.effort == "first-look") MakeFirstLook(pieces.system);
+  KeepFamily(options.effort == "point-rcnn" ? "point-rcnn" : "frustum-pointnet", pieces.system);
   if (!options.dataset.empty()) pieces.system.set_dataset(options.dataset);
-  std::set<std::string> recipes;
-  for (const v1::Proposal& proposal : pieces.system.proposals()) {
-    recipes.insert(proposal.recipe().name());
+  const auto& proposals = pieces.system.proposals();
+  if (proposals.size() != 2 || proposals[0].recipe().name() == kOracle ||
+      proposals[1].recipe().name() != kOracle) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(pieces.system_file,
+                     ": proposals: there must be two, u' and then one of the recipe oracle"));
   }
-  for (const char* needed : {kImproved, kOracle}) {
-    if (recipes.count(needed) == 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(pieces.system_file, ": proposals: there is none of the recipe ", needed));
-    }
+  if (!options.device.empty() && !SetDevice(options.device, pieces.system)) {
+    return absl::InvalidArgumentError(absl::StrCat("--device: ", pieces.system_file,
+                                                   ": no process has an argument --device=..."));
   }
   return pieces;
 }
@@ -110,11 +112,25 @@ absl::Status RunPieces(const StereoOptions& options) {
   return absl::OkStatus();
 }
 
+absl::Status DrawFigures(const StereoStudy& study, const fs::path& folder) {
+  BACKFIRE_RETURN_IF_ERROR(MakeDirectories(folder));
+  BACKFIRE_RETURN_IF_ERROR(
+      WriteFileAtomically(folder / "stereo-differences.svg", DifferencesFigure(study)));
+  return WriteFileAtomically(folder / "stereo-depth.svg", DepthFigure(study));
+}
+
 }  // namespace
 
 absl::StatusOr<cli::ExitCode> RunStereoStudy(const StereoOptions& options) {
   if (!options.tables_only) BACKFIRE_RETURN_IF_ERROR(RunPieces(options));
-  BACKFIRE_ASSIGN_OR_RETURN(const StereoStudy study, ReadStereoStudy(options.evidence));
+  BACKFIRE_ASSIGN_OR_RETURN(StereoStudy study, ReadStereoStudy(options.evidence));
+  const fs::path depths = fs::path(options.evidence) / kObjectDepths;
+  if (const auto lines = ReadFile(depths); lines.ok()) {
+    BACKFIRE_RETURN_IF_ERROR(ParseObjectDepths(*lines, depths.string(), study));
+  } else if (!absl::IsNotFound(lines.status())) {
+    return lines.status();
+  }
+  if (!options.figures.empty()) BACKFIRE_RETURN_IF_ERROR(DrawFigures(study, options.figures));
   if (options.format == "json") {
     BACKFIRE_ASSIGN_OR_RETURN(const std::string json, report::ToJson(study));
     std::cout << json;

@@ -1,6 +1,7 @@
 #include "orchestrator/study/stereo_piece.h"
 
 #include "absl/strings/str_cat.h"
+#include "orchestrator/study/stereo_study.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
 
@@ -15,7 +16,8 @@ constexpr int kFirstPretrainingWorld = 1000;
 }  // namespace
 
 fs::path EvidencePath(const fs::path& evidence, int piece, const v1::Proposal& proposal) {
-  return evidence / absl::StrCat(piece) / absl::StrCat(proposal.recipe().name(), ".jsonl");
+  const char* role = proposal.recipe().name() == kOracle ? kOracle : kImproved;
+  return evidence / absl::StrCat(piece) / absl::StrCat(role, ".jsonl");
 }
 
 bool PieceIsThere(const PieceOptions& options, int piece) {

@@ -17,11 +17,11 @@ namespace backfire::study {
 struct PieceOptions {
   std::filesystem::path program_directory;  ///< Of the services' programs.
   std::filesystem::path meshes;    ///< Data of each piece's mesh; where it is, a piece goes on.
-  std::filesystem::path evidence;  ///< What pieces leave: `PIECE/RECIPE.jsonl` per proposal.
+  std::filesystem::path evidence;  ///< What pieces leave: `PIECE/improved.jsonl`, `oracle.jsonl`.
   /// Trains what the system's disparity networks start from. Its dataset names no seed: each piece
   /// has a world of its own. Its endpoints are among the system's.
   v1::System pretraining;
-  v1::System system;        ///< Of one replicate. Its proposals are of different recipes.
+  v1::System system;        ///< Of one replicate. Proposes u' and then y, of the recipe `oracle`.
   std::string system_file;  ///< From which `system` was read.
 };
 

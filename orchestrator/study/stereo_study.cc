@@ -28,8 +28,25 @@ bool SameLoss(const verdict::LossEvidence& a, const verdict::LossEvidence& b) {
          std::tie(b.vertex, b.loss, b.slice, b.unit, b.candidate, b.judged, b.margin);
 }
 
-fs::path FileOf(const fs::path& evidence, int piece, const char* recipe) {
-  return evidence / absl::StrCat(piece) / absl::StrCat(recipe, ".jsonl");
+fs::path FileOf(const fs::path& evidence, int piece, const char* role) {
+  return evidence / absl::StrCat(piece) / absl::StrCat(role, ".jsonl");
+}
+
+// Whether two losses were measured on as many examples, with as many resamples. Resamples are the
+// same draws in all pieces, so that what pieces have in common, the test split, stays in common.
+bool SameMeasurement(const verdict::LossEvidence& a, const verdict::LossEvidence& b) {
+  return a.size.examples == b.size.examples && a.size.bearing == b.size.bearing &&
+         a.size.drawn() == b.size.drawn() &&
+         a.before.front().resampled.size() == b.before.front().resampled.size();
+}
+
+// Of the datasets that a piece was measured on: one, as a system has it.
+std::set<std::string> DatasetDigests(const verdict::Evidence& evidence) {
+  std::set<std::string> digests;
+  for (const v1::OutputsCommitment& commitment : evidence.commitments) {
+    digests.insert(commitment.dataset_digest());
+  }
+  return digests;
 }
 
 std::vector<double> Values(const std::vector<verdict::LossSample>& samples) {
@@ -40,10 +57,10 @@ std::vector<double> Values(const std::vector<verdict::LossSample>& samples) {
 
 // Of the pieces, in their order.
 absl::StatusOr<verdict::Evidence> ReadMerged(const fs::path& evidence,
-                                             const std::vector<int>& pieces, const char* recipe) {
+                                             const std::vector<int>& pieces, const char* role) {
   std::vector<verdict::Evidence> parts;
   for (const int piece : pieces) {
-    const fs::path file = FileOf(evidence, piece, recipe);
+    const fs::path file = FileOf(evidence, piece, role);
     BACKFIRE_ASSIGN_OR_RETURN(gate::EvidenceFile read, gate::ReadEvidenceFile(file.string()));
     parts.push_back(std::move(read.evidence));
     if (const auto merged = MergeReplicates({parts.front(), parts.back()}); !merged.ok()) {
@@ -81,6 +98,9 @@ absl::StatusOr<verdict::Evidence> MergeReplicates(const std::vector<verdict::Evi
     if (other.alpha != merged.alpha || other.losses.size() != merged.losses.size()) {
       return absl::InvalidArgumentError("it is of another plan: other losses, or another alpha");
     }
+    if (DatasetDigests(other) != DatasetDigests(merged)) {
+      return absl::InvalidArgumentError("it was measured on another dataset");
+    }
     for (size_t i = 0; i < merged.losses.size(); ++i) {
       verdict::LossEvidence& loss = merged.losses[i];
       const verdict::LossEvidence& more = other.losses[i];
@@ -88,6 +108,11 @@ absl::StatusOr<verdict::Evidence> MergeReplicates(const std::vector<verdict::Evi
         return absl::InvalidArgumentError(
             absl::StrCat("it is of another plan: loss ", i, " is ", more.vertex, " ", more.loss,
                          " instead of ", loss.vertex, " ", loss.loss, ", or has another margin"));
+      }
+      if (!SameMeasurement(loss, more)) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("it is of another plan: ", loss.vertex, " ", loss.loss,
+                         " was measured on other examples, or with another number of resamples"));
       }
       loss.before.insert(loss.before.end(), more.before.begin(), more.before.end());
       loss.after.insert(loss.after.end(), more.after.begin(), more.after.end());

@@ -10,12 +10,13 @@
 
 namespace backfire::study {
 
-/// The recipes whose updates the study judges, by the paper's letters (section 4): u' replaces u,
-/// and y is the ground truth.
-inline constexpr char kImproved[] = "psmnet-disparity-mae", kOracle[] = "oracle";
+/// The updates that the study judges, by the paper's letters (section 4): u' replaces u, and y, of
+/// the recipe `oracle`, is the ground truth. So are a piece's files called, with `.jsonl`.
+inline constexpr char kImproved[] = "improved", kOracle[] = "oracle";
 
 /// Puts the evidence of single replicates together: replicate i is that of part i.
-/// INVALID_ARGUMENT: the parts compare different losses, or by other margins.
+/// INVALID_ARGUMENT: the parts compare different losses, by other margins, on another dataset, or
+/// with other resamples.
 /// @param parts  At least one, each of one replicate.
 absl::StatusOr<verdict::Evidence> MergeReplicates(const std::vector<verdict::Evidence>& parts);
 

@@ -134,7 +134,25 @@ TEST_F(StereoStudyTest, PiecesOfAnotherPlanAreRefusedByName) {
   const auto study = ReadStereoStudy(folder_.path());
   EXPECT_EQ(study.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(study.status().message()),
-              ::testing::AllOf(HasSubstr("2/psmnet-disparity-mae.jsonl"), HasSubstr("van")));
+              ::testing::AllOf(HasSubstr("2/improved.jsonl"), HasSubstr("van")));
+}
+
+TEST_F(StereoStudyTest, WhatWasMeasuredElsewhereIsRefused) {
+  const verdict::Evidence one = Replicate(1, false);
+  const auto refused = [&](verdict::Evidence other) {
+    const auto merged = MergeReplicates({one, other});
+    return merged.ok() ? "" : std::string(merged.status().message());
+  };
+  verdict::Evidence elsewhere = Replicate(2, false);
+  EXPECT_EQ(refused(elsewhere), "");
+  elsewhere.commitments.emplace_back().set_dataset_digest("another");
+  EXPECT_THAT(refused(elsewhere), HasSubstr("another dataset"));
+  verdict::Evidence smaller = Replicate(2, false);
+  smaller.losses[2].size.examples = 300;
+  EXPECT_THAT(refused(smaller), HasSubstr("car ap_3d was measured on other examples"));
+  verdict::Evidence coarser = Replicate(2, false);
+  coarser.losses[1].before[0].resampled.resize(30);
+  EXPECT_THAT(refused(coarser), HasSubstr("another number of resamples"));
 }
 
 TEST_F(StereoStudyTest, AFolderWithoutAPieceIsNotFound) {
