@@ -81,9 +81,10 @@ bool ReadStorage(const PickleValue& value, TorchCheckpoint::TensorPlace& place) 
 bool Fits(const TorchCheckpoint::TensorPlace& place) {
   if (place.shape.size() != place.strides.size()) return false;
   if (place.offset < 0 || place.offset > place.storage_count) return false;
+  // Without elements, strides lead nowhere.
+  if (std::find(place.shape.begin(), place.shape.end(), 0) != place.shape.end()) return true;
   int64_t room = place.storage_count - place.offset;  // Elements at and behind the first.
   for (size_t d = 0; d < place.shape.size(); ++d) {
-    if (place.shape[d] == 0) return true;
     const int64_t steps = place.shape[d] - 1;
     if (steps == 0 || place.strides[d] == 0) continue;
     if (steps > (room - 1) / place.strides[d]) return false;

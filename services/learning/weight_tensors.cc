@@ -3,8 +3,10 @@
 #include <cstring>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "services/runtime/checked_tensor.h"
 
 namespace backfire::learning {
 namespace {
@@ -41,7 +43,6 @@ class Reader {
   }
   bool ok() const { return ok_; }
   bool at_end() const { return rest_.empty(); }
-  int64_t left() const { return static_cast<int64_t>(rest_.size()); }
 
  private:
   std::string_view rest_;
@@ -76,17 +77,16 @@ absl::StatusOr<WeightTensors> ParseWeights(const std::string& bytes) {
       return absl::DataLossError(
           absl::StrCat("tensor ", name, " of the weights has type ", static_cast<int>(code[0])));
     }
-    int64_t size = runtime::DatatypeSize(tensor.datatype);
-    for (int64_t d = 0; d < rank; ++d) {
-      const int64_t extent = reader.Number();
-      // No product beyond what is left, so none beyond 64 bits either.
-      if (!reader.ok() || extent < 0 || (size > 0 && extent > reader.left() / size)) {
-        return truncated;
-      }
-      tensor.shape.push_back(extent);
-      size *= extent;
-    }
-    tensor.data = std::string(reader.Take(size));
+    std::vector<int64_t> shape;
+    for (int64_t d = 0; d < rank; ++d) shape.push_back(reader.Number());
+    if (!reader.ok()) return truncated;
+    // Extents of a tensor without elements are bounded as well: whoever computes strides multiplies
+    // them.
+    absl::StatusOr<runtime::TensorHeader> header =
+        runtime::CheckHeader(runtime::DatatypeName(tensor.datatype), std::move(shape));
+    if (!header.ok()) return truncated;
+    tensor.shape = std::move(header->shape);
+    tensor.data = std::string(reader.Take(header->bytes));
     if (!reader.ok()) return truncated;
     tensors[std::move(name)] = std::move(tensor);
   }
