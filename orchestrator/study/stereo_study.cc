@@ -1,6 +1,7 @@
 #include "orchestrator/study/stereo_study.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <optional>
 #include <set>
@@ -10,6 +11,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "orchestrator/gate/evidence_file.h"
+#include "orchestrator/verdict/sensitivity.h"
 #include "services/base/status.h"
 
 namespace backfire::study {
@@ -91,6 +93,23 @@ StereoEntry EntryOf(const verdict::LossEvidence& loss, const v1::LossComparison&
 
 }  // namespace
 
+int PiecesToFind(const v1::LossComparison& one, int pieces, double harm, double level) {
+  constexpr int kMost = 1000;
+  for (int k = verdict::kReplicatesToDecide; k <= kMost; ++k) {
+    const double training = one.training_variance() * pieces / k, examples = one.example_variance();
+    const double variance = training + examples;
+    if (variance == 0) return k;
+    const auto part = [](double share, double freedom) {
+      return share == 0 ? 0 : share * share / freedom;
+    };
+    const double freedom =
+        variance * variance / (part(training, k - 1) + part(examples, one.example_freedom()));
+    const double effect = verdict::DetectableEffect(level, verdict::kPower, freedom);
+    if (harm - one.margin() >= effect * std::sqrt(variance)) return k;
+  }
+  return -1;
+}
+
 absl::StatusOr<verdict::Evidence> MergeReplicates(const std::vector<verdict::Evidence>& parts) {
   verdict::Evidence merged = parts.front();
   for (size_t part = 1; part < parts.size(); ++part) {
@@ -154,6 +173,8 @@ absl::StatusOr<StereoStudy> ReadStereoStudy(const fs::path& evidence) {
   for (verdict::LossEvidence& loss : improved.losses) {
     loss.judged = loss.judged && IsPrimary(loss);
   }
+  const auto primary = std::count_if(improved.losses.begin(), improved.losses.end(),
+                                     [](const auto& loss) { return loss.judged; });
   const v1::Verdict verdict = verdict::Decide(improved);
   study.set_verdict(v1::Verdict::Outcome_Name(verdict.outcome()));
   study.set_definition_2_1(verdict.definition_2_1());
@@ -172,6 +193,10 @@ absl::StatusOr<StereoStudy> ReadStereoStudy(const fs::path& evidence) {
     StereoEntry entry = EntryOf(loss, *comparisons.at(key));
     if (const auto same = of_oracle.find(key); same != of_oracle.end()) {
       for (const double value : Values(same->second->after)) entry.add_oracle(value);
+    }
+    if (entry.primary() && loss.unit == "percent" && pieces.size() > 1) {
+      entry.set_pieces_to_find_two_points(PiecesToFind(
+          *comparisons.at(key), static_cast<int>(pieces.size()), 2, verdict.alpha() / primary));
     }
     *study.add_entries() = std::move(entry);
   }

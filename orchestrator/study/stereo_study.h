@@ -20,6 +20,14 @@ inline constexpr char kImproved[] = "improved", kOracle[] = "oracle";
 /// @param parts  At least one, each of one replicate.
 absl::StatusOr<verdict::Evidence> MergeReplicates(const std::vector<verdict::Evidence>& parts);
 
+/// How many pieces would find a true harm beyond a loss's margin with a chance of verdict::kPower;
+/// -1: more than 1000, as the test examples' own noise hides it. The noise is that of a comparison,
+/// so an estimate; the degrees of freedom are Satterthwaite's (1946), for planning alone.
+/// @param one     Of `pieces` >= 2 replicates.
+/// @param harm    In the loss's unit, more than its margin.
+/// @param level   Of its test, after the family's correction.
+int PiecesToFind(const v1::LossComparison& one, int pieces, double harm, double level);
+
 /// Reads what pieces left in a folder, and judges it: a verdict over the primary losses
 /// (docs/results/plan.md), the others shown beside it. A piece that is not complete is left out and
 /// named in `left_out`.

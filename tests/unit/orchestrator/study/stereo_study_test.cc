@@ -95,6 +95,9 @@ TEST_F(StereoStudyTest, PiecesAreReplicatesAndThePlanChoosesWhatIsCounted) {
   EXPECT_FALSE(study->entries(3).primary());
 
   const std::string tables = StereoTables(*study);
+  EXPECT_GE(car.pieces_to_find_two_points(), 5);
+  EXPECT_EQ(study->entries(3).pieces_to_find_two_points(), 0);
+  EXPECT_THAT(tables, HasSubstr("by: Frustum PointNet, car, AP_3D: "));
   EXPECT_THAT(tables, HasSubstr("Pieces: 5 (2, 3, 4, 5, 10); not complete and left out: 7."));
   EXPECT_THAT(tables, ::testing::ContainsRegex("Frustum PointNet, car . AP_3D . (39|40)[.]"));
   EXPECT_THAT(tables, HasSubstr("| 29.00 ± 0.00 |"));
@@ -135,6 +138,25 @@ TEST_F(StereoStudyTest, PiecesOfAnotherPlanAreRefusedByName) {
   EXPECT_EQ(study.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(study.status().message()),
               ::testing::AllOf(HasSubstr("2/improved.jsonl"), HasSubstr("van")));
+}
+
+TEST_F(StereoStudyTest, MoreNoiseTakesMorePieces) {
+  v1::LossComparison one;
+  one.set_margin(1);
+  one.set_example_freedom(499);
+  const auto pieces = [&](double training_variance, double example_variance, double harm = 2) {
+    one.set_training_variance(training_variance);  // Of 3 pieces.
+    one.set_example_variance(example_variance);
+    return PiecesToFind(one, 3, harm, 0.05 / 3);
+  };
+  EXPECT_EQ(pieces(0, 0), verdict::kReplicatesToDecide);
+  EXPECT_EQ(pieces(1e-4, 1e-4), verdict::kReplicatesToDecide);
+  // Normal quantiles of 1 - .05 / 3 and .8 are 2.128 and .842: K = 3 a (2.970 / 1)^2 with much K.
+  EXPECT_NEAR(pieces(4, 0), 106, 5);
+  EXPECT_GT(pieces(4, 0.05), pieces(4, 0));
+  EXPECT_LT(pieces(4, 0, 3), pieces(4, 0));
+  // A standard error of the examples alone that hides it: 2.970 sqrt(.2) > 1.
+  EXPECT_EQ(pieces(0.1, 0.2), -1);
 }
 
 TEST_F(StereoStudyTest, WhatWasMeasuredElsewhereIsRefused) {
