@@ -11,6 +11,7 @@
 #include "services/base/status.h"
 #include "services/learning/pickle.h"
 #include "services/learning/torch_archive.h"
+#include "services/runtime/checked_tensor.h"
 
 namespace backfire::learning {
 namespace {
@@ -77,10 +78,12 @@ bool ReadStorage(const PickleValue& value, TorchCheckpoint::TensorPlace& place) 
   return false;
 }
 
-// Whether every element is in the storage.
+// Whether every element is in the storage, and all of them in memory: one that is there once can be
+// in a tensor any number of times.
 bool Fits(const TorchCheckpoint::TensorPlace& place) {
   if (place.shape.size() != place.strides.size()) return false;
   if (place.offset < 0 || place.offset > place.storage_count) return false;
+  if (!runtime::TensorBytes(place.datatype, place.shape).ok()) return false;
   // Without elements, strides lead nowhere.
   if (std::find(place.shape.begin(), place.shape.end(), 0) != place.shape.end()) return true;
   int64_t room = place.storage_count - place.offset;  // Elements at and behind the first.

@@ -119,6 +119,30 @@ TEST(TorchCheckpointTest, ReadsFilesWithoutChecksumsAndRefusesWrongOnes) {
   EXPECT_THAT(std::string(wrong.message()), HasSubstr("CRC"));
 }
 
+TEST(TorchCheckpointTest, ATensorWithoutElementsIsOne) {
+  WeightTensors tensors;
+  tensors["a"] = runtime::MakeTensor(Datatype::kFp32, {2, 0});
+  tensors["b"] = runtime::MakeTensor(Datatype::kFp32, {3, 0, 4});
+  const auto checkpoint = TorchCheckpoint::Parse(*WriteTorchCheckpoint(tensors));
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  ASSERT_EQ(checkpoint->tensors().size(), 2U);
+  EXPECT_THAT(checkpoint->Read("b")->shape, ElementsAre(3, 0, 4));
+}
+
+// By a stride of 0, four floats are a tensor of terabytes.
+TEST(TorchCheckpointTest, ATensorOfMoreThanMemoryIsNone) {
+  const std::string storage =
+      "((U\x07storagectorch\nFloatStorage\nU\x01"s + "0U\x03" + "cpuK\x04tQ";
+  const std::string file = LegacyFileOf(
+      "}(U\x01"
+      "actorch._utils\n_rebuild_tensor_v2\n"s +
+      storage + "K\0(\x8a\x06\0\0\0\0\0\x01t(K\0t\x89NtRu"s);
+  const auto checkpoint = TorchCheckpoint::Parse(file);
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  EXPECT_EQ(checkpoint->tensors().count("a"), 0U);
+  EXPECT_EQ(checkpoint->others().count("a"), 1U);
+}
+
 TEST(TorchCheckpointTest, WhatIsNoneSaysWhatItIs) {
   const auto message = [](const std::string& file) {
     const auto status = TorchCheckpoint::Parse(file).status();
