@@ -21,7 +21,7 @@ class VertexReadiness {
   static constexpr std::chrono::seconds kFresh{5};
   /// What is to be served.
   struct Wanted {
-    std::string version;  ///< `models/car/versions/3`.
+    std::string version;  ///< `models/NAME/versions/3`.
     std::string digest;   ///< Empty: not known.
     bool operator==(const Wanted& other) const {
       return version == other.version && digest == other.digest;

@@ -53,6 +53,7 @@ inline std::shared_ptr<const records::SystemRevision> SmallRevision(int replicat
     v1::Model& model = record.models[vertex];
     model.set_name(std::string("models/m") + vertex);
     model.add_losses()->set_name("mae");
+    model.add_capabilities(v1::DELETE_VERSION);
   }
   return *records::MakeSystemRevision(record);
 }

@@ -123,7 +123,7 @@ TEST(ReadStereoInputTest, NamesWhatIsWrong) {
   EXPECT_THAT(ReadStereoInput(at("l.png"), at("r.png"), at("c.txt")).status().message(),
               HasSubstr("r.png"));
   EXPECT_THAT(ReadStereoInput(at("l.png"), at("c.txt"), at("c.txt")).status().message(),
-              HasSubstr("c.txt: not an image"));
+              HasSubstr("c.txt: not a PNG or JPEG"));
   EXPECT_THAT(ReadStereoInput(at("l.png"), at("other.png"), at("c.txt")).status().message(),
               HasSubstr("20x10"));
   EXPECT_THAT(ReadStereoInput(at("l.png"), at("l.png"), at("bad.txt")).status().message(),

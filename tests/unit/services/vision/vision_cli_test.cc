@@ -70,7 +70,7 @@ TEST_F(VisionCliTest, CheckListsEveryFault) {
   EXPECT_EQ(text.code, 2);
   EXPECT_THAT(text.out, HasSubstr("label_2/000000.txt:1: an object has 15 columns"));
   EXPECT_THAT(text.out, HasSubstr("label_2/000000.txt:2: an object has 15 columns"));
-  EXPECT_THAT(text.out, HasSubstr("image_3/000002.png: not an image"));
+  EXPECT_THAT(text.out, HasSubstr("image_3/000002.png: not a PNG or JPEG"));
   EXPECT_THAT(text.out, HasSubstr("3 faults"));
   const Outcome json = Run("dataset check " + Path("data") + " --format json");
   EXPECT_EQ(json.code, 2);
