@@ -27,6 +27,8 @@ void TryCommitments(Trial& trial, const Trained& base) {
                                stated.outputs_digest()));
   });
   if (!trial.is_fed() || stated.dataset_digest().empty()) return;
+  // A service that reads a dataset itself has parents that read the same.
+  trial.parents().SetDatasetDigest(stated.dataset_digest());
   trial.Check("a parent that gives other outputs than were stated is DATA_LOSS", [&] {
     v1::EvaluateRequest request = trial.EvaluateRequest(base.version);
     for (const v1::Parent& parent : base.version.lineage()) {

@@ -86,6 +86,7 @@ struct StandInParents::Server final : public v1::ModelService::Service {
   std::map<std::string, int64_t> counts ABSL_GUARDED_BY(mutex) = {
       {"train", 40}, {"validation", 10}, {"test", 20}};
   std::vector<Pull> pulls ABSL_GUARDED_BY(mutex);
+  std::string dataset_digest ABSL_GUARDED_BY(mutex) = Sha256Hex("stand-in dataset");
   std::set<std::string> lost ABSL_GUARDED_BY(mutex);  // Versions and splits that have been away.
 
   std::string endpoint() const { return absl::StrCat("unix:", (directory / "parents").string()); }
@@ -134,7 +135,8 @@ struct StandInParents::Server final : public v1::ModelService::Service {
     response->set_digest(DigestOf(request->name()));
     response->mutable_recipe()->set_name("made-up");
     response->mutable_dataset()->set_uri("made-up");
-    response->mutable_dataset()->set_digest(Sha256Hex("stand-in dataset"));
+    MutexLock lock(mutex);
+    response->mutable_dataset()->set_digest(dataset_digest);
     return grpc::Status::OK;
   }
 
@@ -274,6 +276,11 @@ int64_t StandInParents::ExampleCount(const std::string& split) const {
 void StandInParents::SetExampleCount(const std::string& split, int64_t count) {
   MutexLock lock(server_->mutex);
   server_->counts[split] = count;
+}
+
+void StandInParents::SetDatasetDigest(const std::string& digest) {
+  MutexLock lock(server_->mutex);
+  server_->dataset_digest = digest;
 }
 
 std::vector<StandInParents::Pull> StandInParents::TakePulls() {

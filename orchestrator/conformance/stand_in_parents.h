@@ -57,6 +57,9 @@ class StandInParents {
   int64_t ExampleCount(const std::string& split) const;
   void SetExampleCount(const std::string& split, int64_t count);
 
+  /// What they say from now on of the dataset that they all read.
+  void SetDatasetDigest(const std::string& digest);
+
   /// Calls since the last TakePulls.
   std::vector<Pull> TakePulls();
 
