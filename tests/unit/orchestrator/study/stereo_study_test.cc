@@ -161,7 +161,7 @@ TEST_F(StereoStudyTest, MoreNoiseTakesMorePieces) {
 
 TEST_F(StereoStudyTest, WhatWasMeasuredElsewhereIsRefused) {
   const verdict::Evidence one = Replicate(1, false);
-  const auto refused = [&](verdict::Evidence other) {
+  const auto refused = [&](const verdict::Evidence& other) {
     const auto merged = MergeReplicates({one, other});
     return merged.ok() ? "" : std::string(merged.status().message());
   };

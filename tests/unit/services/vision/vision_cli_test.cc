@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "absl/strings/str_cat.h"
 #include "services/base/file.h"
 #include "services/datasets/image_file.h"
 #include "tests/unit/services/datasets/test_folder.h"
@@ -151,9 +152,9 @@ TEST_F(VisionCliTest, PerceivesRealKittiPairs) {
        {std::pair("training", "900000"), std::pair("stereo", "910000")}) {
     const std::string at = std::string(root) + "/" + folder, png = std::string(id) + ".png";
     const Outcome outcome =
-        Run("perceive --left " + at + "/image_2/" + png + " --right " + at + "/image_3/" + png +
-            " --calib " + at + "/calib/" + id + ".txt --gateway " + gateway_.target() + " --out " +
-            Path(png) + " --detections " + Path("results"));
+        Run(absl::StrCat("perceive --left ", at, "/image_2/", png, " --right ", at, "/image_3/",
+                         png, " --calib ", at, "/calib/", id, ".txt --gateway ", gateway_.target(),
+                         " --out ", Path(png), " --detections ", Path("results")));
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     // The car at column 100 of 384 is at column 323 of 1241 or 1242.
     EXPECT_THAT(*ReadFile(Path("results/" + std::string(id) + ".txt")), HasSubstr(" 32"));
