@@ -26,7 +26,7 @@ a network; `check` and `render` render it.
 
 Renders with `kustomize` (BACKFIRE_KUSTOMIZE="kubectl kustomize" names another), or builds it with Go.
 What is missing is put into ~/.cache/backfire/kubernetes (BACKFIRE_KUBERNETES_TOOLS): kustomize, a
-Python environment with kubernetes-validate, and the control plane, half an hour of processor time.
+Python environment with kubernetes-validate, and the control plane, a quarter of an hour of processor time.
 That takes a network, once.
 
 Example: ./dev kubernetes check
