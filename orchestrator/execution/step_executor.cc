@@ -55,26 +55,13 @@ void StepExecutor::Loop() {
   bool goes_on = true;
   while (goes_on && !stopping_) {
     const int64_t seen = ledger_.changes().count();
-    JoinEnded();
     const bool is_written = RunOnce();
     goes_on = ledger_.changes().Wait(seen, is_written ? kIdle : kWritePause);
   }
   stopping_ = true;
   // Running steps notice that, and end without a trace.
-  {
-    MutexLock lock(mutex_);
-    while (!running_.empty()) ended_changed_.Wait(mutex_);
-  }
-  JoinEnded();
-}
-
-void StepExecutor::JoinEnded() {
-  std::vector<std::thread> threads;
-  {
-    MutexLock lock(mutex_);
-    threads.swap(ended_);
-  }
-  for (std::thread& thread : threads) thread.join();
+  MutexLock lock(mutex_);
+  while (!running_.empty()) ended_changed_.Wait(mutex_);
 }
 
 std::set<StepRef> StepExecutor::RunningSteps() const {
@@ -188,13 +175,14 @@ void StepExecutor::RunStep(StepRef ref, bool cancel) {
   Running* const running = owned.get();
   running->cancel = cancel;
   running->start = clock_.Steady();
-  MutexLock lock(mutex_);
-  running_[ref] = std::move(owned);
-  running->thread = std::thread([this, ref, running] {
+  {
+    MutexLock lock(mutex_);
+    running_[ref] = std::move(owned);
+  }
+  threads_.Run([this, ref, running] {
     Finish(ref, *running, Execute(ref, *running));
     {
       MutexLock ending(mutex_);
-      ended_.push_back(std::move(running->thread));
       running_.erase(ref);
       ended_changed_.NotifyAll();
     }

@@ -8,10 +8,10 @@
 #include <set>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "orchestrator/execution/job_backend.h"
+#include "orchestrator/execution/step_threads.h"
 #include "orchestrator/execution/version_loader.h"
 #include "orchestrator/ledger/ledger.h"
 #include "orchestrator/planning/advance.h"
@@ -53,7 +53,6 @@ class StepExecutor {
     std::atomic<int64_t> attempt{0};  // Of the step; 0: not known yet.
     Clock::SteadyTime start;
     v1::Progress progress;  // Guarded by the executor's mutex.
-    std::thread thread;
   };
 
   void Loop();
@@ -65,7 +64,7 @@ class StepExecutor {
   absl::Status StartStep(records::StepRef ref);
   absl::Status Rebase(const records::State& state, int64_t number);
   void Cancel(records::StepRef ref);
-  // Runs a step that is on disk as RUNNING on a thread of its own.
+  // Runs a step that is on disk as RUNNING, on a thread of its own while it lasts.
   void RunStep(records::StepRef ref, bool cancel);
   absl::StatusOr<v1::Job> Execute(records::StepRef ref, Running& running);
   absl::StatusOr<v1::Job> RunJob(const records::State& state, records::StepRef ref,
@@ -76,7 +75,6 @@ class StepExecutor {
                                             const records::OpenUpdate& update, size_t position,
                                             const planning::JobEnd& end) const;
   void NoteProgress(records::StepRef ref, Running& running, const v1::Progress& progress);
-  void JoinEnded();
   // Says an error unless it is the same again.
   void LogUnwritten(const absl::Status& status);
 
@@ -90,9 +88,9 @@ class StepExecutor {
   mutable Mutex mutex_;
   CondVar ended_changed_;
   std::map<records::StepRef, std::unique_ptr<Running>> running_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::thread> ended_ ABSL_GUARDED_BY(mutex_);
   std::string unwritten_ ABSL_GUARDED_BY(mutex_);  // The error that was said last.
   std::thread thread_;
+  StepThreads threads_;  // The last member: what runs there uses the others.
 };
 
 }  // namespace backfire::execution
