@@ -136,8 +136,3 @@ function(backfire_test name)
   endif()
   set_tests_properties(${ARG_LABEL}.${name} PROPERTIES LABELS "${labels}" TIMEOUT ${ARG_TIMEOUT})
 endfunction()
-
-# backfire_apart(TARGET): compiles each source of the target on its own, as several have names of their own in common.
-function(backfire_apart target)
-  set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)
-endfunction()

@@ -19,8 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMostFaults = 20;
-
 enum class Format { kNone, kJson, kCsv };
 
 Format FormatOf(absl::string_view name) {

@@ -14,7 +14,6 @@ namespace backfire::gate {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr size_t kMostFaults = 20;
 
 bool Before(const std::string& a, const std::string& b) {
   return a.size() != b.size() ? a.size() < b.size() : a < b;

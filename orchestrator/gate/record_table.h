@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -14,6 +15,9 @@
 #include "orchestrator/gate/record_row.h"
 
 namespace backfire::gate {
+
+/// Faults that are named of one file, one table or one pair of sides.
+inline constexpr size_t kMostFaults = 20;
 
 /// A loss of one replicate that came with its resamples.
 struct ResampledRecord {

@@ -10,7 +10,6 @@
 namespace backfire::gate {
 namespace {
 
-constexpr size_t kMostFaults = 20;
 constexpr size_t kMostNamed = 5;
 
 // Adds what `one` has and `other` lacks, the first few by name.

@@ -11,8 +11,6 @@
 namespace backfire::verdict {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
 double Power(double effect, double critical, double degrees_of_freedom) {
   // Boost's noncentral t leaves no room between 0 and the least effect that matters.
   if (effect == 0) return StudentUpperTail(critical, degrees_of_freedom);

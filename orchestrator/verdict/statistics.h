@@ -1,12 +1,16 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <vector>
 
 #include "orchestrator/verdict/behrens_fisher.h"
 
 namespace backfire::verdict {
+
+/// What can't be estimated.
+inline constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 /// Groups of test examples that are alike: drives, users, sessions.
 struct ClusterCounts {

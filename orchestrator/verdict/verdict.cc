@@ -13,8 +13,6 @@ namespace {
 
 using Outcome = v1::LossComparison;
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
 void AddNote(const std::string& note, v1::LossComparison& comparison) {
   absl::StrAppend(comparison.mutable_note(), comparison.note().empty() ? "" : "; ", note);
 }

@@ -53,8 +53,8 @@ struct Lesson {
 };
 
 /// A kind of model: a learning algorithm with its hypothesis set, under a recipe's name. To add
-/// one, write one file in kinds/ that ends in `const bool registered = RegisterKind(...)`, and list
-/// it in CMakeLists.txt. Thread-safe.
+/// one, write one file in kinds/ that ends in `const bool registered_NAME = RegisterKind(...)`, and
+/// list it in CMakeLists.txt. Thread-safe.
 class Kind {
  public:
   enum class Gives { kLabel, kPosition };

@@ -55,7 +55,7 @@ class HalfPlaneKind : public Kind {
   }
 };
 
-const bool registered = RegisterKind(std::make_unique<HalfPlaneKind>());
+const bool registered_half_plane = RegisterKind(std::make_unique<HalfPlaneKind>());
 
 }  // namespace
 }  // namespace backfire::planar

@@ -71,7 +71,7 @@ class LeastSquaresKind : public Kind {
   }
 };
 
-const bool registered = RegisterKind(std::make_unique<LeastSquaresKind>());
+const bool registered_least_squares = RegisterKind(std::make_unique<LeastSquaresKind>());
 
 }  // namespace
 }  // namespace backfire::planar

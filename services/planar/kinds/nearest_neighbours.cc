@@ -80,7 +80,7 @@ class NeighboursKind : public Kind {
   }
 };
 
-const bool registered = RegisterKind(std::make_unique<NeighboursKind>());
+const bool registered_nearest_neighbours = RegisterKind(std::make_unique<NeighboursKind>());
 
 }  // namespace
 }  // namespace backfire::planar

@@ -143,7 +143,7 @@ class NetworkKind : public Kind {
   }
 };
 
-const bool registered = RegisterKind(std::make_unique<NetworkKind>());
+const bool registered_network = RegisterKind(std::make_unique<NetworkKind>());
 
 }  // namespace
 }  // namespace backfire::planar

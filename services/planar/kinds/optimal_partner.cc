@@ -195,7 +195,7 @@ class OptimalPartner : public Kind {
   }
 };
 
-const bool registered = RegisterKind(std::make_unique<OptimalPartner>());
+const bool registered_optimal_partner = RegisterKind(std::make_unique<OptimalPartner>());
 
 }  // namespace
 }  // namespace backfire::planar

@@ -69,7 +69,7 @@ class PolygonKind : public Kind {
   }
 };
 
-const bool registered = RegisterKind(std::make_unique<PolygonKind>());
+const bool registered_polygon = RegisterKind(std::make_unique<PolygonKind>());
 
 }  // namespace
 }  // namespace backfire::planar

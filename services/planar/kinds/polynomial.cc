@@ -204,9 +204,9 @@ absl::StatusOr<std::string> PolynomialKind::Best(const Lesson& lesson) const {
   return WriteNumbers(best);
 }
 
-const bool registered = RegisterKind(std::make_unique<PolynomialKind>("linear", 1)) &&
-                        RegisterKind(std::make_unique<PolynomialKind>("quadratic", 2)) &&
-                        RegisterKind(std::make_unique<PolynomialKind>("polynomial", 0));
+const bool registered_polynomial = RegisterKind(std::make_unique<PolynomialKind>("linear", 1)) &&
+                                   RegisterKind(std::make_unique<PolynomialKind>("quadratic", 2)) &&
+                                   RegisterKind(std::make_unique<PolynomialKind>("polynomial", 0));
 
 }  // namespace
 }  // namespace backfire::planar

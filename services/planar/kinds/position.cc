@@ -168,7 +168,7 @@ class PositionKind : public Kind {
   }
 };
 
-const bool registered = RegisterKind(std::make_unique<PositionKind>());
+const bool registered_position = RegisterKind(std::make_unique<PositionKind>());
 
 }  // namespace
 }  // namespace backfire::planar

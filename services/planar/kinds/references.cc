@@ -93,9 +93,9 @@ class OptimalInClass : public Kind {
   }
 };
 
-const bool registered = RegisterKind(std::make_unique<TableOfBest>("bayes", true)) &&
-                        RegisterKind(std::make_unique<TableOfBest>("optimal", false)) &&
-                        RegisterKind(std::make_unique<OptimalInClass>());
+const bool registered_references = RegisterKind(std::make_unique<TableOfBest>("bayes", true)) &&
+                                   RegisterKind(std::make_unique<TableOfBest>("optimal", false)) &&
+                                   RegisterKind(std::make_unique<OptimalInClass>());
 
 }  // namespace
 }  // namespace backfire::planar

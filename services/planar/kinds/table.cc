@@ -41,7 +41,7 @@ class TableKind : public Kind {
   }
 };
 
-const bool registered = RegisterKind(std::make_unique<TableKind>());
+const bool registered_table = RegisterKind(std::make_unique<TableKind>());
 
 }  // namespace
 }  // namespace backfire::planar

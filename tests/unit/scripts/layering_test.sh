@@ -25,6 +25,9 @@ none 'no gRPC in model code' '#include <grpc|grpc\.pb\.h' services/{metrics,data
 none 'no LibTorch outside the models' '#include <(torch|ATen)/' services/{base,markup,yaml,graph,rpc,runtime,gateway,metrics,datasets,planar,vision} orchestrator
 none 'the orchestrator knows no vision' '#include "services/(metrics|datasets|learning|disparity|pointcloud|detection|proposals|car|pedestrian|planar|vision|gateway)/' orchestrator
 none 'what every process talks by knows no service' '#include "(services/(runtime|gateway)|orchestrator)/' services/rpc
+# A target that includes it without linking it compiles all of spdlog and fmt with each of its sources.
+found="$(grep -rnE --include='*.h' '#include <spdlog' services orchestrator tests)"
+expect_equal 'no header includes spdlog' "$found" ''
 none 'services do not know the orchestrator' '#include "orchestrator/' services
 
 # The control plane's rooms, and those whose headers each may see. ARCHITECTURE.md draws it.
