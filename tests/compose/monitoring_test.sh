@@ -54,8 +54,8 @@ said="$(compose_run exec -T -e BACKFIRE_ORCHESTRATOR=orchestrator:7000 planar ba
 expect_contains 'a promotion by a model' "$said" '"planar" has model'
 for service in planar orchestrator gateway; do
   expect_equal "insecure processes of $service" "$(docker inspect -f '{{.Config.Env}} {{.Config.Cmd}}' "$(container "$service")" | grep -ci insecure)" 0
-  expect_equal "whose certificate $service has" "$(docker exec "$(container "$service")" openssl x509 -in /etc/backfire/tls/tls.crt -noout -subject)" "subject=CN = $service"
-  expect_equal "rights of its key" "$(docker exec "$(container "$service")" stat -c '%u %a' /etc/backfire/tls/tls.key)" '10001 400'
+  expect_equal "whose certificate $service has" "$(docker exec "$(container "$service")" openssl x509 -in /run/backfire/tls/tls.crt -noout -subject)" "subject=CN = $service"
+  expect_equal "rights of its key" "$(docker exec "$(container "$service")" stat -c '%u %a' /run/backfire/tls/tls.key)" '10001 400'
 done
 expect_contains 'what conformance finds of a container' "$(compose_run run --rm -T --no-deps conformance planar:7000 --model v --recipe position \
   --set 'field=[{bend: -0.2}]' 2>&1 | tail -n 1)" ', 0 broken,'
@@ -74,7 +74,7 @@ ask_on() {
 address_here gateway >"$temporary/gateway"
 printf '%s\n' "$temporary/tls" >"$temporary/shown"
 : >"$temporary/refused"
-serial_of() { docker exec "$(container "$1")" openssl x509 -in /etc/backfire/tls/tls.crt -noout -serial; }
+serial_of() { docker exec "$(container "$1")" openssl x509 -in /run/backfire/tls/tls.crt -noout -serial; }
 # shown SERVICE: the serial number of the certificate that it shows to others.
 shown() { compose_run exec -T orchestrator openssl s_client -alpn h2 -connect "$1:7000" </dev/null 2>/dev/null | openssl x509 -noout -serial; }
 shows_newest() { [[ $(shown "$1") == "$(serial_of "$1")" ]]; }
