@@ -146,6 +146,8 @@ compose_down() {
     if ! has_client || ! docker info >/dev/null 2>&1; then say 'nothing runs'; return; fi
   fi
   compose "${compose_files[@]}" --profile monitoring --profile cli down --remove-orphans "${volumes[@]}" || return
+  # With its volumes the authority is gone.
+  ((${#volumes[@]} == 0)) || rm -rf -- "$root/.backfire/tls"
   stop_engine
 }
 
