@@ -23,7 +23,8 @@ a network; `check` and `render` render it.
   render   render it anew: after each change of deploy/kubernetes or deploy/systems/kubernetes
   test     what `./dev test` has of Kubernetes: the checks, and the planar overlay's pods run by a
            stand-in for nodes, from nothing to a verdict. Then, where there is Go, the same with an
-           API server, controllers and kubectl of Kubernetes itself, which take every overlay
+           API server, controllers and kubectl of Kubernetes itself, which take every overlay, and the
+           planar one with TLS as well
 
 Renders with `kustomize` (BACKFIRE_KUSTOMIZE="kubectl kustomize" names another), or builds it with Go.
 What is missing is put into ~/.cache/backfire/kubernetes (BACKFIRE_KUBERNETES_TOOLS): kustomize, a
