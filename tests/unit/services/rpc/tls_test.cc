@@ -11,6 +11,7 @@
 #include <sstream>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "backfire/v1/orchestrator.grpc.pb.h"
 #include "services/base/file.h"
 #include "services/rpc/credentials.h"
