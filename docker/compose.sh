@@ -10,14 +10,17 @@ compose_files=(-f "$root/docker/compose.yaml")
 
 help_compose() {
   cat <<'HELP'
-Usage: ./dev compose up|demo|down|test [ARGUMENT...]
+Usage: ./dev compose up|demo|certs|down|test [ARGUMENT...]
 
 A cluster of containers on this machine, from this clone: docker/compose.yaml with images of what
 build/bin holds. Uses the container engine that answers; as root on Debian, where none does, installs
 and starts one of its own, with its own socket.
 
-  up [--no-monitoring]   build what is missing, and start the cluster; prints its addresses
+  up [--no-monitoring]   build what is missing, and start the cluster; prints its addresses, and how a
+                         client on this machine shows a certificate
   demo [ARGUMENT...]     up, then `backfire demo` on it: baseline, proposal, verdict, picture
+  certs [ARGUMENT...]    renew the cluster's certificates, while it runs. Arguments are of its container
+                         `certs`: --new-ca, --drop-old-ca, issue ROLE/NAME
   down [--volumes]       end the cluster, and our engine; --volumes: and forget what was trained
   test                   run tests/compose alone, as `./dev test compose` does
 
@@ -60,6 +63,18 @@ wait_healthy() {
   done
 }
 
+# issue_certificate ROLE/NAME FOLDER: files of the cluster's authority for somebody on this machine: ca.crt, tls.crt, tls.key.
+issue_certificate() {
+  local folder="$2"
+  mkdir -p -m 700 "$folder" || return
+  compose "${compose_files[@]}" run --rm -T --no-deps certs issue "$1" 2>"$folder/log" | tar -C "$folder" -x ||
+    { cat "$folder/log" >&2; fail "there is no certificate for $1"; return; }
+  rm "$folder/log"
+}
+
+# Prints what has a program here show the certificate of a folder.
+use_certificate() { printf "export BACKFIRE_TLS_CERTIFICATE='%s/tls.crt' BACKFIRE_TLS_KEY='%s/tls.key' BACKFIRE_TLS_CA='%s/ca.crt'\n" "$1" "$1" "$1"; }
+
 readonly mesh=(disparity pointcloud proposals car pedestrian orchestrator gateway)
 
 compose_up() {
@@ -90,6 +105,7 @@ compose_up() {
   say "starting: ${services[*]}"
   compose "${compose_files[@]}" --profile monitoring up -d --no-build "${services[@]}" || return
   wait_healthy 120 "${services[@]/grafana/prometheus}" || return
+  issue_certificate operator/this-machine "$root/.backfire/tls" || return
   printf 'gateway       localhost:%s   (gRPC: the Open Inference Protocol)\n' "${BACKFIRE_GATEWAY_PORT:-7000}"
   printf 'orchestrator  localhost:%s   (gRPC: backfire --orchestrator)\n' "${BACKFIRE_ORCHESTRATOR_PORT:-7010}"
   if [[ $grafana ]]; then
@@ -97,6 +113,8 @@ compose_up() {
   else
     printf 'Grafana       does not run\n'
   fi
+  printf '\nBoth ask for a certificate. This machine has an operator'\''s, which its clients show after\n  %s\n' \
+    "$(use_certificate "$root/.backfire/tls")"
 }
 
 compose_demo() {
@@ -106,6 +124,13 @@ compose_demo() {
   mkdir -p "$root/.backfire"
   compose "${compose_files[@]}" --profile cli run --rm --entrypoint cat cli /var/lib/backfire/demo/view.png \
     >"$root/.backfire/cluster-view.png" && say "the picture: $root/.backfire/cluster-view.png"
+}
+
+compose_certs() {
+  (($#)) || set -- --renew
+  use_engine "$root/.backfire/engine" || return
+  compose "${compose_files[@]}" run --rm -T --no-deps certs "$@" || return
+  [[ ! -d $root/.backfire/tls || $1 == issue ]] || issue_certificate operator/this-machine "$root/.backfire/tls"
 }
 
 compose_down() {
@@ -121,6 +146,8 @@ compose_down() {
     if ! has_client || ! docker info >/dev/null 2>&1; then say 'nothing runs'; return; fi
   fi
   compose "${compose_files[@]}" --profile monitoring --profile cli down --remove-orphans "${volumes[@]}" || return
+  # With its volumes the authority is gone.
+  ((${#volumes[@]} == 0)) || rm -rf -- "$root/.backfire/tls"
   stop_engine
 }
 
@@ -128,11 +155,11 @@ main_compose() {
   local command="${1:-}"
   (($#)) && shift
   case "$command" in
-    up | demo | down) "compose_$command" "$@" ;;
+    up | demo | certs | down) "compose_$command" "$@" ;;
     test) cmd_test compose "$@" ;;
     -h | --help | help) help_compose ;;
     '') help_compose; return 2 ;;
-    *) usage_error "compose does up, demo, down or test: got '$command'" compose ;;
+    *) usage_error "compose does up, demo, certs, down or test: got '$command'" compose ;;
   esac
 }
 

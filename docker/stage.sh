@@ -58,5 +58,10 @@ copy_libraries "$out/models/lib-models" "$out/control/lib" "${models[@]/#/$build
 copy_programs "$out/control/bin" "${control[@]}"
 copy_programs "$out/models/bin" "${models[@]}" backfire-demo
 install -m 755 "$here/cli.sh" "$out/control/bin/backfire-cli"
+# What makes certificates: the container `certs`.
+cp -L -- "$(command -v openssl)" "$out/control/bin/"
+copy_libraries "$out/control/lib" /nowhere "$out/control/bin/openssl"
+install -m 755 "$here/certs.sh" "$out/control/bin/backfire-certs"
+install -m 755 "$here/../deploy/certs/certs.sh" "$out/control/bin/backfire-make-certs"
 mkdir -p "$out/control/share"
 cp -R -- "$build/share/backfire" "$out/control/share/"

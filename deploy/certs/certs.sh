@@ -4,16 +4,20 @@ set -euo pipefail
 
 help() {
   cat <<'HELP'
-Usage: ./dev certs DIR [--days N] [--new-ca | --drop-old-ca] [--revoke NAME] [ROLE/NAME...]
+Usage: ./dev certs DIR [--days N] [--new-ca | --drop-old-ca] [--revoke NAME]
+                   [ROLE[+ROLE...]/NAME[,HOST...]...]
 
 Makes an authority in DIR, if there is none (ca.pem, ca.key), and for each ROLE/NAME a certificate
 NAME.pem with its key NAME.key. A certificate says who it is (spiffe://backfire/ROLE/NAME) and where
-it is (NAME, localhost). Without names: one for every certificate that DIR has, that is, it renews
-them. Processes read them again within a second. Roles: client, model, gateway, viewer, gate,
-orchestrator, operator. For development: the authority's key is a file.
+it is (NAME, each HOST, localhost). Without names: one for every certificate that DIR has, that is,
+it renews them. Processes read them again within a second. Roles: client, model, gateway, viewer,
+gate, orchestrator, operator. For development: the authority's key is a file.
+
+Another authority takes three runs, in each of which all go on believing each other: --new-ca, one
+without flags, --drop-old-ca; between them, files must reach all processes.
 
   --days N        how long certificates are valid (default: 30)
-  --new-ca        a new authority; ca.pem has both, so that old certificates go on
+  --new-ca        a new authority: ca.pem has both, and certificates stay as they are
   --drop-old-ca   ca.pem has the newest authority alone, once all certificates are renewed
   --revoke NAME   puts NAME.pem on the revocation list in DIR/crl, for --tls-crl-dir
 
@@ -41,6 +45,8 @@ done
 [[ $directory ]] || { help >&2; exit 2; }
 [[ $days =~ ^-?[0-9]+$ ]] || fail "--days needs a number: got '$days'" 2
 command -v openssl >/dev/null || fail 'openssl is missing: apt-get install openssl'
+# What certificates have is said here, whatever this machine's own configuration says, or where there is none.
+export OPENSSL_CONF=/dev/null
 umask 077
 mkdir -p "$directory"
 cd "$directory"
@@ -58,7 +64,8 @@ new_key() { run 'a key' openssl ecparam -name prime256v1 -genkey -noout -out "$1
 make_ca() {
   new_key ca.key
   run 'the authority' openssl req -x509 -new -key ca.key -days 3650 -subj "/CN=Backfire development authority $(date +%s%N)" \
-    -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign -out ca-newest.pem.new
+    -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign \
+    -addext subjectKeyIdentifier=hash -out ca-newest.pem.new
   mv ca-newest.pem.new ca-newest.pem
   # The newest first; the others stay until they are dropped.
   cat ca-newest.pem $([[ ! -f ca.pem ]] || echo ca.pem) >ca.pem.new
@@ -66,27 +73,34 @@ make_ca() {
   mv ca.pem.new ca.pem
 }
 
-# make_certificate ROLE NAME: keeps the key that there is, so that the file that changes is one.
+# make_certificate ROLES NAME HOSTS: separated by + and by commas. Keeps the key that there is, so that the file that
+# changes is one.
 make_certificate() {
-  local role="$1" name="$2"
+  local roles="$1" name="$2" hosts="$3" alternatives=''
+  local -a each
+  IFS=+ read -ra each <<<"$roles"
+  alternatives="$(printf "URI:spiffe://backfire/%s/$name, " "${each[@]}")"
+  IFS=, read -ra each <<<"$name,$hosts"
+  alternatives+="$(printf 'DNS:%s, ' "${each[@]}")"
   [[ -f $name.key ]] || new_key "$name.key"
   cat >"$name.extensions" <<EXTENSIONS
 basicConstraints = CA:FALSE
 keyUsage = critical, digitalSignature
 extendedKeyUsage = serverAuth, clientAuth
-subjectAltName = URI:spiffe://backfire/$role/$name, DNS:$name, DNS:localhost, IP:127.0.0.1, IP:::1
+subjectAltName = ${alternatives}DNS:localhost, IP:127.0.0.1, IP:::1
 EXTENSIONS
   run "a request of $name" openssl req -new -key "$name.key" -subj "/CN=$name" -out "$name.request"
   run "a certificate of $name" openssl x509 -req -in "$name.request" -CA ca-newest.pem -CAkey ca.key \
     -set_serial "0x$(openssl rand -hex 15)" -days "$days" -extfile "$name.extensions" -out "$name.pem.new"
   chmod 644 "$name.pem.new"
   mv "$name.pem.new" "$name.pem"
-  printf '%s\n' "$role/$name, valid for $days days"
+  printf '%s\n' "$roles/$name, valid for $days days"
 }
 
-if [[ ! -f ca.key || $new_ca ]]; then
+if [[ ! -f ca.pem || $new_ca ]]; then
   make_ca
 fi
+if [[ $new_ca ]] && ((${#wanted[@]} == 0)); then exit 0; fi
 if [[ $drop_old ]]; then
   cp ca-newest.pem ca.pem.new
   chmod 644 ca.pem.new
@@ -107,13 +121,19 @@ fi
 if ((${#wanted[@]} == 0)); then
   for file in *.pem; do
     [[ $file == ca.pem || $file == ca-newest.pem ]] && continue
-    uri="$(openssl x509 -in "$file" -noout -ext subjectAltName | grep -o 'URI:spiffe://backfire/[^, ]*')" || continue
-    wanted+=("${uri#URI:spiffe://backfire/}")
+    names="$(openssl x509 -in "$file" -noout -ext subjectAltName)"
+    roles="$(grep -o 'URI:spiffe://backfire/[^, ]*' <<<"$names" | cut -d/ -f4 | paste -sd+ || true)"
+    [[ $roles ]] || continue
+    hosts="$(grep -o 'DNS:[^, ]*' <<<"$names" | cut -d: -f2 | grep -vx -e localhost -e "${file%.pem}" | paste -sd, || true)"
+    wanted+=("$roles/${file%.pem}${hosts:+,$hosts}")
   done
 fi
+readonly role='(client|model|gateway|viewer|gate|orchestrator|operator)' host='[A-Za-z0-9*][A-Za-z0-9.-]*'
 for one in "${wanted[@]}"; do
-  role="${one%%/*}" name="${one#*/}"
-  [[ $role =~ ^(client|model|gateway|viewer|gate|orchestrator|operator)$ && $name =~ ^[A-Za-z0-9][A-Za-z0-9.-]*$ && $name != ca ]] ||
-    fail "must be ROLE/NAME, of a role that there is: got '$one'" 2
-  make_certificate "$role" "$name"
+  roles="${one%%/*}" name="${one#*/}"
+  hosts="${name#*,}" name="${name%%,*}"
+  [[ $hosts != "$name" ]] || hosts=''
+  [[ $roles =~ ^$role(\+$role)*$ && $name =~ ^[A-Za-z0-9][A-Za-z0-9.-]*$ && $hosts =~ ^($host(,$host)*)?$ && ! $name =~ ^ca(-newest)?$ ]] ||
+    fail "must be ROLE/NAME, or ROLE+ROLE/NAME,HOST, of roles that there are: got '$one'" 2
+  make_certificate "$roles" "$name" "$hosts"
 done

@@ -7,6 +7,7 @@ source "$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)/dev"
 readonly kustomize_module=sigs.k8s.io/kustomize/kustomize/v5@v5.8.1
 readonly schemas='kubernetes-validate==1.36.0'
 readonly monitoring_module=github.com/prometheus-operator/prometheus-operator@v0.85.0
+readonly certificates_module=github.com/cert-manager/cert-manager@v1.18.2
 tools="${BACKFIRE_KUBERNETES_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/backfire/kubernetes}"
 tests="$root/tests/kubernetes"
 
@@ -22,7 +23,8 @@ a network; `check` and `render` render it.
   render   render it anew: after each change of deploy/kubernetes or deploy/systems/kubernetes
   test     what `./dev test` has of Kubernetes: the checks, and the planar overlay's pods run by a
            stand-in for nodes, from nothing to a verdict. Then, where there is Go, the same with an
-           API server, controllers and kubectl of Kubernetes itself, which take every overlay
+           API server, controllers and kubectl of Kubernetes itself, which take every overlay, and the
+           planar one with TLS as well
 
 Renders with `kustomize` (BACKFIRE_KUSTOMIZE="kubectl kustomize" names another), or builds it with Go.
 What is missing is put into ~/.cache/backfire/kubernetes (BACKFIRE_KUBERNETES_TOOLS): kustomize, a
@@ -71,8 +73,13 @@ kubernetes_check() {
   return "$status"
 }
 
+# folder_of MODULE: where its files are, of this version.
+folder_of() {
+  (cd "$tools" && go mod download -json "$1") | python3 -c 'import json, sys; print(json.load(sys.stdin)["Dir"])'
+}
+
 # find_control_plane: the program of tests/kubernetes/control_plane, in $control_plane, and a folder of the definitions of
-# monitoring's resources, in $definitions.
+# the resources of Prometheus' operator and of cert-manager, in $definitions.
 find_control_plane() {
   local source="$tests/control_plane" version
   control_plane="$tools/bin/control-plane-$(cat "$source"/main.go "$source"/go.{mod,sum} | sha256sum | head -c 12)"
@@ -85,8 +92,15 @@ find_control_plane() {
       "-s -w -X $package.gitVersion=$version -X $package.gitMajor=1 -X $package.gitMinor=$(cut -d. -f2 <<<"$version")" .) >&2 &&
       mv "$control_plane.new" "$control_plane" || return
   fi
-  definitions="$(cd "$tools" && go mod download -json "$monitoring_module" |
-    python3 -c 'import json, sys; print(json.load(sys.stdin)["Dir"])')/example/prometheus-operator-crd"
+  definitions="$tools/definitions"
+  mkdir -p "$definitions"
+  local name from
+  from="$(folder_of "$monitoring_module")/example/prometheus-operator-crd" && cp "$from"/*.yaml "$definitions" || return
+  from="$(folder_of "$certificates_module")/deploy/crds" || return
+  # They are a chart's, whose placeholders are in labels and comments alone.
+  for name in certificates issuers; do
+    sed '/^  labels:/,/^spec:/{/^spec:/!d}; /^ *#/d' "$from/crd-$name.yaml" >"$definitions/cert-manager-$name.yaml" || return
+  done
 }
 
 kubernetes_test() {

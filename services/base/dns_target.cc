@@ -29,4 +29,10 @@ absl::StatusOr<DnsTarget> ParseDnsTarget(const std::string& endpoint) {
   return DnsTarget{std::string(rest.substr(0, colon)), absl::StrCat(port)};
 }
 
+NamedAddress ParseNamedAddress(const std::string& target) {
+  const size_t at = target.find_first_of("@:/");
+  if (at == std::string::npos || at == 0 || target[at] != '@') return {"", target};
+  return {target.substr(0, at), target.substr(at + 1)};
+}
+
 }  // namespace backfire

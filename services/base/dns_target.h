@@ -19,4 +19,14 @@ bool IsDnsTarget(const std::string& endpoint);
 /// Reads `dns:NAME:PORT` or, as gRPC also writes it, `dns:///NAME:PORT`. INVALID_ARGUMENT: neither.
 absl::StatusOr<DnsTarget> ParseDnsTarget(const std::string& endpoint);
 
+/// A process behind a name, `detector-replicas@10.0.0.7:7000`: where it is called, and the name
+/// that its certificate must have, as nobody knows beforehand which address it will get.
+struct NamedAddress {
+  std::string name;     ///< Empty: the address says it all.
+  std::string address;  ///< Any target of gRPC.
+};
+
+/// Takes a target apart. One without a name is all address.
+NamedAddress ParseNamedAddress(const std::string& target);
+
 }  // namespace backfire

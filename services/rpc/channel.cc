@@ -6,6 +6,7 @@
 #include <chrono>
 #include <limits>
 
+#include "services/base/dns_target.h"
 #include "services/rpc/credentials.h"
 #include "services/rpc/rpc_metrics.h"
 
@@ -27,6 +28,7 @@ std::vector<std::pair<std::string, int>> TransportArguments() {
 }
 
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, int64_t max_message_bytes) {
+  const auto [name, address] = ParseNamedAddress(target);
   const int limit =
       static_cast<int>(std::min<int64_t>(max_message_bytes, std::numeric_limits<int32_t>::max()));
   grpc::ChannelArguments arguments;
@@ -48,11 +50,13 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, int64_t ma
   for (const auto& [name, value] : TransportArguments()) arguments.SetInt(name, value);
   // Connections of one channel are its own, so that channels do not queue behind one another.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  // Whoever is behind a name shows a certificate of that name, whatever its address.
+  if (!name.empty()) arguments.SetSslTargetNameOverride(name);
   std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(MakeClientRpcMetrics());
-  if (auto token = TokenFor(target); token != nullptr) interceptors.push_back(std::move(token));
+  if (auto token = TokenFor(address); token != nullptr) interceptors.push_back(std::move(token));
   return grpc::experimental::CreateCustomChannelWithInterceptors(
-      target, ChannelCredentialsFor(target), arguments, std::move(interceptors));
+      address, ChannelCredentialsFor(address), arguments, std::move(interceptors));
 }
 
 void SetDeadline(grpc::ClientContext& context, absl::Duration timeout) {

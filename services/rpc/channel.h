@@ -23,9 +23,10 @@ inline constexpr int64_t kDefaultMaxMessageBytes = int64_t{256} << 20;
 /// small ones, as tensors are large. Measured by `./dev bench mesh`.
 std::vector<std::pair<std::string, int>> TransportArguments();
 
-/// A channel to `localhost:7001`, `unix:/run/car.sock` and the like, with message limits raised in
-/// both directions (gRPC's own 4 MiB breaks on images) and keepalive, so that a dead peer is
-/// noticed. Its calls are counted: rpc_metrics.h.
+/// A channel to `localhost:7001`, `unix:/run/car.sock`, `NAME@10.0.0.7:7000` (dns_target.h: by TLS
+/// it must have a certificate of that name) and the like, with message limits raised in both
+/// directions (gRPC's own 4 MiB breaks on images) and keepalive, so that a dead peer is noticed.
+/// Its calls are counted: rpc_metrics.h.
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target,
                                            int64_t max_message_bytes = kDefaultMaxMessageBytes);
 

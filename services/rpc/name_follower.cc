@@ -52,7 +52,8 @@ absl::StatusOr<std::vector<std::string>> ResolveTarget(const std::string& target
       continue;
     }
     const bool is_ipv6 = one->ai_family == AF_INET6;
-    targets.insert(absl::StrCat(is_ipv6 ? "[" : "", host, is_ipv6 ? "]:" : ":", parsed->port));
+    targets.insert(absl::StrCat(parsed->name, "@", is_ipv6 ? "[" : "", host, is_ipv6 ? "]:" : ":",
+                                parsed->port));
   }
   return std::vector<std::string>(targets.begin(), targets.end());
 }

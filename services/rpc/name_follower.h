@@ -12,9 +12,9 @@
 namespace backfire::runtime {
 
 /// The targets behind `dns:NAME:PORT` (dns_target.h), of which gRPC itself would call one: one for
-/// each address that NAME has, in ascending order: `10.0.0.7:7000`, `[fd00::7]:7000`; none if there
-/// is no such name. Blocks for as long as the machine's resolver (getaddrinfo). INVALID_ARGUMENT:
-/// malformed. UNAVAILABLE: nobody answers it.
+/// each address that NAME has, in ascending order, `NAME@10.0.0.7:7000`, `NAME@[fd00::7]:7000`;
+/// none if there is no such name. Blocks for as long as the machine's resolver (getaddrinfo).
+/// INVALID_ARGUMENT: malformed. UNAVAILABLE: nobody answers it.
 absl::StatusOr<std::vector<std::string>> ResolveTarget(const std::string& target);
 
 /// Knows the processes behind names as they come and go: a thread of its own resolves what was

@@ -30,12 +30,20 @@ clear_up() {
   rm -rf -- "$temporary"
 }
 
+# address_here SERVICE: where its gRPC can be reached from here, and by the name that its certificate has for that.
+address_here() {
+  local published
+  published="$(compose_run port "$1" 7000)"
+  [[ $published == 127.0.0.1:* ]] && printf 'localhost:%s\n' "${published##*:}"
+}
+
 # Where the orchestrator can be reached from here.
 find_orchestrator() {
-  BACKFIRE_ORCHESTRATOR="$(compose_run port orchestrator 7000)"
-  export BACKFIRE_ORCHESTRATOR
-  [[ $BACKFIRE_ORCHESTRATOR == 127.0.0.1:* ]]
+  BACKFIRE_ORCHESTRATOR="$(address_here orchestrator)" && export BACKFIRE_ORCHESTRATOR
 }
+
+# identify ROLE/NAME: from now on `backfire` here shows a certificate of the cluster.
+identify() { issue_certificate "$1" "$temporary/tls" && eval "$(use_certificate "$temporary/tls")"; }
 
 # check WHAT EXPECTED_CODE COMMAND...: `backfire COMMAND...` on the cluster; standard output in $output.
 check() {

@@ -30,6 +30,7 @@ start_cluster() {
   must 'up' compose_run up -d --no-build "$@"
   must 'health' wait_healthy 120 "$@"
   must "the orchestrator's port" find_orchestrator
+  must 'a certificate' identify operator/tester
   must_do 'apply' system apply "$BACKFIRE_SYSTEMS/small.yaml"
   must_do 'the baseline' update watch baseline
 }
@@ -83,7 +84,7 @@ record "$temporary/undisturbed"
 stage 'every panel of the dashboards has data'
 must_do 'frames' vision dataset render --profile tiny --train 8 --validation 1 --test 4 --seed 1 --out "$temporary/world"
 frame="$(head -n 1 "$temporary/world/ImageSets/test.txt")"
-gateway="$(compose_run port gateway 7000)"
+gateway="$(address_here gateway)"
 look_through() {
   check "a request of release $1" 0 vision perceive --left "$temporary/world/training/image_2/$frame.png" \
     --right "$temporary/world/training/image_3/$frame.png" --calib "$temporary/world/training/calib/$frame.txt" \

@@ -38,7 +38,11 @@ rule_for_all() {
     must 'a rule' in_network_of "$2" iptables "$1" INPUT -p tcp --sport 7000 -s "$address" -j DROP
   done
 }
-python() { PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 "$root_of_project/tests/compose/traffic.py" "$build/python/stubs" "$@"; }
+# As the orchestrator, to the two models of this system.
+python() {
+  eval "$(use_certificate "$temporary/behind-its-back")"
+  PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 "$root_of_project/tests/compose/traffic.py" "$build/python/stubs" "$@"
+}
 # tiles NAME [BOARD]: draws the last half minute before the incident and all since, and prints what warns.
 tiles() {
   PYTHONDONTWRITEBYTECODE=1 python3 "$root_of_project/deploy/grafana/draw.py" "$(prometheus_url)" "$((SECONDS - begun + 30))" "$pictures" --system planar --overview "$1" |
@@ -53,14 +57,17 @@ calm='count(up{job="backfire"} == 1) == 4
 
 stage 'a system under traffic'
 begun="$SECONDS"
+must 'certificates' compose_run run --rm -T --no-deps certs
 must 'up' compose_run up -d --no-build --no-deps position label orchestrator gateway prometheus
 must 'health' wait_healthy 90 position label orchestrator gateway prometheus
 must "the orchestrator's port" find_orchestrator
+must 'a certificate' identify operator/tester
+must 'a certificate' issue_certificate orchestrator/behind-its-back "$temporary/behind-its-back"
 must_do 'apply' system apply "$BACKFIRE_SYSTEMS/planar.yaml"
 must_do 'the baseline' update watch baseline
 # Without a shell between, which would be ended in its place.
 PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 "$root_of_project/tests/compose/traffic.py" "$build/python/stubs" \
-  "$(compose_run port gateway 7000)" figure2 20 &
+  "$(address_here gateway)" figure2 20 &
 traffic=$!
 must 'traffic' wait_for 120 has_data "$calm"
 tiles calm mesh
@@ -79,10 +86,10 @@ slow_vertex() {
   docker update --cpu-period 100000 --cpu-quota 200000 "$(container label)" >/dev/null
 }
 error_burst() {
-  mapfile -t versions < <(python unload "$(address_of label data):7000")
+  mapfile -t versions < <(python unload "$(address_of label data):7000" label)
   must 'errors' wait_for 60 has_data 'sum(rate(grpc_server_handled_total{grpc_method="ModelInfer",grpc_code!="OK",process="gateway"}[1m])) > 5'
   tiles error-burst mesh
-  python load "$(address_of label data):7000" "${versions[@]}"
+  (python load "$(address_of label data):7000" label "${versions[@]}")
 }
 # The retraining behind a candidate waits for outputs that it can't fetch.
 training_stuck() {

@@ -30,21 +30,89 @@ expect_equal 'services that get a GPU' "$(compose -f "$root_of_project/docker/co
   grep -c 'capabilities:')" 4
 
 stage 'the cluster comes up'
+must 'certificates' compose_run run --rm -T --no-deps certs
 must 'up' compose_run up -d --no-build --no-deps planar orchestrator gateway prometheus alertmanager
 must 'health' wait_healthy 90 planar orchestrator gateway prometheus alertmanager
 must "the orchestrator's port" find_orchestrator
+check 'health from outside, of somebody without a certificate' 3 healthcheck "$BACKFIRE_ORCHESTRATOR"
+must 'a certificate' identify operator/tester
 check 'health from outside' 0 healthcheck "$BACKFIRE_ORCHESTRATOR"
-check 'health of the gateway, which serves nothing yet' 3 healthcheck "$(compose_run port gateway 7000)"
+check 'health of the gateway, which serves nothing yet' 3 healthcheck "$(address_here gateway)"
 
 stage 'a baseline, and an update to its verdict'
 must_do 'apply' system apply "$BACKFIRE_SYSTEMS/planar.yaml"
 must_do 'the baseline' update watch baseline
 check 'the gate' 1 update propose --vertex v --recipe position --set 'field=[{bend: -0.1}]' --gate
 expect_contains 'the verdict' "$output" SELF_DEFEATING
-check 'health of the gateway, which serves' 0 healthcheck "$(compose_run port gateway 7000)"
+check 'health of the gateway, which serves' 0 healthcheck "$(address_here gateway)"
 check 'the command line in a container' 0 update show latest --field verdict
-expect_equal 'the same verdict from within' "$(compose_run run --rm -T --no-deps --entrypoint backfire -e BACKFIRE_ORCHESTRATOR=orchestrator:7000 \
-  planar update show latest --field verdict 2>/dev/null | tr -d '\r')" "$output"
+expect_equal 'the same verdict from within' "$(compose_run run --rm -T --no-deps cli update show latest --field verdict 2>/dev/null | tr -d '\r')" "$output"
+
+stage 'each is who it is, and no more'
+said="$(compose_run exec -T -e BACKFIRE_ORCHESTRATOR=orchestrator:7000 planar backfire update promote latest --override --reason 'a test' 2>&1)" &&
+  expect_equal 'a promotion by a model' done refused
+expect_contains 'a promotion by a model' "$said" '"planar" has model'
+for service in planar orchestrator gateway; do
+  expect_equal "insecure processes of $service" "$(docker inspect -f '{{.Config.Env}} {{.Config.Cmd}}' "$(container "$service")" | grep -ci insecure)" 0
+  expect_equal "whose certificate $service has" "$(docker exec "$(container "$service")" openssl x509 -in /run/backfire/tls/tls.crt -noout -subject)" "subject=CN = $service"
+  expect_equal "rights of its key" "$(docker exec "$(container "$service")" stat -c '%u %a' /run/backfire/tls/tls.key)" '10001 400'
+done
+cats_and_dogs='planar: {components: [{labels: {class: 0}, gaussian: {mean: [0, 1], deviation: 0.4}}, {labels: {class: 1}, gaussian: {mean: [0, -1], deviation: 0.4}}], targets: {v: {loss: position_error}}, seed: 1}'
+expect_contains 'what conformance finds of a container' "$(compose_run run --rm -T --no-deps conformance planar:7000 --model v --recipe position \
+  --set 'field=[{bend: -0.2}]' --dataset "$cats_and_dogs" 2>&1)" ' hold, 0 broken,'
+
+stage 'certificates, and then the authority, are replaced under load'
+# Each call is a connection of its own, and so sees what is newest; it shows the certificate of the folder in `shown`.
+ask_on() {
+  local asked=0
+  while [[ ! -e $temporary/enough ]]; do
+    eval "$(use_certificate "$(<"$temporary/shown")")"
+    "$backfire" healthcheck "$(<"$temporary/gateway")" >/dev/null 2>>"$temporary/refused" && "$backfire" update list >/dev/null 2>>"$temporary/refused" ||
+      printf 'call %d failed\n' "$asked" >>"$temporary/refused"
+    printf '%d\n' "$((++asked))" >"$temporary/asked"
+  done
+}
+address_here gateway >"$temporary/gateway"
+printf '%s\n' "$temporary/tls" >"$temporary/shown"
+: >"$temporary/refused"
+serial_of() { docker exec "$(container "$1")" openssl x509 -in /run/backfire/tls/tls.crt -noout -serial; }
+# shown SERVICE: the serial number of the certificate that it shows to others.
+shown() { compose_run exec -T orchestrator openssl s_client -alpn h2 -connect "$1:7000" </dev/null 2>/dev/null | openssl x509 -noout -serial; }
+shows_newest() { [[ $(shown "$1") == "$(serial_of "$1")" ]]; }
+all_show_newest() { shows_newest planar && shows_newest orchestrator && shows_newest gateway; }
+must 'what is shown' all_show_newest
+before="$(serial_of planar)"
+ask_on &
+asking=$!
+must 'renewal' compose_run run --rm -T --no-deps certs --renew
+[[ $(serial_of planar) != "$before" ]] || expect_equal 'a certificate after its renewal' same another
+must 'renewed certificates' wait_for 30 all_show_newest
+must 'another authority' compose_run run --rm -T --no-deps certs --new-ca
+# One of the new authority is believed by all before the first of them shows one.
+must 'a certificate' issue_certificate viewer/newcomer "$temporary/newcomer"
+chmod -R a+rX "$temporary/newcomer"
+as_newcomer() {
+  compose_run run --rm -T --no-deps -v "$temporary/newcomer:/newcomer:ro" -e BACKFIRE_TLS_CERTIFICATE=/newcomer/tls.crt -e BACKFIRE_TLS_KEY=/newcomer/tls.key \
+    -e BACKFIRE_TLS_CA=/newcomer/ca.crt --entrypoint backfire cli healthcheck "$@"
+}
+for service in planar orchestrator gateway; do must "a newcomer at $service" wait_for 30 as_newcomer "$service:7000" --service liveness; done
+# Who is outside has to be told of the new authority as well.
+printf '%s\n' "$temporary/newcomer" >"$temporary/shown.new" && mv "$temporary/shown.new" "$temporary/shown"
+calls="$(<"$temporary/asked")"
+is_shown() { (($(<"$temporary/asked") > calls + 1)); }
+must 'calls as the newcomer' wait_for 30 is_shown
+compose_run run --rm -T --no-deps certs --drop-old-ca >/dev/null 2>&1 && expect_equal 'an authority that certificates are of' dropped kept
+must 'certificates of the new authority' compose_run run --rm -T --no-deps certs
+must 'certificates of the new authority' wait_for 30 all_show_newest
+touch "$temporary/enough"
+wait "$asking"
+printf '%d calls\n' "$(<"$temporary/asked")"
+expect_equal 'calls that failed meanwhile' "$(head -c 2000 "$temporary/refused")" ''
+must 'the end of the authority before' compose_run run --rm -T --no-deps certs --drop-old-ca
+is_refused() { ! "$backfire" healthcheck "$BACKFIRE_ORCHESTRATOR"; }
+must 'a certificate of the authority before is refused' wait_for 30 is_refused
+must 'a certificate' identify operator/tester
+check 'health by a certificate of the new one' 0 healthcheck "$BACKFIRE_ORCHESTRATOR"
 
 stage 'Prometheus has it'
 must 'a scrape of the verdict' wait_for 30 has_data 'backfire_latest_update{verdict="SELF_DEFEATING"}'
@@ -80,12 +148,14 @@ for volume in orchestrator planar; do
   must 'a restore' docker run --rm -v "${COMPOSE_PROJECT_NAME}_$volume:/to" -v "$temporary/backup:/from:ro" --user 0 backfire \
     tar -C /to -xf "/from/$volume.tar"
 done
+must 'certificates' compose_run run --rm -T --no-deps certs
 must 'up' compose_run up -d --no-build --no-deps planar orchestrator gateway
 must 'health' wait_healthy 90 planar orchestrator gateway
 must "the orchestrator's port" find_orchestrator
+must 'a certificate of another authority' identify operator/tester
 check 'the update after' 0 update show latest --format json
 expect_equal 'the update after' "$(outcome result <<<"$output")" "$before"
-check 'health of the gateway, which serves again' 0 healthcheck "$(compose_run port gateway 7000)"
+check 'health of the gateway, which serves again' 0 healthcheck "$(address_here gateway)"
 
 stage 'containers are what they should be'
 id="$(container planar)"

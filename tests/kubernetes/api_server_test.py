@@ -5,8 +5,10 @@ Arguments: the control plane's program, the build's programs, the project's root
 machine gives no namespaces, or lacks `ip` or Python's gRPC."""
 
 import json
+import os
 import pathlib
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -29,7 +31,7 @@ class Cluster:
         self.plane = control_plane.ControlPlane(program, folder / 'control-plane', '10.77.0.1')
         self.kubectl = self.plane.kubectl
         if definitions:
-            # What a cluster with Prometheus' operator has.
+            # What a cluster with Prometheus' operator and cert-manager has.
             self.kubectl('create', 'namespace', 'monitoring')
             self.kubectl('apply', '--server-side', '-f', str(definitions))
         self.node.join(self.plane)
@@ -69,6 +71,12 @@ class Cluster:
         pods = [pod for key, pod in self.node.pods.items() if key.startswith(name)]
         return pods[-1].text() if pods else ''
 
+    def make_secrets(self, folder, *more):
+        """secrets.sh, as users call it."""
+        kubectl = f'{self.plane.program} kubectl --kubeconfig={self.plane.folder}/kubeconfig'
+        subprocess.run([self.root / 'deploy/kubernetes/secrets.sh', folder, *more, 'planar'], check=True, stdout=subprocess.DEVNULL,
+                       env=os.environ | {'KUBECTL': kubectl})
+
     def wait_for_rollouts(self):
         for kind in ('statefulset/orchestrator', 'statefulset/planar-primary', 'deployment/gateway', 'deployment/planar-replicas'):
             self.kubectl('rollout', 'status', '-n', NAMESPACE, kind, '--timeout=120s')
@@ -101,12 +109,12 @@ def take(cluster, overlay):
     cluster.node.is_cordoned = False
 
 
-def proposal(cluster):
-    """The folder propose/, with this test's arguments, as README.md has people edit it."""
+def proposal(cluster, path):
+    """A folder of deploy/kubernetes that proposes this test's update, as README.md has people edit it."""
     copy = cluster.folder / 'deploy/kubernetes'
-    shutil.copytree(cluster.root / 'deploy/kubernetes', copy)
+    shutil.copytree(cluster.root / 'deploy/kubernetes', copy, dirs_exist_ok=True)
     (copy / 'propose/arguments').write_text(cluster_test.ARGUMENTS, encoding='utf-8')
-    return copy / 'propose'
+    return copy / path
 
 
 def disturb(cluster):
@@ -139,11 +147,70 @@ def answers_of(cluster):
     return set(clients.answers)
 
 
+def asked(cluster, shown, *arguments):
+    """The command line, which shows the certificate of an identity of secrets.sh' folder: its exit code and what it says."""
+    folder = cluster.folder / 'certificates'
+    files = {f'BACKFIRE_TLS_{key}': str(folder / name) for key, name in
+             (('CERTIFICATE', f'{shown}.pem'), ('KEY', f'{shown}.key'), ('CA', 'ca.pem'))} if shown else {}
+    ended = subprocess.run([cluster.programs / 'backfire', *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                           check=False, timeout=60, env=os.environ | files)
+    return ended.returncode, ended.stdout
+
+
+def shows(pod, folder):
+    """Whether who calls the pod sees the certificate that the folder of secrets.sh has for it."""
+    if pod.workload.kind == 'Job':
+        return True
+    name = pod.labels['app.kubernetes.io/name']
+    return ssl.get_server_certificate((pod.address, 7000)).split() == (folder / f'{name}.pem').read_text(encoding='utf-8').split()
+
+
+def with_certificates(cluster):
+    """The planar overlay with TLS: to its verdict, with who is nobody or has another role refused, and certificates renewed
+    under load."""
+    stage, folder = cluster_test.stage, cluster.folder / 'certificates'
+    stage('with TLS: from nothing to a verdict, by secrets.sh and kubectl')
+    cluster.make_secrets(folder)
+    subprocess.run([cluster.root / 'deploy/certs/certs.sh', folder, 'client/visitor', 'viewer/onlooker'], check=True, stdout=subprocess.DEVNULL)
+    applied = cluster.apply(cluster.root / 'deploy/kubernetes/overlays/planar-tls')
+    cluster.job(applied, 'complete')
+    cluster.wait_for_rollouts()
+    text = cluster.job(cluster.apply(proposal(cluster, 'overlays/propose-tls')), 'failed')
+    assert 'SELF_DEFEATING' in text, text
+
+    stage('with TLS: each may do what its certificate says')
+    orchestrator, promote = '--orchestrator=orchestrator:7000', ('update', 'promote', 'latest', '--override', '--reason=a test')
+    code, text = asked(cluster, 'onlooker', 'update', 'list', orchestrator)
+    assert code == 0 and 'SELF_DEFEATING' in text, text
+    for shown, said in (('onlooker', '"onlooker" has viewer'), ('planar', '"planar" has model'), ('propose', '"propose" has gate')):
+        code, text = asked(cluster, shown, *promote, orchestrator)
+        assert code != 0 and said in text, f'{shown}: {code}: {text}'
+    code, text = asked(cluster, None, 'update', 'list', orchestrator)
+    assert code != 0, text
+
+    files = [folder / name for name in ('ca.pem', 'visitor.key', 'visitor.pem')]
+    with cluster_test.Clients(files) as clients:
+        stage(f'with TLS: renewed certificates, lost replicas and new gateways under {cluster_test.CLIENTS} clients')
+        cluster.wait('an answer', lambda: sum(clients.answers.values()) > 0 or clients.failed)
+        cluster.make_secrets(folder)
+        cluster.wait('what is renewed, in every pod', lambda: all(shows(pod, folder) for pod in list(cluster.node.pods.values())))
+        assert not any(pod.restarts for pod in cluster.node.pods.values()), 'certificates are read again by processes that go on'
+        cluster.kubectl('delete', 'pod', '-n', NAMESPACE, '-l', 'app.kubernetes.io/component=replica', '--wait=false')
+        cluster.wait_for_rollouts()
+        cluster.kubectl('rollout', 'restart', '-n', NAMESPACE, 'deployment/gateway')
+        cluster.wait_for_rollouts()
+    answered = sum(clients.answers.values())
+    print(f'{answered} requests, {len(clients.failed)} failed, {len(clients.answers) - 1} mixed')
+    assert answered > cluster_test.CLIENTS and not clients.failed, clients.failed[:5]
+    assert len(clients.answers) == 1, clients.answers.keys()
+    cluster.delete_namespace()
+
+
 def scenario(cluster):
     stage = cluster_test.stage
     version = json.loads(cluster.kubectl('version', '-o', 'json'))['serverVersion']['gitVersion']
     stage(f'an API server of Kubernetes {version} takes every overlay')
-    for overlay in ('cpu', 'gpu', 'cpu-monitoring') if cluster.definitions else ('cpu', 'gpu'):
+    for overlay in ('cpu', 'gpu', 'cpu-monitoring', 'cpu-tls') if cluster.definitions else ('cpu', 'gpu'):
         take(cluster, overlay)
 
     stage('from nothing to a verdict, by kubectl alone')
@@ -151,7 +218,7 @@ def scenario(cluster):
     applied = cluster.apply(planar)
     cluster.job(applied, 'complete')
     cluster.wait_for_rollouts()
-    proposed = cluster.apply(proposal(cluster))
+    proposed = cluster.apply(proposal(cluster, 'propose'))
     text = cluster.job(proposed, 'failed')
     assert 'SELF_DEFEATING' in text, text
     before = cluster.generations()
@@ -180,6 +247,7 @@ def scenario(cluster):
                            stdout=subprocess.PIPE, text=True, check=True, timeout=60).stdout
     assert 'SELF_DEFEATING' in shown, shown
     cluster.delete_namespace()
+    with_certificates(cluster)
     assert not cluster.node.faults, cluster.node.faults
     stage('done')
 

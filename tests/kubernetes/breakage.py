@@ -113,6 +113,27 @@ BREAKAGES = {
     'an image from elsewhere': ('cpu', lambda m: container(m, 'gateway').update(image='docker.io/backfire:0.1.0'), 'must come from'),
     'an image that may be another tomorrow': ('cpu', lambda m: container(m, 'gateway').update(
         image=container(m, 'gateway')['image'].rpartition(':')[0] + ':latest'), 'must be named by digest'),
+    # Trust.
+    'a process that listens in the open': ('cpu-tls', lambda m: container(m, 'gateway').update(
+        env=[{'name': 'BACKFIRE_ALLOW_INSECURE', 'value': '1'}]), 'some have TLS, and some have not'),
+    'TLS that can be done without': ('cpu-tls', lambda m: container(m, 'gateway')['env'].append(
+        {'name': 'BACKFIRE_ALLOW_INSECURE', 'value': '1'}), 'and nothing beside'),
+    'neither TLS nor leave to do without': ('cpu', lambda m: container(m, 'gateway').pop('env'), 'does not start'),
+    'a probe that speaks no TLS': ('cpu-tls', lambda m: container(m, 'gateway').update(
+        readinessProbe={'grpc': {'port': 7000, 'service': 'readiness'}}), 'readinessProbe must ask'),
+    'the certificate of somebody else': ('planar-tls, propose-tls', lambda m: workload(m, 'planar-primary').pod['volumes'][0]['secret'].update(
+        secretName='orchestrator-tls'), 'the certificate of somebody else'),
+    'files that are never renewed': ('cpu-tls', lambda m: next(one for one in container(m, 'gateway')['volumeMounts'] if one['name'] == 'tls').update(
+        subPath='x'), 'must mount its Secret'),
+    'a certificate that nobody makes': ('cpu-tls', lambda m: drop(m, 'Certificate', 'car'), 'there is no Secret car-tls'),
+    'a certificate of another role': ('cpu-tls', lambda m: m.of('Certificate')['car']['spec'].update(
+        uris=['spiffe://backfire/orchestrator/car']), 'must say that it is model/car'),
+    'a certificate without the name of replicas': ('cpu-tls', lambda m: m.of('Certificate')['car']['spec']['dnsNames'].remove(
+        'car-replicas'), "['car-replicas']"),
+    'a certificate that signed itself': ('cpu-tls', lambda m: m.of('Certificate')['car']['spec']['issuerRef'].update(
+        name='self-signed'), 'of the namespace\'s authority'),
+    'a proxy that expects plain text': ('cpu-tls', lambda m: m.of('Service')['gateway']['spec']['ports'][0].update(
+        appProtocol='kubernetes.io/h2c'), 'is not what is spoken'),
     # GPUs.
     'a surge of GPUs': ('gpu', lambda m: workload(m, 'car-replicas').spec['strategy']['rollingUpdate'].update(maxSurge=1), 'maxSurge must be 0'),
     'a GPU that is not used': ('gpu', lambda m: container(m, 'car-primary')['command'].remove('--device=cuda:0'), 'GPUs'),

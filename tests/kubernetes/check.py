@@ -17,9 +17,11 @@ import network
 import pods
 import references
 import render
+import trust
 
 # What is applied together, by what its first part's name is.
-SETS = {'cpu': ['cpu'], 'gpu': ['gpu'], 'planar': ['planar'], 'cpu-monitoring': ['cpu-monitoring'], 'cpu, propose': ['cpu', 'propose']}
+SETS = {'cpu': ['cpu'], 'gpu': ['gpu'], 'planar': ['planar'], 'cpu-monitoring': ['cpu-monitoring'], 'cpu, propose': ['cpu', 'propose'],
+        'planar-tls, propose-tls': ['planar-tls', 'propose-tls'], 'cpu-tls': ['cpu-tls']}
 
 
 class Checker:
@@ -50,7 +52,7 @@ class Checker:
         except ValueError as error:
             return [f'system: {error}']
         return [*references.faults(rendered, system), *network.faults(rendered, system),
-                *pods.faults(rendered, self.programs, self.registry)]
+                *pods.faults(rendered, self.programs, self.registry), *trust.faults(rendered, system)]
 
 
 def volume_pod_faults(root):

@@ -87,16 +87,19 @@ class Cluster:
 
 
 class Clients:
-    """Ask the gateway's pods in turn, again and again, as README.md tells clients of gRPC to."""
+    """Ask the gateway's pods in turn, again and again, as README.md tells clients of gRPC to; by TLS with the certificate of
+    these files (authority, key, chain), if any."""
 
-    def __init__(self):
+    def __init__(self, files=()):
         import grpc
         from backfire_service import v2, v2_rpc  # Which may not be there: main looks.
         self.request = v2.ModelInferRequest(model_name='distribution-mismatch', id='test')
         self.request.inputs.add(name='point', datatype='FP64', shape=[2])
         self.request.raw_input_contents.append(struct.pack('<2d', 0.3, -1.4))
-        self.channel = grpc.insecure_channel('dns:///gateway-pods:7000', options=[
-            ('grpc.lb_policy_name', 'round_robin'), ('grpc.dns_min_time_between_resolutions_ms', 1000)])
+        target, options = 'dns:///gateway-pods:7000', [('grpc.lb_policy_name', 'round_robin'), ('grpc.dns_min_time_between_resolutions_ms', 1000)]
+        shown = [pathlib.Path(file).read_bytes() for file in files]
+        self.channel = (grpc.secure_channel(target, grpc.ssl_channel_credentials(*shown), options) if shown else
+                        grpc.insecure_channel(target, options))
         self.call = v2_rpc.GRPCInferenceServiceStub(self.channel).ModelInfer
         self.error = grpc.RpcError
         self.stopping, self.lock = threading.Event(), threading.Lock()

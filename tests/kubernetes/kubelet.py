@@ -86,6 +86,10 @@ class Kubelet(stand_in.Node):
             self._look_at(uid, resource)
         for uid in [uid for uid in self.running if uid not in pods and uid not in self.ending]:
             self.running.pop(uid).remove()  # Deleted by force.
+        if any(pod.secrets for pod in self.running.values()):
+            secrets = self.manifests.of('Secret')
+            for pod in list(self.running.values()):
+                pod.refresh_secrets(secrets)
         self._follow_services()
         self.tell()
 

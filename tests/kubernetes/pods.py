@@ -5,6 +5,7 @@ import re
 import subprocess
 
 import references
+import trust
 
 LABELS = {f'app.kubernetes.io/{label}' for label in ('name', 'component', 'part-of', 'instance')}
 USER = 10001  # Of docker/Dockerfile.
@@ -77,8 +78,10 @@ def lifecycle_faults(workload):
         if workload.flag(flag) != f'0.0.0.0:{workload.port(port)}':
             yield f'--{flag}={workload.flag(flag)}: its port {port} is {workload.port(port)}'
     for probe, service in (('startupProbe', 'liveness'), ('readinessProbe', 'readiness'), ('livenessProbe', 'liveness')):
-        if container.get(probe, {}).get('grpc') != {'port': workload.port('grpc'), 'service': service}:
-            yield f'{probe} must ask the port grpc for `{service}`: got {container.get(probe)}'
+        command = ['backfire', 'healthcheck', f'localhost:{workload.port("grpc")}', f'--service={service}', '--timeout=60']
+        if {key: value for key, value in container.get(probe, {}).items() if key in ('grpc', 'exec')} != (
+                {'exec': {'command': command}} if trust.has_tls(workload) else {'grpc': {'port': workload.port('grpc'), 'service': service}}):
+            yield f'{probe} must ask the port grpc for `{service}`, with TLS by a command: got {container.get(probe)}'
     slept = container.get('lifecycle', {}).get('preStop', {}).get('sleep', {}).get('seconds', 0)
     drained = slept + float(workload.flag('drain-seconds') or DRAIN_SECONDS)
     if workload.pod.get('terminationGracePeriodSeconds', 30) < drained + 5:

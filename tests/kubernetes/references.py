@@ -1,5 +1,6 @@
 """Rules of what manifests say of each other: names that must exist, selectors that must choose, ports that must agree."""
 
+import trust
 from manifests import matches
 
 
@@ -27,7 +28,7 @@ def referenced(pod):
 def pod_faults(manifests, workload):
     pod = workload.pod
     for kind, name, optional in referenced(pod):
-        if name not in manifests.of(kind) and not optional:
+        if name not in manifests.of(kind) and not optional and not (kind == 'Secret' and trust.makes(manifests, name)):
             yield f'there is no {kind} {name}'
     account = manifests.of('ServiceAccount').get(pod.get('serviceAccountName', 'default'))
     if account is None:

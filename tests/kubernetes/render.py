@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 OVERLAYS = {'cpu': 'overlays/cpu', 'gpu': 'overlays/gpu', 'planar': 'overlays/planar', 'cpu-monitoring': 'overlays/cpu-monitoring',
-            'propose': 'propose'}
+            'planar-tls': 'overlays/planar-tls', 'cpu-tls': 'overlays/cpu-tls', 'propose': 'propose', 'propose-tls': 'overlays/propose-tls'}
 # Folders of the project that kustomize reads. Dashboards are rendered by name alone: who draws one anew need not render.
 INPUTS = ('deploy/kubernetes', 'deploy/systems/kubernetes')
 

@@ -1,5 +1,5 @@
 """Checks every rendered resource against the schemas of Kubernetes, unknown fields refused. Needs PyPI's kubernetes-validate;
-called by `./dev kubernetes check`. What other projects define (Prometheus' operator) has no schema there, and is named."""
+called by `./dev kubernetes check`. What other projects define (Prometheus' operator, cert-manager) has no schema there, and is named."""
 
 import argparse
 import copy
@@ -12,7 +12,8 @@ import manifests
 import render
 
 VERSION = '1.36'
-OF_OTHERS = {('monitoring.coreos.com/v1', kind) for kind in ('ServiceMonitor', 'PrometheusRule')}
+OF_OTHERS = {('monitoring.coreos.com/v1', kind) for kind in ('ServiceMonitor', 'PrometheusRule')} | {
+    ('cert-manager.io/v1', kind) for kind in ('Certificate', 'Issuer')}
 
 
 def fault_of(resource):

@@ -7,6 +7,7 @@ the Service says so. Instead of a Service's own address, a pod that comes back b
 users are not enforced. It must run in network, mount and process namespaces of its own (`isolated`), which end all of it.
 """
 
+import base64
 import os
 import pathlib
 import re
@@ -37,6 +38,7 @@ class Pod:
         self.is_ready = self.is_started = self.is_ending = False
         self.exit_code = None  # Of a Job's pod.
         self.restarts = self.was_killed = 0
+        self.secrets, self.written = {}, {}  # Folder -> name of a Secret, and what of it is there.
         self.folder = node.folder / 'pods' / name
         shutil.rmtree(self.folder, ignore_errors=True)
         (self.folder / 'root').mkdir(parents=True)
@@ -71,24 +73,54 @@ class Pod:
                 if 'configMap' in volume:
                     for key, text in self.node.manifests.of('ConfigMap')[volume['configMap']['name']]['data'].items():
                         (folder / key).write_text(text, encoding='utf-8')
+                if 'secret' in volume:
+                    self.secrets[folder] = volume['secret']['secretName']
+                    self.refresh_secrets(self.node.manifests.of('Secret'))
                 return folder
         folder = self.node.claims / f'{name}-{self.name}'  # As a StatefulSet names its claims.
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def refresh_secrets(self, secrets):
+        """As a kubelet does: what changes does so at once, by another folder behind a symbolic link; what is gone stays as it was."""
+        for folder, name in self.secrets.items():
+            data = secrets[name]['data'] if name in secrets else self.written[folder]
+            if self.written.get(folder) == data:
+                continue
+            number = len(list(folder.glob('..data-*')))
+            (folder / f'..data-{number}').mkdir()
+            for key, text in data.items():
+                (folder / f'..data-{number}' / key).write_bytes(base64.b64decode(text))
+                if not (folder / key).is_symlink():
+                    (folder / key).symlink_to(f'..data/{key}')
+            (folder / '..new').symlink_to(f'..data-{number}')
+            (folder / '..new').rename(folder / '..data')
+            self.written[folder] = data
+
+    def _inside(self, command):
+        """What runs a command in the container, with the environment of the image and of the manifest."""
+        variables = [f'{one["name"]}={one["value"]}' for one in self.workload.container.get('env', [])]
+        return ['nsenter', '-t', str(self.sandbox.pid), '-n', '-m', '-u', 'chroot', self.folder / 'root', 'env', '-i',
+                'PATH=/opt/backfire/bin:/usr/local/bin:/usr/bin:/bin', 'BACKFIRE_DATA_DIR=/var/lib/backfire', *variables, *command]
+
     def _start(self):
-        command = ['nsenter', '-t', str(self.sandbox.pid), '-n', '-m', '-u', 'chroot', self.folder / 'root', 'env', '-i',
-                   'PATH=/opt/backfire/bin:/usr/local/bin:/usr/bin:/bin', 'BACKFIRE_DATA_DIR=/var/lib/backfire', 'BACKFIRE_ALLOW_INSECURE=1',
-                   *self.workload.command]
         with open(self.log, 'ab') as log:
-            self.container = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self.container = subprocess.Popen(self._inside(self.workload.command), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
     def _probe(self, name):
-        grpc = self.workload.container[name]['grpc']
-        asked = subprocess.run(
-            [self.node.programs / 'backfire', 'healthcheck', f'{self.address}:{grpc["port"]}', '--service', grpc['service'], '--timeout',
-             str(self.workload.container[name].get('timeoutSeconds', 1))], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-        return asked.returncode == 0
+        probe = self.workload.container[name]
+        seconds = probe.get('timeoutSeconds', 1)
+        if 'exec' in probe:
+            command = self._inside(probe['exec']['command'])
+        else:
+            # As Kubernetes itself asks, which knows of no certificates.
+            command = ['env', '-i', self.node.programs / 'backfire', 'healthcheck', f'{self.address}:{probe["grpc"]["port"]}', '--service',
+                       probe['grpc']['service'], '--timeout', str(seconds)]
+        try:
+            return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
+                                  timeout=seconds + 1).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
 
     def _look_after(self):
         if self.workload.kind == 'Job':

@@ -51,6 +51,14 @@ while read -r host; do
   grep -q "\"$host:8000\"" deploy/prometheus/targets/stereo.yml || expect_equal 'a target of Prometheus' missing "$host"
 done < <(sed -n 's/^ *endpoint: \(.*\):7000/\1/p' deploy/systems/compose/stereo.yaml)
 
+# Each container of ours has the certificate that is made for it, and none is open to whoever reaches it.
+expect_equal 'leave to listen in the open' "$(grep -rniE 'allow.insecure' docker --include=Dockerfile --include='*.yaml' --include='*.sh')" ''
+expect_equal 'certificates that are mounted' "$(sed -n 's/.*"\([a-z]*\)-tls:\/run\/backfire\/tls:ro".*/\1/p' docker/compose.yaml | sort)" \
+  "$(sed -n 's/^ *- \([a-z]*\)-tls:\/tls\/[a-z+]*\/\1$/\1/p' docker/compose.yaml | sort)"
+while read -r name; do
+  grep -q "^    volumes: .*\"$name-tls:/run/backfire/tls:ro\"" docker/compose.yaml || expect_equal "a certificate of $name" missing there
+done < <(grep -B 3 -- '--listen=0.0.0.0:7000' docker/compose.yaml | sed -n 's/^  \([a-z]*\):$/\1/p')
+
 # Everything in the context that the Dockerfile copies.
 while read -r path; do
   grep -qx "!$path" docker/Dockerfile.dockerignore || expect_equal 'a path in the context' missing "$path"

@@ -28,5 +28,16 @@ TEST(DnsTarget, IsRefusedWithWhatItMustBe) {
   }
 }
 
+TEST(NamedAddress, IsANameBeforeATarget) {
+  EXPECT_EQ(ParseNamedAddress("car@10.0.0.7:7000").name, "car");
+  EXPECT_EQ(ParseNamedAddress("car@10.0.0.7:7000").address, "10.0.0.7:7000");
+  EXPECT_EQ(ParseNamedAddress("car.mesh@[fd00::7]:7000").address, "[fd00::7]:7000");
+  for (const char* whole :
+       {"car:7000", "10.0.0.7:7000", "[fd00::7]:7000", "unix:/run/a@b", "@10.0.0.7:7000", ""}) {
+    EXPECT_EQ(ParseNamedAddress(whole).name, "") << whole;
+    EXPECT_EQ(ParseNamedAddress(whole).address, whole);
+  }
+}
+
 }  // namespace
 }  // namespace backfire

@@ -113,10 +113,11 @@ TEST(NameFollowerEnd, DoesNotWaitForAResolverThatHangs) {
 TEST(ResolveTarget, HasATargetForEachAddress) {
   const auto loopback = ResolveTarget("dns:127.0.0.1:7000");
   ASSERT_TRUE(loopback.ok()) << loopback.status();
-  EXPECT_THAT(*loopback, ElementsAre("127.0.0.1:7000"));
+  EXPECT_THAT(*loopback, ElementsAre("127.0.0.1@127.0.0.1:7000"));
   const auto local = ResolveTarget("dns:///localhost:7000");
   ASSERT_TRUE(local.ok()) << local.status();
-  EXPECT_THAT(*local, Contains(::testing::AnyOf("127.0.0.1:7000", "[::1]:7000")));
+  EXPECT_THAT(*local,
+              Contains(::testing::AnyOf("localhost@127.0.0.1:7000", "localhost@[::1]:7000")));
 }
 
 }  // namespace

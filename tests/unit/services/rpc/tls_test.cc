@@ -11,6 +11,7 @@
 #include <sstream>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "backfire/v1/orchestrator.grpc.pb.h"
 #include "services/base/file.h"
 #include "services/rpc/credentials.h"
@@ -50,9 +51,9 @@ class TlsTest : public ::testing::Test {
     options.tls_ca = directory_ / folder / "ca.pem";
     return options;
   }
-  void Start(const SecurityOptions& security) {
+  void Start(const SecurityOptions& security, const std::string& listen = "localhost:0") {
     RpcServerOptions options;
-    options.listen = "localhost:0";
+    options.listen = listen;
     options.surface = Surface::kOrchestrator;
     options.security = security;
     auto server = RpcServer::Start(options, {&service_});
@@ -93,6 +94,30 @@ TEST_F(TlsTest, TheCertificateSaysWhoCalls) {
       Call(grpc::CreateChannel(server_->endpoint(), grpc::SslCredentials(nobody)))));
   EXPECT_TRUE(absl::IsUnavailable(
       Call(grpc::CreateChannel(server_->endpoint(), grpc::InsecureChannelCredentials()))));
+}
+
+TEST_F(TlsTest, AServerHasTheNameThatItIsCalledBy) {
+  Certs("certs", "orchestrator/o,pods,pods.mesh viewer/v");
+  Start(Files("certs", "o"), "127.0.0.2:0");  // An address that no certificate has.
+  ASSERT_TRUE(ShowIdentity(Files("certs", "v")).ok());
+  const std::string address = server_->endpoint();
+  EXPECT_TRUE(absl::IsUnavailable(Call(MakeChannel(address))));
+  for (const char* name : {"o", "pods", "pods.mesh"}) {
+    const absl::Status status = Call(MakeChannel(absl::StrCat(name, "@", address)));
+    EXPECT_TRUE(absl::IsUnimplemented(status)) << name << ": " << status;
+  }
+  EXPECT_TRUE(absl::IsUnavailable(Call(MakeChannel("v@" + address))));
+}
+
+TEST_F(TlsTest, ACertificateMayHaveSeveralRolesAndKeepsThemWhenItIsRenewed) {
+  Certs("certs", "orchestrator/o,pods client+viewer/both");
+  for (const char* more : {"", "--new-ca", "", "--drop-old-ca"}) {
+    Certs("certs", more);
+    Start(Files("certs", "o"), "127.0.0.2:0");
+    ASSERT_TRUE(ShowIdentity(Files("certs", "both")).ok());
+    const absl::Status status = Call(MakeChannel("pods@" + server_->endpoint()));
+    EXPECT_TRUE(absl::IsUnimplemented(status)) << more << ": " << status;
+  }
 }
 
 TEST_F(TlsTest, AFileOfIdentitiesTakesThePlaceOfWhatCertificatesSay) {
