@@ -26,14 +26,15 @@ using std::chrono::steady_clock;
 
 // What a call waits for an endpoint to come back, where all are away. A process that restarts is
 // refused for a moment longer than it is away, by channels that pause between attempts to connect.
-constexpr std::chrono::seconds kPatience(2);
+constexpr std::chrono::seconds kPatience(5);
 
 // A request for a vertex, and where it was sent last.
 struct VertexCall {
   inference::ModelInferRequest request;
   std::vector<std::string> endpoints;
   std::set<std::string> tried;
-  bool waited = false;  // For one of the endpoints to come back.
+  std::vector<std::string> away;  // Those of the tried that could not be reached.
+  bool waited = false;            // For one of the endpoints to come back.
   std::string endpoint;
   std::unique_ptr<inference::GRPCInferenceService::Stub> stub;
   std::unique_ptr<grpc::ClientContext> context;
@@ -166,17 +167,16 @@ class Run {
     return true;
   }
 
-  // Sends a call that failed to another endpoint; once all were tried, and were away, to the first
-  // that comes back.
+  // Sends a call that failed to another endpoint; once all were tried, to the first that comes back
+  // of those that were away. The others may have been there and served nothing: a replica that
+  // started anew has no versions yet.
   bool SendAgain(const std::string& vertex, const absl::Status& failure, VertexCall& call) {
     if (called_off_ || call_.cancelled()) return false;
+    if (absl::IsUnavailable(failure)) call.away.push_back(call.endpoint);
     if (Send(vertex, call)) return true;
-    if (!absl::IsUnavailable(failure) || call.waited ||
-        !services_.balancer.MayReturn(call.endpoints, call.end)) {
-      return false;
-    }
+    if (call.waited || !services_.balancer.MayReturn(call.away, call.end)) return false;
     call.waited = true;
-    const std::string back = WaitForReturn(call.endpoints);
+    const std::string back = WaitForReturn(call.away);
     if (back.empty()) return false;
     call.tried.erase(back);
     return Send(vertex, call);

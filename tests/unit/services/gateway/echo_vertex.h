@@ -4,8 +4,10 @@
 #include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "inference/open_inference.grpc.pb.h"
 #include "services/gateway/release_view.h"
@@ -17,11 +19,14 @@ namespace backfire::gateway {
 /// `replica`.
 class EchoVertex {
  public:
-  /// Answers `y` = `x`, whatever the model; has nothing else of the protocol.
+  /// Answers `y` = `x`, whatever the model, or refuses; has nothing else of the protocol.
   class Service final : public inference::GRPCInferenceService::Service {
    public:
+    explicit Service(std::function<grpc::Status()> refusal = [] { return grpc::Status::OK; })
+        : refusal_(std::move(refusal)) {}
     grpc::Status ModelInfer(grpc::ServerContext*, const inference::ModelInferRequest* request,
                             inference::ModelInferResponse* response) override {
+      if (grpc::Status refusal = refusal_(); !refusal.ok()) return refusal;
       auto* output = response->add_outputs();
       output->set_name("y");
       output->set_datatype(request->inputs(0).datatype());
@@ -29,6 +34,9 @@ class EchoVertex {
       *response->mutable_raw_output_contents() = request->raw_input_contents();
       return grpc::Status::OK;
     }
+
+   private:
+    const std::function<grpc::Status()> refusal_;
   };
 
   std::string Target(const std::string& name) const {
@@ -64,10 +72,11 @@ class EchoVertex {
   }
 
   /// Serves at one of the places, until the server goes.
-  std::unique_ptr<grpc::Server> Serve(const std::string& name) {
+  std::unique_ptr<grpc::Server> Serve(const std::string& name) { return Serve(name, service_); }
+  std::unique_ptr<grpc::Server> Serve(const std::string& name, Service& service) {
     grpc::ServerBuilder builder;
     builder.AddListeningPort(Target(name), grpc::InsecureServerCredentials());
-    builder.RegisterService(&service_);
+    builder.RegisterService(&service);
     std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
     EXPECT_NE(server, nullptr);
     return server;

@@ -54,6 +54,19 @@ TEST_F(GraphRunnerTest, FindsAProcessThatHasJustComeBack) {
   }
 }
 
+// A replica that has started anew is there, and has no versions yet.
+TEST_F(GraphRunnerTest, WaitsForAProcessThatComesBackThoughAnotherOneAnswers) {
+  std::unique_ptr<grpc::Server> primary;
+  EchoVertex::Service empty([&] {
+    primary = vertex_.Serve("primary");
+    return grpc::Status(grpc::StatusCode::NOT_FOUND, "version 1 is not loaded");
+  });
+  const auto replica = vertex_.Serve("replica", empty);
+  const absl::Status answered = Run();
+  EXPECT_TRUE(answered.ok()) << answered;
+  EXPECT_EQ(sent_again_, 2);
+}
+
 TEST_F(GraphRunnerTest, AClientThatGoesEndsTheWait) {
   cancelled_ = true;
   EXPECT_FALSE(Run().ok());
