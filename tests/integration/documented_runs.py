@@ -35,7 +35,7 @@ sed -n "/^candidate: encoder$/,/^YAML$/p" docs/gate.md | sed '/^YAML$/,$d' >back
 python3 evaluate.py && mkdir runs && mv before runs/main && mv after runs/pr
 """
 # A mesh whose update is safe: updates/1 is its baseline.
-MESH = 'backfire up deploy/systems/planar/figure2-benign.yaml --gateway $GATEWAY && backfire update watch baseline >baseline.txt\n'
+MESH = 'backfire up deploy/systems/planar/figure2-benign.yaml --replicates 5 --gateway $GATEWAY && backfire update watch baseline >baseline.txt\n'
 SAFE = "--vertex v --recipe position --set 'field=[{bend: -0.1}]'"
 HARMFUL = "--vertex v --recipe position --set 'field=[{bend: -0.6}]'"
 # Six frames of a rendered world, and detections of its own labels.
@@ -203,13 +203,7 @@ PAGES = {
             'backfire release watch': Run(0, ('releases/1',), do=WATCH),
             'backfire version list': Run(0, ('models/first/versions/1',)),
         }),
-    'deploy/ci/example/README.md': Page(
-        needs='sklearn', setup='export PYTHONPATH=$CLONE/services/python && cd deploy/ci/example',
-        runs={
-            'python3 pipeline.py --encoder lda --out before': Run(),
-            'python3 pipeline.py --encoder pca --out after': Run(),
-            'backfire-gate --before before --after after': Run(1, ('REFUSED (SELF_DEFEATING)',)),
-        }),
+    'deploy/ci/example/README.md': Page(by='tests/integration/gate/example_test.py'),
     'deploy/kubernetes/README.md': Page(
         runs={
             'registry=ghcr.io/example': Run(),
@@ -234,6 +228,8 @@ ELSEWHERE = {
     r'backfire study scale --shape chain --vertices 1000': 'tests/e2e/figures_test.sh: study scale',
     r'(OMP_NUM_THREADS=1 taskset -c 1 )?backfire study stereo .*': 'tests/e2e/study_test.sh: study stereo',
     r'python3 tests/integration/study_page_test\.py build/bin \. --write': 'tests/integration/study_page_test.py: --write',
+    r'backfire vision flips .*': 'tests/e2e/stereo_test.sh: vision flips --dataset',
+    r'backfire report (N|2) --flips flips.json( --out report.html)?': 'tests/e2e/stereo_test.sh: report latest --flips',
     r'backfire vision perceive --left .*': 'tests/e2e/stereo_test.sh: vision perceive --left',
     r'backfire conformance ENDPOINT': 'tests/integration/own_model_test.sh: conformance "unix:',
     # Containers and clusters.

@@ -203,6 +203,8 @@ def run_page(page, folder, environment):
 
 
 seen = set()
+# Ended from outside, it ends what it has started.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def main():
