@@ -49,12 +49,11 @@ void AppendFlips(const View& view, Markup& to) {
       " split. An average precision is no mean over frames, so no frame has a share in it; at one "
       "score it comes down to errors: labelled objects that are missed, and detections of nothing. "
       "They are counted seen from above, at an overlap of more than ",
-      absl::StrFormat("%.2g", flips.least_overlap()), ", from a score of ",
-      absl::StrFormat("%.2f", flips.min_score()));
-  if (flips.validation_frames() > 0) {
-    absl::StrAppend(&lead, ", which is best on ", flips.validation_frames(),
-                    " validation frames (F1 ", absl::StrFormat("%.2f", flips.f1()), ")");
-  }
+      absl::StrFormat("%.2g", flips.least_overlap()),
+      ". Only detections from a score on count, for each class ",
+      flips.validation_frames() > 0
+          ? absl::StrCat("the best one on ", flips.validation_frames(), " validation frames")
+          : std::string("the one that was given"));
   absl::StrAppend(&lead,
                   ". A release has one training of each model, so this shows where to look, and "
                   "decides nothing.");
@@ -67,7 +66,10 @@ void AppendFlips(const View& view, Markup& to) {
         .Text(absl::StrCat(": ", one.errors_before(), " errors before, ", one.errors_after(),
                            " after; ", one.frames_worse(),
                            one.frames_worse() == 1 ? " frame" : " frames", " worse, ",
-                           one.frames_better(), " better"))
+                           one.frames_better(), " better. Score ",
+                           absl::StrFormat("%.2f", one.min_score()), " and more",
+                           flips.validation_frames() > 0 ? absl::StrFormat(" (F1 %.2f)", one.f1())
+                                                         : std::string()))
         .Close();
     if (!one.worst().empty()) AppendTable(one, to);
     for (const v1::FrameFlip& flip : one.worst()) {

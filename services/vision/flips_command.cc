@@ -3,7 +3,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <map>
 #include <memory>
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
@@ -44,6 +43,15 @@ struct FlipsArguments {
   runtime::SecurityOptions security;
 };
 
+// Classes are chosen, counted and drawn each by itself: detectors' scores are not of one scale.
+void KeepType(const std::string& type, std::vector<metrics::Object>& objects) {
+  objects.erase(std::remove_if(objects.begin(), objects.end(),
+                               [&](const metrics::Object& object) {
+                                 return !absl::EqualsIgnoreCase(object.type, type);
+                               }),
+                objects.end());
+}
+
 class Comparer {
  public:
   Comparer(const FlipsArguments& arguments, const datasets::StereoDataset& dataset,
@@ -60,10 +68,11 @@ class Comparer {
     return PerceiveWithReleases(gateway_, input, SizeOf(input), releases, call_);
   }
 
-  absl::StatusOr<ScoreChoice> ChooseScoreOf(int64_t release) const {
+  // What a release sees of the validation split.
+  absl::StatusOr<std::vector<JudgedFrame>> Validation(int64_t release) const {
     constexpr auto kSplit = runtime::Split::kValidation;
     std::vector<JudgedFrame> frames;
-    ProgressLine progress("choosing a score");
+    ProgressLine progress("choosing scores");
     for (int64_t i = 0; i < dataset_.size(kSplit); ++i) {
       BACKFIRE_ASSIGN_OR_RETURN(auto views, Ask(kSplit, i, {release}));
       JudgedFrame& frame = frames.emplace_back();
@@ -71,19 +80,21 @@ class Comparer {
       BACKFIRE_ASSIGN_OR_RETURN(frame.labels, dataset_.Labels(kSplit, i));
       progress.Show(i + 1, dataset_.size(kSplit));
     }
-    return ChooseScore(frames);
+    return frames;
   }
 
-  // JPEG: the frame and what both releases see of it.
-  absl::StatusOr<std::string> Draw(int64_t example, double min_score) const {
+  // JPEG: the frame and what both releases see of it, of one class.
+  absl::StatusOr<std::string> Draw(int64_t example, const FlipRules& rules) const {
     constexpr auto kSplit = runtime::Split::kTest;
     BACKFIRE_ASSIGN_OR_RETURN(const StereoInput input, Read(kSplit, example));
-    BACKFIRE_ASSIGN_OR_RETURN(const auto views,
+    BACKFIRE_ASSIGN_OR_RETURN(auto views,
                               Ask(kSplit, example, {arguments_.before, arguments_.after}));
+    for (ReleaseView& view : views) KeepType(rules.type, view.detections);
     BACKFIRE_ASSIGN_OR_RETURN(const auto labels, dataset_.Labels(kSplit, example));
-    const std::string title = absl::StrFormat("%s    detections of score %.2f and more",
-                                              dataset_.ExampleId(kSplit, example), min_score);
-    cv::Mat page = DrawPerception(title, input, views, labels, min_score);
+    const std::string title =
+        absl::StrFormat("%s    %s detections of score %.2f and more",
+                        dataset_.ExampleId(kSplit, example), rules.type, rules.min_score);
+    cv::Mat page = DrawPerception(title, input, views, labels, rules.min_score);
     if (page.cols > kPictureWidth) {
       const double scale = static_cast<double>(kPictureWidth) / page.cols;
       cv::resize(page, page, {}, scale, scale, cv::INTER_AREA);
@@ -128,13 +139,10 @@ absl::StatusOr<v1::ExampleFlips> Compare(const FlipsArguments& arguments,
   flips.set_split(std::string(runtime::SplitName(kSplit)));
   flips.set_before_release(absl::StrCat(arguments.before));
   flips.set_after_release(absl::StrCat(arguments.after));
-  if (arguments.min_score.has_value()) {
-    flips.set_min_score(*arguments.min_score);
-  } else {
-    BACKFIRE_ASSIGN_OR_RETURN(const ScoreChoice choice, comparer.ChooseScoreOf(arguments.before));
-    flips.set_min_score(choice.score);
-    flips.set_f1(choice.f1);
-    flips.set_validation_frames(choice.frames);
+  std::vector<JudgedFrame> validation;
+  if (!arguments.min_score.has_value()) {
+    BACKFIRE_ASSIGN_OR_RETURN(validation, comparer.Validation(arguments.before));
+    flips.set_validation_frames(static_cast<int64_t>(validation.size()));
   }
 
   std::vector<FlippedFrame> frames;
@@ -153,22 +161,22 @@ absl::StatusOr<v1::ExampleFlips> Compare(const FlipsArguments& arguments,
   flips.set_frames(static_cast<int64_t>(frames.size()));
 
   FlipRules rules;
-  rules.min_score = flips.min_score();
   rules.height_scale = dataset.height_scale();
   flips.set_least_overlap(rules.least_overlap);
-  std::map<size_t, std::string> pictures;  // A frame may have flipped in two classes.
   for (const std::string& type : arguments.types) {
+    std::vector<JudgedFrame> of_type = validation;
+    for (JudgedFrame& frame : of_type) KeepType(type, frame.detections);
+    const ScoreChoice choice = ChooseScore(of_type);
     rules.type = type;
+    rules.min_score = arguments.min_score.value_or(choice.score);
     std::vector<size_t> worst;
     v1::ClassFlips& one = *flips.add_classes();
     one = CompareFrames(frames, rules, static_cast<size_t>(arguments.examples), worst);
+    one.set_min_score(rules.min_score);
+    one.set_f1(choice.f1);
     for (size_t w = 0; w < worst.size(); ++w) {
-      std::string& picture = pictures[worst[w]];
-      if (picture.empty()) {
-        BACKFIRE_ASSIGN_OR_RETURN(picture,
-                                  comparer.Draw(static_cast<int64_t>(worst[w]), flips.min_score()));
-      }
-      one.mutable_worst(static_cast<int>(w))->set_picture(picture);
+      BACKFIRE_ASSIGN_OR_RETURN(*one.mutable_worst(static_cast<int>(w))->mutable_picture(),
+                                comparer.Draw(static_cast<int64_t>(worst[w]), rules));
     }
   }
   return flips;
@@ -186,13 +194,14 @@ std::string JsonOf(const v1::ExampleFlips& flips) {
 
 std::string TextOf(const v1::ExampleFlips& flips) {
   std::string text = absl::StrFormat(
-      "Releases %s and %s on %d frames, detections of score %.2f and more; errors are labelled "
-      "objects that are missed, and detections of nothing.\n\n",
-      flips.before_release(), flips.after_release(), flips.frames(), flips.min_score());
+      "Releases %s and %s on %d frames; errors are labelled objects that are missed, and "
+      "detections of nothing.\n\n",
+      flips.before_release(), flips.after_release(), flips.frames());
   for (const v1::ClassFlips& one : flips.classes()) {
-    absl::StrAppendFormat(&text, "%s: %d errors before, %d after; %d frames worse, %d better\n",
-                          one.type(), one.errors_before(), one.errors_after(), one.frames_worse(),
-                          one.frames_better());
+    absl::StrAppendFormat(
+        &text, "%s, score %.2f and more: %d errors before, %d after; %d frames worse, %d better\n",
+        one.type(), one.min_score(), one.errors_before(), one.errors_after(), one.frames_worse(),
+        one.frames_better());
     for (const v1::FrameFlip& flip : one.worst()) {
       absl::StrAppendFormat(&text, "  %s: missed %d, false %d before; missed %d, false %d after\n",
                             flip.example(), flip.missed_before(), flip.false_before(),
@@ -278,9 +287,9 @@ void AddFlipsCommand(CLI::App& app, CommandContext& context) {
       ->capture_default_str();
   flips->add_option("--width", arguments->width, "Columns sent; default: the frames' own");
   flips->add_option("--height", arguments->height, "Rows sent; default: the frames' own");
-  flips->add_option(
-      "--min-score", arguments->min_score,
-      "Least score that counts; default: the best F1 of --before on the validation split");
+  flips->add_option("--min-score", arguments->min_score,
+                    "Least score that counts; default: the for each class the best F1 of --before "
+                    "on the validation split");
   flips->add_option("--timeout", arguments->timeout_seconds, "Seconds per release and frame")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

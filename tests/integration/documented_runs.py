@@ -174,6 +174,7 @@ PAGES = {
             'build/bin/backfire update propose --vertex label --recipe linear --set training_size=20 --watch': Run(0, ('disagreement', 'DECIDED')),
             'backfire update propose --version N': Run(0, ('updates/3', 'a first look', 'DECIDED'), do='backfire update propose --vertex label --version 1 --wait'),
         }),
+    'docs/recipes.md': Page(by='tests/integration/recipes_page_test.py'),
     'docs/reliability.md': Page(
         fills={r'1000000': '1000'},
         runs={'BACKFIRE_FUZZ_RUNS=1000000 build/tests/tensor_fuzz_test': Run()}),
@@ -216,13 +217,13 @@ PAGES = {
 ELSEWHERE = {
     # Minutes of compilers, or of trainings.
     r'\./dev demo harm': 'tests/unit/scripts/demo_test.sh: backfire-demo" harm',
-    r'\./dev demo': 'tests/unit/scripts/demo_test.sh: backfire-demo" stereo',
+    r'\./dev demo|backfire demo': 'tests/unit/scripts/demo_test.sh: backfire-demo" stereo',
     r'\./dev test( .*)?|BACKFIRE_PICTURES=.* \./dev test compose': 'it would run this test',
     r'\./dev build( .*)?': 'this test needs it done',
     r'\./dev bench .*': 'measures for minutes on a machine that does nothing else',
     r'\./dev chaos( --kills 100)?': 'tests/chaos/CMakeLists.txt: e2e.chaos',
     r'\./dev fuzz TARGET': 'takes clang, and has no end; unit tests run the same inputs bounded',
-    r'\./dev parity DIR': 'tests/parity/parity_reference_test.sh: --',
+    r'\./dev parity DIR': 'tests/parity/parity_reference_test.sh: BACKFIRE_MODEL_VECTORS',
     r'backfire study figures( --evidence DIR| --system (figure[34][ab]?|loss-mismatch|distribution-mismatch))?': 'tests/e2e/figures_test.sh: study figures',
     r'backfire study figures --system figure2( --format json)?': 'deploy/ci/self-gate: figure2',
     r'backfire study scale --shape chain --vertices 1000': 'tests/e2e/figures_test.sh: study scale',
@@ -232,6 +233,7 @@ ELSEWHERE = {
     r'backfire report (N|2) --flips flips.json( --out report.html)?': 'tests/e2e/stereo_test.sh: report latest --flips',
     r'backfire vision perceive --left .*': 'tests/e2e/stereo_test.sh: vision perceive --left',
     r'backfire conformance ENDPOINT': 'tests/integration/own_model_test.sh: conformance "unix:',
+    r'\./dev certs': 'tests/integration/python_security_test.py: certs',
     # Containers and clusters.
     r'\./dev compose (up|demo|down)': 'tests/compose/cluster_test.sh: docker/compose.sh',
     r'docker( .*)?|for image in backfire .*docker .*': 'tests/compose/cluster_test.sh: docker/compose.sh',

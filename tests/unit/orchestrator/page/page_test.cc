@@ -181,10 +181,11 @@ TEST(HtmlPageTest, ShowsFramesAsReleasesSeeThemAsFarAsThereIsRoom) {
   flips.set_before_release("1");
   flips.set_after_release("2");
   flips.set_split("test");
-  flips.set_min_score(0.375);
   flips.set_validation_frames(16);
   v1::ClassFlips& cars = *flips.add_classes();
   cars.set_type("Car");
+  cars.set_min_score(0.375);
+  cars.set_f1(0.5);
   cars.set_frames_worse(7);
   cars.set_frames_better(3);
   cars.set_errors_before(11);
@@ -198,8 +199,11 @@ TEST(HtmlPageTest, ShowsFramesAsReleasesSeeThemAsFarAsThereIsRoom) {
     flip.set_picture(absl::StrCat("\xff\xd8\xff", std::string(400'000, 'x')));
   }
   const std::string page = HtmlPage({{"", Refused(), "", flips}});
-  EXPECT_THAT(page, HasSubstr(": 11 errors before, 23 after; 7 frames worse, 3 better"));
-  EXPECT_THAT(page, HasSubstr("from a score of 0.38, which is best on 16 validation frames"));
+  EXPECT_THAT(
+      page,
+      HasSubstr(
+          ": 11 errors before, 23 after; 7 frames worse, 3 better. Score 0.38 and more (F1 0.50)"));
+  EXPECT_THAT(page, HasSubstr("for each class the best one on 16 validation frames. A release"));
   EXPECT_THAT(page, HasSubstr("<figcaption>Car, frame 000001: 1 missed, 0 false before; 4 missed, "
                               "2 false after</figcaption>"));
   EXPECT_THAT(page, HasSubstr("<td data-label=\"worse by\">5</td>"));
