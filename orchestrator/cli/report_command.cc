@@ -1,3 +1,5 @@
+#include <google/protobuf/util/json_util.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
@@ -17,6 +19,7 @@
 #include "orchestrator/gate/reproduction.h"
 #include "orchestrator/page/page.h"
 #include "services/base/file.h"
+#include "services/base/regular_file.h"
 #include "services/base/status.h"
 
 namespace backfire::cli {
@@ -24,8 +27,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Of a file of flips: some dozens of pictures.
+constexpr int64_t kMostFlips = int64_t{64} << 20;
+
 struct ReportOptions {
-  std::string what, out, policy;
+  std::string what, out, policy, flips;
 };
 
 // What evidence comes to, as `backfire gate` has it.
@@ -84,6 +90,29 @@ absl::StatusOr<std::vector<page::PageEntry>> EntriesOf(const Session& session,
   return entries;
 }
 
+// What `backfire vision flips` wrote, held against the update that the page is of.
+absl::Status AddFlips(const std::string& path, page::PageEntry& entry) {
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string json, ReadRegularFile(path, kMostFlips));
+  const auto read = google::protobuf::util::JsonStringToMessage(json, &entry.flips);
+  if (!read.ok() || entry.flips.schema_version() != 1 || entry.flips.frames() <= 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": is not what `backfire vision flips --out` writes",
+                     read.ok() ? std::string() : absl::StrCat(": ", std::string(read.message()))));
+  }
+  const v1::UpdateContext& update = entry.report.update();
+  const auto check = [&](const std::string& release, const std::string& wanted) {
+    return release.empty() || release == absl::StrCat("releases/", wanted);
+  };
+  if (!check(update.baseline_release(), entry.flips.before_release()) ||
+      !check(update.release(), entry.flips.after_release())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": is of releases ", entry.flips.before_release(), " and ",
+                     entry.flips.after_release(), ", and ", update.name(), " of ",
+                     update.baseline_release(), " and ", update.release()));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 void AddReportCommand(CLI::App& app, Session& session) {
@@ -92,7 +121,8 @@ void AddReportCommand(CLI::App& app, Session& session) {
       app, "report",
       "Write a report of an update, or of a study, to be read: one HTML page that stands alone\n\n"
       "Examples: backfire report latest --out report.html\n"
-      "  backfire report evidence/ --out study.html");
+      "  backfire report evidence/ --out study.html\n"
+      "  backfire report 2 --flips flips.json --out report.html");
   AddOrchestrator(command, session);
   command
       .add_option("what", options->what,
@@ -102,9 +132,18 @@ void AddReportCommand(CLI::App& app, Session& session) {
   command.add_option("--out", options->out, "The page's file")->required();
   command.add_option("--policy", options->policy,
                      "A gate's policy: its waivers and fail_on are applied");
+  command.add_option("--flips", options->flips,
+                     "What `backfire vision flips` wrote of the update's two releases: test frames "
+                     "that got worse, with pictures");
   command.callback([&session, options] {
     session.action = [&session, options]() -> absl::StatusOr<ExitCode> {
-      BACKFIRE_ASSIGN_OR_RETURN(const auto entries, EntriesOf(session, *options));
+      BACKFIRE_ASSIGN_OR_RETURN(auto entries, EntriesOf(session, *options));
+      if (!options->flips.empty()) {
+        if (entries.size() != 1) {
+          return absl::InvalidArgumentError("--flips goes with one update, not with a study");
+        }
+        BACKFIRE_RETURN_IF_ERROR(AddFlips(options->flips, entries.front()));
+      }
       BACKFIRE_RETURN_IF_ERROR(WriteFileAtomically(options->out, page::HtmlPage(entries)));
       *session.out << "the report is in " << options->out << std::endl;
       return ExitCode::kOk;

@@ -64,7 +64,8 @@ void AppendExamples(const View& view, Markup& to) {
       to.Close().Line();
     }
   }
-  if (shown == 0) {
+  if (view.flips != nullptr) AppendFlips(view, to);
+  if (shown == 0 && view.flips == nullptr) {
     to.Element("p", {{"class", "lead"}},
                view.report.update().vertices().empty()
                    ? "The records name no loss of a single example that grew."

@@ -37,6 +37,7 @@ std::string TitleOf(const PageEntry& entry) {
 void AppendReport(const PageEntry& entry, const std::string& prefix, Markup& to) {
   View view(entry.report, prefix);
   view.command = entry.command;
+  if (entry.flips.frames() > 0) view.flips = &entry.flips;
   AppendVerdict(view, to);
   Markup parts, links;
   for (const Part& part : kParts) {
@@ -109,8 +110,8 @@ std::string HtmlPage(const std::vector<PageEntry>& entries) {
   }
   to.Close().Line();
   to.Element("footer", {},
-             "Written by backfire gate. Its numbers are those of its JSON report, to "
-             "which this page adds none.");
+             "Written by backfire gate. Its numbers are those of its JSON report, and of what "
+             "releases see of frames those of `backfire vision flips`; this page adds none.");
   to.Close().Close().Line();
   return to.Take();
 }

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "backfire/v1/flips.pb.h"
 #include "backfire/v1/gate.pb.h"
 
 namespace backfire::page {
@@ -12,6 +13,8 @@ struct PageEntry {
   std::string title;  ///< Of this report among others: a system's name; empty: the candidate's.
   v1::GateReport report;
   std::string command;  ///< That makes it again; empty: nobody says.
+  v1::ExampleFlips flips =
+      {};  ///< What releases see of test frames; without frames: nobody asked them.
 };
 
 /// One self-contained HTML document of one report, or of several, which a table leads to. It has no

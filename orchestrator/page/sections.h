@@ -18,8 +18,10 @@ void AppendEvidence(const View& view, markup::Markup& to);
 void AppendSlices(const View& view, markup::Markup& to);
 /// Before, swapped, after.
 void AppendSwap(const View& view, markup::Markup& to);
-/// The test examples that it made most of a difference to.
+/// The test examples that it made most of a difference to; of frames with pictures.
 void AppendExamples(const View& view, markup::Markup& to);
+/// Frames that detectors got worse on, as two releases see them; within the former.
+void AppendFlips(const View& view, markup::Markup& to);
 /// Which part of the error grew.
 void AppendDiagnosis(const View& view, markup::Markup& to);
 /// How trainings went, where somebody watched.

@@ -104,6 +104,7 @@ td.number{white-space:nowrap}
 .bar .more{fill:var(--within)}.bar .less{fill:none;stroke:var(--within)}.bar .cause{fill:var(--blocks)}
 tr.cause th{font-weight:600}
 .figures{display:flex;flex-wrap:wrap;gap:18px 26px}
+.pictures figcaption{max-width:none}.pictures img{max-width:100%;height:auto;border-radius:4px}.pictures figure{margin:10px 0 18px}
 figure{margin:0}figcaption{font-size:13px;color:var(--muted);max-width:240px;overflow-wrap:anywhere}
 .curve .frame{fill:none;stroke:var(--line)}.curve .line{fill:none;stroke:var(--passes);stroke-width:1.5}
 .curve text{font-size:11px;fill:var(--muted)}

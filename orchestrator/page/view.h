@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "backfire/v1/flips.pb.h"
 #include "backfire/v1/gate.pb.h"
 #include "services/markup/markup.h"
 
@@ -40,8 +41,9 @@ struct View {
   View(const v1::GateReport& report, std::string prefix);
 
   const v1::GateReport& report;
-  std::string prefix;   ///< Of ids, as a page may have several reports.
-  std::string command;  ///< That made it.
+  std::string prefix;                       ///< Of ids, as a page may have several reports.
+  std::string command;                      ///< That made it.
+  const v1::ExampleFlips* flips = nullptr;  ///< Null: nobody asked releases about frames.
   std::vector<VertexView>
       vertices;  ///< With results, worst first; the candidate goes before equals.
 

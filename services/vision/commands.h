@@ -41,6 +41,8 @@ void AddEvalKittiCommand(CLI::App& eval, CommandContext& context);
 void AddEvalDisparityCommand(CLI::App& eval, CommandContext& context);
 /// Adds `perceive`.
 void AddPerceiveCommand(CLI::App& app, CommandContext& context);
+/// Adds `flips`.
+void AddFlipsCommand(CLI::App& app, CommandContext& context);
 /// Adds `draw`.
 void AddDrawCommand(CLI::App& app, CommandContext& context);
 

@@ -90,6 +90,25 @@ check 'perceive' 0 vision perceive --left "$world/image_2/$frame.png" --right "$
   --calib "$world/calib/$frame.txt" --labels "$world/label_2/$frame.txt" --gateway "$gateway" \
   --release 1 --release 2 --out "$directory/view.png"
 expect_equal 'the picture' "$(head -c 8 "$directory/view.png" | od -An -tx1 | tr -d ' \n')" 89504e470d0a1a0a
+# Which test frames got worse, by what is missed and false there, on a page with pictures.
+check 'flips' 0 vision flips --dataset "kitti:$directory/world?train=train&validation=val&test=test" --before 1 --after 2 --min-score 0 \
+  --gateway "$gateway" --out "$directory/flips.json" --format json
+expect_contains 'how many frames' "$output" '"frames": "4"'
+plain="$output"
+check 'a page with them' 0 report latest --flips "$directory/flips.json" --out "$directory/report.html"
+page="$(<"$directory/report.html")"
+expect_equal 'classes on the page' "$(grep -o '<b>[^<]*</b>: [0-9]* errors before, [0-9]* after; [0-9]* frames\? worse, [0-9]* better' <<<"$page" | sed 's/frames worse/frame worse/')" \
+  "$(/usr/bin/python3 -c 'import json, sys
+for one in json.load(sys.stdin)["classes"]:
+    print("<b>%(type)s</b>: %(errors_before)s errors before, %(errors_after)s after; %(frames_worse)s frame worse, %(frames_better)s better" % one)' <<<"$plain")"
+expect_equal 'pictures' "$(grep -o '<img src="data:image/jpeg;base64,/9j/' <<<"$page" | wc -l)" "$(grep -c '"example"' <<<"$plain")"
+check 'flips without a score' 2 vision flips --dataset "kitti:$directory/world?train=train&validation=&test=test" --before 1 --after 2 \
+  --gateway "$gateway" --out "$directory/none.json"
+expect_contains 'what would choose it' "$(<"$directory/errors")" 'has no validation frame'
+check 'releases of another update' 0 vision flips --dataset "kitti:$directory/world?train=train&validation=val&test=test" --before 2 --after 1 \
+  --min-score 0 --gateway "$gateway" --out "$directory/other.json"
+check 'a page of an update that they are not of' 2 report latest --flips "$directory/other.json" --out "$directory/none.html"
+expect_contains 'why' "$(<"$directory/errors")" 'is of releases 2 and 1'
 if [[ ${BACKFIRE_KITTI_MINI:-} ]]; then
   real="$BACKFIRE_KITTI_MINI/training"
   check 'perceive on a real pair' 0 vision perceive --left "$real/image_2/900000.png" \

@@ -10,39 +10,26 @@ import shlex
 import subprocess
 import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
+import documents
+
 bin_directory, root = sys.argv[1:3]
 faults = []
 
 
-def pages():
-    listed = subprocess.run(['git', '-C', root, 'ls-files', '--cached', '--others', '--exclude-standard', '*.md'],
-                            stdout=subprocess.PIPE, text=True, check=False).stdout.split()
-    return [name for name in listed if os.path.isfile(os.path.join(root, name))] or [
-        os.path.relpath(os.path.join(folder, name), root)
-        for folder, _, names in os.walk(root) for name in names if name.endswith('.md') and '/build' not in folder]
-
-
 def commands_of(page):
-    """(line number, text) of what a page shows as a command: lines of code blocks, and code within lines."""
-    with open(os.path.join(root, page), encoding='utf-8') as file:
-        lines = file.read().split('\n')
-    in_block, continued = False, None
-    for number, line in enumerate(lines, 1):
-        if line.lstrip().startswith('```'):
-            in_block, continued = not in_block, None
+    """(line number, text) of what a page shows as a command: lines of code blocks, joined where they go on, and code within lines."""
+    continued = None
+    for number, line, language in documents.code_of(os.path.join(root, page)):
+        if language == 'code':
+            yield number, line
             continue
-        if in_block:
-            if continued:
-                first, text = continued
-                line, number = f'{text} {line.strip()}', first
-                continued = None
-            if line.endswith('\\'):
-                continued = (number, line[:-1])
-            else:
-                yield number, line.strip().removeprefix('$ ')
+        if continued:
+            number, line, continued = continued[0], f'{continued[1]} {line.strip()}', None
+        if line.endswith('\\'):
+            continued = (number, line[:-1])
         else:
-            for code in re.findall(r'`([^`]+)`', line):
-                yield number, code
+            yield number, line.strip().removeprefix('$ ')
 
 
 def words_of(text):
@@ -119,7 +106,7 @@ def check(page, number, words):
 
 
 checked = 0
-for one in pages():
+for one in documents.pages(root):
     for line_number, shown in commands_of(one):
         if not re.search(r'(^|[ /])(backfire|\./dev)\b', shown):
             continue

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "absl/strings/str_cat.h"
 #include "orchestrator/page/plain_words.h"
 #include "orchestrator/page/view.h"
 
@@ -148,7 +149,18 @@ TEST(HtmlPageTest, EscapesWhateverPeopleTyped) {
   curve.set_vertex(kHostile);
   curve.add_steps(1);
   curve.add_losses(1);
-  const std::string page = HtmlPage({{kHostile, report, kHostile}, {kHostile, report, kHostile}});
+  v1::ExampleFlips flips;
+  flips.set_frames(1);
+  for (auto* field : {flips.mutable_split(), flips.mutable_before_release(),
+                      flips.mutable_after_release(), flips.add_classes()->mutable_type()}) {
+    *field = kHostile;
+  }
+  v1::FrameFlip& flip = *flips.mutable_classes(0)->add_worst();
+  flip.set_example(kHostile);
+  flip.set_picture(kHostile);
+  const std::string page =
+      HtmlPage({{kHostile, report, kHostile, flips}, {kHostile, report, kHostile}});
+  EXPECT_THAT(page, Not(HasSubstr("<img")));
   EXPECT_THAT(page, Not(HasSubstr("<script")));
   EXPECT_THAT(page, Not(HasSubstr("alert(\"")));
   EXPECT_THAT(page, HasSubstr("&lt;/style&gt;&lt;script&gt;alert(&quot;x&quot;)"));
@@ -161,6 +173,47 @@ TEST(HtmlPageTest, HasSeveralReportsWithoutMixingThem) {
   EXPECT_THAT(page, HasSubstr("<a href=\"#r1-report\">benign</a>"));
   EXPECT_THAT(page, HasSubstr("id=\"r0-vertex-0\""));
   EXPECT_THAT(page, HasSubstr("id=\"r1-vertex-0\""));
+}
+
+TEST(HtmlPageTest, ShowsFramesAsReleasesSeeThemAsFarAsThereIsRoom) {
+  v1::ExampleFlips flips;
+  flips.set_frames(60);
+  flips.set_before_release("1");
+  flips.set_after_release("2");
+  flips.set_split("test");
+  flips.set_validation_frames(16);
+  v1::ClassFlips& cars = *flips.add_classes();
+  cars.set_type("Car");
+  cars.set_min_score(0.375);
+  cars.set_f1(0.5);
+  cars.set_frames_worse(7);
+  cars.set_frames_better(3);
+  cars.set_errors_before(11);
+  cars.set_errors_after(23);
+  for (int i = 0; i < 3; ++i) {
+    v1::FrameFlip& flip = *cars.add_worst();
+    flip.set_example(absl::StrCat("00000", i));
+    flip.set_missed_before(1);
+    flip.set_missed_after(4);
+    flip.set_false_after(2);
+    flip.set_picture(absl::StrCat("\xff\xd8\xff", std::string(400'000, 'x')));
+  }
+  const std::string page = HtmlPage({{"", Refused(), "", flips}});
+  EXPECT_THAT(
+      page,
+      HasSubstr(
+          ": 11 errors before, 23 after; 7 frames worse, 3 better. Score 0.38 and more (F1 0.50)"));
+  EXPECT_THAT(page, HasSubstr("for each class the best one on 16 validation frames. A release"));
+  EXPECT_THAT(page, HasSubstr("<figcaption>Car, frame 000001: 1 missed, 0 false before; 4 missed, "
+                              "2 false after</figcaption>"));
+  EXPECT_THAT(page, HasSubstr("<td data-label=\"worse by\">5</td>"));
+  EXPECT_THAT(page, HasSubstr("<img src=\"data:image/jpeg;base64,/9j/"));
+  // Two have room, and the third is said not to be there.
+  EXPECT_THAT(page, HasSubstr("frame 000001"));
+  EXPECT_THAT(page, Not(HasSubstr("Car, frame 000002:")));
+  EXPECT_THAT(page, HasSubstr("1 more picture is in the JSON"));
+  EXPECT_LT(page.size(), 2'000'000u);
+  EXPECT_THAT(HtmlPage({{"", Refused(), ""}}), Not(HasSubstr("What both releases see")));
 }
 
 TEST(HtmlPageTest, ShowsWhatIsNotFiniteAsNothing) {
