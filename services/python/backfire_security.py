@@ -7,6 +7,7 @@ import collections
 import hmac
 import os
 import sys
+import urllib.parse
 
 import grpc
 
@@ -70,6 +71,11 @@ class Shown(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor)
         return self.show(continuation, details, request)
 
 
+def uri_of(target):
+    """`unix:PATH` as the URI that gRPC takes it for, so that a path may have spaces; anything else as it is."""
+    return "unix:" + urllib.parse.quote(target[5:], safe="/!$&'()*+,;=:@~") if target.startswith("unix:") else target
+
+
 def open_channel(target, options):
     """A channel as all processes of the mesh open it. The token never goes where others could read it."""
     files = None if target.startswith(PLAIN) else tls()
@@ -77,7 +83,7 @@ def open_channel(target, options):
         key, chain, authorities = files
         channel = grpc.secure_channel(target, grpc.ssl_channel_credentials(authorities, key, chain), options)
     else:
-        channel = grpc.insecure_channel(target, options)
+        channel = grpc.insecure_channel(uri_of(target), options)
     return grpc.intercept_channel(channel, Shown()) if TOKEN.get() and (files or target.startswith(LOCAL)) else channel
 
 
@@ -98,7 +104,7 @@ def add_port(server, address):
     if not address.startswith(LOCAL) and not os.environ.get("BACKFIRE_ALLOW_INSECURE"):
         sys.exit(f"--listen: {address} is open to other machines, and there is no TLS: give {', '.join(TLS_FILES)}, or "
                  "BACKFIRE_ALLOW_INSECURE=1 where only those reach the port who may do everything")
-    return server.add_insecure_port(address)
+    return server.add_insecure_port(uri_of(address))
 
 
 class Door(grpc.ServerInterceptor):

@@ -1,5 +1,10 @@
 #include "services/rpc/address.h"
 
+#include <sys/un.h>
+
+#include <string_view>
+
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -27,6 +32,30 @@ bool IsUnix(const std::string& target) { return absl::StartsWith(target, "unix:"
 
 std::string UnixPath(const std::string& target) {
   return std::string(absl::StripPrefix(target, "unix:"));
+}
+
+absl::Status CheckUnixPath(const std::string& target) {
+  constexpr size_t kLongest = sizeof(sockaddr_un::sun_path) - 1;
+  const std::string path = UnixPath(target);
+  if (!path.empty() && path.size() <= kLongest) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("a unix socket's path must have 1 to ", kLongest,
+                                                 " bytes: got ", path.size(), ", ", target));
+}
+
+std::string ChannelTarget(const std::string& target) {
+  if (!IsUnix(target)) return target;
+  // RFC 3986: unreserved characters, and those that a path may have besides.
+  constexpr std::string_view kPlain = "-._~/!$&'()*+,;=:@";
+  std::string uri = "unix:";
+  for (const char c : UnixPath(target)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (absl::ascii_isalnum(byte) || kPlain.find(c) != std::string_view::npos) {
+      uri += c;
+    } else {
+      absl::StrAppend(&uri, "%", absl::Hex(byte, absl::kZeroPad2));
+    }
+  }
+  return uri;
 }
 
 bool IsLocal(const std::string& target) {

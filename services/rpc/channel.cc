@@ -7,7 +7,9 @@
 #include <limits>
 
 #include "services/base/dns_target.h"
+#include "services/rpc/address.h"
 #include "services/rpc/credentials.h"
+#include "services/rpc/gateway_channel.h"
 #include "services/rpc/rpc_metrics.h"
 
 namespace backfire::runtime {
@@ -27,7 +29,10 @@ std::vector<std::pair<std::string, int>> TransportArguments() {
           {GRPC_ARG_MAX_METADATA_SIZE, 1 << 20}};
 }
 
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, int64_t max_message_bytes) {
+namespace {
+
+std::shared_ptr<grpc::Channel> Connect(const std::string& target, int64_t max_message_bytes,
+                                       bool show_token) {
   const auto [name, address] = ParseNamedAddress(target);
   const int limit =
       static_cast<int>(std::min<int64_t>(max_message_bytes, std::numeric_limits<int32_t>::max()));
@@ -54,9 +59,20 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, int64_t ma
   if (!name.empty()) arguments.SetSslTargetNameOverride(name);
   std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(MakeClientRpcMetrics());
-  if (auto token = TokenFor(address); token != nullptr) interceptors.push_back(std::move(token));
+  auto token = show_token ? TokenFor(address) : nullptr;
+  if (token != nullptr) interceptors.push_back(std::move(token));
   return grpc::experimental::CreateCustomChannelWithInterceptors(
-      address, ChannelCredentialsFor(address), arguments, std::move(interceptors));
+      ChannelTarget(address), ChannelCredentialsFor(address), arguments, std::move(interceptors));
+}
+
+}  // namespace
+
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target, int64_t max_message_bytes) {
+  return Connect(target, max_message_bytes, /*show_token=*/true);
+}
+
+std::shared_ptr<grpc::Channel> MakeGatewayChannel(const std::string& target) {
+  return Connect(target, kDefaultMaxMessageBytes, IsVerified(target));
 }
 
 void SetDeadline(grpc::ClientContext& context, absl::Duration timeout) {

@@ -118,6 +118,11 @@ std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface> TokenFor(
   return std::make_unique<TokenFactory>(ThisProcess().token);
 }
 
+bool IsVerified(const std::string& target) {
+  MutexLock lock(ThisProcess().mutex);
+  return ThisProcess().certificate != nullptr || IsUnix(target);
+}
+
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerCredentialsFor(
     const SecurityOptions& options, const std::string& address,
     std::shared_ptr<grpc::AuthMetadataProcessor> door) {

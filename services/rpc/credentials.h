@@ -26,6 +26,10 @@ std::shared_ptr<grpc::ChannelCredentials> ChannelCredentialsFor(const std::strin
 std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface> TokenFor(
     const std::string& target);
 
+/// Whether nobody answers at `target` but who was meant: the owner of a unix socket's folder, or
+/// who has a certificate. A port without TLS is whoever's was there first.
+bool IsVerified(const std::string& target);
+
 /// What a listener at `address` begins with, so that `door` is asked of each call.
 /// FAILED_PRECONDITION: it would listen beyond this machine without TLS, and that is not allowed.
 /// INVALID_ARGUMENT: it would, with a token.

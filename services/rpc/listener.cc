@@ -122,13 +122,9 @@ absl::StatusOr<std::unique_ptr<Listener>> Listener::Bind(const std::string& addr
 }
 
 absl::Status Listener::BindUnix(const std::string& path) {
+  BACKFIRE_RETURN_IF_ERROR(CheckUnixPath(address_));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof(address.sun_path)) {
-    return absl::InvalidArgumentError(absl::StrCat("a unix socket's path must have 1 to ",
-                                                   sizeof(address.sun_path) - 1, " bytes: got ",
-                                                   path.size()));
-  }
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   BACKFIRE_RETURN_IF_ERROR(RemoveStaleSocket(path, address));
   const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -33,5 +33,19 @@ TEST(AddressTest, WhatStaysOnTheMachine) {
   }
 }
 
+TEST(AddressTest, ASocketsPathHasAsMuchAsTheKernelTakes) {
+  EXPECT_TRUE(CheckUnixPath("unix:" + std::string(107, 'p')).ok());
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckUnixPath("unix:" + std::string(108, 'p'))));
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckUnixPath("unix:")));
+}
+
+TEST(AddressTest, APathIsAUriToChannels) {
+  EXPECT_EQ(ChannelTarget("localhost:7001"), "localhost:7001");
+  EXPECT_EQ(ChannelTarget("dns:pods:7000"), "dns:pods:7000");
+  EXPECT_EQ(ChannelTarget("unix:/run/a-b_c.d~1/e@f"), "unix:/run/a-b_c.d~1/e@f");
+  // RFC 3986: a question mark or a hash would end the path, and a percent sign begins an escape.
+  EXPECT_EQ(ChannelTarget("unix:/its data/50%?#\xc3\xa4"), "unix:/its%20data/50%25%3f%23%c3%a4");
+}
+
 }  // namespace
 }  // namespace backfire::runtime

@@ -17,6 +17,7 @@
 #include "services/base/digest.h"
 #include "services/base/file.h"
 #include "services/rpc/credentials.h"
+#include "services/rpc/gateway_channel.h"
 #include "services/rpc/identities.h"
 #include "services/rpc/roles.h"
 #include "services/rpc/rpc_server.h"
@@ -288,6 +289,21 @@ TEST_F(DoorTest, TheTokenIsShownToThisMachineAndToNobodyElse) {
   ASSERT_TRUE(ShowIdentity({}).ok());
   channel_ = MakeChannel(server_->endpoint());
   EXPECT_FALSE(IsIn(Call("/backfire.v1.Orchestrator/GetSystem", "")));
+}
+
+TEST_F(DoorTest, AGatewayOnAPortIsShownNoToken) {
+  SecurityOptions shown;
+  shown.token_file = directory_ / "token";
+  for (const std::string listen : {"127.0.0.1:0", "unix"}) {
+    // Another user may have taken the port: here it is one who would do what the token allows.
+    Start(WithToken(), Surface::kOrchestrator, listen);
+    ASSERT_TRUE(ShowIdentity(shown).ok());
+    channel_ = MakeGatewayChannel(server_->endpoint());
+    EXPECT_EQ(IsIn(Call("/backfire.v1.Orchestrator/GetSystem", "")), listen == "unix") << listen;
+    channel_ = MakeChannel(server_->endpoint());
+    EXPECT_TRUE(IsIn(Call("/backfire.v1.Orchestrator/GetSystem", ""))) << listen;
+  }
+  ASSERT_TRUE(ShowIdentity({}).ok());
 }
 
 TEST_F(DoorTest, WhatChangesSomethingIsWrittenDown) {
