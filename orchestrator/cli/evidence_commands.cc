@@ -70,7 +70,7 @@ absl::StatusOr<std::string> FindUpdate(const Session& session, const GateOptions
 
 absl::StatusOr<ExitCode> GateUpdate(const Session& session, const GateOptions& options,
                                     const std::vector<std::string>& rest) {
-  OrchestratorClient orchestrator(session.orchestrator);
+  OrchestratorClient orchestrator(session.orchestrator_target());
   BACKFIRE_ASSIGN_OR_RETURN(const std::string name, FindUpdate(session, options, orchestrator));
   TrainingCurves curves;
   if (options.wait) {
@@ -105,7 +105,7 @@ void AddUpdateExport(CLI::App& topic, Session& session) {
   command.add_option("--out", options->out, "The file, of JSON Lines")->required();
   command.callback([&session, options] {
     session.action = [&session, options]() -> absl::StatusOr<ExitCode> {
-      OrchestratorClient orchestrator(session.orchestrator);
+      OrchestratorClient orchestrator(session.orchestrator_target());
       BACKFIRE_ASSIGN_OR_RETURN(const std::string name, orchestrator.ResolveUpdate(options->name));
       BACKFIRE_ASSIGN_OR_RETURN(const std::string lines, orchestrator.ExportEvidence(name));
       BACKFIRE_RETURN_IF_ERROR(WriteFileAtomically(options->out, lines));

@@ -70,8 +70,8 @@ absl::StatusOr<std::string> GenerateSystem(const GenerateOptions& options) {
       }
       recipe = "{name: least-squares}";
     }
-    absl::StrAppend(&text, "- {name: v", vertex, ", endpoint: \"localhost:7101\", inputs: {",
-                    absl::StrJoin(inputs, ", "), "}, recipe: ", recipe, ", process: ",
+    absl::StrAppend(&text, "- {name: v", vertex, ", inputs: {", absl::StrJoin(inputs, ", "),
+                    "}, recipe: ", recipe, ", process: ",
                     vertex == 0 ? "&planar {program: planar-service, arguments: [--system, "
                                   "\"{system_file}\"]}"
                                 : "*planar",

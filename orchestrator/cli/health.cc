@@ -7,6 +7,7 @@
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "services/base/status.h"
 #include "services/rpc/channel.h"
+#include "services/rpc/gateway_channel.h"
 #include "services/rpc/unary_call.h"
 
 namespace backfire::cli {
@@ -14,9 +15,9 @@ namespace {
 
 using grpc::health::v1::HealthCheckResponse;
 
-absl::StatusOr<HealthCheckResponse> Ask(const std::string& target, const std::string& name,
-                                        absl::Duration timeout) {
-  const auto stub = grpc::health::v1::Health::NewStub(runtime::MakeChannel(target));
+absl::StatusOr<HealthCheckResponse> Ask(const std::shared_ptr<grpc::Channel>& channel,
+                                        const std::string& name, absl::Duration timeout) {
+  const auto stub = grpc::health::v1::Health::NewStub(channel);
   grpc::health::v1::HealthCheckRequest request;
   request.set_service(name);
   return runtime::UnaryCall(*stub, &grpc::health::v1::Health::Stub::Check, request, timeout);
@@ -36,8 +37,9 @@ const char* HealthName(Health health) {
   return "UNREACHABLE";
 }
 
-Health CheckHealth(const std::string& target, absl::Duration timeout) {
-  const auto response = Ask(target, "", timeout);
+Health CheckHealth(const std::string& target, absl::Duration timeout, bool is_gateway) {
+  const auto response = Ask(
+      is_gateway ? runtime::MakeGatewayChannel(target) : runtime::MakeChannel(target), "", timeout);
   if (!response.ok()) return Health::kUnreachable;
   return response->status() == HealthCheckResponse::SERVING ? Health::kServing
                                                             : Health::kNotServing;
@@ -45,7 +47,7 @@ Health CheckHealth(const std::string& target, absl::Duration timeout) {
 
 absl::Status CheckServing(const std::string& target, const std::string& name,
                           absl::Duration timeout) {
-  const auto response = Ask(target, name, timeout);
+  const auto response = Ask(runtime::MakeChannel(target), name, timeout);
   if (absl::IsNotFound(response.status())) {
     return absl::NotFoundError(absl::StrCat(target, " keeps no health of \"", name, "\""));
   }

@@ -30,7 +30,7 @@ void AddHealthcheckCommand(CLI::App& app, Session& session) {
       app, "healthcheck",
       "Ask a server for its health, by grpc.health.v1: for containers and scripts\n\n"
       "Exits 0 if it is SERVING, 3 if it is not or does not answer, 2 if it keeps no health of "
-      "--service.\nExamples: backfire healthcheck localhost:7004\n"
+      "--service.\nExamples: backfire healthcheck unix:/var/lib/backfire/run/car\n"
       "          backfire healthcheck localhost:7000 --service orchestrator");
   const auto options = std::make_shared<HealthcheckOptions>();
   command.add_option("target", options->target, "The server's gRPC target")->required();
@@ -39,6 +39,7 @@ void AddHealthcheckCommand(CLI::App& app, Session& session) {
   command.add_option("--timeout", options->timeout_seconds, "Seconds to wait for an answer")
       ->capture_default_str()
       ->check(CLI::Range(0.01, 3600.0));
+  AddDataDirectory(command, session);  // For the token.
   command.callback([&session, options] {
     session.action = [&session, options] { return Healthcheck(session, *options); };
   });

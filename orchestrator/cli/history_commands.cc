@@ -50,7 +50,7 @@ absl::StatusOr<ExitCode> ShowHistory(const Session& session, const HistoryOption
     if (!since.ok()) return Annotate(since.status(), "--since");
     request.mutable_since()->set_seconds(absl::ToUnixSeconds(*since));
   }
-  OrchestratorClient orchestrator(session.orchestrator);
+  OrchestratorClient orchestrator(session.orchestrator_target());
   if (options.of.rfind("releases/", 0) == 0) {
     BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_subject(), ResourceName("releases", options.of));
   } else if (!options.of.empty()) {
@@ -62,7 +62,7 @@ absl::StatusOr<ExitCode> ShowHistory(const Session& session, const HistoryOption
 }
 
 absl::StatusOr<ExitCode> ShowLog(const Session& session, const std::string& name) {
-  OrchestratorClient orchestrator(session.orchestrator);
+  OrchestratorClient orchestrator(session.orchestrator_target());
   v1::GetUpdateRequest get;
   BACKFIRE_ASSIGN_OR_RETURN(*get.mutable_name(), orchestrator.ResolveUpdate(name));
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update, orchestrator.Call(&Stub::GetUpdate, get));

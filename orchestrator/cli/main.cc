@@ -41,6 +41,8 @@ int main(int argc, char** argv) {
   backfire::report::SetLineWidth(backfire::cli::OutputColumns(std::getenv("COLUMNS")));
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   if (const auto program = backfire::cli::ExternalCommand(session.program_directory, arguments)) {
+    // They find the mesh as `backfire` does.
+    ::setenv("BACKFIRE_DATA_DIR", session.data_directory.c_str(), /*overwrite=*/0);
     if (std::filesystem::exists(session.token_file(), error)) {
       ::setenv("BACKFIRE_TOKEN_FILE", session.token_file().c_str(), /*overwrite=*/0);
     }

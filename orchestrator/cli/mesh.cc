@@ -18,6 +18,7 @@
 #include "orchestrator/cli/startup.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
+#include "services/rpc/address.h"
 
 namespace backfire::cli {
 namespace {
@@ -30,6 +31,10 @@ ProcessId IdOf(const MeshProcess& process) {
 
 /// Services have vertices; what uses them, gateway and orchestrator, has none.
 bool IsService(const MeshProcess& process) { return process.vertices_size() > 0; }
+
+bool IsGateway(const MeshProcess& process) {
+  return !IsService(process) && process.name() == "gateway";
+}
 
 absl::StatusOr<std::string> ReadBootId() {
   BACKFIRE_ASSIGN_OR_RETURN(const std::string id, ReadFile("/proc/sys/kernel/random/boot_id"));
@@ -75,16 +80,19 @@ bool Matches(const MeshProcess& running, const MeshProcess& planned) {
 
 absl::Status CheckPorts(const Mesh& mesh) {
   std::vector<std::string> faults;
+  bool is_port = false;
   for (const MeshProcess& process : mesh.processes()) {
     if (process.pid() != 0) continue;
     for (const std::string& endpoint : {process.endpoint(), process.metrics_endpoint()}) {
       if (endpoint.empty()) continue;
       if (const absl::Status status = CheckEndpointIsFree(endpoint); !status.ok()) {
         faults.push_back(absl::StrCat(process.name(), ": ", std::string(status.message())));
+        is_port = is_port || !runtime::IsUnix(endpoint);
       }
     }
   }
   if (faults.empty()) return absl::OkStatus();
+  if (is_port) faults.push_back("`backfire up --gateway HOST:PORT` moves it, and metrics with it");
   return absl::FailedPreconditionError(absl::StrJoin(faults, "\n"));
 }
 
@@ -166,14 +174,12 @@ absl::StatusOr<int> LocalMesh::BringUp(Mesh plan, const std::vector<std::string>
     if (!status.ok()) break;
     std::vector<AwaitedServer> awaited;
     for (const MeshProcess& process : plan.processes()) {
-      // A gateway has nothing to serve before the first release: any answer will do.
-      const bool must_serve = process.name() != "gateway";
       if (IsService(process) == services) {
-        awaited.push_back({process.name(), process.endpoint(), IdOf(process), must_serve});
+        awaited.push_back({process.name(), process.endpoint(), IdOf(process), IsGateway(process)});
       }
     }
     if (services) {
-      for (const std::string& target : others) awaited.push_back({target, target, {}, true});
+      for (const std::string& target : others) awaited.push_back({target, target, {}, false});
     }
     const auto taken = absl::FromChrono(std::chrono::steady_clock::now() - start);
     status = AwaitServers(awaited, options.timeout - taken, [&](const AwaitedServer& server) {
@@ -237,7 +243,9 @@ absl::StatusOr<std::vector<LocalMesh::ProcessReport>> LocalMesh::Inspect(
   std::vector<ProcessReport> reports;
   for (const MeshProcess& process : mesh.processes()) {
     ProcessReport report{process, IsRunning(IdOf(process)), Health::kUnreachable};
-    if (report.running) report.health = CheckHealth(process.endpoint(), timeout_each);
+    if (report.running) {
+      report.health = CheckHealth(process.endpoint(), timeout_each, IsGateway(process));
+    }
     reports.push_back(std::move(report));
   }
   return reports;

@@ -20,6 +20,7 @@
 #include "services/base/status.h"
 #include "services/graph/system_graph.h"
 #include "services/rpc/rpc_server.h"
+#include "services/rpc/run_directory.h"
 #include "services/rpc/token.h"
 
 namespace backfire::cli {
@@ -31,7 +32,7 @@ struct UpOptions {
   std::string system_file;
   std::string dataset;
   int replicates = 0;
-  std::string gateway = "localhost:7000";
+  std::string gateway = kDefaultGateway;
   double timeout_seconds = 60;
   bool foreground = false;
 };
@@ -43,8 +44,10 @@ absl::StatusOr<ExitCode> Up(const Session& session, const UpOptions& options) {
   if (options.replicates > 0) system.set_replicates(options.replicates);
 
   const std::filesystem::path data_directory = std::filesystem::absolute(session.data_directory);
-  MeshOptions mesh_options{data_directory, session.program_directory, session.orchestrator,
-                           options.gateway,
+  PlaceOnSockets(data_directory, system);
+  const std::string target =
+      session.orchestrator.empty() ? OrchestratorSocket(data_directory) : session.orchestrator;
+  MeshOptions mesh_options{data_directory, session.program_directory, target, options.gateway,
                            std::filesystem::absolute(options.system_file).string()};
   absl::StatusOr<Mesh> plan = PlanMesh(system, mesh_options);
   if (!plan.ok()) return Annotate(plan.status(), options.system_file);
@@ -57,7 +60,7 @@ absl::StatusOr<ExitCode> Up(const Session& session, const UpOptions& options) {
   for (const MeshProcess& process : plan->processes()) others.erase(process.endpoint());
 
   const Tell tell = [&session](const std::string& line) { *session.err << line << std::endl; };
-  BACKFIRE_RETURN_IF_ERROR(MakeDirectories(data_directory));
+  BACKFIRE_RETURN_IF_ERROR(runtime::MakeRunDirectory(data_directory));
   BACKFIRE_RETURN_IF_ERROR(runtime::MakeTokenFile(session.token_file()));
   BACKFIRE_RETURN_IF_ERROR(session.ShowIdentity());
   LocalMesh mesh(data_directory);
@@ -68,7 +71,7 @@ absl::StatusOr<ExitCode> Up(const Session& session, const UpOptions& options) {
       const int started,
       mesh.BringUp(*std::move(plan), {others.begin(), others.end()}, bring_up, tell));
 
-  OrchestratorClient orchestrator(session.orchestrator);
+  OrchestratorClient orchestrator(target);
   v1::ApplySystemRequest request;
   *request.mutable_system() = system;
   request.set_actor(session.actor);
@@ -84,7 +87,7 @@ absl::StatusOr<ExitCode> Up(const Session& session, const UpOptions& options) {
   BACKFIRE_RETURN_IF_ERROR(session.Print(
       *applied,
       absl::StrCat("the mesh is up: system ", system.name(), ", revision ", applied->revision(),
-                   "; gateway ", options.gateway, ", orchestrator ", session.orchestrator,
+                   "; gateway ", options.gateway, ", orchestrator ", target,
                    "\nbaseline: ", applied->update(), " (`backfire update watch baseline`)\n")));
   if (!options.foreground) return ExitCode::kOk;
 
@@ -140,7 +143,7 @@ absl::StatusOr<ExitCode> Status(const Session& session) {
   absl::StatusOr<std::vector<LocalMesh::ProcessReport>> processes = mesh.Inspect(absl::Seconds(2));
   if (absl::IsNotFound(processes.status())) processes = std::vector<LocalMesh::ProcessReport>();
   BACKFIRE_RETURN_IF_ERROR(processes.status());
-  std::string target = session.orchestrator;
+  const std::string target = session.orchestrator_target();
   bool all_up = !processes->empty();
   report::TextTable table({{"process"},
                            {"pid", report::TextTable::Align::kRight},
@@ -151,7 +154,6 @@ absl::StatusOr<ExitCode> Status(const Session& session) {
   google::protobuf::Struct document;
   auto& listed = *(*document.mutable_fields())["processes"].mutable_list_value();
   for (const auto& [process, running, health] : *processes) {
-    if (process.name() == "orchestrator") target = process.endpoint();
     all_up = all_up && running && health != Health::kUnreachable;
     const std::string state = running ? HealthName(health) : "ENDED";
     table.AddRow({process.name(), running ? absl::StrCat(process.pid()) : "-", state,
@@ -161,6 +163,7 @@ absl::StatusOr<ExitCode> Status(const Session& session) {
     fields["pid"].set_number_value(running ? process.pid() : 0);
     fields["health"].set_string_value(state);
     fields["endpoint"].set_string_value(process.endpoint());
+    fields["metrics"].set_string_value(process.metrics_endpoint());
     fields["log"].set_string_value(process.log());
   }
   std::string text = processes->empty() ? absl::StrCat("no mesh was started in ",
@@ -201,7 +204,12 @@ void AddMeshCommands(CLI::App& app, Session& session) {
   auto& up = AddCommand(
       app, "up",
       "Start a system's services, the orchestrator and the gateway on this machine, and apply the "
-      "system\n\nWhat of it runs already is left alone. The mesh runs on until `backfire down`.\n"
+      "system\n\nWhat of it runs already is left alone. The mesh runs on until `backfire down`. "
+      "What the "
+      "system names no endpoint for, and the orchestrator, listens on sockets in the folder `run` "
+      "of "
+      "--data-dir, which only you can enter; metrics are on ports above the gateway's (`backfire "
+      "status` lists them). Two meshes at once need two of --data-dir and of --gateway.\n"
       "Example: backfire up deploy/systems/stereo.yaml --dataset 'kitti:/data/kitti?train=train"
       "&validation=val&test=test'");
   const auto up_options = std::make_shared<UpOptions>();
@@ -209,7 +217,8 @@ void AddMeshCommands(CLI::App& app, Session& session) {
   up.add_option("--dataset", up_options->dataset, "URI to use instead of the file's `dataset`");
   up.add_option("--replicates", up_options->replicates, "Number to use instead of the file's")
       ->check(CLI::Range(1, 100));
-  up.add_option("--gateway", up_options->gateway, "Where the gateway listens")
+  up.add_option("--gateway", up_options->gateway,
+                "Where the gateway listens, HOST:PORT or unix:PATH")
       ->capture_default_str();
   up.add_option("--timeout", up_options->timeout_seconds, "Seconds until all must be up")
       ->check(CLI::PositiveNumber)

@@ -4,6 +4,7 @@
 #include <google/protobuf/util/message_differencer.h>
 #include <netdb.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -17,10 +18,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "orchestrator/cli/metrics_ports.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
+#include "services/graph/placement.h"
 #include "services/graph/system_graph.h"
 #include "services/rpc/address.h"
+#include "services/rpc/run_directory.h"
 
 namespace backfire::cli {
 namespace {
@@ -50,21 +54,25 @@ std::string ReplicaName(const std::string& vertex, const std::string& endpoint) 
 std::vector<std::string> EndpointsHere(const v1::Vertex& vertex) {
   std::vector<std::string> here = {vertex.endpoint()};
   for (const std::string& replica : vertex.replicas()) {
-    const bool is_socket = absl::StartsWith(replica, "unix:");
-    if (is_socket || HostOf(replica) == HostOf(vertex.endpoint())) here.push_back(replica);
+    // A socket is this machine's, whichever of the two it is.
+    const bool is_here = runtime::IsUnix(replica) ||
+                         (runtime::IsUnix(vertex.endpoint()) && runtime::IsLocal(replica)) ||
+                         HostOf(replica) == HostOf(vertex.endpoint());
+    if (is_here) here.push_back(replica);
   }
   return here;
 }
 
 MeshProcess MakeProcess(const MeshOptions& options, const std::string& name,
-                        const std::string& program, const std::string& endpoint) {
+                        const std::string& program, const std::string& endpoint,
+                        const std::string& metrics_endpoint) {
   MeshProcess process;
   process.set_name(name);
   const bool has_path = program.find('/') != std::string::npos;
   process.set_program(
       (has_path ? fs::path(program) : options.program_directory / program).string());
   process.set_endpoint(endpoint);
-  process.set_metrics_endpoint(MetricsEndpoint(endpoint));
+  process.set_metrics_endpoint(metrics_endpoint);
   process.add_arguments(absl::StrCat("--listen=", endpoint));
   // Left out where there is none: CLI11 takes the argument after `--flag=` for its value.
   if (!process.metrics_endpoint().empty()) {
@@ -81,18 +89,59 @@ std::string LogPath(const MeshOptions& options, const fs::path& relative) {
   return (options.data_directory / "logs" / relative).string() + ".log";
 }
 
+/// What is wrong with where a process is to listen.
+absl::Status CheckEndpoint(const MeshOptions& options, const std::string& endpoint) {
+  if (!runtime::IsUnix(endpoint)) return ParseEndpoint(endpoint).status();
+  const absl::Status status = runtime::CheckUnixPath(endpoint);
+  if (status.ok() || !absl::StartsWith(endpoint, runtime::RunSocket(options.data_directory, ""))) {
+    return status;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(status.message(), ": a shorter --data-dir makes it shorter"));
+}
+
+/// OK if nobody listens on a socket.
+absl::Status CheckSocketIsFree(const std::string& endpoint) {
+  BACKFIRE_RETURN_IF_ERROR(runtime::CheckUnixPath(endpoint));
+  const std::string path = runtime::UnixPath(endpoint);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (descriptor < 0) return ErrnoToStatus(errno, "socket");
+  // EAGAIN: somebody listens, and accepts nobody just now.
+  const bool is_free =
+      ::connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 &&
+      errno != EAGAIN;
+  ::close(descriptor);
+  if (is_free) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(endpoint, " is in use by another process"));
+}
+
 }  // namespace
 
-std::string MetricsEndpoint(const std::string& endpoint) {
-  if (absl::StartsWith(endpoint, "unix:")) return "";
-  const absl::StatusOr<runtime::HostPort> parsed = ParseEndpoint(endpoint);
-  if (!parsed.ok() || parsed->port > 65535 - 1000) return "";
-  return absl::StrCat(endpoint.substr(0, endpoint.rfind(':')), ":", parsed->port + 1000);
+std::string OrchestratorSocket(const fs::path& data_directory) {
+  return runtime::RunSocket(data_directory, "orchestrator");
+}
+
+void PlaceOnSockets(const fs::path& data_directory, v1::System& system) {
+  graph::PlaceVertices(
+      [&](const std::string& vertex) { return runtime::RunSocket(data_directory, vertex); },
+      system);
 }
 
 absl::StatusOr<Mesh> PlanMesh(const v1::System& system, const MeshOptions& options) {
   Mesh mesh;
   mesh.set_system(system.name());
+  const std::string orchestrator_endpoint = options.orchestrator.empty()
+                                                ? OrchestratorSocket(options.data_directory)
+                                                : options.orchestrator;
+  MetricsPorts metrics(options.gateway);
+  metrics.LeaveOut(orchestrator_endpoint);
+  for (const v1::Vertex& vertex : system.vertices()) {
+    for (const std::string& endpoint : graph::ServingEndpoints(vertex)) metrics.LeaveOut(endpoint);
+  }
+  const std::string orchestrator_metrics = metrics.Of(orchestrator_endpoint);
   std::vector<std::string> faults;
   std::map<std::string, int> position_of;             // Endpoint -> in mesh.processes.
   std::map<std::string, const v1::Vertex*> first_of;  // Endpoint -> the first vertex there.
@@ -123,7 +172,8 @@ absl::StatusOr<Mesh> PlanMesh(const v1::System& system, const MeshOptions& optio
       const std::string name = k == 0 ? vertex.name() : ReplicaName(vertex.name(), endpoints[k]);
       position_of[endpoints[k]] = mesh.processes_size();
       MeshProcess& process = *mesh.add_processes();
-      process = MakeProcess(options, name, vertex.process().program(), endpoints[k]);
+      process = MakeProcess(options, name, vertex.process().program(), endpoints[k],
+                            metrics.Of(endpoints[k]));
       AddDataDirectory(process, options, fs::path("services") / name);
       if (k > 0) process.add_arguments(absl::StrCat("--replica-of=", vertex.endpoint()));
       for (const std::string& argument : vertex.process().arguments()) {
@@ -135,12 +185,14 @@ absl::StatusOr<Mesh> PlanMesh(const v1::System& system, const MeshOptions& optio
     }
   }
   MeshProcess& orchestrator = *mesh.add_processes();
-  orchestrator = MakeProcess(options, "orchestrator", "orchestrator", options.orchestrator);
+  orchestrator = MakeProcess(options, "orchestrator", "orchestrator", orchestrator_endpoint,
+                             orchestrator_metrics);
   AddDataDirectory(orchestrator, options, "orchestrator");
   orchestrator.set_log(LogPath(options, "orchestrator"));
   MeshProcess& gateway = *mesh.add_processes();
-  gateway = MakeProcess(options, "gateway", "gateway", options.gateway);
-  gateway.add_arguments(absl::StrCat("--orchestrator=", options.orchestrator));
+  gateway =
+      MakeProcess(options, "gateway", "gateway", options.gateway, metrics.Of(options.gateway));
+  gateway.add_arguments(absl::StrCat("--orchestrator=", orchestrator_endpoint));
   gateway.set_log(LogPath(options, "gateway"));
 
   std::map<std::string, std::string> listeners;  // Address -> process.
@@ -154,10 +206,8 @@ absl::StatusOr<Mesh> PlanMesh(const v1::System& system, const MeshOptions& optio
       faults.push_back(absl::StrCat(process.name(), ": cannot run the program ", process.program(),
                                     ": ", std::strerror(errno)));
     }
-    if (!absl::StartsWith(process.endpoint(), "unix:")) {
-      if (const auto parsed = ParseEndpoint(process.endpoint()); !parsed.ok()) {
-        faults.push_back(absl::StrCat(process.name(), ": ", parsed.status().message()));
-      }
+    if (const auto status = CheckEndpoint(options, process.endpoint()); !status.ok()) {
+      faults.push_back(absl::StrCat(process.name(), ": ", status.message()));
     }
     for (const std::string& address : {process.endpoint(), process.metrics_endpoint()}) {
       if (address.empty()) continue;
@@ -173,7 +223,7 @@ absl::StatusOr<Mesh> PlanMesh(const v1::System& system, const MeshOptions& optio
 }
 
 absl::Status CheckEndpointIsFree(const std::string& endpoint) {
-  if (absl::StartsWith(endpoint, "unix:")) return absl::OkStatus();
+  if (runtime::IsUnix(endpoint)) return CheckSocketIsFree(endpoint);
   BACKFIRE_ASSIGN_OR_RETURN(const runtime::HostPort wanted, ParseEndpoint(endpoint));
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;

@@ -37,7 +37,7 @@ absl::StatusOr<ExitCode> PruneUpdates(const Session& session, const PruneOptions
     if (!span.ok()) return Annotate(span.status(), "--keep-for");
     request.mutable_retention()->mutable_keep_for()->set_seconds(absl::ToInt64Seconds(*span));
   }
-  OrchestratorClient orchestrator(session.orchestrator);
+  OrchestratorClient orchestrator(session.orchestrator_target());
   BACKFIRE_ASSIGN_OR_RETURN(const v1::PruneUpdatesResponse response,
                             orchestrator.Call(&Stub::PruneUpdates, request, kPruneTimeout));
   BACKFIRE_RETURN_IF_ERROR(session.Print(response, report::PruneText(response, options.dry_run)));

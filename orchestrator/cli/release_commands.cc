@@ -26,7 +26,7 @@ struct ReleaseOptions {
 };
 
 absl::StatusOr<ExitCode> ListReleases(const Session& session, const ReleaseOptions&) {
-  OrchestratorClient orchestrator(session.orchestrator);
+  OrchestratorClient orchestrator(session.orchestrator_target());
   v1::ListReleasesRequest request;
   v1::ListReleasesResponse all;
   do {
@@ -47,14 +47,14 @@ absl::StatusOr<v1::Release> GetRelease(OrchestratorClient& orchestrator, const s
 }
 
 absl::StatusOr<ExitCode> ShowRelease(const Session& session, const ReleaseOptions& options) {
-  OrchestratorClient orchestrator(session.orchestrator);
+  OrchestratorClient orchestrator(session.orchestrator_target());
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Release release, GetRelease(orchestrator, options.name));
   BACKFIRE_RETURN_IF_ERROR(session.Print(release, report::ReleaseText(release)));
   return ExitCode::kOk;
 }
 
 absl::StatusOr<ExitCode> PromoteRelease(const Session& session, const ReleaseOptions& options) {
-  OrchestratorClient orchestrator(session.orchestrator);
+  OrchestratorClient orchestrator(session.orchestrator_target());
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Release staged, GetRelease(orchestrator, options.name));
   v1::PromoteUpdateRequest request;
   request.set_name(staged.update());
@@ -70,7 +70,7 @@ absl::StatusOr<ExitCode> PromoteRelease(const Session& session, const ReleaseOpt
 }
 
 absl::StatusOr<ExitCode> RollbackRelease(const Session& session, const ReleaseOptions& options) {
-  OrchestratorClient orchestrator(session.orchestrator);
+  OrchestratorClient orchestrator(session.orchestrator_target());
   if (options.dry_run) {
     BACKFIRE_ASSIGN_OR_RETURN(const v1::Release target, GetRelease(orchestrator, options.name));
     BACKFIRE_ASSIGN_OR_RETURN(const v1::Release live, GetRelease(orchestrator, "live"));
@@ -94,7 +94,7 @@ absl::StatusOr<ExitCode> RollbackRelease(const Session& session, const ReleaseOp
 }
 
 absl::StatusOr<ExitCode> WatchRelease(const Session& session, const ReleaseOptions&) {
-  OrchestratorClient orchestrator(session.orchestrator);
+  OrchestratorClient orchestrator(session.orchestrator_target());
   report::ReleaseLog log;
   const absl::Status status =
       orchestrator.WatchReleases([&](const v1::ReleaseSnapshot& snapshot) -> absl::Status {

@@ -80,7 +80,7 @@ absl::StatusOr<std::vector<page::PageEntry>> EntriesOf(const Session& session,
     entries.push_back(std::move(entry));
     return entries;
   }
-  OrchestratorClient orchestrator(session.orchestrator);
+  OrchestratorClient orchestrator(session.orchestrator_target());
   BACKFIRE_ASSIGN_OR_RETURN(const std::string name, orchestrator.ResolveUpdate(options.what));
   BACKFIRE_ASSIGN_OR_RETURN(const std::string lines, orchestrator.ExportEvidence(name));
   BACKFIRE_ASSIGN_OR_RETURN(const gate::MemoryFile file,

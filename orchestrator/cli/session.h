@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "backfire/v1/system.pb.h"
 #include "google/protobuf/message.h"
 #include "orchestrator/cli/exit_code.h"
 #include "services/rpc/security.h"
@@ -23,14 +24,21 @@ struct Session {
   std::ostream* err = nullptr;              ///< Progress and complaints.
   std::filesystem::path program_directory;  ///< Where `backfire` itself is.
   std::filesystem::path data_directory;     ///< --data-dir.
-  std::string orchestrator = "localhost:7010";
-  std::string format = "text";  ///< `text`, `table` (the same) or `json`.
-  std::string actor;            ///< Who asks, for the record: `ada@laptop`.
+  std::string orchestrator;                 ///< --orchestrator; empty: orchestrator_target says.
+  std::string format = "text";              ///< `text`, `table` (the same) or `json`.
+  std::string actor;                        ///< Who asks, for the record: `ada@laptop`.
   runtime::SecurityOptions security;
   std::function<absl::StatusOr<ExitCode>()> action;
 
   /// Where the mesh's token is: --token-file, or `token` in the data directory.
   std::filesystem::path token_file() const;
+  /// The orchestrator's gRPC target: --orchestrator, or that of the mesh that runs in the data
+  /// directory, or the socket where `up` would have it.
+  std::string orchestrator_target() const;
+  /// Reads a system's file as the orchestrator is to get it: if it is the data directory's, or on
+  /// another socket, vertices without endpoints are where `up` puts them. Errors as
+  /// system::LoadSystemFile.
+  absl::StatusOr<v1::System> LoadSystem(const std::string& file) const;
   /// Shows the token, if there is one, and the certificate to all that is called from now on.
   absl::Status ShowIdentity() const;
 

@@ -22,6 +22,7 @@
 #include "services/base/file.h"
 #include "services/base/mutex.h"
 #include "services/rpc/channel.h"
+#include "services/rpc/gateway_channel.h"
 
 namespace backfire::cli {
 namespace {
@@ -32,9 +33,10 @@ using std::chrono::steady_clock;
 class HealthWatch {
  public:
   HealthWatch(const AwaitedServer& server, absl::Duration timeout, int up_event)
-      : must_serve_(server.must_serve),
+      : must_serve_(!server.is_gateway),
         up_event_(up_event),
-        channel_(runtime::MakeChannel(server.endpoint)) {
+        channel_(server.is_gateway ? runtime::MakeGatewayChannel(server.endpoint)
+                                   : runtime::MakeChannel(server.endpoint)) {
     runtime::SetDeadline(context_, timeout);
     context_.set_wait_for_ready(true);
     thread_ = std::thread([this] { Watch(); });

@@ -15,9 +15,9 @@ struct AwaitedServer {
   std::string name;
   std::string endpoint;  ///< gRPC target.
   ProcessId process;     ///< pid 0: not ours; its end can't be noticed.
-  /// Whether it must say SERVING. Otherwise any answer is enough: a gateway serves nothing before
-  /// the first release.
-  bool must_serve = true;
+  /// Whether it is a gateway, which serves nothing before the first release, so that any answer is
+  /// enough; others must say SERVING. It is asked as CheckHealth has it.
+  bool is_gateway = false;
 };
 
 /// Waits until every server answers its health check, one of them ended, `timeout` has passed, or

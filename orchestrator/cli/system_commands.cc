@@ -18,10 +18,10 @@ using Stub = v1::Orchestrator::Stub;
 
 absl::StatusOr<ExitCode> ValidateSystem(const Session& session, const std::string& file,
                                         bool services) {
-  BACKFIRE_ASSIGN_OR_RETURN(const v1::System system, system::LoadSystemFile(file));
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::System system, session.LoadSystem(file));
   v1::System checked = system;
   if (services) {
-    OrchestratorClient orchestrator(session.orchestrator);
+    OrchestratorClient orchestrator(session.orchestrator_target());
     v1::ApplySystemRequest request;
     *request.mutable_system() = system;
     request.set_validate_only(true);
@@ -40,7 +40,7 @@ absl::StatusOr<ExitCode> ValidateSystem(const Session& session, const std::strin
 }
 
 absl::StatusOr<ExitCode> ShowSystem(const Session& session) {
-  OrchestratorClient orchestrator(session.orchestrator);
+  OrchestratorClient orchestrator(session.orchestrator_target());
   BACKFIRE_ASSIGN_OR_RETURN(const v1::GetSystemResponse response,
                             orchestrator.Call(&Stub::GetSystem, v1::GetSystemRequest()));
   BACKFIRE_RETURN_IF_ERROR(session.Print(
@@ -51,7 +51,7 @@ absl::StatusOr<ExitCode> ShowSystem(const Session& session) {
 }
 
 absl::StatusOr<ExitCode> ShowRecipes(const Session& session, const std::string& vertex) {
-  OrchestratorClient orchestrator(session.orchestrator);
+  OrchestratorClient orchestrator(session.orchestrator_target());
   BACKFIRE_ASSIGN_OR_RETURN(const v1::GetSystemResponse response,
                             orchestrator.Call(&Stub::GetSystem, v1::GetSystemRequest()));
   const std::string text = report::RecipesText(response, vertex);
@@ -69,9 +69,9 @@ absl::StatusOr<ExitCode> ShowRecipes(const Session& session, const std::string& 
 
 absl::StatusOr<ExitCode> ApplySystem(const Session& session, const std::string& file,
                                      const std::string& dataset, const std::string& request_id) {
-  BACKFIRE_ASSIGN_OR_RETURN(v1::System system, system::LoadSystemFile(file));
+  BACKFIRE_ASSIGN_OR_RETURN(v1::System system, session.LoadSystem(file));
   if (!dataset.empty()) system.set_dataset(dataset);
-  OrchestratorClient orchestrator(session.orchestrator);
+  OrchestratorClient orchestrator(session.orchestrator_target());
   v1::ApplySystemRequest request;
   *request.mutable_system() = system;
   request.set_request_id(request_id);

@@ -93,7 +93,7 @@ absl::StatusOr<ExitCode> WatchUpdate(const Session& session, OrchestratorClient&
 }
 
 absl::StatusOr<ExitCode> ProposeUpdate(const Session& session, const UpdateOptions& options) {
-  OrchestratorClient orchestrator(session.orchestrator);
+  OrchestratorClient orchestrator(session.orchestrator_target());
   Proposal proposal = options;
   proposal.actor = session.actor;
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update, FindOrPropose(orchestrator, proposal));
@@ -104,7 +104,7 @@ absl::StatusOr<ExitCode> ProposeUpdate(const Session& session, const UpdateOptio
 }
 
 absl::StatusOr<ExitCode> ShowUpdate(const Session& session, const UpdateOptions& options) {
-  OrchestratorClient orchestrator(session.orchestrator);
+  OrchestratorClient orchestrator(session.orchestrator_target());
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update, GetUpdate(orchestrator, options.name));
   if (!options.field.empty()) {
     BACKFIRE_ASSIGN_OR_RETURN(const std::string text, UpdateField(update, options.field));
@@ -116,7 +116,7 @@ absl::StatusOr<ExitCode> ShowUpdate(const Session& session, const UpdateOptions&
 }
 
 absl::StatusOr<ExitCode> ListUpdates(const Session& session, const UpdateOptions& options) {
-  OrchestratorClient orchestrator(session.orchestrator);
+  OrchestratorClient orchestrator(session.orchestrator_target());
   v1::ListUpdatesRequest request;
   request.set_vertex(options.vertex);
   if (!options.judged_with.empty()) {
@@ -150,7 +150,7 @@ absl::StatusOr<ExitCode> ListUpdates(const Session& session, const UpdateOptions
 }
 
 absl::StatusOr<ExitCode> CancelUpdate(const Session& session, const UpdateOptions& options) {
-  OrchestratorClient orchestrator(session.orchestrator);
+  OrchestratorClient orchestrator(session.orchestrator_target());
   v1::CancelUpdateRequest request;
   BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(), orchestrator.ResolveUpdate(options.name));
   request.set_request_id(options.request_id);
@@ -163,7 +163,7 @@ absl::StatusOr<ExitCode> CancelUpdate(const Session& session, const UpdateOption
 }
 
 absl::StatusOr<ExitCode> RetryUpdate(const Session& session, const UpdateOptions& options) {
-  OrchestratorClient orchestrator(session.orchestrator);
+  OrchestratorClient orchestrator(session.orchestrator_target());
   v1::RetryUpdateRequest request;
   BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(), orchestrator.ResolveUpdate(options.name));
   request.set_request_id(options.request_id);
@@ -176,7 +176,7 @@ absl::StatusOr<ExitCode> RetryUpdate(const Session& session, const UpdateOptions
 }
 
 absl::StatusOr<ExitCode> PromoteUpdate(const Session& session, const UpdateOptions& options) {
-  OrchestratorClient orchestrator(session.orchestrator);
+  OrchestratorClient orchestrator(session.orchestrator_target());
   v1::PromoteUpdateRequest request;
   BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(), orchestrator.ResolveUpdate(options.name));
   request.set_override(options.override_verdict);
@@ -284,7 +284,7 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
           "update watch baseline",
           [](const Session& watch_session,
              const UpdateOptions& watch_options) -> absl::StatusOr<ExitCode> {
-            OrchestratorClient orchestrator(watch_session.orchestrator);
+            OrchestratorClient orchestrator(watch_session.orchestrator_target());
             BACKFIRE_ASSIGN_OR_RETURN(const v1::Update update,
                                       GetUpdate(orchestrator, watch_options.name));
             return WatchUpdate(watch_session, orchestrator, update, watch_options);

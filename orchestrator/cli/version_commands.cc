@@ -39,7 +39,7 @@ struct VersionOptions {
 };
 
 absl::StatusOr<ExitCode> ListVersions(const Session& session, const VersionOptions& options) {
-  OrchestratorClient orchestrator(session.orchestrator);
+  OrchestratorClient orchestrator(session.orchestrator_target());
   BACKFIRE_ASSIGN_OR_RETURN(const std::vector<std::string> models,
                             orchestrator.ResolveModels(options.vertex));
   v1::ListVersionsResponse all;
@@ -72,7 +72,7 @@ absl::StatusOr<ExitCode> ListVersions(const Session& session, const VersionOptio
 }
 
 absl::StatusOr<ExitCode> ShowVersion(const Session& session, const VersionOptions& options) {
-  OrchestratorClient orchestrator(session.orchestrator);
+  OrchestratorClient orchestrator(session.orchestrator_target());
   v1::GetVersionRequest request;
   BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(),
                             orchestrator.ResolveVersion(options.vertex, options.name));
@@ -97,7 +97,7 @@ absl::Status ForEachPiece(const std::string& path,
 }
 
 absl::StatusOr<ExitCode> ImportVersion(const Session& session, const VersionOptions& options) {
-  OrchestratorClient orchestrator(session.orchestrator);
+  OrchestratorClient orchestrator(session.orchestrator_target());
   v1::ImportVersionRequest description;
   BACKFIRE_ASSIGN_OR_RETURN(const std::vector<std::string> models,
                             orchestrator.ResolveModels(options.vertex));
@@ -129,7 +129,7 @@ absl::StatusOr<ExitCode> ImportVersion(const Session& session, const VersionOpti
 }
 
 absl::StatusOr<ExitCode> ExportVersion(const Session& session, const VersionOptions& options) {
-  OrchestratorClient orchestrator(session.orchestrator);
+  OrchestratorClient orchestrator(session.orchestrator_target());
   v1::ExportVersionRequest request;
   BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_name(),
                             orchestrator.ResolveVersion(options.vertex, options.name));
@@ -157,7 +157,7 @@ absl::Status DeleteOne(const Session& session, OrchestratorClient& orchestrator,
 /// Deletes what it can: of several, one that is needed doesn't keep the others. The first that
 /// could not be deleted is the exit code.
 absl::StatusOr<ExitCode> DeleteVersions(const Session& session, const VersionOptions& options) {
-  OrchestratorClient orchestrator(session.orchestrator);
+  OrchestratorClient orchestrator(session.orchestrator_target());
   std::vector<std::string> names;  // All are understood before the first is deleted.
   for (const std::string& name : options.names) {
     BACKFIRE_ASSIGN_OR_RETURN(names.emplace_back(),

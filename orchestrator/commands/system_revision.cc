@@ -53,11 +53,18 @@ v1::System Experiment(v1::System system) {
   return system;
 }
 
-// Two vertices of one model at two places could not both be named in Endpoints.
+// Where a vertex is that names no endpoint only `backfire` knows, on the machine of its mesh. Two
+// vertices of one model at two places could not both be named in Endpoints.
 absl::Status CheckEndpoints(const graph::SystemGraph& graph) {
   std::map<std::string, std::string> by_model;
   for (const std::string& vertex : graph.order()) {
     const auto& node = graph.node(vertex);
+    if (node.vertex.endpoint().empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("vertices[", vertex,
+                       "].endpoint must not be empty: it may be left out only on the "
+                       "machine of a mesh that `backfire up` started"));
+    }
     const auto [found, added] = by_model.emplace(node.model_name, node.vertex.endpoint());
     if (!added && found->second != node.vertex.endpoint()) {
       return absl::InvalidArgumentError(

@@ -10,6 +10,7 @@
 #include "orchestrator/cli/mesh_plan.h"
 #include "orchestrator/cli/orchestrator_client.h"
 #include "services/base/status.h"
+#include "services/graph/placement.h"
 #include "services/rpc/credentials.h"
 #include "services/rpc/token.h"
 
@@ -22,6 +23,12 @@ std::string Socket(const StudyPlace& place, const std::string& name) {
   return absl::StrCat("unix:", (place.directory / name).string());
 }
 
+/// With an endpoint for each vertex: of those that have none, its process goes by a vertex's name.
+v1::System Placed(v1::System system) {
+  graph::PlaceVertices([](const std::string& vertex) { return vertex; }, system);
+  return system;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<StudyMesh>> StudyMesh::Start(const StudyPlace& place,
@@ -30,7 +37,7 @@ absl::StatusOr<std::unique_ptr<StudyMesh>> StudyMesh::Start(const StudyPlace& pl
   std::error_code error;
   std::filesystem::create_directories(place.directory, error);
   std::unique_ptr<StudyMesh> mesh(new StudyMesh(place));
-  v1::System started = system;
+  v1::System started = Placed(system);
   for (v1::Vertex& vertex : *started.mutable_vertices()) {
     std::string& socket = mesh->sockets_[vertex.endpoint()];
     if (socket.empty()) socket = Socket(place, absl::StrCat("s", mesh->sockets_.size()));
@@ -65,6 +72,7 @@ StudyMesh::~StudyMesh() {
 }
 
 absl::StatusOr<v1::Update> StudyMesh::Apply(v1::System system) {
+  system = Placed(std::move(system));
   for (v1::Vertex& vertex : *system.mutable_vertices()) {
     const auto found = sockets_.find(vertex.endpoint());
     if (found == sockets_.end()) {

@@ -38,7 +38,7 @@ class StudyMesh {
   /// Of all updates from now on.
   void Watch(OnChange on_change) { on_change_ = std::move(on_change); }
 
-  /// Makes a system current, whose endpoints are among those of the one that it was started with,
+  /// Makes a system current, whose services are among those of the one that it was started with,
   /// and returns its baseline at its end. Errors as ApplySystem; FAILED_PRECONDITION: the baseline
   /// failed.
   absl::StatusOr<v1::Update> Apply(v1::System system);
@@ -59,7 +59,7 @@ class StudyMesh {
   absl::StatusOr<v1::Update> AwaitEnd(const std::string& name);
 
   const StudyPlace place_;
-  std::map<std::string, std::string> sockets_;  // By endpoint in the system's file.
+  std::map<std::string, std::string> sockets_;  // By endpoint in the system's file, or process.
   OnChange on_change_ = [](const v1::Update&) {};
 };
 

@@ -26,7 +26,11 @@ bool IsName(const std::string& name) {
 }
 
 void CheckServing(const v1::Vertex& vertex, const std::string& path, Faults& faults) {
-  if (const absl::Status status = CheckTarget(vertex.endpoint()); !status.ok()) {
+  if (vertex.endpoint().empty() && !vertex.has_process()) {
+    faults.Add(path,
+               ".endpoint must not be empty: there is no process that `backfire up` could start");
+  } else if (const absl::Status status = CheckTarget(vertex.endpoint());
+             !vertex.endpoint().empty() && !status.ok()) {
     faults.Add(path, ".endpoint ", status.message());
   }
   std::set<std::string> served = {vertex.endpoint()};

@@ -18,8 +18,8 @@
 #include "services/base/file.h"
 #include "services/base/status.h"
 #include "services/datasets/stereo_dataset.h"
-#include "services/rpc/channel.h"
 #include "services/rpc/credentials.h"
+#include "services/rpc/gateway_channel.h"
 #include "services/vision/commands.h"
 #include "services/vision/flips.h"
 #include "services/vision/perceive.h"
@@ -239,7 +239,7 @@ int RunFlips(const FlipsArguments& arguments) {
   const absl::Status checked = CheckDataset(arguments, **dataset);
   if (!checked.ok()) return ReportError(checked);
   const auto stub =
-      inference::GRPCInferenceService::NewStub(runtime::MakeChannel(arguments.gateway));
+      inference::GRPCInferenceService::NewStub(runtime::MakeGatewayChannel(arguments.gateway));
   const Comparer comparer(arguments, **dataset, *stub);
   const auto flips = Compare(arguments, **dataset, comparer);
   if (!flips.ok()) return ReportPeerError(flips.status(), arguments.gateway);

@@ -18,6 +18,8 @@
 #include "services/pointcloud/lidar.h"
 #include "services/rpc/channel.h"
 #include "services/rpc/credentials.h"
+#include "services/rpc/gateway_channel.h"
+#include "services/rpc/run_directory.h"
 #include "services/vision/commands.h"
 #include "services/vision/lidar_report.h"
 #include "services/vision/perceive.h"
@@ -31,7 +33,7 @@ namespace fs = std::filesystem;
 struct PerceiveArguments {
   std::string left, right, calibration, labels, lidar_truth, out, detections;
   std::string gateway = "localhost:7000", model = "stereo", format = "text";
-  std::string velodyne, car = "localhost:7004", pedestrian = "localhost:7005";
+  std::string velodyne, car, pedestrian, data_directory;
   std::vector<int64_t> releases;
   int width = 384, height = 128;
   double min_score = 0.3, timeout_seconds = 60;
@@ -96,6 +98,17 @@ std::string RowsLeftOutText(const PerceiveArguments& arguments, const StereoInpu
       left_out, pair.left.rows, arguments.width, arguments.height, rows);
 }
 
+// Where a detector is: where the user says, or where `backfire up` has it.
+absl::StatusOr<std::string> DetectorTarget(const PerceiveArguments& arguments,
+                                           const std::string& given, const std::string& vertex) {
+  if (!given.empty()) return given;
+  if (!arguments.data_directory.empty()) {
+    return runtime::RunSocket(arguments.data_directory, vertex);
+  }
+  return absl::InvalidArgumentError(absl::StrCat("--velodyne: give --", vertex,
+                                                 ", or the mesh's --data-dir (BACKFIRE_DATA_DIR)"));
+}
+
 // The detectors on the LiDAR's points, in the boxes of the view before.
 absl::Status AddLidar(const PerceiveArguments& arguments, const Inputs& inputs,
                       std::vector<ReleaseView>& views) {
@@ -156,6 +169,14 @@ absl::StatusOr<ScoreChoice> ChooseScoreOn(const std::string& uri,
 }
 
 int RunPerceive(PerceiveArguments arguments) {
+  if (!arguments.velodyne.empty()) {
+    for (const auto& [target, vertex] : {std::make_pair(&arguments.car, "car"),
+                                         std::make_pair(&arguments.pedestrian, "pedestrian")}) {
+      absl::StatusOr<std::string> found = DetectorTarget(arguments, *target, vertex);
+      if (!found.ok()) return ReportError(found.status());
+      *target = *std::move(found);
+    }
+  }
   const auto inputs = ReadInputs(arguments);
   if (!inputs.ok()) return ReportError(inputs.status());
   // Where JSON is read from standard output, people read what goes to standard error.
@@ -165,7 +186,7 @@ int RunPerceive(PerceiveArguments arguments) {
   const absl::Status shown = runtime::ShowIdentity(arguments.security);
   if (!shown.ok()) return ReportError(shown);
   const auto stub =
-      inference::GRPCInferenceService::NewStub(runtime::MakeChannel(arguments.gateway));
+      inference::GRPCInferenceService::NewStub(runtime::MakeGatewayChannel(arguments.gateway));
   StereoCall call;
   call.model = arguments.model;
   call.timeout = absl::Seconds(arguments.timeout_seconds);
@@ -225,12 +246,15 @@ void AddPerceiveCommand(CLI::App& app, CommandContext& context) {
   perceive->add_option("--labels", arguments->labels, "KITTI labels to draw as ground truth");
   perceive->add_option("--velodyne", arguments->velodyne,
                        "KITTI LiDAR sweep: also show what the detectors find in it");
-  perceive->add_option("--car", arguments->car, "With --velodyne: the car service's address")
-      ->capture_default_str();
+  perceive->add_option("--car", arguments->car,
+                       "With --velodyne: the car service, HOST:PORT or unix:PATH; default: that of "
+                       "the mesh in --data-dir");
+  perceive->add_option("--pedestrian", arguments->pedestrian,
+                       "With --velodyne: the pedestrian service, likewise");
   perceive
-      ->add_option("--pedestrian", arguments->pedestrian,
-                   "With --velodyne: the pedestrian service's address")
-      ->capture_default_str();
+      ->add_option("--data-dir", arguments->data_directory,
+                   "The data directory of the mesh that `backfire up` started")
+      ->envname("BACKFIRE_DATA_DIR");
   perceive->add_option("--lidar-truth", arguments->lidar_truth,
                        "KITTI LiDAR sweep: report how far every release's disparity is from it");
   perceive->add_option("--detections", arguments->detections,
@@ -260,7 +284,7 @@ void AddPerceiveCommand(CLI::App& app, CommandContext& context) {
   arguments->security.AddClientTo(*perceive);
   perceive->footer(
       "Example: backfire-vision perceive --left l.png --right r.png --calib c.txt --out view.png\n"
-      "LiDAR instead of pseudo-LiDAR: ... --velodyne sweep.bin --car HOST:PORT --pedestrian ...\n"
+      "LiDAR instead of pseudo-LiDAR: ... --velodyne sweep.bin (elsewhere: --car HOST:PORT ...)\n"
       "Compare releases: ... --release 1 --release 2 --labels label.txt\n"
       "Exit codes: 0 done; 2 wrong usage or input; 3 the gateway is away or refused; 1 else.");
   perceive->callback(

@@ -14,6 +14,7 @@
 #include "services/base/file.h"
 #include "services/base/mutex.h"
 #include "services/base/status.h"
+#include "services/graph/placement.h"
 #include "tests/support/child_process.h"
 
 namespace backfire::chaos {
@@ -98,6 +99,8 @@ MeshRun::MeshRun(Options options) : options_(std::move(options)) {
   const std::filesystem::path data = options_.directory / "orchestrator.d";
   std::filesystem::copy(options_.seed_data, data, std::filesystem::copy_options::recursive);
 
+  graph::PlaceVertices([this](const std::string& vertex) { return Target(vertex); },
+                       options_.system);
   std::map<std::string, std::string> names;  // By endpoint of the file.
   for (v1::Vertex& vertex : *options_.system.mutable_vertices()) {
     const auto [found, added] = names.emplace(vertex.endpoint(), vertex.name());

@@ -21,7 +21,7 @@ for target in position:model label:model gateway:gateway orchestrator:orchestrat
   printf -- '- {targets: ["%s:8000"], labels: {system: planar, process: %s}}\n' "${target%:*}" "${target#*:}"
 done >"$BACKFIRE_PROMETHEUS/targets/planar.yml"
 # v is served by one container, w by the other.
-awk '/endpoint: localhost:7101/ { sub("localhost:7101", (++n == 1 ? "position" : "label") ":7000") } { print }' \
+awk '{ print } /^- name: / { print "  endpoint: " (++n == 1 ? "position" : "label") ":7000" }' \
   "$root_of_project/deploy/systems/planar/figure2.yaml" >"$BACKFIRE_SYSTEMS/planar.yaml"
 chmod -R a+rX "$temporary"/{prometheus,systems}
 

@@ -13,7 +13,7 @@ cat >"$BACKFIRE_PROMETHEUS/targets/planar.yml" <<'YAML'
 - {targets: ["gateway:8000"], labels: {system: planar, process: gateway}}
 - {targets: ["orchestrator:8000"], labels: {system: planar, process: orchestrator}}
 YAML
-sed 's/localhost:7101/planar:7000/' "$root_of_project/deploy/systems/planar/figure2.yaml" >"$BACKFIRE_SYSTEMS/planar.yaml"
+sed 's/^- name: .*/&\n  endpoint: planar:7000/' "$root_of_project/deploy/systems/planar/figure2.yaml" >"$BACKFIRE_SYSTEMS/planar.yaml"
 chmod -R a+rX "$temporary"/{prometheus,systems}
 
 stage 'the files of deploy/prometheus'

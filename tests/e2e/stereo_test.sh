@@ -6,7 +6,8 @@ set -uo pipefail
 source "$3/expect.sh"
 backfire="$1/backfire"
 directory="$(mktemp -d)"
-export BACKFIRE_DATA_DIR="$directory/data" BACKFIRE_ORCHESTRATOR="unix:$directory/o"
+export BACKFIRE_DATA_DIR="$directory/its data"
+unset BACKFIRE_ORCHESTRATOR
 gateway="unix:$directory/g"
 trap '"$backfire" down >/dev/null 2>&1; rm -rf "$directory"' EXIT
 
@@ -30,27 +31,22 @@ replicates: 1
 bootstrap: {seed: 1, resample_count: 20}
 vertices:
 - name: disparity
-  endpoint: unix:$directory/1
   inputs: {left: request.left, right: request.right}
   recipe: {name: psmnet-depth-mae, parameters: {steps: 20, $small_network}}
   process: {program: disparity-service}
 - name: pointcloud
-  endpoint: unix:$directory/2
   inputs: {disparity: disparity.disparity, calibration: request.calibration}
   recipe: {name: pseudo-lidar}
   process: {program: pointcloud-service}
 - name: proposals
-  endpoint: unix:$directory/3
   inputs: {left: request.left}
   recipe: {name: centre-point, parameters: {steps: 20, channels: 4, batch: 2, min_score: 0}}
   process: {program: proposals-service}
 - name: car
-  endpoint: unix:$directory/4
   inputs: {points: pointcloud.points, boxes_2d: proposals.boxes_2d, calibration: request.calibration}
   recipe: $detector
   process: {program: car-service}
 - name: pedestrian
-  endpoint: unix:$directory/5
   inputs: {points: pointcloud.points, boxes_2d: proposals.boxes_2d, calibration: request.calibration}
   recipe: $detector
   process: {program: pedestrian-service}
@@ -116,8 +112,7 @@ if [[ ${BACKFIRE_KITTI_MINI:-} ]]; then
     --out "$directory/real.png"
   check "perceive on a real pair's LiDAR" 0 vision perceive --left "$real/image_2/900000.png" \
     --right "$real/image_3/900000.png" --calib "$real/calib/900000.txt" --gateway "$gateway" \
-    --velodyne "$real/velodyne/900000.bin" --car "unix:$directory/4" --pedestrian "unix:$directory/5" \
-    --out "$directory/lidar.png"
+    --velodyne "$real/velodyne/900000.bin" --out "$directory/lidar.png"
 fi
 check 'a release that there is not' 3 vision perceive --left "$world/image_2/$frame.png" \
   --right "$world/image_3/$frame.png" --calib "$world/calib/$frame.txt" --gateway "$gateway" \

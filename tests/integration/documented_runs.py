@@ -72,7 +72,7 @@ PAGES = {
                r'--before DIR --after DIR': '--before runs/main --after runs/pr', r'--out FILE': '--out evidence.jsonl',
                r'--evidence FILE': '--evidence evidence.jsonl', r'\bN\b': '2', r'--labels DIR --detections DIR':
                '--labels world/training/label_2 --detections detections', r'validate FILE': 'validate deploy/systems/planar/figure2.yaml',
-               r'\[VERTEX\]': 'w', r'\[DIR\.\.\.\]': '', r'TARGET|localhost:7010': '$BACKFIRE_ORCHESTRATOR'},
+               r'\[VERTEX\]': 'w', r'\[DIR\.\.\.\]': '', r'TARGET|unix:PATH': '$BACKFIRE_ORCHESTRATOR'},
         runs={
             'backfire-gate --policy backfire-gate.yaml --before runs/main --after runs/pr --junit gate.xml --html gate.html':
                 Run(1, ('REFUSED (SELF_DEFEATING)',)),
@@ -96,7 +96,8 @@ PAGES = {
             'backfire vision eval kitti --labels DIR --detections DIR': Run(0, ('Car',)),
             'backfire fsck [DIR...]': Run(0),
             'backfire healthcheck TARGET': Run(0),
-            'backfire healthcheck localhost:7010': Run(0),
+            'backfire status': Run(0, ('gateway',)),
+            'backfire healthcheck unix:PATH': Run(0),
             'backfire vision dataset render': Run(0, do='backfire vision dataset render --profile tiny --train 1 --validation 1 --test 1 --out small'),
             'backfire update propose ... --gate --retry': Run(0, ('SAFE',), do=f'backfire update propose {SAFE} --gate --retry'),
         }),
@@ -151,15 +152,16 @@ PAGES = {
             'backfire history': Run(0, ('system applied',)),
             # A second system, by hand: one process for all vertices, and sockets in place of ports.
             'car-service --listen=0.0.0.0:7004 --data-dir=/var/lib/backfire/car --metrics-listen=0.0.0.0:8004': Run(
-                do='planar-service --listen=unix:$CLONE/7101 --data-dir=planar --system deploy/systems/planar/figure2-benign.yaml &'),
+                do='planar-service --listen=unix:$BACKFIRE_DATA_DIR/run/v --data-dir=planar --system deploy/systems/planar/figure2-benign.yaml &'),
             'orchestrator --listen=0.0.0.0:7010 --data-dir=/var/lib/backfire/orchestrator': Run(
                 do='orchestrator --listen=unix:$CLONE/7010 --data-dir=orchestrated &'),
             'gateway --listen=0.0.0.0:7000 --orchestrator=HOST:7010': Run(do='gateway --listen=unix:$CLONE/7000 --orchestrator=unix:$CLONE/7010 &'),
-            'backfire system apply deploy/systems/stereo.yaml --orchestrator=HOST:7010': Run(
+            'backfire system apply deploy/systems/compose/stereo.yaml --orchestrator=HOST:7010': Run(
                 0, ('system figure2-benign is in force, revision 1',),
-                do='for port in 7101 7010; do until backfire healthcheck unix:$CLONE/$port --service liveness; do :; done; done\n'
+                do='for place in $BACKFIRE_DATA_DIR/run/v $CLONE/7010; do until backfire healthcheck unix:$place --service liveness; do :; done; done\n'
                    'backfire system apply deploy/systems/planar/figure2-benign.yaml --orchestrator=unix:$CLONE/7010'),
             'backfire healthcheck TARGET --service NAME': Run(0, ('SERVING',)),
+            'backfire healthcheck unix:$HOME/.local/state/backfire/run/car': Run(do='backfire healthcheck unix:$BACKFIRE_DATA_DIR/run/v --service liveness'),
             './dev certs DIR ROLE/NAME...': Run(),
         }),
     'docs/own-models.md': Page(
@@ -244,7 +246,7 @@ ELSEWHERE = {
     r'promtool test rules': 'tests/compose/monitoring_test.sh: promtool test rules',
     # What a machine need not have.
     r'sudo apt-get install .*': 'installs; ./dev deps has done it',
-    r'grpcurl -plaintext localhost:7010 list': 'tests/unit/services/rpc/security_test.cc: eflection',
+    r'grpcurl -plaintext localhost:7000 list': 'tests/unit/services/rpc/security_test.cc: eflection',
     r'npm ci .*': 'fetches from a network',
     # A name of something that is run by others.
     r'backfire (gate|update propose --gate)': 'tests/integration/gate/exit_code_test.py: --before',

@@ -6,14 +6,15 @@ source "$(dirname "$0")/../support/mesh.sh"
 /usr/bin/python3 -c 'import grpc, google.protobuf, numpy, prometheus_client' 2>/dev/null || exit 77
 [[ -x "$1/nearest-neighbour-service" ]] || exit 77
 
-sed "s|localhost:7101|unix:$directory/planar|; s|localhost:7102|unix:$directory/nearest|" \
-  "$1/../share/backfire/systems/nearest-neighbour.yaml" >"$directory/own.yaml"
+# Its services are where nobody else comes in: on sockets of the data directory, whose name has a space.
+run="$BACKFIRE_DATA_DIR/run"
+cp "$1/../share/backfire/systems/nearest-neighbour.yaml" "$directory/own.yaml"
 
 check 'up' 0 up "$directory/own.yaml" --gateway "unix:$directory/g"
 check 'the baseline' 0 update watch baseline
 expect_contains 'the Python vertex is judged' "$output" 'disagreement'
 
-check 'conformance of the Python service' 0 conformance "unix:$directory/nearest" --feed-all
+check 'conformance of the Python service' 0 conformance "unix:$run/nearest" --feed-all
 expect_contains 'nothing is broken' "$output" ' hold, 0 broken'
 check 'conformance of nobody' 3 conformance "unix:$directory/nobody"
 
@@ -59,7 +60,7 @@ chmod +x "$directory/forest.py"
 # It finds backfire_stock where the build has it.
 export PYTHONPATH="$1/../python" BACKFIRE_DATA_DIR="$directory/forest's data"
 sed "s/^name: .*/name: woods/; s/^replicates: .*/replicates: 5/; s/^- name: nearest/- name: forest/; s/nearest\.y/forest.y/
-     s|endpoint: unix:$directory/nearest|endpoint: unix:$directory/forest\n  replicas: [\"unix:$directory/forest-2\"]|; s/{name: nearest, parameters: {k: 3}}/{name: forest}/
+     s|{name: nearest, parameters: {k: 3}}|{name: forest}\n  replicas: [\"unix:$directory/forest-2\"]|
      s|{program: nearest-neighbour-service}|{program: $directory/forest.py}|" "$directory/own.yaml" >"$directory/forest.yaml"
 check 'up with a forest' 0 up "$directory/forest.yaml" --gateway "unix:$directory/g"
 check 'its baseline' 0 update watch baseline
@@ -67,6 +68,6 @@ check 'an update above it, which twenty examples make worse' 1 update propose --
 expect_contains 'it was retrained five times, and judged' "$output" 'Replicates: 5.'
 expect_contains 'the forest is worse' "$output" 'so is forest loss'
 check 'its replica has what is live' 0 healthcheck "unix:$directory/forest-2" --service readiness
-check 'conformance of the forest' 0 conformance "unix:$directory/forest" --feed-all
+check 'conformance of the forest' 0 conformance "unix:$BACKFIRE_DATA_DIR/run/forest" --feed-all
 expect_contains 'nothing is broken' "$output" ' hold, 0 broken'
 finish

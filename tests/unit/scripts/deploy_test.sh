@@ -37,13 +37,19 @@ while read -r label; do
   expect_equal "uses of the target's label '$label' by metrics" "$(grep -cE "^\| \`.*\| (.*, )?$label(,.*)? \| " docs/metrics.md)" 0
 done < <(sed -n 's/^ *labels: {\(.*\)}/\1/p' deploy/prometheus/targets/*.yml | tr ',' '\n' | sed 's/^ *//; s/:.*//' | sort -u; echo service; echo job; echo instance)
 
-# The cluster's system is deploy/systems/stereo.yaml at other addresses.
-plain() { grep -v '^ *#' "$1" | sed '/^ *process:/d; s/^\( *endpoint:\) .*/\1/; s/^dataset: .*/dataset:/; s/ *#.*//'; }
+# What `backfire up` starts on this machine names no port: its services are on sockets.
+expect_equal 'endpoints of the local systems' "$(grep -l '^ *endpoint:' deploy/systems/*.yaml deploy/systems/planar/*.yaml deploy/systems/study/*.yaml deploy/systems/study/paper/*.yaml)" ''
+# The cluster's system is deploy/systems/stereo.yaml with addresses.
+plain() { grep -v '^ *#' "$1" | sed '/^ *process:/d; /^ *endpoint:/d; s/^dataset: .*/dataset:/; s/ *#.*//'; }
 expect_equal 'the system of the cluster' "$(plain deploy/systems/compose/stereo.yaml)" "$(plain deploy/systems/stereo.yaml)"
 elsewhere() { plain "$1" | sed '/^ *replicas: \["dns:/d'; }
 expect_equal 'the system on Kubernetes' "$(elsewhere deploy/systems/kubernetes/stereo/system.yaml)" "$(plain deploy/systems/stereo.yaml)"
 expect_equal 'the planar system on Kubernetes' "$(elsewhere deploy/systems/kubernetes/planar/system.yaml)" \
   "$(plain deploy/systems/planar/distribution-mismatch.yaml)"
+# Each vertex of theirs has one.
+for system in compose/stereo kubernetes/stereo/system kubernetes/planar/system; do
+  expect_equal "endpoints of $system" "$(grep -c '^  endpoint: .*:7000' "deploy/systems/$system.yaml")" "$(grep -c '^- name: ' "deploy/systems/$system.yaml")"
+done
 expect_equal 'dashboards on Kubernetes' "$(sed -n 's/^ *files: \[\(.*\)\]/\1/p' deploy/grafana/dashboards/kustomization.yaml | tr -d ' ' | tr ',' '\n' | sort)" \
   "$(cd deploy/grafana/dashboards && printf '%s\n' *.json | sort)"
 while read -r host; do

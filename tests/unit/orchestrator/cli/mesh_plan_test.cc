@@ -8,7 +8,10 @@
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
+#include "orchestrator/cli/metrics_ports.h"
 #include "services/base/file.h"
+#include "services/rpc/address.h"
+#include "services/rpc/listener.h"
 #include "tests/support/temporary_directory.h"
 
 namespace backfire::cli {
@@ -64,11 +67,65 @@ TEST_F(PlanMeshTest, StartsAProcessPerEndpointThenOrchestratorThenGateway) {
                           "--data-dir=/data/services/first", "-v"));
   EXPECT_EQ(service.log(), "/data/logs/services/first.log");
   EXPECT_THAT(mesh->processes(1).arguments(),
-              ElementsAre("--listen=localhost:7010", "--metrics-listen=localhost:8010",
+              ElementsAre("--listen=unix:/data/run/orchestrator", "--metrics-listen=localhost:8002",
                           "--data-dir=/data/orchestrator"));
   EXPECT_THAT(mesh->processes(2).arguments(),
               ElementsAre("--listen=localhost:7000", "--metrics-listen=localhost:8000",
-                          "--orchestrator=localhost:7010"));
+                          "--orchestrator=unix:/data/run/orchestrator"));
+}
+
+TEST_F(PlanMeshTest, PutsOnSocketsWhatNamesNoEndpoint) {
+  v1::System system;
+  AddVertex(system, "a", "", "one-service");
+  AddVertex(system, "b", "", "one-service").mutable_process()->add_arguments("-v");
+  AddVertex(system, "c", "", "one-service");  // Equal to that of a.
+  AddVertex(system, "d", "localhost:7004", "one-service");
+  AddVertex(system, "e", "far.example:9001", "");
+  PlaceOnSockets(options_.data_directory, system);
+  EXPECT_EQ(system.vertices(2).endpoint(), system.vertices(0).endpoint());
+  EXPECT_EQ(system.vertices(3).endpoint(), "localhost:7004");
+  EXPECT_EQ(system.vertices(4).endpoint(), "far.example:9001");
+  const auto mesh = PlanMesh(system, options_);
+  ASSERT_TRUE(mesh.ok()) << mesh.status();
+  std::vector<std::string> places;
+  for (const MeshProcess& process : mesh->processes()) {
+    places.push_back(absl::StrCat(process.endpoint(), " ", process.metrics_endpoint()));
+  }
+  // Ports on loopback alone, the orchestrator's next to the gateway's; 8004 is that of d.
+  EXPECT_THAT(
+      places,
+      ElementsAre("unix:/data/run/a localhost:8002", "unix:/data/run/b localhost:8003",
+                  "localhost:7004 localhost:8004", "unix:/data/run/orchestrator localhost:8001",
+                  "localhost:7000 localhost:8000"));
+  EXPECT_THAT(mesh->processes(0).vertices(), ElementsAre("a", "c"));
+}
+
+TEST_F(PlanMeshTest, StartsReplicasOfASocketOnThisMachine) {
+  v1::System system;
+  v1::Vertex& vertex = AddVertex(system, "a", "", "one-service");
+  for (const char* replica : {"localhost:7011", "unix:/elsewhere/a-2", "far.example:7011"}) {
+    vertex.add_replicas(replica);
+  }
+  PlaceOnSockets(options_.data_directory, system);
+  const auto mesh = PlanMesh(system, options_);
+  ASSERT_TRUE(mesh.ok()) << mesh.status();
+  ASSERT_EQ(mesh->processes_size(), 5);
+  EXPECT_EQ(mesh->processes(1).endpoint(), "localhost:7011");
+  EXPECT_EQ(mesh->processes(2).endpoint(), "unix:/elsewhere/a-2");
+}
+
+TEST_F(PlanMeshTest, SaysWhichSocketsPathIsTooLong) {
+  options_.data_directory = "/" + std::string(90, 'd');
+  v1::System system;
+  AddVertex(system, "a", "", "one-service");
+  AddVertex(system, std::string(20, 'b'), "", "one-service").mutable_process()->add_arguments("-v");
+  PlaceOnSockets(options_.data_directory, system);
+  const auto mesh = PlanMesh(system, options_);
+  ASSERT_TRUE(absl::IsInvalidArgument(mesh.status())) << mesh.status();
+  const std::string message(mesh.status().message());
+  EXPECT_THAT(message, HasSubstr("bbbb: a unix socket's path must have 1 to 107 bytes: got 116"));
+  EXPECT_THAT(message, HasSubstr("a shorter --data-dir"));
+  EXPECT_THAT(message, ::testing::Not(HasSubstr("a: a unix socket's path")));
 }
 
 TEST_F(PlanMeshTest, StartsReplicasThatCopyFromTheirPrimary) {
@@ -107,7 +164,7 @@ TEST_F(PlanMeshTest, ReportsEveryFault) {
   v1::System system;
   AddVertex(system, "a", "localhost:7001", "one-service");
   AddVertex(system, "b", "localhost:7001", "gateway");
-  AddVertex(system, "c", "localhost:7010", "one-service");
+  AddVertex(system, "c", "unix:/data/run/orchestrator", "one-service");
   AddVertex(system, "d", "localhost", "one-service");
   AddVertex(system, "e", "localhost:7005", "nothing");
   const auto mesh = PlanMesh(system, options_);
@@ -115,17 +172,40 @@ TEST_F(PlanMeshTest, ReportsEveryFault) {
   const std::string message(mesh.status().message());
   EXPECT_THAT(message,
               HasSubstr("vertices[1].process and .replicas: must equal those of vertex \"a\""));
-  EXPECT_THAT(message, HasSubstr("orchestrator: localhost:7010 is also used by c"));
+  EXPECT_THAT(message, HasSubstr("orchestrator: unix:/data/run/orchestrator is also used by c"));
   EXPECT_THAT(message,
               HasSubstr("d: an endpoint must be HOST:PORT or unix:PATH: got \"localhost\""));
   EXPECT_THAT(message, HasSubstr("e: cannot run the program"));
 }
 
-TEST(MetricsEndpointTest, IsAThousandPortsUp) {
-  EXPECT_EQ(MetricsEndpoint("localhost:7001"), "localhost:8001");
-  EXPECT_EQ(MetricsEndpoint("[::1]:7001"), "[::1]:8001");
-  EXPECT_EQ(MetricsEndpoint("localhost:65000"), "");
-  EXPECT_EQ(MetricsEndpoint("unix:/run/car"), "");
+TEST(MetricsPortsTest, CountsFromTheGateways) {
+  MetricsPorts ports("[::1]:7100");
+  ports.LeaveOut("localhost:7102");
+  ports.LeaveOut("localhost:8101");
+  EXPECT_EQ(ports.Of("[::1]:7100"), "[::1]:8100");
+  EXPECT_EQ(ports.Of("localhost:7102"), "localhost:8102");
+  EXPECT_EQ(ports.Of("unix:/run/a"), "localhost:8103");
+  EXPECT_EQ(ports.Of("unix:/run/b"), "localhost:8104");
+  EXPECT_EQ(ports.Of("localhost:65000"), "");
+  MetricsPorts highest("localhost:64535");
+  EXPECT_EQ(highest.Of("localhost:64535"), "localhost:65535");
+  EXPECT_EQ(highest.Of("unix:/run/a"), "");
+  // Without a port there is nothing to count from.
+  EXPECT_EQ(MetricsPorts("unix:/run/gateway").Of("unix:/run/a"), "");
+}
+
+TEST(CheckEndpointIsFreeTest, ASocketIsInUseWhileSomebodyListens) {
+  const TemporaryDirectory directory;
+  const std::string endpoint = absl::StrCat("unix:", (directory / "its socket").string());
+  EXPECT_TRUE(CheckEndpointIsFree(endpoint).ok());
+  auto listener = runtime::Listener::Bind(endpoint, 1000);
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(CheckEndpointIsFree(endpoint)));
+  // As a process leaves it that is killed.
+  ASSERT_EQ(::link(runtime::UnixPath(endpoint).c_str(), (directory / "stale").c_str()), 0);
+  listener->reset();
+  EXPECT_TRUE(std::filesystem::is_socket(directory / "stale"));
+  EXPECT_TRUE(CheckEndpointIsFree(absl::StrCat("unix:", (directory / "stale").string())).ok());
 }
 
 TEST(CheckEndpointIsFreeTest, NoticesAListener) {

@@ -116,6 +116,10 @@ TEST(SystemGraphTest, AnEndpointSaysWhichPort) {
     system.mutable_vertices(3)->set_endpoint(target);
     EXPECT_THAT(FaultOf(system), HasSubstr("vertices[a].endpoint must ")) << target;
   }
+  // `backfire up` finds a place for what it starts.
+  system.mutable_vertices(3)->clear_endpoint();
+  system.mutable_vertices(3)->mutable_process()->set_program("a-service");
+  EXPECT_TRUE(SystemGraph::Build(system).ok());
   system.mutable_vertices(3)->set_endpoint("localhost:1");
   system.mutable_vertices(3)->add_replicas("gpu2");
   EXPECT_THAT(FaultOf(system), HasSubstr("vertices[a].replicas[0] must be HOST:PORT"));
