@@ -1,0 +1,88 @@
+#include "services/rpc/call_budget.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace backfire::runtime {
+namespace {
+
+// How long a call may be on its way from the door to its method: it waits for a thread at most.
+constexpr std::chrono::seconds kBeginsWithin(10);
+
+class PlaceHolder final : public grpc::experimental::Interceptor {
+ public:
+  PlaceHolder(std::shared_ptr<CallBudget> budget, std::string identity)
+      : budget_(std::move(budget)), identity_(std::move(identity)) {
+    budget_->Begin(identity_);
+  }
+  ~PlaceHolder() override { budget_->End(identity_); }
+  void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
+    methods->Proceed();
+  }
+
+ private:
+  const std::shared_ptr<CallBudget> budget_;
+  const std::string identity_;
+};
+
+class PlaceHolderFactory final : public grpc::experimental::ServerInterceptorFactoryInterface {
+ public:
+  PlaceHolderFactory(std::shared_ptr<CallBudget> budget,
+                     std::shared_ptr<const Identities> identities)
+      : budget_(std::move(budget)), identities_(std::move(identities)) {}
+  grpc::experimental::Interceptor* CreateServerInterceptor(
+      grpc::experimental::ServerRpcInfo* info) override {
+    std::string name = identities_->CallerOf(*info->server_context()).name;
+    // gRPC deletes it when the call has ended.
+    return name.empty() ? nullptr : new PlaceHolder(budget_, std::move(name));
+  }
+
+ private:
+  const std::shared_ptr<CallBudget> budget_;
+  const std::shared_ptr<const Identities> identities_;
+};
+
+}  // namespace
+
+absl::Status CallBudget::Reserve(const std::string& identity, Clock::time_point now) {
+  if (identity.empty()) return absl::OkStatus();
+  MutexLock lock(mutex_);
+  Use& use = uses_[identity];
+  while (!use.reserved.empty() && use.reserved.front() + kBeginsWithin < now) {
+    use.reserved.pop_front();
+  }
+  if (use.begun + static_cast<int>(use.reserved.size()) >= most_) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("\"", identity, "\" has ", most_, " calls in flight here, which is all that ",
+                     "one identity may have: end some, or try again later"));
+  }
+  use.reserved.push_back(now);
+  return absl::OkStatus();
+}
+
+void CallBudget::Begin(const std::string& identity) {
+  MutexLock lock(mutex_);
+  Use& use = uses_[identity];
+  ++use.begun;
+  if (!use.reserved.empty()) use.reserved.pop_front();
+}
+
+void CallBudget::End(const std::string& identity) {
+  MutexLock lock(mutex_);
+  const auto use = uses_.find(identity);
+  if (--use->second.begun == 0 && use->second.reserved.empty()) uses_.erase(use);
+}
+
+int CallBudget::InFlight(const std::string& identity) const {
+  MutexLock lock(mutex_);
+  const auto use = uses_.find(identity);
+  return use == uses_.end() ? 0 : use->second.begun + static_cast<int>(use->second.reserved.size());
+}
+
+std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> MakeBudgetKeeper(
+    std::shared_ptr<CallBudget> budget, std::shared_ptr<const Identities> identities) {
+  return std::make_unique<PlaceHolderFactory>(std::move(budget), std::move(identities));
+}
+
+}  // namespace backfire::runtime
