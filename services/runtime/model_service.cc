@@ -88,13 +88,15 @@ grpc::Status ModelServiceImpl::ListModels(grpc::ServerContext*, const v1::ListMo
   return grpc::Status::OK;
 }
 
-grpc::Status ModelServiceImpl::ResolveRecipe(grpc::ServerContext*,
+grpc::Status ModelServiceImpl::ResolveRecipe(grpc::ServerContext* context,
                                              const v1::ResolveRecipeRequest* request,
                                              v1::ResolveRecipeResponse* response) {
   BACKFIRE_CHECK_BOUNDS(*request);
   const auto resolve = [&]() -> absl::Status {
     BACKFIRE_ASSIGN_OR_RETURN(const HostedModel* model, FindModel(models_, request->model()));
-    BACKFIRE_ASSIGN_OR_RETURN(*response->mutable_recipe(), model->trainer().Resolve(*request));
+    BACKFIRE_ASSIGN_OR_RETURN(
+        *response->mutable_recipe(),
+        model->trainer().Resolve(*request, [context] { return context->IsCancelled(); }));
     return absl::OkStatus();
   };
   return ToGrpcStatus(resolve());
