@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -338,6 +339,33 @@ class PythonServiceTest(unittest.TestCase):
         for named in ("a:b/c", "a:..", "a:b?labels=/etc/passwd", "a:b?x=1&labels=../c"):
             with self.assertRaises(Refusal, msg=named):
                 backfire_roots.check_dataset_uri(named)
+
+    def test_a_data_directory_is_one_process_and_what_is_in_it_is_verified(self):
+        other = subprocess.run([PROGRAM, "--listen", f"unix:{self.directory}/other", "--data-dir", f"{self.directory}/data"],
+                               capture_output=True, text=True, timeout=SECONDS, check=False)
+        self.assertEqual((other.returncode, other.stderr), (1, f"--data-dir {self.directory}/data: can't be used: another process uses "
+                                                               "the data directory\n"))
+        version = self.trained()
+        self.stub.LoadVersion(pb.LoadVersionRequest(name=version.name, digest=version.digest))
+        self.stop()
+        database = sqlite3.connect(f"{self.directory}/data/state.db")
+        (weights,), = database.execute("SELECT weights FROM versions").fetchall()
+        middle = len(weights) // 2
+        damaged = weights[:middle] + bytes([weights[middle] ^ 1]) + weights[middle + 1:]
+        database.execute("UPDATE versions SET weights = ?", (damaged,))
+        database.commit()
+        self.start()
+        for call, request in ((self.stub.LoadVersion, pb.LoadVersionRequest(name=version.name)),
+                              (self.stub.Evaluate, self.evaluate_request(version)),
+                              (self.stub.ExportVersion, pb.ExportVersionRequest(name=version.name)),
+                              (self.inference.ModelInfer, self.infer_request([1, 1]))):
+            self.assert_refused(grpc.StatusCode.DATA_LOSS, f"{version.name} in {self.directory}/data/state.db does not match its digest",
+                                call, request)
+        database.execute("UPDATE versions SET weights = ?", (weights,))
+        database.commit()
+        database.close()
+        self.stub.LoadVersion(pb.LoadVersionRequest(name=version.name))
+        self.inference.ModelInfer(self.infer_request([1, 1]))
 
     def test_typed_inputs_are_those_of_their_datatype(self):
         def read(datatype, shape, **fields):
