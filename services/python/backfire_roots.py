@@ -14,11 +14,14 @@ class Roots:
         """Refuses a path that leads out of them, links of the folders themselves followed as well; whether anything is there isn't told."""
         if self.folders is None:
             return
-        real = os.path.realpath(path)
-        for folder in map(os.path.realpath, self.folders):
+        real, written, is_told = os.path.realpath(path), os.path.abspath(path), False
+        for given in self.folders:
+            folder = os.path.realpath(given)
             if os.path.isdir(folder) and os.path.commonpath((folder, real)) == folder:
                 return
-        leads = f" (which leads to {real})" if real != path else ""
+            is_told = is_told or any(os.path.commonpath((one, written)) == one for one in (given, folder))
+        # Of what is outside already as it is written nothing is told, not even where a link leads.
+        leads = f" (which leads to {real})" if is_told else ""
         where = (f"is outside of the folders that datasets may be read from ({', '.join(self.folders)})" if self.folders else
                  "can't be read: this service was given no folder for datasets")
         check(None, False, "PERMISSION_DENIED",

@@ -12,18 +12,28 @@ constexpr std::chrono::seconds kBeginsWithin(10);
 
 class PlaceHolder final : public grpc::experimental::Interceptor {
  public:
-  PlaceHolder(std::shared_ptr<CallBudget> budget, std::string identity)
-      : budget_(std::move(budget)), identity_(std::move(identity)) {
-    budget_->Begin(identity_);
+  PlaceHolder(std::shared_ptr<CallBudget> budget, std::shared_ptr<const Identities> identities,
+              const grpc::ServerContextBase& context)
+      : budget_(std::move(budget)), identities_(std::move(identities)), context_(context) {}
+  ~PlaceHolder() override {
+    if (!identity_.empty()) budget_->End(identity_);
   }
-  ~PlaceHolder() override { budget_->End(identity_); }
   void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
+    using grpc::experimental::InterceptionHookPoints;
+    // Not sooner: when this is made, the call's certificate is not known yet.
+    if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::POST_RECV_INITIAL_METADATA) &&
+        identity_.empty()) {
+      identity_ = identities_->CallerOf(context_).name;
+      if (!identity_.empty()) budget_->Begin(identity_);
+    }
     methods->Proceed();
   }
 
  private:
   const std::shared_ptr<CallBudget> budget_;
-  const std::string identity_;
+  const std::shared_ptr<const Identities> identities_;
+  const grpc::ServerContextBase& context_;
+  std::string identity_;  // Once the call has begun; empty: of none that has a budget.
 };
 
 class PlaceHolderFactory final : public grpc::experimental::ServerInterceptorFactoryInterface {
@@ -33,9 +43,8 @@ class PlaceHolderFactory final : public grpc::experimental::ServerInterceptorFac
       : budget_(std::move(budget)), identities_(std::move(identities)) {}
   grpc::experimental::Interceptor* CreateServerInterceptor(
       grpc::experimental::ServerRpcInfo* info) override {
-    std::string name = identities_->CallerOf(*info->server_context()).name;
     // gRPC deletes it when the call has ended.
-    return name.empty() ? nullptr : new PlaceHolder(budget_, std::move(name));
+    return new PlaceHolder(budget_, identities_, *info->server_context());
   }
 
  private:

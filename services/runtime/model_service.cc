@@ -205,8 +205,9 @@ grpc::Status ModelServiceImpl::ListVersions(grpc::ServerContext*,
     BACKFIRE_ASSIGN_OR_RETURN(const HostedModel* model, FindModel(models_, request->model()));
     // The token is the number that the next page starts behind.
     int64_t after = 0;
-    if (!request->page_token().empty() && (!absl::SimpleAtoi(request->page_token(), &after) ||
-                                           absl::StrCat(after) != request->page_token())) {
+    if (!request->page_token().empty() &&
+        (!absl::SimpleAtoi(request->page_token(), &after) || after < 0 ||
+         absl::StrCat(after) != request->page_token())) {
       return absl::InvalidArgumentError(
           absl::StrCat("page_token is not one of ListVersions: \"", request->page_token(), "\""));
     }

@@ -62,7 +62,9 @@ TEST_F(DatasetRootsTest, WhatLeadsOutOfThemMayNot) {
   }
   EXPECT_THAT(std::string(roots.Check(At("data/c")).message()),
               HasSubstr("(which leads to " + At("private/a").string() + ")"));
-  // Nothing is said of what is there and what isn't.
+  // Nothing is said of what is there and what isn't, and of no link outside.
+  fs::create_symlink("a", At("private/link"));
+  EXPECT_THAT(std::string(roots.Check(At("private/link")).message()), Not(HasSubstr("leads to")));
   EXPECT_EQ(roots.Check("/a/b").message().substr(4), roots.Check("/etc").message().substr(4));
 }
 
@@ -98,6 +100,7 @@ TEST_F(DatasetRootsTest, ARelativePathCountsFromWhereTheProcessIs) {
 
 TEST_F(DatasetRootsTest, TheWholeMachineMayBeARootAndNothingMayBe) {
   EXPECT_TRUE(DatasetRoots::Under({"/"})->Check(At("private/a")).ok());
+  EXPECT_TRUE(Under({"private/"}).Check(At("private/a")).ok());
   EXPECT_TRUE(DatasetRoots::Anywhere().Check(At("private/a")).ok());
   const absl::Status none = DatasetRoots().Check(At("data"));
   EXPECT_TRUE(absl::IsPermissionDenied(none)) << none;
