@@ -15,25 +15,29 @@ class PlaceHolder final : public grpc::experimental::Interceptor {
   PlaceHolder(std::shared_ptr<CallBudget> budget, std::shared_ptr<const Identities> identities,
               const grpc::ServerContextBase& context)
       : budget_(std::move(budget)), identities_(std::move(identities)), context_(context) {}
-  ~PlaceHolder() override {
-    if (!identity_.empty()) budget_->End(identity_);
-  }
+  ~PlaceHolder() override { GiveBack(); }
   void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
     using grpc::experimental::InterceptionHookPoints;
     // Not sooner: when this is made, the call's certificate is not known yet.
-    if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::POST_RECV_INITIAL_METADATA) &&
-        identity_.empty()) {
+    if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::POST_RECV_INITIAL_METADATA)) {
       identity_ = identities_->CallerOf(context_).name;
       if (!identity_.empty()) budget_->Begin(identity_);
     }
+    // Before the caller knows that it has ended, and may call again.
+    if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) GiveBack();
     methods->Proceed();
   }
 
  private:
+  void GiveBack() {
+    if (!identity_.empty()) budget_->End(identity_);
+    identity_.clear();
+  }
+
   const std::shared_ptr<CallBudget> budget_;
   const std::shared_ptr<const Identities> identities_;
   const grpc::ServerContextBase& context_;
-  std::string identity_;  // Once the call has begun; empty: of none that has a budget.
+  std::string identity_;  // While the call holds a place; empty of those that have no budget.
 };
 
 class PlaceHolderFactory final : public grpc::experimental::ServerInterceptorFactoryInterface {

@@ -76,7 +76,7 @@ class Reflection final : public reflection::ServerReflection::Service {
       case reflection::ServerReflectionRequest::MESSAGE_REQUEST_NOT_SET:
         break;
     }
-    return WithError(grpc::StatusCode::INVALID_ARGUMENT, "message_request must be set", answer);
+    return WithError(grpc::StatusCode::UNIMPLEMENTED, "message_request must be set", answer);
   }
 
   static reflection::ServerReflectionResponse WithError(
