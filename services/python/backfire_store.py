@@ -70,8 +70,8 @@ class Store:
 
     def __init__(self, directory, is_replica=False):
         os.makedirs(directory, exist_ok=True)
-        self.held = lock(directory)
         claim(directory, is_replica)
+        self.held = lock(directory)
         if os.path.exists(os.path.join(directory, "state.json")):
             raise ValueError("state.json is of an older program, whose versions can't be read: take another directory")
         self.path, self.lock = os.path.join(directory, "state.db"), threading.RLock()
