@@ -215,7 +215,7 @@ grpc::Status OrchestratorService::WatchUpdate(grpc::ServerContext* context,
                                               const v1::WatchUpdateRequest* request,
                                               grpc::ServerWriter<v1::Update>* writer) {
   BACKFIRE_CHECK_BOUNDS(*request);
-  const runtime::StreamBudget::Place place(streams_);
+  const runtime::StreamBudget::Place place(streams_, CallerOf(*context).name);
   if (!place.status().ok()) return runtime::ToGrpcStatus(place.status());
   v1::Update last;
   while (!context->IsCancelled()) {

@@ -77,10 +77,17 @@ class OrchestratorService final : public v1::Orchestrator::Service {
   commands::ResolveRecipe Resolver() const;
   absl::StatusOr<v1::Update> Propose(const v1::ProposeUpdateRequest& request);
   absl::StatusOr<v1::Release> ShowRelease(int64_t number) const;
+  /// Who waits for a switch. What was asked for may be given up, while nothing has been switched,
+  /// once he is gone; and is, in time to tell him which vertex it was that kept him waiting.
+  struct Waiter {
+    explicit Waiter(const grpc::ServerContext* context);
+    releases::ReleaseManager::Interrupted is_gone;
+    Clock::SteadyTime until = Clock::SteadyTime::max();
+  };
   absl::StatusOr<v1::Release> Promote(const v1::PromoteUpdateRequest& request,
-                                      const releases::ReleaseManager::Interrupted& gone);
+                                      const Waiter& waiter);
   absl::StatusOr<v1::Release> Rollback(const v1::RollbackReleaseRequest& request,
-                                       const releases::ReleaseManager::Interrupted& gone);
+                                       const Waiter& waiter);
   absl::StatusOr<v1::ReleaseSnapshot> Snapshot(bool observes) const;
 
   /// Who calls; may do everything where nobody is verified.

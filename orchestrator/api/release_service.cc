@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <atomic>
+#include <chrono>
 #include <string>
 #include <thread>
 #include <utility>
@@ -45,13 +46,24 @@ void TellOfGateway(ledger::Ledger& ledger, const std::string& kind, const std::s
   }
 }
 
-// Whether the caller waits no more. What it asked for may then be given up while nothing has been
-// switched yet. Null in tests.
-releases::ReleaseManager::Interrupted WhenGone(const grpc::ServerContext* context) {
-  return [context] { return context != nullptr && context->IsCancelled(); };
-}
+// Of the time that a caller gives a switch, the part in which it must be decided: the rest is for
+// the answer's way, on a machine that may be busy.
+constexpr double kDecidingPart = 0.8;
 
 }  // namespace
+
+// Null in tests.
+OrchestratorService::Waiter::Waiter(const grpc::ServerContext* context)
+    : is_gone([context] { return context != nullptr && context->IsCancelled(); }) {
+  if (context == nullptr) return;
+  const auto deadline = context->deadline();
+  if (deadline == std::chrono::system_clock::time_point::max()) return;
+  const std::chrono::duration<double> left = deadline - std::chrono::system_clock::now();
+  // A deadline of years is none.
+  if (left > std::chrono::hours(24)) return;
+  until = std::chrono::steady_clock::now() +
+          std::chrono::duration_cast<std::chrono::milliseconds>(kDecidingPart * left);
+}
 
 absl::StatusOr<v1::Release> OrchestratorService::ShowRelease(int64_t number) const {
   BACKFIRE_ASSIGN_OR_RETURN(
@@ -61,8 +73,8 @@ absl::StatusOr<v1::Release> OrchestratorService::ShowRelease(int64_t number) con
   return std::move(found.release);
 }
 
-absl::StatusOr<v1::Release> OrchestratorService::Promote(
-    const v1::PromoteUpdateRequest& request, const releases::ReleaseManager::Interrupted& gone) {
+absl::StatusOr<v1::Release> OrchestratorService::Promote(const v1::PromoteUpdateRequest& request,
+                                                         const Waiter& waiter) {
   const store::Repository& history = plane_.ledger().history();
   BACKFIRE_ASSIGN_OR_RETURN(const commands::Switching switching,
                             commands::CheckPromotion(*plane_.ledger().state(), history, request));
@@ -77,12 +89,13 @@ absl::StatusOr<v1::Release> OrchestratorService::Promote(
     const auto written = [&] { CrashPoint("promoted", request.name()); };
     return plane_.ledger().Commit(decide, written).status();
   };
-  BACKFIRE_RETURN_IF_ERROR(plane_.releases().Switch(switching.release, promote, gone));
+  BACKFIRE_RETURN_IF_ERROR(
+      plane_.releases().Switch(switching.release, promote, waiter.is_gone, waiter.until));
   return ShowRelease(switching.release);
 }
 
-absl::StatusOr<v1::Release> OrchestratorService::Rollback(
-    const v1::RollbackReleaseRequest& request, const releases::ReleaseManager::Interrupted& gone) {
+absl::StatusOr<v1::Release> OrchestratorService::Rollback(const v1::RollbackReleaseRequest& request,
+                                                          const Waiter& waiter) {
   const store::Repository& history = plane_.ledger().history();
   BACKFIRE_ASSIGN_OR_RETURN(const commands::Switching switching,
                             commands::CheckRollback(*plane_.ledger().state(), history, request));
@@ -96,7 +109,8 @@ absl::StatusOr<v1::Release> OrchestratorService::Rollback(
     const auto written = [&] { CrashPoint("promoted", request.name()); };
     return plane_.ledger().Commit(decide, written).status();
   };
-  BACKFIRE_RETURN_IF_ERROR(plane_.releases().Switch(switching.release, roll_back, gone));
+  BACKFIRE_RETURN_IF_ERROR(
+      plane_.releases().Switch(switching.release, roll_back, waiter.is_gone, waiter.until));
   return ShowRelease(switching.release);
 }
 
@@ -120,14 +134,14 @@ grpc::Status OrchestratorService::PromoteUpdate(grpc::ServerContext* context,
                                                 const v1::PromoteUpdateRequest* request,
                                                 v1::Release* response) {
   BACKFIRE_CHECK_BOUNDS(*request);
-  return Answer(Promote(ByCaller(*context, *request), WhenGone(context)), response);
+  return Answer(Promote(ByCaller(*context, *request), Waiter(context)), response);
 }
 
 grpc::Status OrchestratorService::RollbackRelease(grpc::ServerContext* context,
                                                   const v1::RollbackReleaseRequest* request,
                                                   v1::Release* response) {
   BACKFIRE_CHECK_BOUNDS(*request);
-  return Answer(Rollback(ByCaller(*context, *request), WhenGone(context)), response);
+  return Answer(Rollback(ByCaller(*context, *request), Waiter(context)), response);
 }
 
 grpc::Status OrchestratorService::ListReleases(grpc::ServerContext*,
@@ -171,7 +185,8 @@ grpc::Status OrchestratorService::WatchReleases(
     return {grpc::StatusCode::PERMISSION_DENIED,
             "only a gateway may report; leave `gateway` empty"};
   }
-  const runtime::StreamBudget::Place place(observes ? streams_ : gateway_streams_);
+  const runtime::StreamBudget::Place place(observes ? streams_ : gateway_streams_,
+                                           CallerOf(*context).name);
   if (!place.status().ok()) return runtime::ToGrpcStatus(place.status());
   if (!observes) {
     spdlog::info("gateway state=FOLLOWS gateway={}", gateway);

@@ -173,13 +173,15 @@ absl::Status ModelServiceClient::LoadVersion(const std::string& endpoint,
     v1::GetVersionRequest presence;
     presence.set_name(version);
     absl::Status status =
-        runtime::UnaryCall(*stub, &Stub::GetVersion, presence, kPresenceTimeout, &interrupted)
+        runtime::UnaryCall(*stub, &Stub::GetVersion, presence,
+                           attempts.AttemptTimeout(kPresenceTimeout), &interrupted)
             .status();
     if (!runtime::IsTransient(status)) {
       v1::LoadVersionRequest request;
       request.set_name(version);
       request.set_digest(digest);
-      status = runtime::UnaryCall(*stub, &Stub::LoadVersion, request, kLoadTimeout, &interrupted)
+      status = runtime::UnaryCall(*stub, &Stub::LoadVersion, request,
+                                  attempts.WorkTimeout(kLoadTimeout), &interrupted)
                    .status();
     }
     // Loading is a capability: a service without it serves what it has.

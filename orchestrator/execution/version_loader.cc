@@ -3,9 +3,11 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <atomic>
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "services/base/parallel.h"
 #include "services/base/status.h"
 
@@ -16,6 +18,8 @@ namespace {
 constexpr std::chrono::seconds kReplicaPatience(5);
 // Versions that are unloaded at once.
 constexpr int64_t kMostUnloads = 16;
+// Vertices whose versions are loaded at once.
+constexpr int64_t kMostLoads = 64;
 // How often somebody who waits looks whether they are interrupted.
 constexpr std::chrono::milliseconds kInterruptionCheck(200);
 // How long a name that was never asked for before may take to be resolved.
@@ -23,13 +27,30 @@ constexpr absl::Duration kNamePatience = absl::Seconds(2);
 
 }  // namespace
 
-absl::Status VersionLoader::WaitUntilKept(const ServedVersion& served,
-                                          const Interrupted& interrupted) {
+absl::StatusOr<runtime::Patience> VersionLoader::WaitUntilKept(const ServedVersion& served,
+                                                               const runtime::Patience& patience,
+                                                               const Interrupted& interrupted) {
+  const auto start = std::chrono::steady_clock::now();
+  runtime::Patience left = patience;
   MutexLock lock(mutex_);
   while (unloading_.count(served) > 0 && !interrupted()) {
     kept_.WaitUntil(mutex_, std::chrono::steady_clock::now() + kInterruptionCheck);
+    const auto now = std::chrono::steady_clock::now();
+    left.timeout = patience.timeout - absl::FromChrono(now - start);
+    if (unloading_.count(served) > 0 &&
+        (left.timeout <= absl::ZeroDuration() || now >= left.until)) {
+      return absl::DeadlineExceededError(
+          absl::StrCat(served.first, ": did not answer: it is to unload the version first"));
+    }
   }
-  return interrupted() ? absl::CancelledError("interrupted") : absl::OkStatus();
+  if (interrupted()) return absl::CancelledError("interrupted");
+  left.timeout = std::max(left.timeout, absl::Milliseconds(1));
+  return left;
+}
+
+std::set<ServedVersion> VersionLoader::Unloading() const {
+  MutexLock lock(mutex_);
+  return {unloading_.begin(), unloading_.end()};
 }
 
 std::vector<std::string> VersionLoader::ProcessesOf(const std::string& replica) {
@@ -37,7 +58,7 @@ std::vector<std::string> VersionLoader::ProcessesOf(const std::string& replica) 
 }
 
 absl::Status VersionLoader::LoadOnReplica(const ReplicaLoad& load, const Interrupted& interrupted) {
-  BACKFIRE_RETURN_IF_ERROR(WaitUntilKept({load.replica, load.version}, interrupted));
+  BACKFIRE_RETURN_IF_ERROR(WaitUntilKept({load.replica, load.version}, {}, interrupted).status());
   const runtime::Patience once{absl::ZeroDuration(), load.target};
   BACKFIRE_RETURN_IF_ERROR(
       host_.LoadVersion(load.target, load.version, load.digest, once, interrupted));
@@ -55,9 +76,10 @@ absl::Status VersionLoader::LoadOnEndpoint(const VertexVersion& wanted,
                                            const Interrupted& interrupted,
                                            std::vector<ReplicaLoad>& replicas) {
   const std::string& endpoint = wanted.vertex.endpoint();
-  BACKFIRE_RETURN_IF_ERROR(WaitUntilKept({endpoint, wanted.version}, interrupted));
+  BACKFIRE_ASSIGN_OR_RETURN(const runtime::Patience left,
+                            WaitUntilKept({endpoint, wanted.version}, patience, interrupted));
   BACKFIRE_RETURN_IF_ERROR(
-      host_.LoadVersion(endpoint, wanted.version, wanted.digest, patience, interrupted));
+      host_.LoadVersion(endpoint, wanted.version, wanted.digest, left, interrupted));
   if (wanted.digest.empty() && wanted.vertex.replicas().empty()) return absl::OkStatus();
   const absl::StatusOr<v1::Version> loaded = host_.GetVersion(endpoint, wanted.version);
   // It is loaded by now; only replicas take more to be asked.
@@ -80,6 +102,37 @@ absl::Status VersionLoader::LoadOnEndpoint(const VertexVersion& wanted,
     }
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<VersionLoader::ReplicaLoad>> VersionLoader::LoadOnEndpoints(
+    const std::vector<VertexVersion>& versions, const runtime::Patience& patience,
+    const Interrupted& interrupted) {
+  // What no patience mends ends the others' loading as well. Those that are away are waited for
+  // together, and each is named.
+  std::atomic<bool> in_vain = false;
+  const Interrupted ends = [&] { return in_vain || interrupted(); };
+  std::vector<absl::Status> statuses(versions.size());
+  std::vector<std::vector<ReplicaLoad>> of_version(versions.size());
+  const auto count = static_cast<int64_t>(versions.size());
+  ParallelFor(count, static_cast<int>(std::min(count, kMostLoads)), [&](int64_t i) {
+    const auto at = static_cast<size_t>(i);
+    statuses[at] = LoadOnEndpoint(versions[at], patience, ends, of_version[at]);
+    if (!statuses[at].ok() && !runtime::IsTransient(statuses[at])) in_vain = true;
+  });
+  if (interrupted()) return absl::CancelledError("interrupted");
+  absl::StatusCode code = absl::StatusCode::kOk;
+  std::vector<std::string> faults;
+  std::vector<ReplicaLoad> replicas;
+  for (size_t i = 0; i < versions.size(); ++i) {
+    replicas.insert(replicas.end(), of_version[i].begin(), of_version[i].end());
+    const absl::Status& status = statuses[i];
+    if (status.ok() || (in_vain && runtime::IsTransient(status))) continue;
+    if (faults.empty()) code = status.code();
+    faults.push_back(absl::StrCat("loading ", versions[i].version, " failed at vertex ",
+                                  versions[i].vertex.name(), ": ", status.message()));
+  }
+  if (!faults.empty()) return absl::Status(code, absl::StrJoin(faults, "; "));
+  return replicas;
 }
 
 absl::Status VersionLoader::LoadOnReplicas(const std::vector<ReplicaLoad>& replicas,
@@ -106,11 +159,8 @@ absl::Status VersionLoader::LoadOnReplicas(const std::vector<ReplicaLoad>& repli
 absl::Status VersionLoader::Load(const std::vector<VertexVersion>& versions,
                                  const runtime::Patience& patience,
                                  const Interrupted& interrupted) {
-  std::vector<ReplicaLoad> replicas;
-  for (const VertexVersion& wanted : versions) {
-    BACKFIRE_RETURN_IF_ERROR(Annotate(LoadOnEndpoint(wanted, patience, interrupted, replicas),
-                                      absl::StrCat("loading ", wanted.version, " failed")));
-  }
+  BACKFIRE_ASSIGN_OR_RETURN(const std::vector<ReplicaLoad> replicas,
+                            LoadOnEndpoints(versions, patience, interrupted));
   return LoadOnReplicas(replicas, interrupted);
 }
 

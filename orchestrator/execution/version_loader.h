@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "backfire/v1/system.pb.h"
 #include "orchestrator/execution/job_backend.h"
 #include "services/base/clock.h"
@@ -33,9 +34,10 @@ class VersionLoader {
   /// @param host, clock  Borrowed.
   VersionLoader(VersionHost& host, const Clock& clock) : host_(host), clock_(clock) {}
 
-  /// Has each version loaded at its vertex's endpoint, then on the vertices' replicas, all at once:
-  /// those that are away, or slow, are passed over. CANCELLED: interrupted. DATA_LOSS: a
-  /// service has something else by a version's name.
+  /// Has the versions loaded at their vertices' endpoints, all at once, then on the vertices'
+  /// replicas, all at once: those that are away, or slow, are passed over. What fails names the
+  /// vertex; of several that are away, each. CANCELLED: interrupted. DATA_LOSS: a service has
+  /// something else by a version's name.
   absl::Status Load(const std::vector<VertexVersion>& versions, const runtime::Patience& patience,
                     const Interrupted& interrupted);
   /// What one of a replica's processes should load.
@@ -45,6 +47,9 @@ class VersionLoader {
   };
   /// One attempt. DATA_LOSS: the process has something else by the version's name.
   absl::Status LoadOnReplica(const ReplicaLoad& load, const Interrupted& interrupted);
+
+  /// What is being unloaded now: a load of the same waits for it.
+  std::set<ServedVersion> Unloading() const;
 
   /// The targets of the processes of an endpoint or a replica: one, but of `dns:NAME:PORT`.
   std::vector<std::string> ProcessesOf(const std::string& replica);
@@ -63,18 +68,24 @@ class VersionLoader {
  private:
   absl::Status LoadOnEndpoint(const VertexVersion& wanted, const runtime::Patience& patience,
                               const Interrupted& interrupted, std::vector<ReplicaLoad>& replicas);
+  absl::StatusOr<std::vector<ReplicaLoad>> LoadOnEndpoints(
+      const std::vector<VertexVersion>& versions, const runtime::Patience& patience,
+      const Interrupted& interrupted);
   absl::Status LoadOnReplicas(const std::vector<ReplicaLoad>& replicas,
                               const Interrupted& interrupted);
   using Targets = std::function<std::vector<std::string>(const std::string& replica)>;
   void Unload(const std::set<ServedVersion>& versions, const Targets& targets,
               const std::function<std::set<ServedVersion>()>& needed, const Ended& ended);
-  // Waits until this version is not being unloaded. CANCELLED: interrupted.
-  absl::Status WaitUntilKept(const ServedVersion& served, const Interrupted& interrupted);
+  // Waits until this version is not being unloaded. CANCELLED: interrupted. DEADLINE_EXCEEDED: it
+  // still is when `patience` ends; what is left of that otherwise.
+  absl::StatusOr<runtime::Patience> WaitUntilKept(const ServedVersion& served,
+                                                  const runtime::Patience& patience,
+                                                  const Interrupted& interrupted);
 
   VersionHost& host_;
   const Clock& clock_;
   runtime::NameFollower names_;
-  Mutex mutex_;
+  mutable Mutex mutex_;
   CondVar kept_;
   std::multiset<ServedVersion> unloading_ ABSL_GUARDED_BY(mutex_);
 };

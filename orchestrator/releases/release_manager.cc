@@ -17,9 +17,9 @@
 namespace backfire::releases {
 namespace {
 
-// How long a service that is to load a version for a promotion may stay away, at most: someone
-// waits.
-constexpr absl::Duration kLoadPatience = absl::Seconds(20);
+// How long services that are to load a version for a switch may stay away, at most: someone waits,
+// and it may be an emergency.
+constexpr std::chrono::seconds kSwitchPatience(10);
 // Leases are looked at this often, and unloading is tried again; less and less often where it
 // fails.
 constexpr std::chrono::milliseconds kInterval(200), kLongestPause(30'000);
@@ -73,16 +73,40 @@ void ReleaseManager::LetGoOfAll() {
   }
 }
 
-absl::Status ReleaseManager::Hold(int64_t release, const Interrupted& interrupted) {
+absl::Status ReleaseManager::Hold(int64_t release, const Interrupted& interrupted,
+                                  Clock::SteadyTime until) {
   MutexLock lock(mutex_);
   // What is half unloaded is unloaded first.
   while (retiring_ == release && !stopping_ && !interrupted()) {
-    retired_.WaitUntil(mutex_, std::chrono::steady_clock::now() + kInterval);
+    const auto now = std::chrono::steady_clock::now();
+    if (now >= until) return StillUnloading(release);
+    retired_.WaitUntil(mutex_, std::min(until, now + kInterval));
   }
   if (stopping_) return absl::UnavailableError("the orchestrator is shutting down");
   if (interrupted()) return absl::CancelledError("interrupted");
   wanted_.insert(release);
   return absl::OkStatus();
+}
+
+absl::Status ReleaseManager::StillUnloading(int64_t release) const {
+  const std::string name = records::ReleaseName(release);
+  const std::set<ServedVersion> unloading = loader_.Unloading();
+  std::vector<std::string> left;
+  const auto state = ledger_.state();
+  if (const records::ReleaseRecord* record = state->FindRelease(release); record != nullptr) {
+    BACKFIRE_ASSIGN_OR_RETURN(const records::SystemRevision* system,
+                              state->FindSystem(record->revision));
+    for (const auto& [vertex, version] : record->release.versions()) {
+      const std::string& endpoint = system->graph.node(vertex).vertex.endpoint();
+      if (unloading.count({endpoint, version}) == 0) continue;
+      left.push_back(absl::StrCat("unloading ", version, " failed at vertex ", vertex, ": ",
+                                  endpoint, ": did not answer"));
+    }
+  }
+  std::sort(left.begin(), left.end());
+  return absl::DeadlineExceededError(
+      absl::StrCat(name, " can't be made live while it is being unloaded", left.empty() ? "" : ": ",
+                   absl::StrJoin(left, "; "), "; try again"));
 }
 
 absl::Status ReleaseManager::PrepareRetired(int64_t release) {
@@ -127,7 +151,8 @@ void ReleaseManager::Unhold(int64_t release) {
   }
 }
 
-absl::Status ReleaseManager::Load(int64_t release, const Interrupted& interrupted) {
+absl::Status ReleaseManager::Load(int64_t release, const Interrupted& interrupted,
+                                  Clock::SteadyTime limit, Clock::SteadyTime until) {
   const auto state = ledger_.state();
   const records::ReleaseRecord* record = state->FindRelease(release);
   if (record == nullptr) {
@@ -142,7 +167,10 @@ absl::Status ReleaseManager::Load(int64_t release, const Interrupted& interrupte
                         digest == record->release.digests().end() ? "" : digest->second});
   }
   runtime::Patience patience = execution::PatienceOf(system->system(), record->release.name());
-  patience.timeout = std::min(patience.timeout, kLoadPatience);
+  const auto left = std::max<std::chrono::nanoseconds>(limit - std::chrono::steady_clock::now(),
+                                                       std::chrono::milliseconds(1));
+  patience.timeout = std::min(patience.timeout, absl::FromChrono(left));
+  patience.until = until;
   const absl::Status loaded =
       loader_.Load(versions, patience, [&] { return stopping_ || interrupted(); });
   if (stopping_) return absl::UnavailableError("shutting down");
@@ -150,10 +178,11 @@ absl::Status ReleaseManager::Load(int64_t release, const Interrupted& interrupte
 }
 
 absl::Status ReleaseManager::Switch(int64_t release, const std::function<absl::Status()>& commit,
-                                    const Interrupted& interrupted) {
-  BACKFIRE_RETURN_IF_ERROR(Hold(release, interrupted));
+                                    const Interrupted& interrupted, Clock::SteadyTime until) {
+  const auto limit = std::min(until, std::chrono::steady_clock::now() + kSwitchPatience);
+  BACKFIRE_RETURN_IF_ERROR(Hold(release, interrupted, limit));
   absl::Status status = PrepareRetired(release);
-  if (status.ok()) status = Load(release, interrupted);
+  if (status.ok()) status = Load(release, interrupted, limit, until);
   if (status.ok()) status = commit();
   Unhold(release);
   return status;

@@ -42,13 +42,16 @@ class ReleaseManager {
   /// Has all versions of a release loaded that the live one does not serve, and keeps them so while
   /// `commit` is decided; lets go of them if that fails. Services that go on with what they serve
   /// are not asked: one that hangs delays no switch that it has no part in. A RETIRED release is
-  /// PREPARING meanwhile. UNAVAILABLE: a service can't load its version, or this process ends.
-  /// CANCELLED: interrupted. Else as `commit`.
+  /// PREPARING meanwhile. UNAVAILABLE, DEADLINE_EXCEEDED: a service can't load its version, or
+  /// hasn't answered for 10 s (a shorter `service_timeout` of the system's), or until `until`:
+  /// names its vertex. UNAVAILABLE: this process ends. CANCELLED: interrupted. Else as `commit`.
   /// @param commit       Makes it live; all that it was decided by must be looked at again, as time
   ///                     has passed.
   /// @param interrupted  Whether nobody waits for it any more.
+  /// @param until        When it must be known what came of it, for somebody who waits.
   absl::Status Switch(int64_t release, const std::function<absl::Status()>& commit,
-                      const Interrupted& interrupted);
+                      const Interrupted& interrupted,
+                      Clock::SteadyTime until = Clock::SteadyTime::max());
 
   /// One turn of what Start does: forgets lost gateways, retires one release. Returns whether one
   /// was retired.
@@ -65,11 +68,15 @@ class ReleaseManager {
   void Loop();
   // Lets go of what a process that ended had prepared.
   void LetGoOfAll();
-  // Has a release not be retired until Unhold.
-  absl::Status Hold(int64_t release, const Interrupted& interrupted);
+  // Has a release not be retired until Unhold. DEADLINE_EXCEEDED: it is half unloaded at that time.
+  absl::Status Hold(int64_t release, const Interrupted& interrupted, Clock::SteadyTime until);
+  // Which vertices' services have a part of it that is being unloaded, and don't come to an end.
+  absl::Status StillUnloading(int64_t release) const;
   absl::Status PrepareRetired(int64_t release);
   void Unhold(int64_t release);
-  absl::Status Load(int64_t release, const Interrupted& interrupted);
+  // `limit` is for services that don't answer, `until` for those that do.
+  absl::Status Load(int64_t release, const Interrupted& interrupted, Clock::SteadyTime limit,
+                    Clock::SteadyTime until);
   int64_t TakeNextToRetire();
   // Whether a release has been draining for longer than the limit.
   bool IsOverdue(int64_t release, Clock::SteadyTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

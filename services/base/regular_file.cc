@@ -16,6 +16,22 @@ absl::Status TooLarge(const std::filesystem::path& path, int64_t most) {
   return absl::InvalidArgumentError(absl::StrCat(path.string(), " has more than ", most, " bytes"));
 }
 
+// What a path that somebody else named is at fault for is no fault of this program's.
+absl::Status Failed(int error, const char* what, const std::filesystem::path& path) {
+  const absl::Status status = ErrnoToStatus(error, absl::StrCat(what, " ", path.string()));
+  switch (error) {
+    case ENOTDIR:
+      return absl::NotFoundError(status.message());
+    case ENAMETOOLONG:
+    case ELOOP:
+    case ENXIO:   // A socket.
+    case EAGAIN:  // A file of the system's that has no end.
+      return absl::InvalidArgumentError(status.message());
+    default:
+      return status;
+  }
+}
+
 absl::StatusOr<std::string> ReadOpened(int descriptor, const std::filesystem::path& path,
                                        int64_t most) {
   struct stat status {};
@@ -33,7 +49,7 @@ absl::StatusOr<std::string> ReadOpened(int descriptor, const std::filesystem::pa
     if (count == 0) return content;
     if (count < 0) {
       if (errno == EINTR) continue;
-      return ErrnoToStatus(errno, absl::StrCat("read ", path.string()));
+      return Failed(errno, "read", path);
     }
     content.append(buffer.data(), static_cast<size_t>(count));
     // It may have grown, and some of the system's files tell no size.
@@ -46,7 +62,7 @@ absl::StatusOr<std::string> ReadOpened(int descriptor, const std::filesystem::pa
 absl::StatusOr<std::string> ReadRegularFile(const std::filesystem::path& path, int64_t most) {
   // Opening a pipe would wait for its writer.
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (descriptor < 0) return ErrnoToStatus(errno, absl::StrCat("open ", path.string()));
+  if (descriptor < 0) return Failed(errno, "open", path);
   absl::StatusOr<std::string> content = ReadOpened(descriptor, path, most);
   ::close(descriptor);
   return content;

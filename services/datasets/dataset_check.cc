@@ -86,6 +86,9 @@ class KittiChecker {
     for (const Split split : kSplits) {
       const auto i = static_cast<size_t>(split);
       report_.splits[i].frames = static_cast<int64_t>(ids[i].size());
+      if (ids[i].empty() && !options_.lists[i].empty()) {
+        report_.warnings.push_back(absl::StrCat("the split ", report_.splits[i].name, " is empty"));
+      }
       lacks_ = {{"right image", KittiFile::kRight, {}},
                 {"label file", KittiFile::kLabels, {}},
                 {"disparity map or scan", KittiFile::kDisparity, {}}};
@@ -291,6 +294,7 @@ class KittiChecker {
   }
 
   void CheckScan(const std::string& id, const std::vector<LidarPoint>& scan) {
+    if (scan.empty()) return Notice("the scan has no point: was it cut off?", id);
     constexpr float kFarthestM = 300;
     const auto odd = [](const LidarPoint& point) {
       return point.reflectance < 0 || point.reflectance > 1 ||

@@ -16,6 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr int kLinesBetweenLooks = 1024;  // At whether anybody waits.
+
 // Words of each line that has some, with the line's number from 1.
 std::vector<std::pair<int, std::vector<std::string>>> Lines(const std::string& content) {
   std::vector<std::pair<int, std::vector<std::string>>> lines;
@@ -47,16 +49,19 @@ bool GoesOn(absl::Status fault, std::vector<absl::Status>* faults, absl::Status&
 
 absl::StatusOr<KittiClusters> KittiClusters::Read(const fs::path& directory,
                                                   const std::string& parameter,
-                                                  std::vector<absl::Status>* faults) {
+                                                  std::vector<absl::Status>* faults,
+                                                  const runtime::DatasetAccess& access) {
   KittiClusters clusters;
   if (parameter == "each") return clusters;
   const fs::path path = directory / parameter;
+  BACKFIRE_RETURN_IF_ERROR(access.roots.Check(path));
   absl::Status failure;
   std::error_code error;
   if (!fs::is_directory(path, error)) {
     clusters.path_ = path.string();
     BACKFIRE_ASSIGN_OR_RETURN(const std::string content, ReadTextFile(path));
     for (const auto& [number, words] : Lines(content)) {
+      if (number % kLinesBetweenLooks == 0) BACKFIRE_RETURN_IF_ERROR(access.CheckWanted());
       if (words[0][0] == '#') continue;
       std::string fault;
       if (words.size() != 2) {
@@ -70,10 +75,14 @@ absl::StatusOr<KittiClusters> KittiClusters::Read(const fs::path& directory,
   }
   const fs::path mapping = path / "train_mapping.txt", order = path / "train_rand.txt";
   clusters.path_ = order.string();
+  for (const fs::path& file : {mapping, order}) {
+    BACKFIRE_RETURN_IF_ERROR(access.roots.Check(file));
+  }
   BACKFIRE_ASSIGN_OR_RETURN(const std::string mapped, ReadTextFile(mapping));
   BACKFIRE_ASSIGN_OR_RETURN(const std::string ordered, ReadTextFile(order));
   std::map<int64_t, std::string> drive_of;  // By line.
   for (const auto& [number, words] : Lines(mapped)) {
+    if (number % kLinesBetweenLooks == 0) BACKFIRE_RETURN_IF_ERROR(access.CheckWanted());
     if (words.size() == 3) {
       drive_of[number] = words[1];
     } else if (!GoesOn(Fault(mapping, number, "a line must be DATE DRIVE FRAME"), faults,
@@ -87,6 +96,7 @@ absl::StatusOr<KittiClusters> KittiClusters::Read(const fs::path& directory,
     ++number;
     for (const absl::string_view word :
          absl::StrSplit(text, absl::ByAnyChar(", \t"), absl::SkipEmpty())) {
+      if (frame % kLinesBetweenLooks == 0) BACKFIRE_RETURN_IF_ERROR(access.CheckWanted());
       int64_t line = 0;
       const bool known = absl::SimpleAtoi(word, &line) && drive_of.count(line) > 0;
       if (known) {

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "services/runtime/dataset_access.h"
 
 namespace backfire::datasets {
 
@@ -25,10 +26,11 @@ namespace backfire::datasets {
 class KittiClusters {
  public:
   /// NOT_FOUND: no such folder or file. All faults in a file go to `faults`, or the first is
-  /// returned if that is null: DATA_LOSS.
-  static absl::StatusOr<KittiClusters> Read(const std::filesystem::path& directory,
-                                            const std::string& parameter,
-                                            std::vector<absl::Status>* faults);
+  /// returned if that is null: DATA_LOSS. PERMISSION_DENIED, CANCELLED: as `access` says.
+  static absl::StatusOr<KittiClusters> Read(
+      const std::filesystem::path& directory, const std::string& parameter,
+      std::vector<absl::Status>* faults,
+      const runtime::DatasetAccess& access = runtime::DatasetAccess::Unlimited());
 
   /// NOT_FOUND: the file says nothing of this frame.
   absl::StatusOr<std::string> Of(const std::string& frame) const;

@@ -67,21 +67,23 @@ class KittiDataset : public StereoDataset {
   // `clusters` are known of every frame of the splits, or of none.
   KittiDataset(std::string uri, DisparitySource disparity, KittiLayout layout,
                std::array<std::vector<std::string>, 3> ids,
-               std::map<std::string, std::string> clusters, double height_scale)
+               std::map<std::string, std::string> clusters, double height_scale,
+               runtime::DatasetRoots roots)
       : uri_(std::move(uri)),
         disparity_(disparity),
         layout_(std::move(layout)),
         ids_(std::move(ids)),
         clusters_(std::move(clusters)),
-        height_scale_(height_scale) {}
+        height_scale_(height_scale),
+        roots_(std::move(roots)) {}
 
-  // Reads every file that is used once.
-  absl::Status ComputeDigest() {
+  // Reads every file that is used once. CANCELLED: as `access` says.
+  absl::Status ComputeDigest(const runtime::DatasetAccess& access) {
     std::map<std::string, std::string> frames;  // A frame may be in several splits.
     for (const auto& ids : ids_) {
       for (const std::string& id : ids) frames[id];
     }
-    BACKFIRE_RETURN_IF_ERROR(DigestFrames(frames));
+    BACKFIRE_RETURN_IF_ERROR(DigestFrames(frames, access));
     Sha256 digest;
     digest.UpdateField("kitti");
     for (const Split split : kSplits) {
@@ -165,9 +167,15 @@ class KittiDataset : public StereoDataset {
   }
 
  private:
+  // Where a file is that may be read: a frame may be a link to anywhere.
   absl::StatusOr<std::filesystem::path> Path(KittiFile file, Split split, int64_t example) const {
     BACKFIRE_RETURN_IF_ERROR(CheckExample(split, example));
-    return layout_.Path(file, ExampleId(split, example));
+    return Path(file, ExampleId(split, example));
+  }
+  absl::StatusOr<std::filesystem::path> Path(KittiFile file, const std::string& id) const {
+    std::filesystem::path path = layout_.Path(file, id);
+    BACKFIRE_RETURN_IF_ERROR(roots_.Check(path));
+    return path;
   }
 
   static bool Exists(const std::filesystem::path& path) {
@@ -205,7 +213,8 @@ class KittiDataset : public StereoDataset {
   }
 
   // Fills in a digest of each frame's files, on all cores: a whole KITTI is 20 GB.
-  absl::Status DigestFrames(std::map<std::string, std::string>& frames) const {
+  absl::Status DigestFrames(std::map<std::string, std::string>& frames,
+                            const runtime::DatasetAccess& access) const {
     std::vector<std::pair<const std::string, std::string>*> work;
     for (auto& frame : frames) work.push_back(&frame);
     Mutex mutex;
@@ -214,7 +223,7 @@ class KittiDataset : public StereoDataset {
     std::atomic<size_t> next{0};
     const auto run = [&] {
       for (size_t i = next++; i < work.size(); i = next++) {
-        auto digest = FrameDigest(work[i]->first);
+        auto digest = FrameDigest(work[i]->first, access);
         if (digest.ok()) {
           work[i]->second = *std::move(digest);
           continue;
@@ -258,14 +267,20 @@ class KittiDataset : public StereoDataset {
     return uses;
   }
 
-  absl::StatusOr<std::string> FrameDigest(const std::string& id) const {
+  absl::StatusOr<std::string> FrameDigest(const std::string& id,
+                                          const runtime::DatasetAccess& access) const {
     const std::vector<Use> uses = UsedFiles(id);
     std::string state = absl::StrCat(static_cast<int>(disparity_));
-    for (const Use& use : uses) absl::StrAppend(&state, " ", StateOf(layout_.Path(use.file, id)));
+    for (const Use& use : uses) {
+      BACKFIRE_RETURN_IF_ERROR(access.CheckWanted());
+      BACKFIRE_ASSIGN_OR_RETURN(const auto path, Path(use.file, id));
+      absl::StrAppend(&state, " ", StateOf(path));
+    }
     const std::string key = layout_.Path(KittiFile::kLeft, id).string();
     if (auto known = DigestMemo::Get().Find(key, state)) return *std::move(known);
     Sha256 digest;
     for (const Use& use : uses) {
+      BACKFIRE_RETURN_IF_ERROR(access.CheckWanted());
       const auto content = ReadRegularFile(layout_.Path(use.file, id));
       if (content.ok()) {
         digest.UpdateField(use.name).UpdateField(*content);
@@ -287,15 +302,16 @@ class KittiDataset : public StereoDataset {
   const std::array<std::vector<std::string>, 3> ids_;  // By split.
   const std::map<std::string, std::string> clusters_;  // By frame.
   const double height_scale_;
+  const runtime::DatasetRoots roots_;
   std::string digest_;
 };
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const StereoDataset>> OpenKittiDataset(const std::string& uri,
-                                                                      const DatasetUri& parsed) {
+absl::StatusOr<std::shared_ptr<const StereoDataset>> OpenKittiDataset(
+    const std::string& uri, const DatasetUri& parsed, const runtime::DatasetAccess& access) {
   BACKFIRE_ASSIGN_OR_RETURN(const KittiOptions options, ParseKittiUri(uri, parsed));
-  auto layout = KittiLayout::Find(options.directory);
+  auto layout = KittiLayout::Find(options.directory, access);
   if (!layout.ok()) {
     return absl::Status(layout.status().code(),
                         absl::StrCat(layout.status().message(), " (dataset ", uri, ")"));
@@ -303,12 +319,13 @@ absl::StatusOr<std::shared_ptr<const StereoDataset>> OpenKittiDataset(const std:
   std::array<std::vector<std::string>, 3> ids;
   for (const Split split : kSplits) {
     const auto index = static_cast<size_t>(split);
-    BACKFIRE_ASSIGN_OR_RETURN(ids[index], layout->ReadList(options.lists[index], nullptr));
+    BACKFIRE_ASSIGN_OR_RETURN(ids[index], layout->ReadList(options.lists[index], nullptr, access));
   }
   std::map<std::string, std::string> clusters;
   if (!options.clusters.empty()) {
-    BACKFIRE_ASSIGN_OR_RETURN(const auto known,
-                              KittiClusters::Read(options.directory, options.clusters, nullptr));
+    BACKFIRE_ASSIGN_OR_RETURN(
+        const auto known,
+        KittiClusters::Read(options.directory, options.clusters, nullptr, access));
     for (const auto& of_split : ids) {
       for (const std::string& id : of_split) {
         BACKFIRE_ASSIGN_OR_RETURN(clusters[id], known.Of(id));
@@ -317,8 +334,8 @@ absl::StatusOr<std::shared_ptr<const StereoDataset>> OpenKittiDataset(const std:
   }
   auto dataset =
       std::make_shared<KittiDataset>(uri, options.disparity, *std::move(layout), std::move(ids),
-                                     std::move(clusters), options.height_scale);
-  BACKFIRE_RETURN_IF_ERROR(dataset->ComputeDigest());
+                                     std::move(clusters), options.height_scale, access.roots);
+  BACKFIRE_RETURN_IF_ERROR(dataset->ComputeDigest(access));
   return TransformDataset(std::move(dataset), options.transform);
 }
 

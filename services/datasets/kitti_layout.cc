@@ -21,11 +21,15 @@ namespace fs = std::filesystem;
 
 constexpr absl::string_view kReferencePair = "_10";  // KITTI 2015's labelled one of two.
 
+constexpr int kLinesBetweenLooks = 1024;  // At whether anybody waits.
+
 // All frames of image_2, sorted; of KITTI 2015 only the labelled pairs.
-absl::StatusOr<std::vector<std::string>> ListImages(const fs::path& folder, bool stereo_2015) {
+absl::StatusOr<std::vector<std::string>> ListImages(const fs::path& folder, bool stereo_2015,
+                                                    const runtime::DatasetAccess& access) {
   std::vector<std::string> ids;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
+    BACKFIRE_RETURN_IF_ERROR(access.CheckWanted());
     const std::string extension = entry.path().extension().string();
     if (extension != ".png") {
       const std::string lower = absl::AsciiStrToLower(extension);
@@ -88,7 +92,9 @@ absl::StatusOr<KittiOptions> ParseKittiUri(const std::string& uri, const Dataset
   return options;
 }
 
-absl::StatusOr<KittiLayout> KittiLayout::Find(const fs::path& directory) {
+absl::StatusOr<KittiLayout> KittiLayout::Find(const fs::path& directory,
+                                              const runtime::DatasetAccess& access) {
+  BACKFIRE_RETURN_IF_ERROR(access.roots.Check(directory));
   std::error_code error;
   if (!fs::is_directory(directory, error)) {
     return absl::NotFoundError(absl::StrCat(directory.string(), ": no such directory"));
@@ -100,9 +106,11 @@ absl::StatusOr<KittiLayout> KittiLayout::Find(const fs::path& directory) {
     return absl::NotFoundError(
         absl::StrCat(directory.string(), ": neither image_2/ nor training/image_2/ is there"));
   }
+  BACKFIRE_RETURN_IF_ERROR(access.roots.Check(layout.frames_ / "image_2"));
   // KITTI 2015 has no labels of objects, and numbers the pictures of a scene.
   if (!fs::is_directory(layout.frames_ / "label_2", error)) {
     for (const auto& entry : fs::directory_iterator(layout.frames_ / "image_2", error)) {
+      BACKFIRE_RETURN_IF_ERROR(access.CheckWanted());
       if (absl::EndsWith(entry.path().stem().string(), kReferencePair)) {
         layout.stereo_2015_ = true;
         break;
@@ -140,9 +148,11 @@ fs::path KittiLayout::Path(KittiFile file, const std::string& id) const {
 }
 
 absl::StatusOr<std::vector<std::string>> KittiLayout::ReadList(
-    const std::string& list, std::vector<absl::Status>* faults) const {
+    const std::string& list, std::vector<absl::Status>* faults,
+    const runtime::DatasetAccess& access) const {
   if (list.empty()) return std::vector<std::string>{};
   const fs::path path = directory_ / "ImageSets" / absl::StrCat(list, ".txt");
+  BACKFIRE_RETURN_IF_ERROR(access.roots.Check(path));
   const auto content = ReadTextFile(path);
   if (absl::IsNotFound(content.status())) {
     const std::vector<std::string> range = absl::StrSplit(list, '-');
@@ -153,7 +163,7 @@ absl::StatusOr<std::vector<std::string>> KittiLayout::ReadList(
                                               list, "\" is neither `all` nor FIRST-LAST"));
     }
     BACKFIRE_ASSIGN_OR_RETURN(const std::vector<std::string> all,
-                              ListImages(frames_ / "image_2", stereo_2015_));
+                              ListImages(frames_ / "image_2", stereo_2015_, access));
     if (list == "all") return all;
     if (last >= all.size()) {
       return absl::NotFoundError(absl::StrCat((frames_ / "image_2").string(), ": has ", all.size(),
@@ -167,7 +177,7 @@ absl::StatusOr<std::vector<std::string>> KittiLayout::ReadList(
   std::set<std::string> seen;
   int line_number = 0;
   for (const absl::string_view line : absl::StrSplit(*content, '\n')) {
-    ++line_number;
+    if (++line_number % kLinesBetweenLooks == 0) BACKFIRE_RETURN_IF_ERROR(access.CheckWanted());
     const absl::string_view id = absl::StripAsciiWhitespace(line);
     if (id.empty()) continue;
     std::string fault;

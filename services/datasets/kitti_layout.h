@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "services/datasets/dataset_uri.h"
 #include "services/datasets/image_transform.h"
+#include "services/runtime/dataset_access.h"
 
 namespace backfire::datasets {
 
@@ -47,7 +48,10 @@ enum class KittiFile {
 class KittiLayout {
  public:
   /// NOT_FOUND: no such directory, or neither image_2 nor training/image_2 in it.
-  static absl::StatusOr<KittiLayout> Find(const std::filesystem::path& directory);
+  /// PERMISSION_DENIED: it, or its pictures, are outside of the roots of `access`.
+  static absl::StatusOr<KittiLayout> Find(
+      const std::filesystem::path& directory,
+      const runtime::DatasetAccess& access = runtime::DatasetAccess::Unlimited());
 
   std::filesystem::path Path(KittiFile file, const std::string& id) const;
   bool stereo_2015() const { return stereo_2015_; }
@@ -55,9 +59,10 @@ class KittiLayout {
   /// Names of frames of a split. `list` is the name of a file in ImageSets (without `.txt`); or
   /// `all`, or `FIRST-LAST`, which count the frames of image_2 in their order, from 0. Empty: none.
   /// NOT_FOUND: no such file, and none of the other forms. All faults in a file go to `faults`, or
-  /// the first is returned if that is null.
-  absl::StatusOr<std::vector<std::string>> ReadList(const std::string& list,
-                                                    std::vector<absl::Status>* faults) const;
+  /// the first is returned if that is null. PERMISSION_DENIED, CANCELLED: as `access` says.
+  absl::StatusOr<std::vector<std::string>> ReadList(
+      const std::string& list, std::vector<absl::Status>* faults,
+      const runtime::DatasetAccess& access = runtime::DatasetAccess::Unlimited()) const;
 
  private:
   std::filesystem::path directory_, frames_;

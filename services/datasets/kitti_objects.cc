@@ -88,6 +88,12 @@ std::vector<std::string> Implausible(const Object& object) {
     faults.push_back(absl::StrCat("height, width and length must be > 0 m: got ", box.height, ", ",
                                   box.width, ", ", box.length));
   }
+  constexpr double kFarthestM = 1000;
+  // Where it isn't known, as in KITTI's detections in the image alone, it is -1000.
+  if (std::max({std::abs(box.x), std::abs(box.y), std::abs(box.z)}) > kFarthestM) {
+    faults.push_back(absl::StrCat("x, y and z must be within ", kFarthestM, " m: got ", box.x, ", ",
+                                  box.y, ", ", box.z));
+  }
   constexpr double kTurn = 3.15;  // Two decimals of pi.
   if (std::abs(box.rotation_y) > kTurn || std::abs(object.alpha) > kTurn) {
     faults.push_back(absl::StrCat("alpha and rotation_y must be in [-pi, pi]: got ", object.alpha,

@@ -53,9 +53,10 @@ absl::Status StereoDataset::CheckExample(runtime::Split split, int64_t example) 
                    std::string(runtime::SplitName(split)), ": got ", example));
 }
 
-absl::StatusOr<std::shared_ptr<const StereoDataset>> OpenStereoDataset(const std::string& uri) {
+absl::StatusOr<std::shared_ptr<const StereoDataset>> OpenStereoDataset(
+    const std::string& uri, const runtime::DatasetAccess& access) {
   BACKFIRE_ASSIGN_OR_RETURN(const DatasetUri parsed, ParseDatasetUri(uri));
-  if (parsed.scheme == "kitti") return OpenKittiDataset(uri, parsed);
+  if (parsed.scheme == "kitti") return OpenKittiDataset(uri, parsed, access);
   if (parsed.scheme == "rendered") return OpenRenderedDataset(uri, parsed);
   return MalformedUri(uri, absl::StrCat("no such scheme as ", parsed.scheme));
 }

@@ -11,6 +11,7 @@
 #include "services/datasets/calibration.h"
 #include "services/metrics/object.h"
 #include "services/runtime/dataset.h"
+#include "services/runtime/dataset_access.h"
 
 namespace backfire::datasets {
 
@@ -71,8 +72,10 @@ class StereoDataset : public runtime::Dataset {
 /// multiplied by it, to count as far as KITTI does: 0.55 at a focal length of 400 px.
 ///
 /// INVALID_ARGUMENT: not such a URI. NOT_FOUND, DATA_LOSS: a file is missing or malformed (the
-/// message has file and line).
-absl::StatusOr<std::shared_ptr<const StereoDataset>> OpenStereoDataset(const std::string& uri);
+/// message has file and line). PERMISSION_DENIED, CANCELLED: as `access` says.
+absl::StatusOr<std::shared_ptr<const StereoDataset>> OpenStereoDataset(
+    const std::string& uri,
+    const runtime::DatasetAccess& access = runtime::DatasetAccess::Unlimited());
 
 /// UINT8 [H, W, 3] from a CV_8UC3 image, and back (sharing no memory).
 runtime::Tensor ImageToTensor(const cv::Mat& rgb);

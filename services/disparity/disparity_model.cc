@@ -94,8 +94,8 @@ class DisparityModel final : public runtime::Model {
   }
 
   absl::StatusOr<std::shared_ptr<const runtime::Dataset>> OpenDataset(
-      const std::string& uri) const override {
-    return datasets::OpenStereoDataset(uri);
+      const std::string& uri, const runtime::DatasetAccess& access) const override {
+    return datasets::OpenStereoDataset(uri, access);
   }
 
   absl::StatusOr<std::string> Train(const runtime::TrainingTask& task,

@@ -132,7 +132,9 @@ absl::Status Distribution::AddComponent(const Component& component, const std::s
   }
 }
 
-absl::Status Distribution::AddPoints(const Points& points, int component, const std::string& path) {
+absl::Status Distribution::AddPoints(const Points& points, int component, const std::string& path,
+                                     const runtime::DatasetAccess& access) {
+  BACKFIRE_RETURN_IF_ERROR(access.roots.Check(points.file()));
   BACKFIRE_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(points.file()));
   std::vector<std::string> lines = absl::StrSplit(text, '\n', absl::SkipWhitespace());
   const auto cells = [](absl::string_view line) {
@@ -172,8 +174,9 @@ absl::Status Distribution::AddPoints(const Points& points, int component, const 
   return absl::OkStatus();
 }
 
-absl::Status Distribution::PaintRegions(const Data& data) {
+absl::Status Distribution::PaintRegions(const Data& data, const runtime::DatasetAccess& access) {
   for (int r = 0; r < data.regions_size(); ++r) {
+    BACKFIRE_RETURN_IF_ERROR(access.CheckWanted());
     const Region& region = data.regions(r);
     const std::string path = absl::StrCat("regions[", r, "]");
     if (atoms_.empty()) return Invalid(path, ": only grids and points can have regions");
@@ -202,7 +205,8 @@ absl::Status Distribution::PaintRegions(const Data& data) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Distribution> Distribution::Build(const Data& data) {
+absl::StatusOr<Distribution> Distribution::Build(const Data& data,
+                                                 const runtime::DatasetAccess& access) {
   Distribution made;
   constexpr double kFar = std::numeric_limits<double>::infinity();
   made.low_ = {kFar, kFar};
@@ -238,8 +242,9 @@ absl::StatusOr<Distribution> Distribution::Build(const Data& data) {
   for (int c = 0; c < data.components_size(); ++c) {
     const Component& component = data.components(c);
     const std::string path = absl::StrCat("components[", c, "]");
+    BACKFIRE_RETURN_IF_ERROR(access.CheckWanted());
     if (component.has_points()) {
-      BACKFIRE_RETURN_IF_ERROR(made.AddPoints(component.points(), c, path));
+      BACKFIRE_RETURN_IF_ERROR(made.AddPoints(component.points(), c, path, access));
       if (made.atoms_.size() > kMaxAtoms) return TooManyAtoms();
     } else if (component.has_grid()) {
       const Grid& grid = component.grid();
@@ -269,7 +274,7 @@ absl::StatusOr<Distribution> Distribution::Build(const Data& data) {
   if (continuous && made.discrete()) {
     return Invalid("components must be all continuous, or all grids and points");
   }
-  BACKFIRE_RETURN_IF_ERROR(made.PaintRegions(data));
+  BACKFIRE_RETURN_IF_ERROR(made.PaintRegions(data, access));
   if (made.label_names_.size() > kMaxLabels) {
     return Invalid("there may be at most ", kMaxLabels, " labels: got ", made.label_names_.size());
   }

@@ -10,6 +10,7 @@
 #include "services/base/random.h"
 #include "services/planar/data.pb.h"
 #include "services/planar/geometry.h"
+#include "services/runtime/dataset_access.h"
 
 namespace backfire::planar {
 
@@ -35,8 +36,8 @@ class Distribution {
   };
 
   /// INVALID_ARGUMENT: `components[2].gaussian.deviation must be > 0: got 0`. NOT_FOUND: no such
-  /// CSV file.
-  static absl::StatusOr<Distribution> Build(const Data& data);
+  /// CSV file. PERMISSION_DENIED, CANCELLED: as `access` says.
+  static absl::StatusOr<Distribution> Build(const Data& data, const runtime::DatasetAccess& access);
 
   bool discrete() const { return !atoms_.empty(); }
   int component_count() const { return static_cast<int>(shares_.size()); }
@@ -85,8 +86,9 @@ class Distribution {
   };
 
   absl::Status AddComponent(const Component& component, const std::string& path, Shape& shape);
-  absl::Status AddPoints(const Points& points, int component, const std::string& path);
-  absl::Status PaintRegions(const Data& data);
+  absl::Status AddPoints(const Points& points, int component, const std::string& path,
+                         const runtime::DatasetAccess& access);
+  absl::Status PaintRegions(const Data& data, const runtime::DatasetAccess& access);
   size_t LabelIndex(const std::string& name);
   static double LogDensityOf(const Shape& shape, Position point);
 

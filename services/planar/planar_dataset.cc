@@ -20,6 +20,7 @@ namespace {
 using runtime::Split;
 
 constexpr char kScheme[] = "planar:";
+constexpr int kDrawsBetweenLooks = 1024;  // At whether anybody waits.
 constexpr int kMaxExamples = 1000000;
 constexpr int64_t kMaxComponentCells = 10'000'000;  // Each takes a few integrals.
 
@@ -95,12 +96,16 @@ absl::StatusOr<Data> ParseData(const std::string& uri) {
 }
 
 PlanarDataset::PlanarDataset(std::string uri, Data data, Distribution distribution)
-    : uri_(std::move(uri)), data_(std::move(data)), distribution_(std::move(distribution)) {
-  population_ = std::make_unique<const Population>(distribution_, OrDefault(data_.cells(), 48));
+    : uri_(std::move(uri)), data_(std::move(data)), distribution_(std::move(distribution)) {}
+
+absl::Status PlanarDataset::Fill(const runtime::DatasetAccess& access) {
+  BACKFIRE_ASSIGN_OR_RETURN(population_,
+                            Population::Build(distribution_, OrDefault(data_.cells(), 48), access));
   const int sizes[3] = {OrDefault(data_.train(), 400), OrDefault(data_.validation(), 1),
                         OrDefault(data_.test(), 2000)};
   for (size_t split = 0; split < 3; ++split) {
     for (int i = 0; i < sizes[split]; ++i) {
+      if (i % kDrawsBetweenLooks == 0) BACKFIRE_RETURN_IF_ERROR(access.CheckWanted());
       Random random(static_cast<uint64_t>(data_.seed()),
                     (static_cast<uint64_t>(split) << 32) + static_cast<uint64_t>(i));
       Example& example = examples_[split].emplace_back(distribution_.Sample(random));
@@ -120,14 +125,18 @@ PlanarDataset::PlanarDataset(std::string uri, Data data, Distribution distributi
     digest.UpdateField(std::string(atom.labels.begin(), atom.labels.end()));
   }
   digest_ = digest.Finish();
+  return absl::OkStatus();
 }
 
-absl::StatusOr<std::shared_ptr<const PlanarDataset>> PlanarDataset::Open(const std::string& uri) {
+absl::StatusOr<std::shared_ptr<const PlanarDataset>> PlanarDataset::Open(
+    const std::string& uri, const runtime::DatasetAccess& access) {
   BACKFIRE_ASSIGN_OR_RETURN(Data data, ParseData(uri));
-  absl::StatusOr<Distribution> distribution = Distribution::Build(data);
+  absl::StatusOr<Distribution> distribution = Distribution::Build(data, access);
   if (!distribution.ok()) return Annotate(distribution.status(), "dataset");
-  return std::shared_ptr<const PlanarDataset>(
+  const std::shared_ptr<PlanarDataset> dataset(
       new PlanarDataset(uri, std::move(data), *std::move(distribution)));
+  BACKFIRE_RETURN_IF_ERROR(dataset->Fill(access));
+  return dataset;
 }
 
 int64_t PlanarDataset::size(Split split) const {
@@ -157,13 +166,14 @@ absl::StatusOr<runtime::TensorMap> PlanarDataset::RequestInputs(
   return inputs;
 }
 
-absl::StatusOr<std::shared_ptr<const PlanarDataset>> DatasetCache::Open(const std::string& uri) {
+absl::StatusOr<std::shared_ptr<const PlanarDataset>> DatasetCache::Open(
+    const std::string& uri, const runtime::DatasetAccess& access) {
   {
     MutexLock lock(mutex_);
     if (last_ != nullptr && last_->uri() == uri) return last_;
   }
   // Not under the lock: others need theirs meanwhile. Two who open the same at once both do.
-  BACKFIRE_ASSIGN_OR_RETURN(auto opened, PlanarDataset::Open(uri));
+  BACKFIRE_ASSIGN_OR_RETURN(auto opened, PlanarDataset::Open(uri, access));
   MutexLock lock(mutex_);
   last_ = opened;
   return opened;

@@ -11,6 +11,7 @@
 #include "services/planar/distribution.h"
 #include "services/planar/population.h"
 #include "services/runtime/dataset.h"
+#include "services/runtime/dataset_access.h"
 
 namespace backfire::planar {
 
@@ -25,8 +26,10 @@ class PlanarDataset : public runtime::Dataset {
   /// An example with its labels as observed: some may be noise.
   using Example = Distribution::Draw;
 
-  /// Errors as ParseData and Distribution::Build.
-  static absl::StatusOr<std::shared_ptr<const PlanarDataset>> Open(const std::string& uri);
+  /// Errors as ParseData and Distribution::Build. CANCELLED: as `access` says.
+  static absl::StatusOr<std::shared_ptr<const PlanarDataset>> Open(
+      const std::string& uri,
+      const runtime::DatasetAccess& access = runtime::DatasetAccess::Unlimited());
 
   const std::string& uri() const override { return uri_; }
   const std::string& digest() const override { return digest_; }
@@ -50,6 +53,8 @@ class PlanarDataset : public runtime::Dataset {
 
  private:
   PlanarDataset(std::string uri, Data data, Distribution distribution);
+  // Integrates the distribution, and draws from it.
+  absl::Status Fill(const runtime::DatasetAccess& access);
 
   const std::string uri_;
   const Data data_;
@@ -63,7 +68,8 @@ class PlanarDataset : public runtime::Dataset {
 /// one waits for nobody who opens another.
 class DatasetCache {
  public:
-  absl::StatusOr<std::shared_ptr<const PlanarDataset>> Open(const std::string& uri);
+  absl::StatusOr<std::shared_ptr<const PlanarDataset>> Open(const std::string& uri,
+                                                            const runtime::DatasetAccess& access);
 
  private:
   Mutex mutex_;

@@ -181,8 +181,8 @@ class PlanarModel : public runtime::Model {
   }
 
   absl::StatusOr<std::shared_ptr<const runtime::Dataset>> OpenDataset(
-      const std::string& uri) const override {
-    BACKFIRE_ASSIGN_OR_RETURN(const auto dataset, datasets_->Open(uri));
+      const std::string& uri, const runtime::DatasetAccess& access) const override {
+    BACKFIRE_ASSIGN_OR_RETURN(const auto dataset, datasets_->Open(uri, access));
     return std::shared_ptr<const runtime::Dataset>(dataset);
   }
 

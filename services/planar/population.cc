@@ -3,7 +3,15 @@
 #include <array>
 #include <cmath>
 
+#include "services/base/status.h"
+
 namespace backfire::planar {
+namespace {
+
+constexpr size_t kTrianglesBetweenLooks =
+    16;  // At whether anybody waits; each has a thousand components at most.
+
+}  // namespace
 
 template <typename Visit>
 void Population::ForEachTriangle(int step, const Visit& visit) const {
@@ -24,20 +32,34 @@ void Population::ForEachTriangle(int step, const Visit& visit) const {
 Population::Population(const Distribution& distribution, int cells)
     : distribution_(distribution),
       cells_(distribution.discrete() ? 0 : cells),
-      components_(distribution.component_count()) {
-  const auto components = static_cast<size_t>(components_);
-  component_totals_.assign(components, 0);
-  if (discrete()) {
-    for (const Distribution::Atom& atom : distribution.atoms()) {
-      nodes_.push_back(atom.point);
-      masses_.resize(nodes_.size() * components, 0);
-      masses_[(nodes_.size() - 1) * components + static_cast<size_t>(atom.component)] =
-          atom.probability;
-      component_totals_[static_cast<size_t>(atom.component)] += atom.probability;
-    }
-    return;
+      components_(distribution.component_count()),
+      component_totals_(static_cast<size_t>(components_), 0) {}
+
+absl::StatusOr<std::unique_ptr<const Population>> Population::Build(
+    const Distribution& distribution, int cells, const runtime::DatasetAccess& access) {
+  std::unique_ptr<Population> population(new Population(distribution, cells));
+  if (population->discrete()) {
+    population->TakePoints();
+  } else {
+    BACKFIRE_RETURN_IF_ERROR(population->Integrate(access));
   }
-  const Position low = distribution.low(), high = distribution.high();
+  return population;
+}
+
+void Population::TakePoints() {
+  const auto components = static_cast<size_t>(components_);
+  for (const Distribution::Atom& atom : distribution_.atoms()) {
+    nodes_.push_back(atom.point);
+    masses_.resize(nodes_.size() * components, 0);
+    masses_[(nodes_.size() - 1) * components + static_cast<size_t>(atom.component)] =
+        atom.probability;
+    component_totals_[static_cast<size_t>(atom.component)] += atom.probability;
+  }
+}
+
+absl::Status Population::Integrate(const runtime::DatasetAccess& access) {
+  const auto components = static_cast<size_t>(components_);
+  const Position low = distribution_.low(), high = distribution_.high();
   for (int row = 0; row <= cells_; ++row) {
     for (int column = 0; column <= cells_; ++column) {
       nodes_.push_back(
@@ -49,7 +71,10 @@ Population::Population(const Distribution& distribution, int cells)
   fine_.assign(triangles * components, 0);
   coarse_.assign(triangles / 4 * components, 0);
   size_t triangle = 0;
+  absl::Status wanted;
   ForEachTriangle(1, [&](const std::array<size_t, 3>& corners, const double*) {
+    if (triangle % kTrianglesBetweenLooks == 0 && wanted.ok()) wanted = access.CheckWanted();
+    if (!wanted.ok()) return;
     const Position points[3] = {nodes_[corners[0]], nodes_[corners[1]], nodes_[corners[2]]};
     // Half as many cells: the diagonals are parallel, so four triangles make one.
     const size_t cell = triangle / 2, row = cell / static_cast<size_t>(cells_),
@@ -62,14 +87,15 @@ Population::Population(const Distribution& distribution, int cells)
       const double mass = parts[0] + parts[1] + parts[2];
       for (int k = 0; k < 3; ++k) {
         masses_[corners[static_cast<size_t>(k)] * components + static_cast<size_t>(c)] +=
-            parts[k] * distribution.share(c);
+            parts[k] * distribution_.share(c);
       }
       fine_[triangle * components + static_cast<size_t>(c)] = mass;
       coarse_[coarse * components + static_cast<size_t>(c)] += mass;
-      component_totals_[static_cast<size_t>(c)] += mass * distribution.share(c);
+      component_totals_[static_cast<size_t>(c)] += mass * distribution_.share(c);
     }
     ++triangle;
   });
+  return wanted;
 }
 
 double Population::Total(const std::vector<double>& counts) const {

@@ -1,8 +1,12 @@
 #pragma once
 
+#include <memory>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "services/planar/distribution.h"
+#include "services/runtime/dataset_access.h"
 
 namespace backfire::planar {
 
@@ -23,8 +27,11 @@ struct Integral {
 /// points if it is discrete, else the nodes of a mesh of triangles. Immutable.
 class Population {
  public:
+  /// CANCELLED: as `access` says; a fine mesh of many components takes seconds.
+  /// @param distribution  Borrowed.
   /// @param cells  Of a continuous distribution's mesh, per axis; even, >= 2.
-  Population(const Distribution& distribution, int cells);
+  static absl::StatusOr<std::unique_ptr<const Population>> Build(
+      const Distribution& distribution, int cells, const runtime::DatasetAccess& access);
 
   const std::vector<Position>& nodes() const { return nodes_; }
   bool discrete() const { return cells_ == 0; }
@@ -46,6 +53,10 @@ class Population {
   Integral Mean(const std::vector<double>& counts, const std::vector<double>& values) const;
 
  private:
+  Population(const Distribution& distribution, int cells);
+  // Finds the probabilities at and under the nodes.
+  void TakePoints();
+  absl::Status Integrate(const runtime::DatasetAccess& access);
   size_t Node(int column, int row) const {
     return static_cast<size_t>(row) * (static_cast<size_t>(cells_) + 1) +
            static_cast<size_t>(column);

@@ -241,8 +241,8 @@ class ProposalsModel final : public runtime::Model {
   std::vector<std::string> TrainingInputs(const v1::Recipe&) const override { return {"left"}; }
 
   absl::StatusOr<std::shared_ptr<const runtime::Dataset>> OpenDataset(
-      const std::string& uri) const override {
-    return datasets::OpenStereoDataset(uri);
+      const std::string& uri, const runtime::DatasetAccess& access) const override {
+    return datasets::OpenStereoDataset(uri, access);
   }
 
   absl::StatusOr<std::string> Train(const runtime::TrainingTask& task,

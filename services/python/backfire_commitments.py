@@ -2,7 +2,7 @@
 import hashlib
 import re
 
-from backfire_store import check, check_version_name
+from backfire_store import check, check_version_name, pb
 
 SPLITS = ("train", "validation", "test", "population")
 
@@ -51,14 +51,28 @@ class Commitments:
         digests = sorted({parent.digest for parent in parents})
         return [self.by_outputs[digest, split] for split in splits for digest in digests if (digest, split) in self.by_outputs]
 
+    def names(self, parent):
+        """Whether there is one to any split of a parent's outputs: its service commits, so that what it gives without is not to be
+        trusted."""
+        return any(digest == parent.digest for digest, _ in self.by_outputs)
+
     def on_split(self, split):
         """All of a split, for a parent that computes its outputs again."""
         return [message for (_, of), message in sorted(self.by_outputs.items(), key=lambda item: item[0]) if of == split]
 
-    def hold(self, context, parent, split, target, dataset_digest, outputs_digest):
-        """Refuses outputs that a parent's service did not commit to. Those without a commitment are taken as they are."""
+    def hold(self, context, parent, split, target, dataset_digest, outputs_digest, count, observed=None):
+        """Refuses outputs that a parent's service did not commit to. Of a service that commits to other splits, and not to this one, what
+        came is added to `observed`, for `Version.trained_on`, or refused if that is None. What never commits is taken as it is."""
         committed = self.by_outputs.get((parent.digest, split))
         if committed is None:
+            if self.names(parent):
+                check(context, observed is not None, "FAILED_PRECONDITION",
+                      f"commitments must have one to {parent.version} on split {split}, as they have of its other splits")
+                pulled = pb.OutputsCommitment(version=parent.version, version_digest=parent.digest, split=split,
+                                              dataset_digest=dataset_digest, example_count=count, outputs_digest=outputs_digest)
+                known = [(one.version_digest, one.split, one.outputs_digest) for one in observed]
+                if (parent.digest, split, outputs_digest) not in known:  # It may feed two inputs.
+                    observed.append(pulled)
             return
         check(context, committed.dataset_digest == dataset_digest, "FAILED_PRECONDITION",
               f"services read different datasets: {parent.version} committed to outputs on digest {committed.dataset_digest}, and "

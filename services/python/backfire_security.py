@@ -55,6 +55,11 @@ def tls():
     return [read(path) for path in paths] if all(paths) else None
 
 
+def is_owners(address):
+    """Whether only the mesh's owner can call what listens there: by a unix socket, or on this machine with his token or certificate."""
+    return address.startswith(PLAIN) or (address.startswith(LOCAL) and bool(TOKEN.path or tls()))
+
+
 class Shown(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
     """Shows the token with each call."""
 

@@ -13,6 +13,7 @@ from concurrent import futures
 
 import backfire_metrics
 import backfire_replica
+import backfire_roots
 import backfire_security
 import backfire_standard
 import grpc
@@ -76,12 +77,35 @@ def check_evaluation(context, request, inputs):
         check_lineage(context, "swapped_parents", request.swapped_parents, inputs)
 
 
+# The field of InferTensorContents that has a datatype's elements. FP16 has none.
+TYPED = {"BOOL": "bool", "UINT64": "uint64", "INT64": "int64", "FP32": "fp32", "FP64": "fp64",
+         **{f"{kind}{size}": field for kind, field in (("UINT", "uint"), ("INT", "int")) for size in (8, 16, 32)}}
+
+
+def read_typed(context, where, tensor, number, count):
+    """The elements of a tensor whose datatype and shape are known to be right, from its typed contents."""
+    field = TYPED.get(tensor.datatype)
+    check(context, field, "INVALID_ARGUMENT", f"{where}: {tensor.datatype} has no typed contents: send raw ones")
+    elements, listed = getattr(tensor.contents, f"{field}_contents"), sum(len(each) for _, each in tensor.contents.ListFields())
+    check(context, len(elements) == listed == count, "INVALID_ARGUMENT",
+          f"{where}: contents must have {count} elements in {field}_contents: got {len(elements)}, and {listed} in all fields")
+    if number.kind in "iu" and elements:
+        low, high = numpy.iinfo(number).min, numpy.iinfo(number).max
+        check(context, low <= min(elements) and max(elements) <= high, "INVALID_ARGUMENT",
+              f"{where}: contents must be {low} to {high}, as {tensor.datatype} is: got {min(elements)} to {max(elements)}")
+    return numpy.array(elements, number)
+
+
 def read_inputs(context, request, signatures, optional=()):
-    """Arrays by name of a ModelInferRequest with raw contents; refuses what isn't as the model's `inputs` say."""
+    """Arrays by name of a ModelInferRequest, raw or typed; refuses what isn't as the model's `inputs` say."""
     raw, known, arrays = request.raw_input_contents, {signature.name: signature for signature in signatures}, {}
-    check(context, len(raw) == len(request.inputs), "INVALID_ARGUMENT",
+    check(context, len(raw) in (0, len(request.inputs)), "INVALID_ARGUMENT",
           f"raw_input_contents must have an entry for each of the {len(request.inputs)} inputs: got {len(raw)}")
-    for i, (tensor, data) in enumerate(zip(request.inputs, raw)):
+    # Nothing that a parameter could ask for is done here.
+    for asked in (request, *request.inputs, *request.outputs):
+        check(context, not asked.parameters, "INVALID_ARGUMENT",
+              f"parameters: there is no parameter {min(asked.parameters, default='')!r}: none is known here")
+    for i, tensor in enumerate(request.inputs):
         where, shape, wanted = f'inputs[{i}] "{tensor.name}"', list(tensor.shape), known.get(tensor.name)
         check(context, wanted, "INVALID_ARGUMENT", f"{where}: there is no such input; there are {sorted(known)}")
         check(context, tensor.name not in arrays, "INVALID_ARGUMENT", f"{where}: is there twice")
@@ -91,10 +115,14 @@ def read_inputs(context, request, signatures, optional=()):
                                                        for got, size in zip(shape, wanted.shape))
         check(context, fits, "INVALID_ARGUMENT",
               f"{where}: shape must be {list(wanted.shape)} (-1: any size): got {shape}")
-        number = numpy.dtype(NUMBERS[tensor.datatype])
-        check(context, len(data) == math.prod(shape) * number.itemsize, "INVALID_ARGUMENT",
-              f"{where}: raw contents must have {math.prod(shape) * number.itemsize} bytes: got {len(data)}")
-        arrays[tensor.name] = numpy.frombuffer(data, number).reshape(shape)
+        number, count = numpy.dtype(NUMBERS[tensor.datatype]), math.prod(shape)
+        check(context, not (raw and tensor.HasField("contents")), "INVALID_ARGUMENT",
+              f"{where}: has typed contents although raw_input_contents is used")
+        if raw:
+            check(context, len(raw[i]) == count * number.itemsize, "INVALID_ARGUMENT",
+                  f"{where}: raw contents must have {count * number.itemsize} bytes: got {len(raw[i])}")
+        elements = numpy.frombuffer(raw[i], number) if raw else read_typed(context, where, tensor, number, count)
+        arrays[tensor.name] = elements.reshape(shape)
     missing = sorted(set(known) - set(arrays) - set(optional))
     check(context, not missing, "INVALID_ARGUMENT", f"inputs: {missing} are missing")
     return arrays
@@ -152,11 +180,12 @@ def draw(seed, n):
     return (((bits >> half) * count + low) >> half).astype(int)
 
 
-def pull(parent, request, split, context=None, datatype="FP64"):
+def pull(parent, request, split, context=None, datatype="FP64", observed=None):
     """An array of [examples, ...] from the service of a parent; its dataset's digest; and the examples' clusters. Examples
     must have one shape.
 
-    What the parent gives is held to the request's commitments. A parent that is lost is asked again for PATIENCE_SECONDS. Give
+    What the parent gives is held to the request's commitments; `observed`, a list, gets what a training read that its parent's
+    service committed to on other splits alone (Commitments.hold). A parent that is lost is asked again for PATIENCE_SECONDS. Give
     the `context` of a call that pulls, other than a job's: the pull ends with it.
     """
     model = parent.version.partition("/versions/")[0]
@@ -178,7 +207,7 @@ def pull(parent, request, split, context=None, datatype="FP64"):
             JOBS_CHANNELS.discard(channel)
         else:
             PULLING_CALLS.release()
-    held.hold(context, parent, split, target, digest, outputs_digest)
+    held.hold(context, parent, split, target, digest, outputs_digest, len(clusters), observed)
     what = f'{split} of output "{parent.output}" of {parent.version} at {target}, for input "{parent.input}",'
     check(context, rows, "INVALID_ARGUMENT", f"{what} has no examples; is there such an output?")
     number = numpy.dtype(NUMBERS[datatype])
@@ -297,6 +326,9 @@ def serve(make_service, description):
     parser.add_argument("--data-dir", required=True, help="where versions and jobs are kept")
     parser.add_argument("--replica-of", metavar="TARGET", help="serve copies of that service's versions, and do nothing else; "
                         "--data-dir is then empty, or this replica's")
+    parser.add_argument("--dataset-root", metavar="DIRECTORY", action="append", help="where files of datasets must be that requests "
+                        "name, links followed; repeated, or separated by colons. None: anywhere if only this mesh's owner can ask (a unix "
+                        "socket, or a loopback port with a token), else nowhere")
     parser.add_argument("--metrics-listen", help="HOST:PORT of Prometheus' page /metrics; default: none")
     options = parser.parse_args()
     signals = queue.SimpleQueue()  # Of all that threads wait on, only this may be used in a signal's handler.
@@ -306,6 +338,11 @@ def serve(make_service, description):
         store = Store(options.data_dir, is_replica=bool(options.replica_of))
     except (OSError, ValueError) as error:
         sys.exit(f"--data-dir {options.data_dir}: can't be used: {error}")
+    try:
+        backfire_roots.restrict(options.dataset_root or [os.environ.get("BACKFIRE_DATASET_ROOT", "")],
+                                backfire_security.is_owners(options.listen))
+    except ValueError as error:
+        sys.exit(f"--dataset-root: {error}")
     service = make_service(store)
     metrics = backfire_metrics.Metrics(os.path.basename(sys.argv[0]), store)
     doors = [metrics, backfire_security.Door(options.listen), Refusals()]

@@ -8,9 +8,12 @@ from google.protobuf import descriptor_pool
 
 # The stubs' folder is in the path since backfire_store.
 from health.v1 import health_pb2 as health
-from reflection.v1alpha import reflection_pb2 as reflection
+from reflection.v1 import reflection_pb2 as reflection
+from reflection.v1alpha import reflection_pb2 as reflection_alpha
 
-HEALTH, REFLECTION = "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"
+HEALTH = "grpc.health.v1.Health"
+# Newer tools ask for v1, older ones for v1alpha; their messages have the same fields.
+REFLECTIONS = {f"{messages.DESCRIPTOR.package}.ServerReflection": messages for messages in (reflection, reflection_alpha)}
 
 
 class Standard:
@@ -20,7 +23,7 @@ class Standard:
     """
 
     def __init__(self, services, models, is_ready):
-        self.services, self.models, self.is_ready = sorted({*services, HEALTH, REFLECTION}), models, is_ready
+        self.services, self.models, self.is_ready = sorted({*services, HEALTH, *REFLECTIONS}), models, is_ready
 
     def status(self, name):
         """A HealthCheckResponse.ServingStatus; None: nothing here has this name."""
@@ -42,9 +45,10 @@ class Standard:
         status = self.status(request.service)
         yield health.HealthCheckResponse(status=health.HealthCheckResponse.SERVICE_UNKNOWN if status is None else status)
 
-    def reflect(self, requests, context):
+    def reflect(self, messages, requests):
+        """Answers by the messages of one of REFLECTIONS."""
         for request in requests:
-            response = reflection.ServerReflectionResponse(valid_host=request.host, original_request=request)
+            response = messages.ServerReflectionResponse(valid_host=request.host, original_request=request)
             question, pool = request.WhichOneof("message_request"), descriptor_pool.Default()
             try:
                 if question == "list_services":
@@ -73,9 +77,10 @@ class Standard:
             grpc.method_handlers_generic_handler(HEALTH, {
                 "Check": parsed(grpc.unary_unary_rpc_method_handler, self.check, *asked),
                 "Watch": parsed(grpc.unary_stream_rpc_method_handler, self.watch, *asked)}),
-            grpc.method_handlers_generic_handler(REFLECTION, {"ServerReflectionInfo": parsed(
-                grpc.stream_stream_rpc_method_handler, self.reflect, reflection.ServerReflectionRequest,
-                reflection.ServerReflectionResponse)})])
+            *(grpc.method_handlers_generic_handler(name, {"ServerReflectionInfo": parsed(
+                grpc.stream_stream_rpc_method_handler,
+                lambda requests, context, messages=messages: self.reflect(messages, requests),
+                messages.ServerReflectionRequest, messages.ServerReflectionResponse)}) for name, messages in REFLECTIONS.items())])
 
 
 def add_file(file, response):

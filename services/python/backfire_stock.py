@@ -11,6 +11,7 @@ import typing
 import numpy
 from backfire_commitments import Commitments, OutputsHasher
 from backfire_metrics import VERSION
+from backfire_roots import check_dataset_path, check_dataset_uri
 from backfire_service import (NUMBERS, Resampling, VersionMethods, check, check_evaluation, check_lineage, check_split, pb, pull,
                               read_inputs, rpc, serve, sha256, v2, v2_rpc)
 from backfire_store import STOPPING
@@ -88,7 +89,8 @@ class StockModel:
         return abs(output - target).reshape(len(target), -1).mean(axis=1)
 
     def read(self, uri, split):
-        """A Split of the dataset, for a model that reads one. Raise Refusal, or `check`, for a URI that is none."""
+        """A Split of the dataset, for a model that reads one. Raise Refusal, or `check`, for a URI that is none, and ask
+        `check_dataset_path` of each file that is opened: others send the URI."""
         return None
 
 
@@ -99,8 +101,10 @@ def read_arrays(uri, split):
           f"dataset.uri must be arrays:DIRECTORY, of a directory with train.npz, validation.npz and test.npz: got {uri!r}")
     digest = hashlib.sha256()
     for one in SPLITS:
+        path = os.path.join(directory, one + ".npz")
+        check_dataset_path(path)
         try:
-            with open(os.path.join(directory, one + ".npz"), "rb") as file:
+            with open(path, "rb") as file:
                 digest.update(hashlib.sha256(file.read()).digest())
         except OSError as error:
             check(None, False, "NOT_FOUND", f"dataset.uri: {error}")
@@ -161,24 +165,30 @@ class StockService(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInferenc
         complete, _ = self.resolve(request.recipe, context)
         if request.HasField("dataset"):
             check(context, request.dataset.uri, "INVALID_ARGUMENT", "dataset.uri must not be empty")
-            self.model.read(request.dataset.uri, "train")
+            self.read(request.dataset.uri, "train")
         return pb.ResolveRecipeResponse(recipe=complete)
+
+    def read(self, uri, split):
+        """What the model reads of a dataset that a request names: the one way to it."""
+        check_dataset_uri(uri)
+        return self.model.read(uri, split)
 
     def check_fed(self, context, field, lineage, uri):
         """Refuses parents that don't feed what the dataset leaves to be fed."""
-        split = self.model.read(uri, "train")
+        split = self.read(uri, "train")
         missing = set(self.model.inputs) - set(split.arrays if split else ())
         fed = {parent.input for parent in lineage}
         check_lineage(context, field, lineage, missing | (fed & set(self.model.inputs)))
 
-    def gather(self, lineage, request, split, context=None):
-        """All arrays of a split, its dataset's digest, and the examples' clusters."""
+    def gather(self, lineage, request, split, context=None, observed=None):
+        """All arrays of a split, its dataset's digest, and the examples' clusters. `observed` as `pull` has it."""
         check_split(context, split)
-        own = self.model.read(request.dataset.uri, split)
+        own = self.read(request.dataset.uri, split)
         data, clusters = dict(own.arrays) if own else {}, (own.clusters if own else None) or []
         digest, sources = own.digest if own else "", {name: "the dataset" for name in data}
         for parent in sorted(lineage, key=lambda parent: parent.input):
-            data[parent.input], pulled, named = pull(parent, request, split, context, self.model.inputs[parent.input][0])
+            data[parent.input], pulled, named = pull(parent, request, split, context, self.model.inputs[parent.input][0],
+                                                               observed)
             digest, clusters, sources[parent.input] = digest or pulled, clusters or named, parent.version
         counts = {name: len(rows) for name, rows in data.items()}
         (first, count), *others = counts.items()
@@ -226,7 +236,14 @@ class StockService(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInferenc
                                  lineage=sorted(request.lineage, key=lambda parent: parent.input),
                                  seed=request.seed if self.model.uses_seed else 0,
                                  trained_on=held.of(request.lineage, "train", "validation", "population"))
-            data, version.dataset.digest, _ = self.gather(version.lineage, request, "train")
+            observed = []
+            data, version.dataset.digest, _ = self.gather(version.lineage, request, "train", observed=observed)
+            version.trained_on.extend(observed)
+            # What is written down is verified, though `fit` reads the training split alone.
+            for parent in version.lineage:
+                for split in ("validation", "population"):
+                    if held.of([parent], split):
+                        pull(parent, request, split, None, self.model.inputs[parent.input][0])
             version.dataset.uri = request.dataset.uri
             version.input_key = sha256("trained", version.dataset.digest, version.seed, *self.made_of(version))
             known = self.store.find(version.input_key)

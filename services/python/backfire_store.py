@@ -1,5 +1,6 @@
 """Jobs and versions of a service in Python, kept on disk; what refuses a request."""
 import collections
+import fcntl
 import hashlib
 import json
 import os
@@ -70,6 +71,7 @@ class Store:
     def __init__(self, directory, is_replica=False):
         os.makedirs(directory, exist_ok=True)
         claim(directory, is_replica)
+        self.held = lock(directory)
         if os.path.exists(os.path.join(directory, "state.json")):
             raise ValueError("state.json is of an older program, whose versions can't be read: take another directory")
         self.path, self.lock = os.path.join(directory, "state.db"), threading.RLock()
@@ -80,6 +82,7 @@ class Store:
             raise OSError(f"{self.path}: {error}") from error
         self.news = threading.Condition(self.lock)
         self.running = {}  # (what was asked, kind, thread) by request_id.
+        self.verified = set()  # Digests of versions whose weights were found to be theirs.
         self.test_losses = {}  # By a version's name, since the start; replaced, never changed.
         self.ended = collections.Counter()  # Jobs since the start, by kind, state and code.
 
@@ -208,12 +211,19 @@ class Store:
             return known is not None
 
     def version(self, name, context, digest=""):
-        """A version by its name, and its weights; refuses another content than a caller's `digest`, if that isn't empty."""
+        """A version by its name, and its weights; refuses another content than its own digest says, or than a caller's `digest`, if that
+        isn't empty."""
         version = self.describe(name, context)
+        weights = self.rows("SELECT weights FROM versions WHERE number = ?", number_of(name))[0][0]
+        if version.digest not in self.verified:  # Once for each that is read from the disk: a request is not to hash it again.
+            check(context, version.digest == sha256(version.input_key, hashlib.sha256(weights).hexdigest()), "DATA_LOSS",
+                  f"{name} in {self.path} does not match its digest {version.digest}: the disk is damaged, or the file was changed; "
+                  "restore it from a backup, or delete the version and train it again")
+            self.verified.add(version.digest)
         check(context, digest in ("", version.digest), "DATA_LOSS",
               f"{name} has digest {version.digest}: the caller expects {digest}; if this service's data directory was lost or "
               "replaced, restore it from a backup, or apply the system with another seed")
-        return version, self.rows("SELECT weights FROM versions WHERE number = ?", number_of(name))[0][0]
+        return version, weights
 
     def describe(self, name, context):
         """A version by its name."""
@@ -252,6 +262,17 @@ class Store:
     def delete(self, name):
         """Forgets a version with its weights."""
         self.rows("DELETE FROM versions WHERE number = ?", number_of(name))
+
+
+def lock(directory):
+    """Holds a directory for as long as what is returned stays open: two services there would each forget what the other does."""
+    held = os.open(os.path.join(directory, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        raise ValueError("another process uses the data directory") from None
+    return held
 
 
 def claim(directory, is_replica):

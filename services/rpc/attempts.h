@@ -16,6 +16,8 @@ struct Patience {
   /// Names the work: pauses between attempts grow and are scattered by it, so that many calls that
   /// wait for one service don't come back all at once.
   std::string key;
+  /// When nobody waits any more: nothing goes on beyond it, whether the service answers or not.
+  std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max();
 };
 
 /// Whether the same call may succeed later: the service is away, full, or ends.
@@ -31,6 +33,12 @@ class Attempts {
   /// After an attempt that failed: waits a while. False: it has been away for longer than patience
   /// lasts, or `interrupted`.
   bool Wait();
+  /// How long an attempt may take by which the service only shows that it is there: `most`, but no
+  /// longer than patience lasts, of which a single attempt needs none.
+  absl::Duration AttemptTimeout(absl::Duration most) const;
+  /// How long an attempt may take that the service works on: `most`, but not beyond
+  /// Patience::until.
+  absl::Duration WorkTimeout(absl::Duration most) const;
   /// It answered, or was still there a moment ago: patience starts anew.
   void Renew();
   /// Why it was given up, for people: names the endpoint; of a transient error also how long it was
@@ -41,6 +49,7 @@ class Attempts {
   using Clock = std::chrono::steady_clock;
 
   const std::chrono::milliseconds timeout_;
+  const Clock::time_point until_;
   const std::function<bool()>& interrupted_;
   Random jitter_;
   std::chrono::milliseconds backoff_;

@@ -15,11 +15,11 @@
 namespace backfire::runtime {
 namespace {
 
-std::string TextOf(grpc::string_ref text) { return {text.data(), text.size()}; }
+std::string StringOf(grpc::string_ref text) { return {text.data(), text.size()}; }
 
 std::string Find(const grpc::AuthMetadataProcessor::InputMetadata& metadata, const char* key) {
   const auto found = metadata.find(key);
-  return found == metadata.end() ? "" : TextOf(found->second);
+  return found == metadata.end() ? "" : StringOf(found->second);
 }
 
 /// Whether the caller may; else why not.
@@ -49,7 +49,7 @@ absl::Status Decide(const MethodRule* rule, const std::string& method, const Cal
 prometheus::Counter& RefusedCounter(prometheus::Registry& registry, const char* code) {
   return prometheus::BuildCounter()
       .Name("backfire_calls_refused_total")
-      .Help("Calls whose caller was nobody, or may not make them.")
+      .Help("Calls whose caller was nobody, may not make them, or makes too many at once.")
       .Register(registry)
       .Add({{"code", code}});
 }
@@ -57,12 +57,15 @@ prometheus::Counter& RefusedCounter(prometheus::Registry& registry, const char* 
 }  // namespace
 
 Door::Door(Surface surface, std::shared_ptr<const Identities> identities,
-           std::shared_ptr<AuditLog> audit, prometheus::Registry& registry)
+           std::shared_ptr<AuditLog> audit, std::shared_ptr<CallBudget> budget,
+           prometheus::Registry& registry)
     : surface_(surface),
       identities_(std::move(identities)),
       audit_(std::move(audit)),
+      budget_(std::move(budget)),
       unauthenticated_(RefusedCounter(registry, "Unauthenticated")),
-      denied_(RefusedCounter(registry, "PermissionDenied")) {}
+      denied_(RefusedCounter(registry, "PermissionDenied")),
+      over_budget_(RefusedCounter(registry, "ResourceExhausted")) {}
 
 grpc::Status Door::Process(const InputMetadata& metadata, grpc::AuthContext* context,
                            OutputMetadata* /*consumed*/, OutputMetadata* /*response*/) {
@@ -70,16 +73,21 @@ grpc::Status Door::Process(const InputMetadata& metadata, grpc::AuthContext* con
   std::vector<std::string> names;
   if (context->IsPeerAuthenticated()) {
     for (const auto& name : context->FindPropertyValues(GRPC_X509_SAN_PROPERTY_NAME)) {
-      names.push_back(TextOf(name));
+      names.push_back(StringOf(name));
     }
   }
   const MethodRule* rule = FindRule(surface_, method);
   const absl::StatusOr<Caller> caller =
       identities_->Identify(Find(metadata, kAuthorization), names);
-  const absl::Status decision =
+  absl::Status decision =
       caller.ok() ? Decide(rule, method, *caller, identities_->strict()) : caller.status();
+  // Last: who is refused takes no place.
+  if (decision.ok()) decision = budget_->Reserve(caller->name);
   if (decision.ok()) return grpc::Status::OK;
-  (absl::IsUnauthenticated(decision) ? unauthenticated_ : denied_).Increment();
+  (absl::IsUnauthenticated(decision)     ? unauthenticated_
+   : absl::IsResourceExhausted(decision) ? over_budget_
+                                         : denied_)
+      .Increment();
   // A method that nobody knows is a text of the caller's: it stays out of the log.
   spdlog::debug("call state=REFUSED method={} caller={} error=\"{}\"",
                 rule == nullptr ? "unknown" : method, caller.ok() ? caller->name : "",

@@ -21,6 +21,7 @@
 #include "services/base/mutex.h"
 #include "services/base/status.h"
 #include "services/rpc/audit_log.h"
+#include "services/rpc/call_budget.h"
 #include "services/rpc/credentials.h"
 #include "services/rpc/descriptors.h"
 #include "services/rpc/door.h"
@@ -29,11 +30,16 @@
 #include "services/rpc/listener.h"
 #include "services/rpc/metrics_server.h"
 #include "services/rpc/process_metrics.h"
+#include "services/rpc/reflection_v1.h"
 #include "services/rpc/rpc_metrics.h"
 #include "services/rpc/sampled_family.h"
 
 namespace backfire::runtime {
 namespace {
+
+// Of the calls that are answered at once, what one identity may have: three quarters, so that the
+// last places are somebody else's.
+constexpr int kPartOfOne = 3, kPartsOfAll = 4;
 
 sigset_t ShutdownSignals() {
   sigset_t signals;
@@ -66,6 +72,7 @@ void SetTransport(const RpcServerOptions& options, grpc::ServerBuilder& builder)
 struct Guard {
   std::shared_ptr<const Identities> identities;  ///< Null: everybody is let in.
   std::shared_ptr<AuditLog> audit;
+  std::shared_ptr<CallBudget> budget;  ///< Not null where identities aren't.
   std::shared_ptr<grpc::ServerCredentials> credentials;
 };
 
@@ -80,7 +87,10 @@ absl::StatusOr<Guard> MakeGuard(const RpcServerOptions& options, prometheus::Reg
   }
   std::shared_ptr<Door> door;
   if (guard.identities != nullptr) {
-    door = std::make_shared<Door>(options.surface, guard.identities, guard.audit, registry);
+    guard.budget =
+        std::make_shared<CallBudget>(std::max(1, options.max_calls * kPartOfOne / kPartsOfAll));
+    door = std::make_shared<Door>(options.surface, guard.identities, guard.audit, guard.budget,
+                                  registry);
   }
   BACKFIRE_ASSIGN_OR_RETURN(guard.credentials,
                             ServerCredentialsFor(options.security, options.listen, door));
@@ -161,6 +171,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
 
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  InitReflectionV1ServerBuilderPlugin();
   grpc::ServerBuilder builder;
   using FromWhere = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
   state->acceptor =
@@ -177,6 +188,9 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
   interceptors.push_back(MakeServerRpcMetrics(*state->registry));
   if (guard.audit != nullptr) {
     interceptors.push_back(MakeAudit(options.surface, guard.audit, guard.identities));
+  }
+  if (guard.budget != nullptr) {
+    interceptors.push_back(MakeBudgetKeeper(guard.budget, guard.identities));
   }
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   state->server = builder.BuildAndStart();

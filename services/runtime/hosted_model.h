@@ -30,6 +30,7 @@ class HostedModel {
   struct Options {
     std::filesystem::path directory;   ///< Of this model alone.
     std::string build_fingerprint;     ///< Of this program; the model's own is added.
+    DatasetRoots dataset_roots;        ///< Of datasets that requests name.
     int threads = 1;                   ///< Examples that are predicted at once when materialising.
     BatchOptions batch;                ///< Of requests.
     const Primary* primary = nullptr;  ///< Of which this is a replica; null: of none. Borrowed.
@@ -58,7 +59,7 @@ class HostedModel {
  private:
   HostedModel(const Options& options, std::unique_ptr<Model> model,
               std::unique_ptr<VersionStore> versions, OutputStore& outputs, ChannelPool& channels)
-      : model_(std::move(model), options.build_fingerprint),
+      : model_(std::move(model), options.build_fingerprint, options.dataset_roots),
         versions_(std::move(versions)),
         exchange_(model_, *versions_),
         inputs_(outputs, channels),

@@ -12,6 +12,7 @@
 #include "backfire/v1/model_service.pb.h"
 #include "services/metrics/bootstrap.h"
 #include "services/runtime/dataset.h"
+#include "services/runtime/dataset_access.h"
 #include "services/runtime/tensor.h"
 
 namespace backfire::runtime {
@@ -101,8 +102,10 @@ class Model {
   virtual std::vector<std::string> TrainingInputs(const v1::Recipe& recipe) const = 0;
 
   /// Opens what a dataset URI names. INVALID_ARGUMENT, NOT_FOUND or DATA_LOSS, naming the file.
+  /// PERMISSION_DENIED: a file is outside of `access.roots`. CANCELLED: `access.cancelled` said so.
+  /// What is opened keeps the roots, and not `cancelled`.
   virtual absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(
-      const std::string& uri) const = 0;
+      const std::string& uri, const DatasetAccess& access) const = 0;
 
   /// Trains, and returns the weights as one string of bytes: equal for equal tasks. CANCELLED when
   /// the job was cancelled. RESOURCE_EXHAUSTED and the like as they come.

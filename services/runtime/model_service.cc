@@ -88,13 +88,15 @@ grpc::Status ModelServiceImpl::ListModels(grpc::ServerContext*, const v1::ListMo
   return grpc::Status::OK;
 }
 
-grpc::Status ModelServiceImpl::ResolveRecipe(grpc::ServerContext*,
+grpc::Status ModelServiceImpl::ResolveRecipe(grpc::ServerContext* context,
                                              const v1::ResolveRecipeRequest* request,
                                              v1::ResolveRecipeResponse* response) {
   BACKFIRE_CHECK_BOUNDS(*request);
   const auto resolve = [&]() -> absl::Status {
     BACKFIRE_ASSIGN_OR_RETURN(const HostedModel* model, FindModel(models_, request->model()));
-    BACKFIRE_ASSIGN_OR_RETURN(*response->mutable_recipe(), model->trainer().Resolve(*request));
+    BACKFIRE_ASSIGN_OR_RETURN(
+        *response->mutable_recipe(),
+        model->trainer().Resolve(*request, [context] { return context->IsCancelled(); }));
     return absl::OkStatus();
   };
   return ToGrpcStatus(resolve());
@@ -203,8 +205,9 @@ grpc::Status ModelServiceImpl::ListVersions(grpc::ServerContext*,
     BACKFIRE_ASSIGN_OR_RETURN(const HostedModel* model, FindModel(models_, request->model()));
     // The token is the number that the next page starts behind.
     int64_t after = 0;
-    if (!request->page_token().empty() && (!absl::SimpleAtoi(request->page_token(), &after) ||
-                                           absl::StrCat(after) != request->page_token())) {
+    if (!request->page_token().empty() &&
+        (!absl::SimpleAtoi(request->page_token(), &after) || after < 0 ||
+         absl::StrCat(after) != request->page_token())) {
       return absl::InvalidArgumentError(
           absl::StrCat("page_token is not one of ListVersions: \"", request->page_token(), "\""));
     }

@@ -16,6 +16,7 @@
 #include "services/base/memory.h"
 #include "services/base/mutex.h"
 #include "services/base/status.h"
+#include "services/rpc/address.h"
 #include "services/rpc/channel.h"
 #include "services/rpc/credentials.h"
 #include "services/rpc/data_directory.h"
@@ -43,6 +44,7 @@ struct Settings {
   int queue = 64;
   int64_t memory_bytes = 0;  // For requests; 0: InferenceService's own choice.
   BatchOptions batch;
+  std::vector<std::filesystem::path> dataset_roots;
   std::string primary;  // Of which this is a replica; empty: of none.
 };
 
@@ -66,6 +68,20 @@ absl::Status ClaimFor(const std::string& primary, const std::filesystem::path& r
   return WriteFileAtomically(mark, "");
 }
 
+// Where datasets may be. Without --dataset-root that is anywhere for whom could read the files
+// anyway, the mesh's owner: who reaches a unix socket, or shows his token on this machine. Others
+// may open what needs no file, rendered worlds and the like.
+absl::StatusOr<DatasetRoots> DatasetRootsOf(const Settings& settings) {
+  const RpcServerOptions& server = settings.server;
+  if (settings.dataset_roots.empty() && IsLocal(server.listen) &&
+      (IsUnix(server.listen) || server.security.guarded())) {
+    return DatasetRoots::Anywhere();
+  }
+  auto roots = DatasetRoots::Under(settings.dataset_roots);
+  if (!roots.ok()) return Annotate(roots.status(), "--dataset-root");
+  return roots;
+}
+
 absl::Status Run(const Settings& settings, const ServiceDescription& description,
                  const MakeModels& make_models) {
   BACKFIRE_RETURN_IF_ERROR(InitLogging(settings.server.log, description.name));
@@ -79,6 +95,7 @@ absl::Status Run(const Settings& settings, const ServiceDescription& description
   BACKFIRE_ASSIGN_OR_RETURN(const auto outputs,
                             OutputStore::Open(root / "outputs", settings.cache_bytes));
   const std::string build_fingerprint = BuildFingerprint();
+  BACKFIRE_ASSIGN_OR_RETURN(const DatasetRoots dataset_roots, DatasetRootsOf(settings));
 
   ChannelPool channels;
   const Primary primary(settings.primary, channels);
@@ -86,9 +103,9 @@ absl::Status Run(const Settings& settings, const ServiceDescription& description
   BACKFIRE_ASSIGN_OR_RETURN(auto models, make_models(settings.service));
   for (std::unique_ptr<Model>& model : models) {
     const std::string name(absl::StripPrefix(model->description().name(), "models/"));
-    const HostedModel::Options options{root / "models" / name, build_fingerprint,
-                                       settings.service.threads, settings.batch,
-                                       settings.primary.empty() ? nullptr : &primary};
+    const HostedModel::Options options{
+        root / "models" / name,   build_fingerprint, dataset_roots,
+        settings.service.threads, settings.batch,    settings.primary.empty() ? nullptr : &primary};
     BACKFIRE_ASSIGN_OR_RETURN(hosted[name],
                               HostedModel::Open(options, std::move(model), *outputs, channels));
   }
@@ -161,6 +178,12 @@ int ServiceMain(int argc, char** argv, const ServiceDescription& description,
   app.add_option("--data-dir", settings.service.data_directory,
                  "Where versions, jobs and outputs are kept; one process per directory")
       ->required();
+  app.add_option("--dataset-root", settings.dataset_roots,
+                 "Directory that files of datasets must be in, links followed; repeated, or "
+                 "separated by colons. None: any file if only this mesh's owner can ask (a unix "
+                 "socket, or a loopback port with --token-file), else no file at all")
+      ->delimiter(':')
+      ->envname("BACKFIRE_DATASET_ROOT");
   if (description.check_device != nullptr) {
     app.add_option("--device", settings.service.device, "auto, cpu or cuda:N")
         ->capture_default_str();

@@ -3,9 +3,12 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <regex>
+#include <thread>
 
 #include "services/base/digest.h"
 #include "services/base/file.h"
@@ -30,11 +33,12 @@ class ModelServiceTest : public ::testing::Test {
     EXPECT_TRUE(testing::WaitUntilReady(Target(name), *process)) << process->Log();
     return process;
   }
-  std::unique_ptr<ChildProcess> StartWithoutWaiting(const std::string& name) {
-    return std::make_unique<ChildProcess>(
-        std::vector<std::string>{BACKFIRE_TOY_SERVICE, "--listen=" + Target(name),
-                                 "--data-dir=" + DataDirectory(name)},
-        directory_ / (name + ".log"));
+  std::unique_ptr<ChildProcess> StartWithoutWaiting(const std::string& name,
+                                                    const std::vector<std::string>& flags = {}) {
+    std::vector<std::string> command = {BACKFIRE_TOY_SERVICE, "--listen=" + Target(name),
+                                        "--data-dir=" + DataDirectory(name)};
+    command.insert(command.end(), flags.begin(), flags.end());
+    return std::make_unique<ChildProcess>(command, directory_ / (name + ".log"));
   }
   std::string Target(const std::string& name) { return "unix:" + (directory_ / name).string(); }
   std::string DataDirectory(const std::string& name) { return directory_ / (name + ".data"); }
@@ -303,6 +307,167 @@ TEST_F(ModelServiceTest, SigtermInterruptsATrainingThatGoesOnLater) {
   service = Start("a");
   ToyClient client(Target("a"));
   EXPECT_EQ(client.Wait("jobs/t")->state(), v1::Job::SUCCEEDED);
+}
+
+// Returns once a job opens its dataset; false: it ended.
+bool WaitUntilItOpens(const std::string& target, const std::string& job) {
+  const auto stub = v1::ModelService::NewStub(runtime::MakeChannel(target));
+  grpc::ClientContext context;
+  runtime::SetDeadline(context, absl::Minutes(1));
+  v1::WatchJobRequest request;
+  request.set_name(job);
+  const auto reader = stub->WatchJob(&context, request);
+  v1::Job seen;
+  bool opens = false;
+  while (!opens && reader->Read(&seen)) opens = seen.progress().stage() == "opening the dataset";
+  context.TryCancel();
+  EXPECT_TRUE(opens) << seen.ShortDebugString();
+  return opens;
+}
+
+TEST_F(ModelServiceTest, ADatasetThatIsOpenedForeverKeepsNothingFromEnding) {
+  auto service = StartWithoutWaiting("a", {"--drain-seconds=1", "--jobs=1"});
+  ASSERT_TRUE(testing::WaitUntilReady(Target("a"), *service)) << service->Log();
+  ToyClient client(Target("a"));
+  const v1::Version version = client.Train(ToyClient::TrainRequest("t", "first"))->version();
+  v1::TrainRequest train = ToyClient::TrainRequest("endless/train", "first");
+  train.mutable_dataset()->set_uri("toy:endless");
+  v1::EvaluateRequest evaluate = ToyClient::EvaluateRequest("endless/evaluate", version.name());
+  *evaluate.mutable_dataset() = train.dataset();
+  v1::CommitOutputsRequest commit;
+  commit.set_request_id("endless/commit");
+  commit.set_version(version.name());
+  commit.set_split("test");
+  *commit.mutable_dataset() = train.dataset();
+  // The only worker is free again each time.
+  const auto cancelled = [&](const absl::StatusOr<v1::Job>& job) {
+    ASSERT_TRUE(job.ok()) << job.status();
+    ASSERT_TRUE(WaitUntilItOpens(Target("a"), job->name()));
+    v1::CancelJobRequest request;
+    request.set_name(job->name());
+    ASSERT_TRUE(client.Call(&v1::ModelService::Stub::CancelJob, request).ok());
+    const auto ended = client.Wait(job->name());
+    ASSERT_TRUE(ended.ok()) << ended.status();
+    EXPECT_EQ(ended->state(), v1::Job::CANCELLED) << ended->ShortDebugString();
+  };
+  cancelled(client.Call(&v1::ModelService::Stub::Train, train));
+  cancelled(client.Call(&v1::ModelService::Stub::Evaluate, evaluate));
+  cancelled(client.Call(&v1::ModelService::Stub::CommitOutputs, commit));
+
+  // Calls end with their caller's patience, and the process with a job and two calls under way.
+  train.set_request_id("endless/again");
+  ASSERT_TRUE(client.Call(&v1::ModelService::Stub::Train, train).ok());
+  ASSERT_TRUE(WaitUntilItOpens(Target("a"), "jobs/endless/again"));
+  const auto stub = v1::ModelService::NewStub(runtime::MakeChannel(Target("a")));
+  v1::ResolveRecipeRequest resolve;
+  resolve.set_model("models/first");
+  *resolve.mutable_recipe() = train.recipe();
+  *resolve.mutable_dataset() = train.dataset();
+  EXPECT_TRUE(
+      absl::IsDeadlineExceeded(runtime::UnaryCall(*stub, &v1::ModelService::Stub::ResolveRecipe,
+                                                  resolve, absl::Milliseconds(200))
+                                   .status()));
+  std::thread resolving(
+      [&] { EXPECT_FALSE(client.Call(&v1::ModelService::Stub::ResolveRecipe, resolve).ok()); });
+  v1::MaterializeRequest materialize;
+  materialize.set_version(version.name());
+  materialize.set_split("test");
+  *materialize.mutable_dataset() = train.dataset();
+  grpc::ClientContext context;
+  runtime::SetDeadline(context, absl::Minutes(1));
+  const auto reader = stub->Materialize(&context, materialize);
+  service->Signal(SIGTERM);
+  EXPECT_EQ(service->Wait(), 0) << service->Log();
+  resolving.join();
+  v1::MaterializeResponse none;
+  EXPECT_FALSE(reader->Read(&none));
+  EXPECT_FALSE(reader->Finish().ok());
+  // It goes on later, as a job does that was interrupted.
+  service = Start("a");
+  EXPECT_TRUE(WaitUntilItOpens(Target("a"), "jobs/endless/again"));
+  service->Signal(SIGTERM);
+  EXPECT_EQ(service->Wait(), 0) << service->Log();
+}
+
+TEST_F(ModelServiceTest, FilesOfDatasetsAreReadFromTheRootsAlone) {
+  std::filesystem::create_directories(directory_ / "data");
+  std::filesystem::create_directory_symlink("data", directory_ / "linked");
+  const auto write = [&](const std::string& name) {
+    EXPECT_TRUE(WriteFileAtomically(directory_ / name, "50").ok());
+    return "toy:@" + (directory_ / name).string();
+  };
+  const std::string inside = write("data/size"), outside = write("size");
+  ASSERT_TRUE(WriteFileAtomically(directory_ / "token", std::string(64, 'a')).ok());
+  std::filesystem::permissions(directory_ / "token", std::filesystem::perms::owner_read);
+  // What a service that is started so says of a recipe with this dataset.
+  const auto resolve = [](const std::string& target, const std::string& uri,
+                          const std::string& token = "") {
+    const auto stub = v1::ModelService::NewStub(runtime::MakeChannel(target));
+    grpc::ClientContext context;
+    runtime::SetDeadline(context, absl::Minutes(1));
+    if (!token.empty()) context.AddMetadata("authorization", "Bearer " + token);
+    v1::ResolveRecipeRequest request;
+    request.set_model("models/first");
+    request.mutable_recipe()->set_name("least-squares");
+    request.mutable_dataset()->set_uri(uri);
+    v1::ResolveRecipeResponse response;
+    return runtime::FromGrpcStatus(stub->ResolveRecipe(&context, request, &response));
+  };
+  const auto given = [&](const std::string& name, const std::vector<std::string>& flags) {
+    auto service = StartWithoutWaiting(name, flags);
+    EXPECT_TRUE(testing::WaitUntilReady(Target(name), *service)) << service->Log();
+    return service;
+  };
+  {
+    // Nobody but the owner reaches a socket.
+    const auto service = given("a", {});
+    EXPECT_TRUE(resolve(Target("a"), outside).ok());
+  }
+  for (const std::string& root :
+       {(directory_ / "data").string(), (directory_ / "linked").string(),
+        (directory_ / "a.data").string() + ":" + (directory_ / "data").string()}) {
+    const auto service = given("b", {"--dataset-root=" + root});
+    EXPECT_TRUE(resolve(Target("b"), inside).ok()) << root;
+    const absl::Status refused = resolve(Target("b"), outside);
+    EXPECT_TRUE(absl::IsPermissionDenied(refused)) << root << ": " << refused;
+    EXPECT_THAT(std::string(refused.message()), HasSubstr((directory_ / "size").string()));
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("--dataset-root"));
+    EXPECT_TRUE(resolve(Target("b"), "toy:50").ok()) << "which has no file";
+    // A job fails by it as well.
+    v1::TrainRequest train = ToyClient::TrainRequest("t", "first");
+    train.mutable_dataset()->set_uri(outside);
+    const auto job = ToyClient(Target("b")).Train(train);
+    ASSERT_TRUE(job.ok()) << job.status();
+    EXPECT_EQ(job->error_code(), static_cast<int>(absl::StatusCode::kPermissionDenied));
+  }
+  ChildProcess no_root({BACKFIRE_TOY_SERVICE, "--data-dir=" + DataDirectory("d"),
+                        "--dataset-root=" + (directory_ / "nothing").string()},
+                       directory_ / "d.log");
+  EXPECT_EQ(no_root.Wait(), 1);
+  EXPECT_THAT(no_root.Log(), HasSubstr("--dataset-root: " + (directory_ / "nothing").string()));
+
+  // On a port anybody of this machine calls, unless there is a token.
+  const auto on_port = [&](const std::string& name, const std::vector<std::string>& flags) {
+    std::vector<std::string> all = {"--listen=localhost:0"};
+    all.insert(all.end(), flags.begin(), flags.end());
+    all.insert(all.begin(), {BACKFIRE_TOY_SERVICE, "--data-dir=" + DataDirectory(name)});
+    return std::make_unique<ChildProcess>(all, directory_ / (name + ".log"));
+  };
+  const auto endpoint = [](const ChildProcess& service) {
+    std::smatch found;
+    const std::regex said("state=LISTENING endpoint=(\\S+)");
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    std::string log;
+    while (!std::regex_search(log, found, said) && std::chrono::steady_clock::now() < give_up) {
+      log = service.Log();
+    }
+    return found.empty() ? std::string("localhost:1") : found[1].str();
+  };
+  const auto open = on_port("e", {});
+  EXPECT_TRUE(absl::IsPermissionDenied(resolve(endpoint(*open), inside)));
+  const auto guarded = on_port("f", {"--token-file=" + (directory_ / "token").string()});
+  const absl::Status shown = resolve(endpoint(*guarded), outside, std::string(64, 'a'));
+  EXPECT_TRUE(shown.ok()) << shown;
 }
 
 }  // namespace

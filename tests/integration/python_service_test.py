@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -22,10 +23,12 @@ from concurrent import futures
 PROGRAM = os.path.join(sys.argv[1], "nearest-neighbour-service")
 try:
     sys.path.insert(0, os.path.dirname(os.path.realpath(PROGRAM)))
+    import backfire_roots
+    import backfire_security
     import grpc
     import numpy
     from backfire_commitments import OutputsHasher
-    from backfire_service import Refusal, Resampling, pb, rpc, v2, v2_rpc
+    from backfire_service import NUMBERS, Refusal, Resampling, pb, read_inputs, rpc, v2, v2_rpc
     from backfire_standard import health, reflection
     from backfire_stock import StockModel, StockService
     from google.protobuf import descriptor_pb2
@@ -148,12 +151,14 @@ class PythonServiceTest(unittest.TestCase):
         return once.status == statuses.SERVING
 
     def reflect(self, **question):
-        """The answer to one question."""
-        call = self.channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-                                          reflection.ServerReflectionRequest.SerializeToString,
-                                          reflection.ServerReflectionResponse.FromString)
-        (answer,) = call(iter([reflection.ServerReflectionRequest(**question)]), timeout=SECONDS)
-        return answer
+        """The answer to one question, which is the same by both names of reflection."""
+        answers = []
+        for name in ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"):
+            call = self.channel.stream_stream(f"/{name}/ServerReflectionInfo", reflection.ServerReflectionRequest.SerializeToString,
+                                              reflection.ServerReflectionResponse.FromString)
+            answers += call(iter([reflection.ServerReflectionRequest(**question)]), timeout=SECONDS)
+        self.assertEqual(*answers)
+        return answers[0]
 
     def assert_refused(self, code, words, method, request):
         with self.assertRaises(grpc.RpcError) as refused:
@@ -245,7 +250,8 @@ class PythonServiceTest(unittest.TestCase):
         self.assertEqual(list(evaluated.evaluation.commitments), self.commitments("test"))
 
         # Other outputs than their service gives: by another process, or another machine.
-        for split, other in (("train", "outputs_digest"), ("train", "dataset_digest"), ("test", "outputs_digest")):
+        for split, other in (("train", "outputs_digest"), ("train", "dataset_digest"), ("validation", "outputs_digest"),
+                             ("validation", "dataset_digest"), ("population", "outputs_digest"), ("test", "outputs_digest")):
             request = self.train_request(f"other-{split}-{other}")
             wrong = self.commitments(split)
             setattr(wrong[0], other, "1" * 64)
@@ -253,16 +259,132 @@ class PythonServiceTest(unittest.TestCase):
             job = self.ended(self.stub.Train, request)
             if split == "test":
                 self.assertEqual(job.state, pb.Job.SUCCEEDED, "a training does not read it")
+                # The service commits, and not to what was read: what came is written down.
+                (read,), (known,) = job.version.trained_on, self.commitments("train")
+                self.assertEqual(read, known)
                 continue
             self.assertEqual(job.state, pb.Job.FAILED)
             code = grpc.StatusCode.DATA_LOSS if other == "outputs_digest" else grpc.StatusCode.FAILED_PRECONDITION
             self.assertEqual(job.error_code, code.value[0])
             self.assertIn("models/feature/versions/1", job.error_message)
 
+        evaluate.request_id, evaluate.split = "uncommitted", "validation"
+        uncommitted = self.ended(self.stub.Evaluate, evaluate)
+        self.assertEqual(uncommitted.error_code, grpc.StatusCode.FAILED_PRECONDITION.value[0], uncommitted)
+        self.assertIn("on split validation, as they have of its other splits", uncommitted.error_message)
+
         request = self.train_request("malformed")
         request.commitments.extend(self.commitments("train"))
         request.commitments[0].outputs_digest = "1"
         self.assert_refused(grpc.StatusCode.INVALID_ARGUMENT, "commitments[0].outputs_digest", self.stub.Train, request)
+
+    def test_files_of_datasets_are_read_from_the_roots_alone(self):
+        honest = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../support/honest_services.py")
+
+        def at(*names):
+            return os.path.join(self.directory, *names)
+
+        def write(name):
+            os.makedirs(at(name))
+            for split in ("train", "validation", "test"):
+                numpy.savez(at(name, split), feature=numpy.eye(2), label=numpy.ones((2, 1)))
+
+        def resolve(uri, *flags):
+            """The code and the message of what a service that is started with these flags says of a recipe with this dataset."""
+            with tempfile.TemporaryDirectory() as here:
+                process = subprocess.Popen([sys.executable, honest, os.path.dirname(os.path.realpath(PROGRAM)), "labels", "--listen",
+                                            f"unix:{here}/service", "--data-dir", f"{here}/data", *flags])
+                try:
+                    with grpc.insecure_channel(f"unix:{here}/service", [("grpc.max_reconnect_backoff_ms", 100)]) as channel:
+                        grpc.channel_ready_future(channel).result(SECONDS)
+                        request = pb.ResolveRecipeRequest(model="models/labels", dataset=pb.Dataset(uri=uri))
+                        request.recipe.name = "ridge"
+                        rpc.ModelServiceStub(channel).ResolveRecipe(request)
+                        return grpc.StatusCode.OK, ""
+                except grpc.RpcError as error:
+                    return error.code(), error.details()
+                finally:
+                    process.kill()
+                    process.wait()
+
+        write("data/inside")
+        write("outside")
+        write("data/links")
+        os.symlink("data", at("root"))
+        os.symlink(at("outside"), at("data/away"))
+        os.remove(at("data/links/test.npz"))
+        os.symlink(at("outside/test.npz"), at("data/links/test.npz"))
+        self.assertEqual(resolve(f"arrays:{at('outside')}"), (grpc.StatusCode.OK, ""))  # By a socket the owner asks.
+        for root in (at("data"), at("root"), f"{at('outside')}:{at('data')}"):
+            self.assertEqual(resolve(f"arrays:{at('data/inside')}", "--dataset-root", root), (grpc.StatusCode.OK, ""))
+        for name in ("outside", "data/../outside", "data/away", "root/away", "data/links", "nothing", "data/away/nothing"):
+            code, details = resolve(f"arrays:{at(name)}", "--dataset-root", at("root"))
+            self.assertEqual(code, grpc.StatusCode.PERMISSION_DENIED, f"{name}: {details}")
+            self.assertIn(f"({at('root')}): put it there, or start the service with --dataset-root", details)
+        wrong = subprocess.run([PROGRAM, "--listen", f"unix:{at('other')}", "--data-dir", at("other-data"), "--dataset-root",
+                                at("nothing")], capture_output=True, text=True, check=False)
+        self.assertEqual((wrong.returncode, wrong.stderr), (1, f"--dataset-root: {at('nothing')}: no such directory\n"))
+
+    def test_without_roots_a_port_without_a_token_reads_no_file(self):
+        for restricted in ("localhost:7000", "0.0.0.0:7000", "127.0.0.1:0"):
+            self.assertFalse(backfire_security.is_owners(restricted), restricted)
+        self.assertTrue(backfire_security.is_owners("unix:/a/socket"))
+        self.addCleanup(backfire_roots.restrict, [], True)
+        backfire_roots.restrict([""], False)
+        with self.assertRaisesRegex(Refusal, "was given no folder for datasets") as refused:
+            backfire_roots.check_dataset_uri(f"arrays:{self.directory}")
+        self.assertEqual(refused.exception.code, "PERMISSION_DENIED")
+        for pathless in ("toy:8", "made-up", "rendered:tiny?frames=8&seed=1", "arrays:", ""):
+            backfire_roots.check_dataset_uri(pathless)
+        for named in ("a:b/c", "a:..", "a:b?labels=/etc/passwd", "a:b?x=1&labels=../c"):
+            with self.assertRaises(Refusal, msg=named):
+                backfire_roots.check_dataset_uri(named)
+
+    def test_a_data_directory_is_one_process_and_what_is_in_it_is_verified(self):
+        other = subprocess.run([PROGRAM, "--listen", f"unix:{self.directory}/other", "--data-dir", f"{self.directory}/data"],
+                               capture_output=True, text=True, timeout=SECONDS, check=False)
+        self.assertEqual((other.returncode, other.stderr), (1, f"--data-dir {self.directory}/data: can't be used: another process uses "
+                                                               "the data directory\n"))
+        version = self.trained()
+        self.stub.LoadVersion(pb.LoadVersionRequest(name=version.name, digest=version.digest))
+        self.stop()
+        database = sqlite3.connect(f"{self.directory}/data/state.db")
+        (weights,), = database.execute("SELECT weights FROM versions").fetchall()
+        middle = len(weights) // 2
+        damaged = weights[:middle] + bytes([weights[middle] ^ 1]) + weights[middle + 1:]
+        database.execute("UPDATE versions SET weights = ?", (damaged,))
+        database.commit()
+        self.start()
+        for call, request in ((self.stub.LoadVersion, pb.LoadVersionRequest(name=version.name)),
+                              (self.stub.Evaluate, self.evaluate_request(version)),
+                              (self.stub.ExportVersion, pb.ExportVersionRequest(name=version.name)),
+                              (self.inference.ModelInfer, self.infer_request([1, 1]))):
+            self.assert_refused(grpc.StatusCode.DATA_LOSS, f"{version.name} in {self.directory}/data/state.db does not match its digest",
+                                call, request)
+        database.execute("UPDATE versions SET weights = ?", (weights,))
+        database.commit()
+        database.close()
+        self.stub.LoadVersion(pb.LoadVersionRequest(name=version.name))
+        self.inference.ModelInfer(self.infer_request([1, 1]))
+
+    def test_typed_inputs_are_those_of_their_datatype(self):
+        def read(datatype, shape, **fields):
+            request = v2.ModelInferRequest()
+            request.inputs.add(name="x", datatype=datatype, shape=shape, contents=v2.InferTensorContents(**fields))
+            return read_inputs(None, request, [pb.TensorSignature(name="x", datatype=datatype, shape=shape)])["x"]
+
+        for datatype, field, values in (("BOOL", "bool", [True, False]), ("INT8", "int", [-128, 127]), ("INT16", "int", [-32768, 32767]),
+                                        ("INT32", "int", [-2**31, 2**31 - 1]), ("INT64", "int64", [-2**63, 2**63 - 1]),
+                                        ("UINT8", "uint", [0, 255]), ("UINT16", "uint", [0, 65535]), ("UINT32", "uint", [0, 2**32 - 1]),
+                                        ("UINT64", "uint64", [0, 2**64 - 1]), ("FP32", "fp32", [0.5, -2]), ("FP64", "fp64", [0.1, 2])):
+            array = read(datatype, [2, 1], **{f"{field}_contents": values})
+            self.assertEqual((array.dtype, array[:, 0].tolist()), (numpy.dtype(NUMBERS[datatype]), values))
+            self.assertEqual(read(datatype, [0, 3]).shape, (0, 3))
+        for datatype, fields, words in (("INT8", {"int_contents": [128]}, "-128 to 127"), ("UINT16", {"uint_contents": [65536]}, "0 to 65535"),
+                                        ("INT16", {"int_contents": [-40000]}, "-32768 to"), ("FP16", {}, "has no typed contents"),
+                                        ("INT8", {"bytes_contents": [b"a"]}, "must have 1 elements in int_contents: got 0, and 1")):
+            with self.assertRaisesRegex(Refusal, words):
+                read(datatype, [1], **fields)
 
     def test_outputs_are_committed_to(self):
         version = self.trained()
@@ -409,11 +531,25 @@ class PythonServiceTest(unittest.TestCase):
                                ("shape must be [-1]", infer(input_shape=[1, 2])),
                                ("shape must be [-1]", infer(input_shape=[-1])),
                                ("raw contents must have 24 bytes", infer(input_shape=[3])),
-                               ("raw_input_contents", infer(raw_input_contents=[])),
+                               ("must have 2 elements in fp64_contents: got 0", infer(raw_input_contents=[])),
+                               ("raw_input_contents must have an entry for each", infer(raw_input_contents=[b"", b""])),
+                               ("typed contents although raw", infer(input_contents={"fp64_contents": [1, 1]})),
+                               ("no parameter 'priority'", infer(parameters={"priority": v2.InferParameter(int64_param=1)})),
                                ("outputs", infer(outputs=[{"name": "magic"}])),
                                ("a version's name", infer(model_version="one"))):
             with self.subTest(words):
                 self.assert_refused(invalid, words, self.inference.ModelInfer, request)
+        def typed(**fields):
+            request = infer(input_contents=fields)
+            request.ClearField("raw_input_contents")
+            return request
+
+        for words, fields in (("got 0, and 2 in all", {"fp32_contents": [1, 1]}), ("got 3, and 3", {"fp64_contents": [1, 1, 1]}),
+                              ("got 2, and 4", {"fp64_contents": [1, 1], "int_contents": [1, 1]})):
+            with self.subTest(words):
+                self.assert_refused(invalid, words, self.inference.ModelInfer, typed(**fields))
+        self.assertEqual(self.inference.ModelInfer(typed(fp64_contents=[1, 1])).raw_output_contents,
+                         self.inference.ModelInfer(infer()).raw_output_contents)
         self.assert_refused(not_found, "models/other", self.inference.ModelInfer, infer(model_name="other"))
         self.assertTrue(self.health())
 
@@ -614,7 +750,8 @@ class PythonServiceTest(unittest.TestCase):
 
     def test_tools_find_what_it_serves(self):
         names = [one.name for one in self.reflect(list_services="").list_services_response.service]
-        self.assertEqual(names, ["backfire.v1.ModelService", "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection",
+        self.assertEqual(names, ["backfire.v1.ModelService", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
+                                 "grpc.reflection.v1alpha.ServerReflection",
                                  "inference.GRPCInferenceService"])
         for name in names:
             answer = self.reflect(file_containing_symbol=name)

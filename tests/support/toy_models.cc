@@ -14,6 +14,7 @@
 #include "services/base/digest.h"
 #include "services/base/mutex.h"
 #include "services/base/random.h"
+#include "services/base/regular_file.h"
 #include "services/base/status.h"
 #include "services/metrics/bootstrap.h"
 #include "services/runtime/recipe.h"
@@ -151,10 +152,19 @@ class ToyModel : public runtime::Model {
   std::vector<std::string> TrainingInputs(const v1::Recipe&) const override { return {input_}; }
 
   absl::StatusOr<std::shared_ptr<const runtime::Dataset>> OpenDataset(
-      const std::string& uri) const override {
+      const std::string& uri, const runtime::DatasetAccess& access) const override {
+    // A source that never ends.
+    while (uri == "toy:endless") BACKFIRE_RETURN_IF_ERROR(access.CheckWanted());
     int64_t size = 0, per_cluster = 1;
     absl::string_view rest = uri;
     const bool is_toy = absl::ConsumePrefix(&rest, "toy:");
+    std::string content;
+    if (absl::ConsumePrefix(&rest, "@")) {
+      const std::string path(rest);
+      BACKFIRE_RETURN_IF_ERROR(access.roots.Check(path));
+      BACKFIRE_ASSIGN_OR_RETURN(content, ReadRegularFile(path));
+      rest = content;
+    }
     const std::vector<absl::string_view> parts = absl::StrSplit(rest, absl::MaxSplits('/', 1));
     if (!is_toy || !absl::SimpleAtoi(parts[0], &size) || size < 1 ||
         (parts.size() > 1 && (!absl::SimpleAtoi(parts[1], &per_cluster) || per_cluster < 0))) {

@@ -12,6 +12,8 @@ namespace backfire::testing {
 /// The dataset `toy:{n}` has n examples per split: x is a pseudo-random number in [0, 1) that
 /// depends on split and example, and the truth is 2 x. Its request carries `x` (FP64 [1]). It says
 /// that each is a cluster by itself; `toy:{n}/{c}` says so of c consecutive ones; c 0: of none.
+/// `toy:endless` is being opened until nobody waits for it; `toy:@{path}` has as many examples as
+/// the file of that path says.
 ///
 /// The model multiplies its input by a slope: input `{input}` (FP64 [1]), output `y` (FP64 [1]).
 /// Recipe `least-squares` fits the slope to the truth on the training split; parameter `offset` is

@@ -24,7 +24,8 @@ absl::Status Committer::Commit(const v1::CommitOutputsRequest& request, JobConte
   BACKFIRE_ASSIGN_OR_RETURN(wanted.version, versions_.Get(id.number));
   BACKFIRE_ASSIGN_OR_RETURN(wanted.split, ParseSplit(request.split()));
   job.Report(Stage("opening the dataset"));
-  BACKFIRE_ASSIGN_OR_RETURN(wanted.dataset, model_.model->OpenDataset(request.dataset().uri()));
+  BACKFIRE_ASSIGN_OR_RETURN(
+      wanted.dataset, model_.OpenDataset(request.dataset(), [&job] { return job.cancelled(); }));
   BACKFIRE_RETURN_IF_ERROR(CheckHas(*wanted.dataset, wanted.split));
   wanted.endpoints = request.endpoints();
   wanted.commitments = Commitments(request.commitments());

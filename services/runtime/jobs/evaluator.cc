@@ -48,7 +48,8 @@ absl::Status Evaluator::Evaluate(const v1::EvaluateRequest& request, JobContext&
   BACKFIRE_ASSIGN_OR_RETURN(wanted.version, versions_.Get(id.number));
   BACKFIRE_ASSIGN_OR_RETURN(wanted.split, ParseSplit(request.split()));
   job.Report(Stage("opening the dataset"));
-  BACKFIRE_ASSIGN_OR_RETURN(wanted.dataset, model_.model->OpenDataset(request.dataset().uri()));
+  BACKFIRE_ASSIGN_OR_RETURN(
+      wanted.dataset, model_.OpenDataset(request.dataset(), [&job] { return job.cancelled(); }));
   const Dataset& dataset = *wanted.dataset;
   BACKFIRE_RETURN_IF_ERROR(CheckHas(dataset, wanted.split));
   wanted.swapped_parents.assign(request.swapped_parents().begin(), request.swapped_parents().end());

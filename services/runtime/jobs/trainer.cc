@@ -30,13 +30,14 @@ absl::Status Trainer::Check(const v1::TrainRequest& request) const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<v1::Recipe> Trainer::Resolve(const v1::ResolveRecipeRequest& request) const {
+absl::StatusOr<v1::Recipe> Trainer::Resolve(const v1::ResolveRecipeRequest& request,
+                                            const std::function<bool()>& cancelled) const {
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Recipe recipe, model_.model->ResolveRecipe(request.recipe()));
   BACKFIRE_RETURN_IF_ERROR(FindInitialWeights(model_, versions_, recipe).status());
   if (request.has_dataset()) {
     const std::string& uri = request.dataset().uri();
     if (uri.empty()) return absl::InvalidArgumentError("dataset.uri must not be empty");
-    const absl::Status opened = model_.model->OpenDataset(uri).status();
+    const absl::Status opened = model_.OpenDataset(request.dataset(), cancelled).status();
     if (!opened.ok()) {
       return absl::StartsWith(opened.message(), "dataset") ? opened
                                                            : Annotate(opened, "dataset.uri");
@@ -50,7 +51,9 @@ absl::Status Trainer::Train(const v1::TrainRequest& request, const TrainingFiles
   BACKFIRE_RETURN_IF_ERROR(Check(request));
   job.Report(Stage("opening the dataset"));
   const Model& model = *model_.model;
-  BACKFIRE_ASSIGN_OR_RETURN(const auto dataset, model.OpenDataset(request.dataset().uri()));
+  BACKFIRE_ASSIGN_OR_RETURN(const auto dataset, model_.OpenDataset(request.dataset(), [&job] {
+    return job.cancelled();
+  }));
 
   v1::Version version;
   BACKFIRE_ASSIGN_OR_RETURN(*version.mutable_recipe(), model.ResolveRecipe(request.recipe()));

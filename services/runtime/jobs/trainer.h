@@ -21,8 +21,9 @@ class Trainer {
   absl::Status Check(const v1::TrainRequest& request) const;
   /// What a training makes of a recipe: every parameter at its effective value. Opens the dataset,
   /// if one is named, which is kept open for the training. INVALID_ARGUMENT, NOT_FOUND, DATA_LOSS:
-  /// what a training would fail by, with the field.
-  absl::StatusOr<v1::Recipe> Resolve(const v1::ResolveRecipeRequest& request) const;
+  /// what a training would fail by, with the field. CANCELLED: `cancelled` says that nobody waits.
+  absl::StatusOr<v1::Recipe> Resolve(const v1::ResolveRecipeRequest& request,
+                                     const std::function<bool()>& cancelled) const;
   /// Trains, or finds the version that the request's inputs gave before. `files` are the
   /// training's. Sets `result.version`, and what it cost.
   absl::Status Train(const v1::TrainRequest& request, const TrainingFiles& files, JobContext& job,

@@ -123,7 +123,8 @@ absl::StatusOr<OutputProducer::Outputs> OutputProducer::Materialize(
   BACKFIRE_RETURN_IF_ERROR(CheckDigest(wanted.version, request.digest()));
   BACKFIRE_RETURN_IF_ERROR(CheckCommitments(request.commitments()));
   BACKFIRE_ASSIGN_OR_RETURN(wanted.split, ParseSplit(request.split()));
-  BACKFIRE_ASSIGN_OR_RETURN(wanted.dataset, model_.model->OpenDataset(request.dataset().uri()));
+  BACKFIRE_ASSIGN_OR_RETURN(
+      wanted.dataset, model_.OpenDataset(request.dataset(), [&job] { return job.cancelled(); }));
   BACKFIRE_RETURN_IF_ERROR(CheckHas(*wanted.dataset, wanted.split));
   const int64_t size = wanted.dataset->size(wanted.split);
   for (const int64_t example : request.examples()) {

@@ -32,6 +32,7 @@ class VersionLoaderTest : public ::testing::Test {
   }
   absl::Status Load(const std::vector<std::string>& replicas = {}) {
     v1::Vertex vertex;
+    vertex.set_name("v");
     vertex.set_endpoint("host");
     for (const std::string& replica : replicas) vertex.add_replicas(replica);
     return loader_.Load({{vertex, kVersion}}, {}, [] { return false; });
@@ -51,11 +52,12 @@ TEST_F(VersionLoaderTest, LoadsOnTheEndpointThenOnReplicasThatAreThere) {
   services_.FailLoading("host", absl::UnavailableError("away"));
   const absl::Status status = Load();
   EXPECT_TRUE(absl::IsUnavailable(status));
-  EXPECT_THAT(std::string(status.message()), HasSubstr("loading models/m/versions/1 failed: away"));
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("loading models/m/versions/1 failed at vertex v: away"));
 }
 
 // Loads everywhere but on one host, which hangs until whoever waits gives up.
-class HangingHost final : public VersionHost {
+class HangingHost : public VersionHost {
  public:
   HangingHost(testing::FakeServices& services, testing::FakeClock& clock)
       : services_(services), clock_(clock) {}
@@ -97,6 +99,58 @@ class HangingHost final : public VersionHost {
   testing::FakeServices& services_;
   testing::FakeClock& clock_;
 };
+
+// Loads nowhere until a number of others are asked as well.
+class WaitingHost final : public HangingHost {
+ public:
+  WaitingHost(testing::FakeServices& services, testing::FakeClock& clock, int wanted)
+      : HangingHost(services, clock), wanted_(wanted) {}
+  absl::Status LoadVersion(const std::string& endpoint, const std::string&, const std::string&,
+                           const runtime::Patience&,
+                           const std::function<bool()>& interrupted) override {
+    ++asked_;
+    if (endpoint == "broken") return absl::NotFoundError("no such version");
+    while (asked_ < wanted_ && !interrupted()) std::this_thread::yield();
+    return interrupted() ? absl::CancelledError("interrupted")
+                         : absl::UnavailableError(endpoint + " is away");
+  }
+
+ private:
+  const int wanted_;
+  std::atomic<int> asked_ = 0;
+};
+
+std::vector<VersionLoader::VertexVersion> OnHosts(const std::vector<std::string>& hosts) {
+  std::vector<VersionLoader::VertexVersion> versions;
+  for (const std::string& host : hosts) {
+    v1::Vertex vertex;
+    vertex.set_name("at-" + host);
+    vertex.set_endpoint(host);
+    versions.push_back({vertex, kVersion, ""});
+  }
+  return versions;
+}
+
+TEST_F(VersionLoaderTest, VerticesAreAskedAtOnceAndThoseThatAreAwayAreNamed) {
+  // It would wait for ever if one were asked after the other.
+  WaitingHost host(services_, clock_, 3);
+  VersionLoader loader(host, clock_);
+  const absl::Status status = loader.Load(OnHosts({"a", "b", "c"}), {}, [] { return false; });
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_EQ(status.message(),
+            "loading models/m/versions/1 failed at vertex at-a: a is away; "
+            "loading models/m/versions/1 failed at vertex at-b: b is away; "
+            "loading models/m/versions/1 failed at vertex at-c: c is away");
+}
+
+TEST_F(VersionLoaderTest, WhatCanNeverBeLoadedEndsTheWaitingForOthers) {
+  WaitingHost host(services_, clock_, 1000);
+  VersionLoader loader(host, clock_);
+  const absl::Status status = loader.Load(OnHosts({"a", "broken"}), {}, [] { return false; });
+  EXPECT_TRUE(absl::IsNotFound(status)) << status;
+  EXPECT_EQ(status.message(),
+            "loading models/m/versions/1 failed at vertex at-broken: no such version");
+}
 
 TEST_F(VersionLoaderTest, AReplicaThatHangsIsPassedOver) {
   HangingHost host(services_, clock_);

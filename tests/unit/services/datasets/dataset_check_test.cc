@@ -169,6 +169,26 @@ TEST_F(DatasetCheckTest, AClassThatASplitHasNotIsSaid) {
               ::testing::Not(::testing::Contains(HasSubstr("split test is of class Pedestrian"))));
 }
 
+TEST_F(DatasetCheckTest, WhatIsEmptyOrFarAwayIsSaid) {
+  fs::create_directories(File("velodyne"));
+  for (const char* id : {"000000", "000001", "000002", "000003"}) {
+    ASSERT_TRUE(WriteLidar(File(absl::StrCat("velodyne/", id, ".bin")), {{10, 0, 0, 0.5}}).ok());
+  }
+  Write("velodyne/000001.bin", "");
+  Write("label_2/000002.txt", "Car 0 0 0 10 20 30 90 1.7 1.6 3.8 1 1.6 1e300 0\n");
+  ASSERT_TRUE(WriteFileAtomically(root_ / "ImageSets" / "val.txt", "\n").ok());
+  const DatasetReport report = Check("?disparity=lidar&test=");
+  EXPECT_TRUE(Has(report, "label_2/000002.txt", 1, "x, y and z must be within 1000 m"));
+  EXPECT_EQ(report.faults.size(), 1u);
+  EXPECT_THAT(report.warnings,
+              ::testing::Contains(
+                  std::string("train: 1 frame, 000001: the scan has no point: was it cut off?")));
+  EXPECT_THAT(report.warnings, ::testing::Contains(std::string("the split validation is empty")));
+  EXPECT_THAT(report.warnings,
+              ::testing::Not(::testing::Contains(std::string("the split test is empty"))))
+      << "which the URI asks for";
+}
+
 TEST_F(DatasetCheckTest, APrincipalPointOutsideOfTheImageIsSaid) {
   KittiCalibration calibration = *ReadKittiCalibration(File("calib/000001.txt"));
   for (auto& projection : calibration.image_from_rect) (*projection)[2] = 575;

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <opencv2/core.hpp>
 
 #include "services/base/file.h"
@@ -41,9 +42,79 @@ class KittiDatasetTest : public ::testing::Test {
     return "kitti:" + folder_.path().string() + query;
   }
   fs::path File(const std::string& name) const { return folder_.path() / "training" / name; }
+  static runtime::DatasetAccess Within(const fs::path& root) {
+    auto roots = runtime::DatasetRoots::Under({root});
+    EXPECT_TRUE(roots.ok()) << roots.status();
+    return {*std::move(roots), nullptr};
+  }
 
   TestFolder folder_;
 };
+
+TEST_F(KittiDatasetTest, OpeningEndsOnceNobodyWaits) {
+  // A thousand frames that all are one: as much to read as if they were a thousand.
+  constexpr int kFrames = 1000;
+  for (int i = 0; i < kFrames; ++i) {
+    const std::string id = "alias-" + std::to_string(i);
+    for (const auto& [folder, extension] : {std::pair("image_2", ".png"), {"calib", ".txt"}}) {
+      const fs::path directory = fs::path("training") / folder;
+      fs::create_symlink(std::string("000000") + extension,
+                         folder_.path() / directory / (id + extension));
+    }
+  }
+  // Listing the frames asks once for each; then they are read.
+  std::atomic<int> asked = 0;
+  const runtime::DatasetAccess access{runtime::DatasetRoots::Anywhere(),
+                                      [&] { return ++asked > kFrames + 100; }};
+  const auto dataset = OpenStereoDataset(Uri("?train=all&validation=&test="), access);
+  EXPECT_TRUE(absl::IsCancelled(dataset.status())) << dataset.status();
+  // Each of the threads that read may have asked once more.
+  EXPECT_LE(asked, kFrames + 100 + 64);
+  asked = kFrames + 100;
+  EXPECT_TRUE(absl::IsCancelled(OpenStereoDataset(Uri("?train=all"), access).status()))
+      << "the listing ends as well";
+}
+
+TEST_F(KittiDatasetTest, NoFileOutsideOfTheRootsIsRead) {
+  const TestFolder elsewhere;
+  const runtime::DatasetAccess access = Within(folder_.path());
+  const auto denied = [&](const std::string& uri) {
+    const absl::Status status = OpenStereoDataset(uri, access).status();
+    EXPECT_TRUE(absl::IsPermissionDenied(status)) << uri << ": " << status;
+    return std::string(status.message());
+  };
+  const auto link = [&](const std::string& name) {
+    const fs::path file = folder_.path() / name,
+                   moved = elsewhere.path() / fs::path(name).filename();
+    fs::copy(file, moved, fs::copy_options::recursive);
+    fs::remove_all(file);
+    fs::create_symlink(moved, file);
+  };
+  EXPECT_TRUE(OpenStereoDataset(Uri(), access).ok());
+  WriteTo(elsewhere.path());
+  EXPECT_THAT(denied("kitti:" + elsewhere.path().string()), HasSubstr("--dataset-root"));
+  denied(Uri("/../" + elsewhere.path().filename().string()));
+  denied("kitti:/etc");
+  ASSERT_TRUE(WriteFileAtomically(elsewhere.path() / "drives.txt", "000000 a\n").ok());
+  denied(Uri("?clusters=" + elsewhere.path().string() + "/drives.txt"));
+  denied(Uri("?clusters=../" + elsewhere.path().filename().string() + "/drives.txt"));
+  denied(Uri("?clusters=/etc/passwd"));
+
+  // Links in it to what isn't: a list, a folder, a file that opening reads, one that it doesn't.
+  fs::create_directory(folder_.path() / "mapping");
+  fs::create_symlink("/etc/passwd", folder_.path() / "mapping/train_mapping.txt");
+  EXPECT_THAT(denied(Uri("?clusters=mapping")), HasSubstr("which leads to /etc/passwd"));
+  const auto opened = OpenStereoDataset(Uri(), access);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  link("training/label_2");
+  EXPECT_TRUE(absl::IsPermissionDenied((*opened)->Labels(Split::kTest, 0).status()));
+  EXPECT_TRUE((*opened)->LeftImage(Split::kTest, 0).ok());
+  denied(Uri());
+  EXPECT_TRUE(OpenStereoDataset(Uri()).ok()) << "for whoever started the program it is a dataset";
+  denied(Uri());
+  link("ImageSets/test.txt");
+  denied(Uri("?train=test"));
+}
 
 TEST_F(KittiDatasetTest, ReadsWhatWasWritten) {
   const StereoFrame frame = RenderFrame(*FindRenderProfile("tiny"), 1, Split::kTrain, 2);

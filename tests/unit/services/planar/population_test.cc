@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 
 #include "services/planar/minimise.h"
 #include "services/planar/planar_dataset.h"
 #include "services/planar/sweep.h"
+#include "tests/support/temporary_directory.h"
 
 namespace backfire::planar {
 namespace {
@@ -74,6 +77,44 @@ TEST(PopulationTest, CurvedBoundariesAreWithinTheStatedError) {
   const Integral integral = dataset->population().MeanCost({{0}, {1}, {1}}, scores);
   EXPECT_GT(integral.error, 0);
   EXPECT_NEAR(integral.value, 1 - std::exp(-0.5), integral.error);  // Rayleigh.
+}
+
+TEST(PopulationTest, OpeningEndsOnceNobodyWaits) {
+  // The finest mesh that is allowed, and many draws: seconds of work.
+  const std::string uri =
+      "planar:\n  cells: 400\n  train: 1000000\n  components:\n"
+      "  - {ring: {centre: [0, 0], radius: 2, deviation: 0.2}}\n";
+  for (const int patience : {0, 1, 100, 25'000}) {
+    int asked = 0;
+    const runtime::DatasetAccess access{{}, [&] { return ++asked > patience; }};
+    const absl::Status status = PlanarDataset::Open(uri, access).status();
+    // 320,000 triangles are looked at 20,000 times; then it draws.
+    if (patience < 20'000) {
+      EXPECT_TRUE(absl::IsCancelled(status)) << status;
+      EXPECT_EQ(asked, patience + 1) << "nothing goes on afterwards";
+    } else {
+      EXPECT_TRUE(status.ok()) << status;
+      EXPECT_GT(asked, 20'900) << "and asks while it draws";
+    }
+  }
+}
+
+TEST(PopulationTest, PointsAreReadFromTheRootsAlone) {
+  const testing::TemporaryDirectory directory;
+  const auto write = [&](const std::string& name) {
+    std::ofstream(directory / name) << "x,y,class\n0,0,1\n1,1,0\n";
+    return "planar:\n  components: [{points: {file: " + (directory / name).string() + "}}]\n";
+  };
+  std::filesystem::create_directory(directory / "root");
+  const std::string outside = write("secret.csv"), inside = write("root/points.csv");
+  const runtime::DatasetAccess access{*runtime::DatasetRoots::Under({directory / "root"}), nullptr};
+  EXPECT_TRUE(PlanarDataset::Open(inside, access).ok());
+  EXPECT_TRUE(PlanarDataset::Open(outside).ok());
+  EXPECT_TRUE(absl::IsPermissionDenied(PlanarDataset::Open(outside, access).status()));
+  EXPECT_TRUE(absl::IsPermissionDenied(PlanarDataset::Open(inside, {}).status()));
+  std::filesystem::remove(directory / "root/points.csv");
+  std::filesystem::create_symlink("../secret.csv", directory / "root/points.csv");
+  EXPECT_TRUE(absl::IsPermissionDenied(PlanarDataset::Open(inside, access).status()));
 }
 
 TEST(PopulationTest, FaultsHaveTheirLine) {

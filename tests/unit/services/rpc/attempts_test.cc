@@ -41,6 +41,30 @@ TEST(AttemptsTest, EndsAtOnceWhenInterrupted) {
   EXPECT_FALSE(attempts.Wait());
 }
 
+TEST(AttemptsTest, NothingGoesOnBeyondWhatSomebodyWaits) {
+  Patience patience{absl::Minutes(5), "work"};
+  patience.until = std::chrono::steady_clock::now() + std::chrono::milliseconds(250);
+  Attempts attempts(patience, kNever);
+  EXPECT_LE(attempts.WorkTimeout(absl::Minutes(5)), absl::Milliseconds(250));
+  EXPECT_LE(attempts.AttemptTimeout(absl::Seconds(5)), absl::Milliseconds(250));
+  while (attempts.Wait()) attempts.Renew();  // It answers each time.
+  EXPECT_GE(std::chrono::steady_clock::now(), patience.until);
+  EXPECT_EQ(attempts.WorkTimeout(absl::Minutes(5)), absl::Milliseconds(100)) << "for a last look";
+}
+
+TEST(AttemptsTest, AnAttemptTakesNoLongerThanPatience) {
+  EXPECT_EQ(Attempts({absl::Minutes(5), "work"}, kNever).AttemptTimeout(absl::Seconds(5)),
+            absl::Seconds(5));
+  EXPECT_LE(Attempts({absl::Seconds(1), "work"}, kNever).AttemptTimeout(absl::Seconds(5)),
+            absl::Seconds(1));
+  EXPECT_EQ(Attempts({absl::Seconds(1), "work"}, kNever).WorkTimeout(absl::Minutes(5)),
+            absl::Minutes(5))
+      << "what it works on takes as long as it takes";
+  EXPECT_EQ(Attempts({absl::ZeroDuration(), "work"}, kNever).AttemptTimeout(absl::Seconds(5)),
+            absl::Seconds(5))
+      << "the only one";
+}
+
 TEST(AttemptsTest, WhatIsNotTransientIsNotExplainedByTime) {
   const Attempts attempts({absl::Minutes(5), "work"}, kNever);
   const absl::Status status = attempts.Explain(absl::NotFoundError("no version 3"), "host:1");

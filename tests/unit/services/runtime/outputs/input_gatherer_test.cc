@@ -22,7 +22,7 @@ class InputGathererTest : public ::testing::Test {
   }
   const testing::TemporaryDirectory directory_;
   const std::shared_ptr<const Dataset> dataset_ =
-      *testing::MakeToyModel("any", "x")->OpenDataset("toy:8");
+      *testing::MakeToyModel("any", "x")->OpenDataset("toy:8", {});
   std::unique_ptr<OutputStore> store_;
   ChannelPool channels_;
   UnwatchedJob job_;

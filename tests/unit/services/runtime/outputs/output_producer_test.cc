@@ -18,7 +18,7 @@ class OutputProducerTest : public ::testing::Test {
   OutputProducer::Wanted Wanted(const v1::Version& version) {
     OutputProducer::Wanted wanted;
     wanted.version = version;
-    wanted.dataset = *testing::MakeToyModel("any", "x")->OpenDataset("toy:8");
+    wanted.dataset = *testing::MakeToyModel("any", "x")->OpenDataset("toy:8", {});
     return wanted;
   }
   v1::MaterializeRequest Request(const v1::Version& version) {
