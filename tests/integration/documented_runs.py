@@ -139,7 +139,7 @@ PAGES = {
     'docs/operations.md': Page(
         setup=TOY_MESH,
         fills={r'\[DIR\.\.\.\]': '', r'\bNAME\b': 'readiness', 'TARGET': '$BACKFIRE_ORCHESTRATOR', r'cancel N': 'cancel 3', r'show N': 'show 1',
-               r'DIR ROLE/readiness\.\.\.': 'certificates operator/ada'},
+               r'certs DIR': 'certs certificates', r'ROLE/readiness,HOST\.\.\.': 'operator/ada'},
         runs={
             'backfire fsck [DIR...]': Run(),
             'backfire update retry N': Run(5, ('the recipe asked to fail',), do='backfire update retry 2 && backfire update watch 2'),
@@ -162,7 +162,9 @@ PAGES = {
                    'backfire system apply deploy/systems/planar/figure2-benign.yaml --orchestrator=unix:$CLONE/7010'),
             'backfire healthcheck TARGET --service NAME': Run(0, ('SERVING',)),
             'backfire healthcheck unix:$HOME/.local/state/backfire/run/car': Run(do='backfire healthcheck unix:$BACKFIRE_DATA_DIR/run/v --service liveness'),
-            './dev certs DIR ROLE/NAME...': Run(),
+            './dev certs DIR ROLE/NAME,HOST...': Run(),
+            './dev certs DIR --new-ca': Run(),
+            './dev certs DIR': Run(),
         }),
     'docs/own-models.md': Page(
         needs='grpc, google.protobuf, numpy, prometheus_client',
@@ -212,6 +214,9 @@ PAGES = {
             'registry=ghcr.io/example': Run(),
             'echo "registry=$registry" > deploy/kubernetes/components/images/registry.env': Run(),
             "cat > deploy/kubernetes/propose/arguments <<'ARGUMENTS'": Run(),
+            './dev certs certificates operator/ada': Run(),
+            'export BACKFIRE_TLS_CERTIFICATE=$PWD/certificates/ada.pem BACKFIRE_TLS_KEY=$PWD/certificates/ada.key BACKFIRE_TLS_CA=$PWD/certificates/ca.pem':
+                Run(do='ls certificates/ada.pem certificates/ada.key certificates/ca.pem'),
         }),
 }
 
@@ -242,6 +247,8 @@ ELSEWHERE = {
     r'\./dev kubernetes check': 'tests/kubernetes/CMakeLists.txt: check.py',
     r'\./dev kubernetes test': 'builds a control plane of Kubernetes for an hour',
     r'(job=\$\()?kubectl .*|backfire update show 2': 'tests/kubernetes/api_server_test.py: kubectl',
+    r'deploy/kubernetes/secrets\.sh certificates planar': 'tests/kubernetes/secrets_test.py: secrets.sh',
+    r'backfire update list --orchestrator localhost:7010': 'tests/compose/faults_test.sh: "$backfire" update list',
     r'deploy/kubernetes/volumes\.sh (backup|restore) backup/': 'tests/kubernetes/volumes_test.sh: volumes.sh',
     r'promtool test rules': 'tests/compose/monitoring_test.sh: promtool test rules',
     # What a machine need not have.
