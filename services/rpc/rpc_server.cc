@@ -22,6 +22,7 @@
 #include "services/base/status.h"
 #include "services/rpc/audit_log.h"
 #include "services/rpc/call_budget.h"
+#include "services/rpc/certificate_expiry.h"
 #include "services/rpc/credentials.h"
 #include "services/rpc/descriptors.h"
 #include "services/rpc/door.h"
@@ -206,6 +207,9 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
 
 void RpcServer::Begin() {
   AddMetrics([program = state_->options.name] { return ProcessMetrics(program); });
+  if (const SecurityOptions& security = state_->options.security; security.tls()) {
+    AddMetrics([file = security.tls_certificate] { return CertificateMetrics(file); });
+  }
   AddMetrics([state = state_.get()] { return ConnectionMetrics(*state->listener); });
   SetServing("liveness", true);
   SetServing(false);

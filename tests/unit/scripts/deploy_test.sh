@@ -13,7 +13,7 @@ fi
 
 # Every alert has its section among the runbooks, and a case in which it fires and one in which it does not.
 mapfile -t alerts < <(sed -n 's/^ *- alert: //p' deploy/prometheus/rules/backfire.rules.yml)
-expect_equal 'alerts' "${#alerts[@]}" 10
+expect_equal 'alerts' "${#alerts[@]}" 11
 expect_equal 'runbooks of alerts' "$(grep -c '^ *runbook: ' deploy/prometheus/rules/backfire.rules.yml)" "${#alerts[@]}"
 while read -r anchor; do
   grep '^## ' docs/runbooks.md | sed 's/^## //; s/ /-/g' | tr '[:upper:]' '[:lower:]' | grep -qx "$anchor" ||

@@ -8,12 +8,14 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <ctime>
 #include <sstream>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "backfire/v1/orchestrator.grpc.pb.h"
 #include "services/base/file.h"
+#include "services/rpc/certificate_expiry.h"
 #include "services/rpc/credentials.h"
 #include "services/rpc/rpc_server.h"
 #include "services/rpc/unary_call.h"
@@ -154,6 +156,19 @@ TEST_F(TlsTest, RefusesOtherAuthoritiesAndWhatIsNoLongerValidAndSaysWhy) {
   SecurityOptions elsewhere = Files("certs", "v");
   elsewhere.tls_ca = directory_ / "others" / "ca.pem";
   EXPECT_TRUE(absl::IsUnavailable(CallAs(elsewhere)));
+}
+
+TEST_F(TlsTest, SaysWhenACertificateEnds) {
+  Certs("certs", "--days 3 model/car");
+  const auto end = CertificateExpiry(Files("certs", "car").tls_certificate);
+  ASSERT_TRUE(end.ok()) << end.status();
+  const double days = (static_cast<double>(*end) - static_cast<double>(std::time(nullptr))) / 86400;
+  EXPECT_NEAR(days, 3, 0.1);
+  const auto metrics = CertificateMetrics(Files("certs", "car").tls_certificate);
+  ASSERT_EQ(metrics.size(), 1u);
+  EXPECT_EQ(metrics[0].metric[0].gauge.value, static_cast<double>(*end));
+  EXPECT_TRUE(absl::IsInvalidArgument(CertificateExpiry(Files("certs", "car").tls_key).status()));
+  EXPECT_TRUE(CertificateMetrics(directory_ / "none.pem").empty());
 }
 
 TEST_F(TlsTest, CertificatesAndAuthoritiesChangeUnderLoad) {
