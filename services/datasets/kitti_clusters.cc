@@ -10,13 +10,12 @@
 #include "absl/strings/strip.h"
 #include "services/base/status.h"
 #include "services/base/text_file.h"
+#include "services/datasets/kitti_layout.h"
 
 namespace backfire::datasets {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr int kLinesBetweenLooks = 1024;  // At whether anybody waits.
 
 // Words of each line that has some, with the line's number from 1.
 std::vector<std::pair<int, std::vector<std::string>>> Lines(const std::string& content) {

@@ -21,8 +21,6 @@ namespace fs = std::filesystem;
 
 constexpr absl::string_view kReferencePair = "_10";  // KITTI 2015's labelled one of two.
 
-constexpr int kLinesBetweenLooks = 1024;  // At whether anybody waits.
-
 // All frames of image_2, sorted; of KITTI 2015 only the labelled pairs.
 absl::StatusOr<std::vector<std::string>> ListImages(const fs::path& folder, bool stereo_2015,
                                                     const runtime::DatasetAccess& access) {

@@ -13,6 +13,9 @@
 
 namespace backfire::datasets {
 
+/// Lines of a text that are read between two looks at whether anybody still waits.
+inline constexpr int kLinesBetweenLooks = 1024;
+
 /// Where the ground truth of disparity comes from.
 enum class DisparitySource {
   kAuto,   ///< disp_occ_0 of a frame that has it, else its scan.

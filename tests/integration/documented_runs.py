@@ -242,7 +242,7 @@ ELSEWHERE = {
     r'backfire conformance ENDPOINT': 'tests/integration/own_model_test.sh: conformance "unix:',
     r'\./dev certs': 'tests/integration/python_security_test.py: certs',
     # Containers and clusters.
-    r'\./dev compose (up|demo|down)': 'tests/compose/cluster_test.sh: docker/compose.sh',
+    r'\./dev compose (up|demo|down|certs)': 'tests/compose/cluster_test.sh: docker/compose.sh',
     r'docker( .*)?|for image in backfire .*docker .*': 'tests/compose/cluster_test.sh: docker/compose.sh',
     r'\./dev kubernetes check': 'tests/kubernetes/CMakeLists.txt: check.py',
     r'\./dev kubernetes test': 'builds a control plane of Kubernetes for an hour',
