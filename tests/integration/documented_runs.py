@@ -214,6 +214,7 @@ PAGES = {
             'registry=ghcr.io/example': Run(),
             'echo "registry=$registry" > deploy/kubernetes/components/images/registry.env': Run(),
             "cat > deploy/kubernetes/propose/arguments <<'ARGUMENTS'": Run(),
+            './dev certs certificates client/my-app': Run(),
             './dev certs certificates operator/ada': Run(),
             'export BACKFIRE_TLS_CERTIFICATE=$PWD/certificates/ada.pem BACKFIRE_TLS_KEY=$PWD/certificates/ada.key BACKFIRE_TLS_CA=$PWD/certificates/ca.pem':
                 Run(do='ls certificates/ada.pem certificates/ada.key certificates/ca.pem'),

@@ -321,9 +321,10 @@ TEST_F(GatewayTest, IsReadyWhileEachVertexProvesThatItCanServe) {
   // It hangs, then it is gone; what does not need it is ready.
   for (const int signal : {SIGSTOP, SIGKILL}) {
     services_[1]->Signal(signal);
+    // First, as another vertex of that service may be found out before.
+    EXPECT_THAT(WaitUntilItSays(false, "right"), HasSubstr("vertex right"));
     EXPECT_THAT(WaitUntilItSays(false, ""),
                 HasSubstr("vertex right can't serve models/first/versions/1: " + Target("b")));
-    EXPECT_THAT(WaitUntilItSays(false, "right"), HasSubstr("vertex right"));
     EXPECT_THAT(WaitUntilItSays(false, "toy"), HasSubstr("vertex right"));
     EXPECT_TRUE(Ready("left").first);
     WaitForHealth("toy", "NOT_SERVING");
