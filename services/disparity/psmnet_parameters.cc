@@ -50,7 +50,7 @@ void DeclareShared(v1::Recipe& recipe) {
           "with; empty: none.");
   Declare(recipe, "threads", 1, {1, 1024}, "", "Of a training; results depend on it.");
   Declare(recipe, "layout", "plain", {"plain", "channels-last"},
-          "Of images and weights in memory, in training and serving.");
+          "Of images and weights in memory, in training and serving; channels-last needs AVX-512.");
   Declare(recipe, "precision", "float32", {"float32", "bfloat16"},
           "Of convolutions, in training and serving; bfloat16 needs AVX-512.");
 }

@@ -224,10 +224,10 @@ class PsmNetRecipes final : public RecipeFamily {
   // The parameters of a recipe that this process's device can compute.
   absl::StatusOr<PsmNetParameters> Read(const v1::Recipe& recipe) const {
     BACKFIRE_ASSIGN_OR_RETURN(const PsmNetParameters p, ReadPsmNetParameters(recipe));
-    if (p.bfloat16) {
-      BACKFIRE_ASSIGN_OR_RETURN(const torch::Device device, learning::ChooseDevice(options_));
-      BACKFIRE_RETURN_IF_ERROR(CheckBfloat16(device));
-    }
+    if (!p.bfloat16 && !p.channels_last) return p;
+    BACKFIRE_ASSIGN_OR_RETURN(const torch::Device device, learning::ChooseDevice(options_));
+    if (p.bfloat16) BACKFIRE_RETURN_IF_ERROR(CheckBfloat16(device));
+    if (p.channels_last) BACKFIRE_RETURN_IF_ERROR(CheckChannelsLast(device));
     return p;
   }
 
