@@ -26,8 +26,10 @@ absl::Status FaultOf(const graph::SystemGraph::Node& node, const v1::Recipe& rec
   *request.mutable_recipe() = recipe;
   request.mutable_dataset()->set_uri(dataset);
   const absl::Status status = resolve(node.vertex.endpoint(), request).status();
+  // A service that may not read the dataset says so of it; one that lets nobody ask says nothing.
   const bool is_fault =
-      absl::IsInvalidArgument(status) || absl::IsNotFound(status) || absl::IsDataLoss(status);
+      absl::IsInvalidArgument(status) || absl::IsNotFound(status) || absl::IsDataLoss(status) ||
+      (absl::IsPermissionDenied(status) && absl::StartsWith(status.message(), "dataset"));
   return is_fault ? absl::InvalidArgumentError(status.message()) : absl::OkStatus();
 }
 
@@ -37,20 +39,23 @@ absl::Status CheckRecipes(const graph::SystemGraph& graph,
                           const std::map<std::string, v1::Model>& models,
                           const ResolveRecipe& resolve) {
   std::vector<std::string> faults;
-  std::set<std::string> of_dataset;  // Said once, although every service finds them.
+  // Said once, although every service finds them: by what is said, the vertices whose do.
+  std::map<std::string, std::set<std::string>> of_dataset;
+  size_t asked = 0;
   const std::string& dataset = graph.system().dataset();
   for (const std::string& vertex : graph.order()) {
     const graph::SystemGraph::Node& node = graph.node(vertex);
     const auto model = models.find(vertex);
     if (model == models.end() || !CanResolve(model->second)) continue;
+    ++asked;
     const auto check = [&](const std::string& path, const v1::Recipe& recipe) {
       const absl::Status fault = FaultOf(node, recipe, dataset, resolve);
       if (fault.ok()) return;
       const std::string message(fault.message());
       if (!absl::StartsWith(message, "dataset")) {
         faults.push_back(absl::StrCat("vertices[", vertex, "].", path, message));
-      } else if (of_dataset.insert(message).second) {
-        faults.push_back(absl::StrCat("dataset: ", message));
+      } else {
+        of_dataset[message].insert(vertex);
       }
     };
     check("", node.vertex.recipe());
@@ -63,6 +68,12 @@ absl::Status CheckRecipes(const graph::SystemGraph& graph,
     if (references.has_optimal_partner()) {
       check("references.optimal_partner.", references.optimal_partner());
     }
+  }
+  for (const auto& [message, vertices] : of_dataset) {
+    faults.push_back(absl::StrCat("dataset: ", message));
+    if (vertices.size() == asked) continue;
+    absl::StrAppend(&faults.back(), " (where ", absl::StrJoin(vertices, ", "),
+                    vertices.size() == 1 ? " is" : " are", " served)");
   }
   return faults.empty() ? absl::OkStatus()
                         : absl::InvalidArgumentError(absl::StrJoin(faults, "\n"));

@@ -223,9 +223,11 @@ absl::StatusOr<v1::Recipe> ModelServiceClient::ResolveRecipe(
   absl::StatusOr<v1::ResolveRecipeResponse> resolved =
       runtime::UnaryCall(*stub, &Stub::ResolveRecipe, request, kAnswerTimeout);
   if (resolved.ok()) return std::move(*resolved->mutable_recipe());
-  // What is wrong with a request is the same wherever it is sent.
-  if (absl::IsInvalidArgument(resolved.status())) return resolved.status();
-  return Annotate(resolved.status(), endpoint);
+  // What a service says of the request is said as it is; who asked knows whom.
+  const absl::Status& status = resolved.status();
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)
+             ? Annotate(status, endpoint)
+             : status;
 }
 
 absl::StatusOr<v1::Version> ModelServiceClient::GetVersion(const std::string& endpoint,
