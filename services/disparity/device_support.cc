@@ -1,4 +1,4 @@
-#include "services/disparity/bfloat16.h"
+#include "services/disparity/device_support.h"
 
 #include "services/learning/fingerprint.h"
 
@@ -8,8 +8,7 @@ absl::Status CheckBfloat16(const torch::Device& device) {
   if (device.is_cuda() || learning::ConvolvesInBfloat16()) return absl::OkStatus();
   return absl::FailedPreconditionError(
       "recipe.parameters.precision must be float32 on this processor: its oneDNN kernels compute "
-      "no "
-      "convolutions in bfloat16, which take AVX-512");
+      "no convolutions in bfloat16, which take AVX-512");
 }
 
 absl::Status CheckChannelsLast(const torch::Device& device) {

@@ -8,8 +8,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "services/base/status.h"
-#include "services/disparity/bfloat16.h"
 #include "services/disparity/crossover_depth.h"
+#include "services/disparity/device_support.h"
 #include "services/disparity/disparity_loss.h"
 #include "services/disparity/psmnet.h"
 #include "services/disparity/psmnet_parameters.h"

@@ -6,7 +6,7 @@
 
 #include <cmath>
 
-#include "services/disparity/bfloat16.h"
+#include "services/disparity/device_support.h"
 #include "tests/support/model_test_kit.h"
 
 namespace backfire::disparity {
