@@ -10,12 +10,12 @@ namespace {
 // How long a call may be on its way from the door to its method: it waits for a thread at most.
 constexpr std::chrono::seconds kBeginsWithin(10);
 
-class PlaceHolder final : public grpc::experimental::Interceptor {
+class HeldPlace final : public grpc::experimental::Interceptor {
  public:
-  PlaceHolder(std::shared_ptr<CallBudget> budget, std::shared_ptr<const Identities> identities,
-              const grpc::ServerContextBase& context)
+  HeldPlace(std::shared_ptr<CallBudget> budget, std::shared_ptr<const Identities> identities,
+            const grpc::ServerContextBase& context)
       : budget_(std::move(budget)), identities_(std::move(identities)), context_(context) {}
-  ~PlaceHolder() override { GiveBack(); }
+  ~HeldPlace() override { GiveBack(); }
   void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
     using grpc::experimental::InterceptionHookPoints;
     // Not sooner: when this is made, the call's certificate is not known yet.
@@ -40,15 +40,14 @@ class PlaceHolder final : public grpc::experimental::Interceptor {
   std::string identity_;  // While the call holds a place; empty of those that have no budget.
 };
 
-class PlaceHolderFactory final : public grpc::experimental::ServerInterceptorFactoryInterface {
+class HeldPlaceFactory final : public grpc::experimental::ServerInterceptorFactoryInterface {
  public:
-  PlaceHolderFactory(std::shared_ptr<CallBudget> budget,
-                     std::shared_ptr<const Identities> identities)
+  HeldPlaceFactory(std::shared_ptr<CallBudget> budget, std::shared_ptr<const Identities> identities)
       : budget_(std::move(budget)), identities_(std::move(identities)) {}
   grpc::experimental::Interceptor* CreateServerInterceptor(
       grpc::experimental::ServerRpcInfo* info) override {
     // gRPC deletes it when the call has ended.
-    return new PlaceHolder(budget_, identities_, *info->server_context());
+    return new HeldPlace(budget_, identities_, *info->server_context());
   }
 
  private:
@@ -95,7 +94,7 @@ int CallBudget::InFlight(const std::string& identity) const {
 
 std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> MakeBudgetKeeper(
     std::shared_ptr<CallBudget> budget, std::shared_ptr<const Identities> identities) {
-  return std::make_unique<PlaceHolderFactory>(std::move(budget), std::move(identities));
+  return std::make_unique<HeldPlaceFactory>(std::move(budget), std::move(identities));
 }
 
 }  // namespace backfire::runtime
