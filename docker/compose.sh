@@ -128,6 +128,8 @@ compose_demo() {
 
 compose_certs() {
   (($#)) || set -- --renew
+  [[ $* == --renew || $* == --new-ca || $* == --drop-old-ca || $1 == issue && $# == 2 ]] ||
+    usage_error "certs takes --renew, --new-ca, --drop-old-ca or issue ROLE/NAME: got $*" compose
   use_engine "$root/.backfire/engine" || return
   compose "${compose_files[@]}" run --rm -T --no-deps certs "$@" || return
   [[ ! -d $root/.backfire/tls || $1 == issue ]] || issue_certificate operator/this-machine "$root/.backfire/tls"

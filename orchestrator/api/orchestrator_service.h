@@ -77,8 +77,8 @@ class OrchestratorService final : public v1::Orchestrator::Service {
   commands::ResolveRecipe Resolver() const;
   absl::StatusOr<v1::Update> Propose(const v1::ProposeUpdateRequest& request);
   absl::StatusOr<v1::Release> ShowRelease(int64_t number) const;
-  /// Who waits for a switch. What was asked for may be given up, while nothing has been switched,
-  /// once he is gone; and is, in time to tell him which vertex it was that kept him waiting.
+  /// The caller who waits for a switch. While nothing has been switched, what was asked for is
+  /// given up once the caller is gone, or by `until`: in time to say which vertex kept it waiting.
   struct Waiter {
     explicit Waiter(const grpc::ServerContext* context);
     releases::ReleaseManager::Interrupted is_gone;

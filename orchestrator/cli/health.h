@@ -14,9 +14,8 @@ enum class Health { kServing, kNotServing, kUnreachable };
 const char* HealthName(Health health);
 
 /// Asks the server at a gRPC target, by grpc.health.v1, and waits at most `timeout`.
-/// @param is_gateway  It tells everybody, so that it is shown no token on a port, which another
-/// user
-///                    may have taken.
+/// @param is_gateway  It tells everybody; so it is shown no token on a port, which another user may
+///                    have taken.
 Health CheckHealth(const std::string& target, absl::Duration timeout, bool is_gateway = false);
 
 /// The same for one name that a server keeps health under (empty: the whole server), with the

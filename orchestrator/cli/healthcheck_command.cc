@@ -6,6 +6,7 @@
 #include "orchestrator/cli/health.h"
 #include "orchestrator/cli/session.h"
 #include "services/base/status.h"
+#include "services/rpc/address.h"
 
 namespace backfire::cli {
 namespace {
@@ -17,6 +18,9 @@ struct HealthcheckOptions {
 };
 
 absl::StatusOr<ExitCode> Healthcheck(const Session& session, const HealthcheckOptions& options) {
+  if (runtime::IsUnix(options.target)) {
+    BACKFIRE_RETURN_IF_ERROR(runtime::CheckUnixPath(options.target));
+  }
   BACKFIRE_RETURN_IF_ERROR(
       CheckServing(options.target, options.name, absl::Seconds(options.timeout_seconds)));
   *session.out << HealthName(Health::kServing) << "\n";

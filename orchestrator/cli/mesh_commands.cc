@@ -205,11 +205,10 @@ void AddMeshCommands(CLI::App& app, Session& session) {
       app, "up",
       "Start a system's services, the orchestrator and the gateway on this machine, and apply the "
       "system\n\nWhat of it runs already is left alone. The mesh runs on until `backfire down`. "
-      "What the "
-      "system names no endpoint for, and the orchestrator, listens on sockets in the folder `run` "
-      "of "
-      "--data-dir, which only you can enter; metrics are on ports above the gateway's (`backfire "
-      "status` lists them). Two meshes at once need two of --data-dir and of --gateway.\n"
+      "What the system names no endpoint for, and the orchestrator, listens on sockets in the "
+      "folder `run` of --data-dir, which only you can enter; metrics are on ports above the "
+      "gateway's (`backfire status` lists them). Two meshes at once need two of --data-dir and of "
+      "--gateway.\n"
       "Example: backfire up deploy/systems/stereo.yaml --dataset 'kitti:/data/kitti?train=train"
       "&validation=val&test=test'");
   const auto up_options = std::make_shared<UpOptions>();

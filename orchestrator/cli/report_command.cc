@@ -90,15 +90,27 @@ absl::StatusOr<std::vector<page::PageEntry>> EntriesOf(const Session& session,
   return entries;
 }
 
-// What `backfire vision flips` wrote, held against the update that the page is of.
-absl::Status AddFlips(const std::string& path, page::PageEntry& entry) {
+// What `backfire vision flips` wrote.
+absl::StatusOr<v1::ExampleFlips> ReadFlips(const std::string& path) {
   BACKFIRE_ASSIGN_OR_RETURN(const std::string json, ReadRegularFile(path, kMostFlips));
-  const auto read = google::protobuf::util::JsonStringToMessage(json, &entry.flips);
-  if (!read.ok() || entry.flips.schema_version() != 1 || entry.flips.frames() <= 0) {
+  v1::ExampleFlips flips;
+  const auto read = google::protobuf::util::JsonStringToMessage(json, &flips);
+  if (!read.ok() || flips.schema_version() != 1 || flips.frames() <= 0) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": is not what `backfire vision flips --out` writes",
                      read.ok() ? std::string() : absl::StrCat(": ", std::string(read.message()))));
   }
+  return flips;
+}
+
+// Adds them to the page of the update whose two releases they are of.
+absl::Status AddFlips(const std::string& path, v1::ExampleFlips flips,
+                      std::vector<page::PageEntry>& entries) {
+  if (entries.size() != 1) {
+    return absl::InvalidArgumentError("--flips goes with one update, not with a study");
+  }
+  page::PageEntry& entry = entries.front();
+  entry.flips = std::move(flips);
   const v1::UpdateContext& update = entry.report.update();
   const auto check = [&](const std::string& release, const std::string& wanted) {
     return release.empty() || release == absl::StrCat("releases/", wanted);
@@ -137,12 +149,13 @@ void AddReportCommand(CLI::App& app, Session& session) {
                      "that got worse, with pictures");
   command.callback([&session, options] {
     session.action = [&session, options]() -> absl::StatusOr<ExitCode> {
+      v1::ExampleFlips flips;
+      if (!options->flips.empty()) {  // A file of this machine, before anybody is asked.
+        BACKFIRE_ASSIGN_OR_RETURN(flips, ReadFlips(options->flips));
+      }
       BACKFIRE_ASSIGN_OR_RETURN(auto entries, EntriesOf(session, *options));
       if (!options->flips.empty()) {
-        if (entries.size() != 1) {
-          return absl::InvalidArgumentError("--flips goes with one update, not with a study");
-        }
-        BACKFIRE_RETURN_IF_ERROR(AddFlips(options->flips, entries.front()));
+        BACKFIRE_RETURN_IF_ERROR(AddFlips(options->flips, std::move(flips), entries));
       }
       BACKFIRE_RETURN_IF_ERROR(WriteFileAtomically(options->out, page::HtmlPage(entries)));
       *session.out << "the report is in " << options->out << std::endl;

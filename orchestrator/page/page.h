@@ -13,8 +13,8 @@ struct PageEntry {
   std::string title;  ///< Of this report among others: a system's name; empty: the candidate's.
   v1::GateReport report;
   std::string command;  ///< That makes it again; empty: nobody says.
-  v1::ExampleFlips flips =
-      {};  ///< What releases see of test frames; without frames: nobody asked them.
+  /// What releases see of test frames; without frames: nobody asked them.
+  v1::ExampleFlips flips = {};
 };
 
 /// One self-contained HTML document of one report, or of several, which a table leads to. It has no

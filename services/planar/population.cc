@@ -8,8 +8,8 @@
 namespace backfire::planar {
 namespace {
 
-constexpr size_t kTrianglesBetweenLooks =
-    16;  // At whether anybody waits; each has a thousand components at most.
+// At whether anybody waits. Each triangle has a thousand components at most.
+constexpr size_t kTrianglesBetweenLooks = 16;
 
 }  // namespace
 
