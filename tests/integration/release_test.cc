@@ -34,6 +34,18 @@ class ReleaseTest : public testing::OrchestratorFixture {
                  "--name=" + name});
     ASSERT_TRUE(testing::WaitUntilReady(Target(name), *processes_.at(name)));
   }
+  // A system that waits long for its services, and a promoted update of `left`, which has retired
+  // releases/2.
+  void PromoteBeyondReleaseTwo() {
+    v1::System system = System();
+    system.mutable_service_timeout()->set_seconds(300);
+    system.set_seed(7);
+    Apply(system);
+    const std::string update = Propose("left", "left", 0.5);
+    ASSERT_EQ(WaitForEnd(update).state(), v1::Update::DECIDED);
+    ASSERT_TRUE(Promote(update).ok());
+    WaitForState("releases/2", v1::Release::RETIRED);
+  }
   absl::StatusOr<v1::Release> Rollback(const std::string& release) {
     v1::RollbackReleaseRequest request;
     request.set_name(release);
@@ -217,14 +229,7 @@ TEST_F(ReleaseTest, AServiceThatHangsDelaysNoSwitchThatItHasNoPartIn) {
 }
 
 TEST_F(ReleaseTest, AHungServiceIsNamedWithinTheCallersTimeAndWithinALimit) {
-  v1::System system = System();
-  system.mutable_service_timeout()->set_seconds(300);
-  system.set_seed(7);
-  Apply(system);
-  const std::string update = Propose("left", "left", 0.5);
-  ASSERT_EQ(WaitForEnd(update).state(), v1::Update::DECIDED);
-  ASSERT_TRUE(Promote(update).ok());
-  WaitForState("releases/2", v1::Release::RETIRED);
+  PromoteBeyondReleaseTwo();
   for (const char* service : {"a", "b"}) processes_.at(service)->Signal(SIGSTOP);
   // How long it takes to be refused, by somebody who waits for so long.
   const auto refused = [&](absl::Duration patience) {
@@ -243,7 +248,7 @@ TEST_F(ReleaseTest, AHungServiceIsNamedWithinTheCallersTimeAndWithinALimit) {
     std::cerr << "refused after " << took.count() << " s: " << status.error_message() << "\n";
     return took.count();
   };
-  EXPECT_LT(refused(absl::Seconds(5)), 5) << "by the server, in time to say why";
+  EXPECT_LT(refused(absl::Seconds(8)), 8) << "by the server, in time to say why";
   // Both hang, and are waited for at once. One after the other would take twice the limit.
   EXPECT_LT(refused(absl::Minutes(1)), 18);
   for (const char* service : {"a", "b"}) processes_.at(service)->Signal(SIGCONT);
@@ -251,15 +256,8 @@ TEST_F(ReleaseTest, AHungServiceIsNamedWithinTheCallersTimeAndWithinALimit) {
 }
 
 TEST_F(ReleaseTest, ARollbackThatItsCallerGivesUpIsLetGoOf) {
-  v1::System system = System();
-  system.mutable_service_timeout()->set_seconds(300);
-  system.set_seed(7);
-  Apply(system);
-  const std::string update = Propose("left", "left", 0.5);
-  ASSERT_EQ(WaitForEnd(update).state(), v1::Update::DECIDED);
+  PromoteBeyondReleaseTwo();
   const std::string before = "releases/2";
-  ASSERT_TRUE(Promote(update).ok());
-  WaitForState(before, v1::Release::RETIRED);
   processes_.at("b")->Signal(SIGSTOP);
   grpc::ClientContext context;
   runtime::SetDeadline(context, absl::Seconds(1));
