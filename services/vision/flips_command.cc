@@ -64,31 +64,23 @@ class Comparer {
   // What releases see of a frame: one answer each.
   absl::StatusOr<std::vector<ReleaseView>> Ask(runtime::Split split, int64_t example,
                                                const std::vector<int64_t>& releases) const {
-    BACKFIRE_ASSIGN_OR_RETURN(const StereoInput input, Read(split, example));
-    return PerceiveWithReleases(gateway_, input, SizeOf(input), releases, call_);
+    BACKFIRE_ASSIGN_OR_RETURN(const StereoInput input, ReadFrame(dataset_, split, example));
+    return See(input, releases);
   }
 
   // What a release sees of the validation split.
   absl::StatusOr<std::vector<JudgedFrame>> Validation(int64_t release) const {
-    constexpr auto kSplit = runtime::Split::kValidation;
-    std::vector<JudgedFrame> frames;
     ProgressLine progress("choosing scores");
-    for (int64_t i = 0; i < dataset_.size(kSplit); ++i) {
-      BACKFIRE_ASSIGN_OR_RETURN(auto views, Ask(kSplit, i, {release}));
-      JudgedFrame& frame = frames.emplace_back();
-      frame.detections = std::move(views.front().detections);
-      BACKFIRE_ASSIGN_OR_RETURN(frame.labels, dataset_.Labels(kSplit, i));
-      progress.Show(i + 1, dataset_.size(kSplit));
-    }
-    return frames;
+    return JudgeValidation(
+        dataset_, [&](const StereoInput& input) { return See(input, {release}); },
+        [&](int64_t done, int64_t total) { progress.Show(done, total); });
   }
 
   // JPEG: the frame and what both releases see of it, of one class.
   absl::StatusOr<std::string> Draw(int64_t example, const FlipRules& rules) const {
     constexpr auto kSplit = runtime::Split::kTest;
-    BACKFIRE_ASSIGN_OR_RETURN(const StereoInput input, Read(kSplit, example));
-    BACKFIRE_ASSIGN_OR_RETURN(auto views,
-                              Ask(kSplit, example, {arguments_.before, arguments_.after}));
+    BACKFIRE_ASSIGN_OR_RETURN(const StereoInput input, ReadFrame(dataset_, kSplit, example));
+    BACKFIRE_ASSIGN_OR_RETURN(auto views, See(input, {arguments_.before, arguments_.after}));
     for (ReleaseView& view : views) KeepType(rules.type, view.detections);
     BACKFIRE_ASSIGN_OR_RETURN(const auto labels, dataset_.Labels(kSplit, example));
     const std::string title =
@@ -109,12 +101,9 @@ class Comparer {
   }
 
  private:
-  absl::StatusOr<StereoInput> Read(runtime::Split split, int64_t example) const {
-    StereoInput input;
-    BACKFIRE_ASSIGN_OR_RETURN(input.left, dataset_.LeftImage(split, example));
-    BACKFIRE_ASSIGN_OR_RETURN(input.right, dataset_.RightImage(split, example));
-    BACKFIRE_ASSIGN_OR_RETURN(input.calibration, dataset_.Calibration(split, example));
-    return input;
+  absl::StatusOr<std::vector<ReleaseView>> See(const StereoInput& input,
+                                               const std::vector<int64_t>& releases) const {
+    return PerceiveWithReleases(gateway_, input, SizeOf(input), releases, call_);
   }
 
   // Frames go as they were evaluated, in the dataset's own size, if that is one that networks take.
@@ -182,14 +171,15 @@ absl::StatusOr<v1::ExampleFlips> Compare(const FlipsArguments& arguments,
   return flips;
 }
 
-std::string JsonOf(const v1::ExampleFlips& flips) {
+absl::StatusOr<std::string> JsonOf(const v1::ExampleFlips& flips) {
   google::protobuf::util::JsonPrintOptions options;
   options.add_whitespace = true;
   options.always_print_primitive_fields = true;
   options.preserve_proto_field_names = true;
   std::string json;
   const auto status = google::protobuf::util::MessageToJsonString(flips, &json, options);
-  return status.ok() ? json : std::string();
+  if (!status.ok()) return absl::InternalError(std::string(status.message()));
+  return json;
 }
 
 std::string TextOf(const v1::ExampleFlips& flips) {
@@ -243,14 +233,18 @@ int RunFlips(const FlipsArguments& arguments) {
   const Comparer comparer(arguments, **dataset, *stub);
   const auto flips = Compare(arguments, **dataset, comparer);
   if (!flips.ok()) return ReportPeerError(flips.status(), arguments.gateway);
-  const absl::Status written = WriteFileAtomically(arguments.out, JsonOf(*flips));
+  const auto json = JsonOf(*flips);
+  if (!json.ok()) return ReportError(json.status());
+  const absl::Status written = WriteFileAtomically(arguments.out, *json);
   if (!written.ok()) return ReportError(written);
   if (arguments.format == "json") {
     v1::ExampleFlips plain = *flips;
     for (v1::ClassFlips& one : *plain.mutable_classes()) {
       for (v1::FrameFlip& flip : *one.mutable_worst()) flip.clear_picture();
     }
-    std::printf("%s", JsonOf(plain).c_str());
+    const auto shown_json = JsonOf(plain);
+    if (!shown_json.ok()) return ReportError(shown_json.status());
+    std::printf("%s", shown_json->c_str());
   } else {
     std::printf("%s%s\n", TextOf(*flips).c_str(), arguments.out.c_str());
   }
@@ -287,9 +281,10 @@ void AddFlipsCommand(CLI::App& app, CommandContext& context) {
       ->capture_default_str();
   flips->add_option("--width", arguments->width, "Columns sent; default: the frames' own");
   flips->add_option("--height", arguments->height, "Rows sent; default: the frames' own");
-  flips->add_option("--min-score", arguments->min_score,
-                    "Least score that counts; default: the for each class the best F1 of --before "
-                    "on the validation split");
+  flips->add_option(
+      "--min-score", arguments->min_score,
+      "Least score that counts; default: for each class that of the best F1 of --before "
+      "on the validation split");
   flips->add_option("--timeout", arguments->timeout_seconds, "Seconds per release and frame")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

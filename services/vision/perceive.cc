@@ -33,6 +33,32 @@ cv::Range SentRows(const Placement& placement) {
 
 }  // namespace
 
+absl::StatusOr<StereoInput> ReadFrame(const datasets::StereoDataset& dataset, runtime::Split split,
+                                      int64_t example) {
+  StereoInput input;
+  BACKFIRE_ASSIGN_OR_RETURN(input.left, dataset.LeftImage(split, example));
+  BACKFIRE_ASSIGN_OR_RETURN(input.right, dataset.RightImage(split, example));
+  BACKFIRE_ASSIGN_OR_RETURN(input.calibration, dataset.Calibration(split, example));
+  return input;
+}
+
+absl::StatusOr<std::vector<JudgedFrame>> JudgeValidation(
+    const datasets::StereoDataset& dataset,
+    const std::function<absl::StatusOr<std::vector<ReleaseView>>(const StereoInput&)>& see,
+    const std::function<void(int64_t, int64_t)>& progress) {
+  constexpr auto kSplit = runtime::Split::kValidation;
+  std::vector<JudgedFrame> frames;
+  for (int64_t i = 0; i < dataset.size(kSplit); ++i) {
+    BACKFIRE_ASSIGN_OR_RETURN(const StereoInput input, ReadFrame(dataset, kSplit, i));
+    BACKFIRE_ASSIGN_OR_RETURN(std::vector<ReleaseView> views, see(input));
+    JudgedFrame& frame = frames.emplace_back();
+    frame.detections = std::move(views.front().detections);
+    BACKFIRE_ASSIGN_OR_RETURN(frame.labels, dataset.Labels(kSplit, i));
+    progress(i + 1, dataset.size(kSplit));
+  }
+  return frames;
+}
+
 absl::StatusOr<std::vector<ReleaseView>> PerceiveWithReleases(
     inference::GRPCInferenceService::StubInterface& gateway, const StereoInput& input,
     cv::Size size, const std::vector<int64_t>& releases, const StereoCall& call) {

@@ -1,12 +1,16 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <opencv2/core/mat.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "services/datasets/stereo_dataset.h"
 #include "services/vision/detection_report.h"
+#include "services/vision/score_choice.h"
 #include "services/vision/stereo_client.h"
 #include "services/vision/stereo_input.h"
 
@@ -21,6 +25,19 @@ struct ReleaseView {
   std::vector<metrics::Object> detections;  ///< 2D boxes in pixels of the original image.
   std::optional<runtime::Tensor> boxes_2d;  ///< In pixels of the fitted image; where asked for.
 };
+
+/// A frame of a dataset, as it came. Errors of the dataset.
+absl::StatusOr<StereoInput> ReadFrame(const datasets::StereoDataset& dataset, runtime::Split split,
+                                      int64_t example);
+
+/// What a release sees of a dataset's validation split, beside the labels: for ChooseScore. Errors
+/// of the dataset and of `see`.
+/// @param see       Answers with one view of a frame.
+/// @param progress  Called after each frame with (frames done, frames in all).
+absl::StatusOr<std::vector<JudgedFrame>> JudgeValidation(
+    const datasets::StereoDataset& dataset,
+    const std::function<absl::StatusOr<std::vector<ReleaseView>>(const StereoInput&)>& see,
+    const std::function<void(int64_t, int64_t)>& progress);
 
 /// Asks each release about a pair: fits the pair into `size`, calls, maps the answers back. No
 /// release listed: the live one. Errors of FitStereoInput and Perceive; the latter name the

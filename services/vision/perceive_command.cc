@@ -23,6 +23,7 @@
 #include "services/vision/commands.h"
 #include "services/vision/lidar_report.h"
 #include "services/vision/perceive.h"
+#include "services/vision/progress_line.h"
 #include "services/vision/score_choice.h"
 
 namespace backfire::vision {
@@ -144,23 +145,19 @@ absl::StatusOr<ScoreChoice> ChooseScoreOn(const std::string& uri,
                                           const PerceiveArguments& arguments,
                                           inference::GRPCInferenceService::StubInterface& gateway,
                                           const StereoCall& call) {
-  constexpr auto kSplit = runtime::Split::kValidation;
   BACKFIRE_ASSIGN_OR_RETURN(const auto dataset, datasets::OpenStereoDataset(uri));
   std::vector<int64_t> release = arguments.releases;
   if (!release.empty()) release.resize(1);
-  std::vector<JudgedFrame> frames;
-  for (int64_t i = 0; i < dataset->size(kSplit); ++i) {
-    StereoInput input;
-    BACKFIRE_ASSIGN_OR_RETURN(input.left, dataset->LeftImage(kSplit, i));
-    BACKFIRE_ASSIGN_OR_RETURN(input.right, dataset->RightImage(kSplit, i));
-    BACKFIRE_ASSIGN_OR_RETURN(input.calibration, dataset->Calibration(kSplit, i));
-    BACKFIRE_ASSIGN_OR_RETURN(
-        const std::vector<ReleaseView> views,
-        PerceiveWithReleases(gateway, input, {arguments.width, arguments.height}, release, call));
-    JudgedFrame& frame = frames.emplace_back();
-    frame.detections = views.front().detections;
-    BACKFIRE_ASSIGN_OR_RETURN(frame.labels, dataset->Labels(kSplit, i));
-  }
+  ProgressLine progress("choosing the score");
+  BACKFIRE_ASSIGN_OR_RETURN(const std::vector<JudgedFrame> frames,
+                            JudgeValidation(
+                                *dataset,
+                                [&](const StereoInput& input) {
+                                  return PerceiveWithReleases(gateway, input,
+                                                              {arguments.width, arguments.height},
+                                                              release, call);
+                                },
+                                [&](int64_t done, int64_t total) { progress.Show(done, total); }));
   if (frames.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("--min-score-from: dataset ", uri, " has no validation frame"));

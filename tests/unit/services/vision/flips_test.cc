@@ -2,29 +2,12 @@
 
 #include <gmock/gmock.h>
 
+#include "tests/unit/services/vision/frame_objects.h"
+
 namespace backfire::vision {
 namespace {
 
 using ::testing::ElementsAre;
-
-metrics::Object At(double z, const char* type = "Car") {
-  metrics::Object object;
-  object.type = type;
-  object.box_2d = {100, 100, 160, 140};
-  object.box_3d.x = 0;
-  object.box_3d.y = 1.6;
-  object.box_3d.z = z;
-  object.box_3d.height = 1.5;
-  object.box_3d.width = 1.6;
-  object.box_3d.length = 4;
-  return object;
-}
-
-metrics::Object Found(double z, double score, const char* type = "Car") {
-  metrics::Object object = At(z, type);
-  object.score = score;
-  return object;
-}
 
 TEST(CountErrorsTest, CountsWhatIsMissedAndWhatIsNotThere) {
   FlipRules rules;
