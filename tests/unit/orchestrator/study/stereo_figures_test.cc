@@ -4,9 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <regex>
 #include <string>
 
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "orchestrator/study/stereo_rows.h"
 
 namespace backfire::study {
@@ -51,10 +56,14 @@ int CountOf(const std::string& text, const std::string& what) {
 
 // The horizontal place of the nth circle of a radius.
 double PlaceOf(const std::string& svg, const std::string& radius, int nth) {
-  const std::regex circle("<circle cx=\"([0-9.]+)\" cy=\"[0-9.]+\" r=\"" + radius + "\"");
-  auto found = std::sregex_iterator(svg.begin(), svg.end(), circle);
-  for (; nth > 0 && found != std::sregex_iterator(); --nth) ++found;
-  return found == std::sregex_iterator() ? NAN : std::stod((*found)[1]);
+  const std::string end = absl::StrCat(" r=\"", radius, "\"");
+  for (absl::string_view element : absl::StrSplit(svg, '<')) {
+    if (!absl::ConsumePrefix(&element, "circle cx=\"") || !absl::StrContains(element, end))
+      continue;
+    double place = NAN;
+    if (nth-- == 0 && absl::SimpleAtod(element.substr(0, element.find('"')), &place)) return place;
+  }
+  return NAN;
 }
 
 TEST(StereoFiguresTest, EachEntryHasItsEstimateAndAPointForEachPiece) {
