@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 #include "orchestrator/releases/release_policy.h"
 #include "orchestrator/releases/replica_keeper.h"
 #include "orchestrator/store/memory_repository.h"
@@ -108,7 +110,7 @@ TEST_F(ReleaseManagerTest, ASwitchLoadsFirstAndLetsGoIfItFails) {
 
 TEST_F(ReleaseManagerTest, ASwitchThatNobodyWaitsForIsLetGoOf) {
   Open(2, Release::RETIRED);
-  int asked = 0;
+  std::atomic<int> asked = 0;  // By the threads that load.
   // Its caller goes while versions are loaded.
   const auto gone = [&] { return ++asked > 2; };
   const absl::Status status = manager_->Switch(
