@@ -86,9 +86,12 @@ TEST_F(RetryTest, ARetryBeginsAnewWhatStillRunsByTheCommitmentsOfBefore) {
   services_.Release("/evaluate/b/");
   AwaitState(name, v1::Update::FAILED);
   EXPECT_EQ(StateOf(Get(name), "evaluate/b/1"), v1::Step::RUNNING);
+  // What it needs is held, as else it could run by the time that the call is answered.
+  services_.Hold("/commit/a/1/test/");
   const auto retried = Retry(name);
   ASSERT_TRUE(retried.ok()) << retried.status();
   EXPECT_EQ(StateOf(*retried, "evaluate/b/1"), v1::Step::WAITING);
+  services_.Release("/commit/a/1/test/");
   services_.Release("/evaluate/b/1/1");
   const v1::Update decided = AwaitState(name, v1::Update::DECIDED);
   EXPECT_EQ(CountCalls("memory00/updates/2/evaluate/b/1/2"), 1);
