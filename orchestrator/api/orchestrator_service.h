@@ -6,6 +6,7 @@
 
 #include "backfire/v1/orchestrator.grpc.pb.h"
 #include "orchestrator/api/control_plane.h"
+#include "orchestrator/api/shown.h"
 #include "orchestrator/commands/resolve_recipes.h"
 #include "services/rpc/identities.h"
 #include "services/rpc/stream_budget.h"
@@ -20,7 +21,9 @@ class OrchestratorService final : public v1::Orchestrator::Service {
   /// who they say.
   explicit OrchestratorService(ControlPlane& plane,
                                std::shared_ptr<const runtime::Identities> identities = nullptr)
-      : plane_(plane), identities_(std::move(identities)) {}
+      : plane_(plane),
+        identities_(std::move(identities)),
+        shown_releases_(plane.gateways().lease()) {}
 
   grpc::Status ApplySystem(grpc::ServerContext* context, const v1::ApplySystemRequest* request,
                            v1::ApplySystemResponse* response) override;
@@ -88,7 +91,7 @@ class OrchestratorService final : public v1::Orchestrator::Service {
                                       const Waiter& waiter);
   absl::StatusOr<v1::Release> Rollback(const v1::RollbackReleaseRequest& request,
                                        const Waiter& waiter);
-  absl::StatusOr<v1::ReleaseSnapshot> Snapshot(bool observes) const;
+  absl::StatusOr<std::shared_ptr<const v1::ReleaseSnapshot>> Snapshot(bool observes);
 
   /// Who calls; may do everything where nobody is verified.
   runtime::Caller CallerOf(const grpc::ServerContext& context) const;
@@ -104,6 +107,7 @@ class OrchestratorService final : public v1::Orchestrator::Service {
 
   ControlPlane& plane_;
   const std::shared_ptr<const runtime::Identities> identities_;
+  ShownReleases shown_releases_;
   // Watches wait, each on a thread of the server's: they leave most of them to calls that act, and
   // gateways are never short of theirs.
   runtime::StreamBudget streams_{96, "watches"};

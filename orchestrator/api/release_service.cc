@@ -114,20 +114,16 @@ absl::StatusOr<v1::Release> OrchestratorService::Rollback(const v1::RollbackRele
   return ShowRelease(switching.release);
 }
 
-absl::StatusOr<v1::ReleaseSnapshot> OrchestratorService::Snapshot(bool observes) const {
+absl::StatusOr<std::shared_ptr<const v1::ReleaseSnapshot>> OrchestratorService::Snapshot(
+    bool observes) {
   const auto state = plane_.ledger().state();
-  v1::ReleaseSnapshot snapshot;
-  if (observes) {
-    BACKFIRE_ASSIGN_OR_RETURN(snapshot, ShowAllReleases(*state, plane_.ledger().history()));
-    for (v1::Gateway& gateway : plane_.gateways().List()) {
-      *snapshot.add_gateways() = std::move(gateway);
-    }
-  } else {
-    snapshot = ShowReleases(*state);
-  }
-  *snapshot.mutable_lease() =
+  if (!observes) return shown_releases_.Of(*state);
+  BACKFIRE_ASSIGN_OR_RETURN(v1::ReleaseSnapshot all,
+                            ShowAllReleases(*state, plane_.ledger().history()));
+  for (v1::Gateway& gateway : plane_.gateways().List()) *all.add_gateways() = std::move(gateway);
+  *all.mutable_lease() =
       google::protobuf::util::TimeUtil::MillisecondsToDuration(plane_.gateways().lease().count());
-  return snapshot;
+  return std::make_shared<const v1::ReleaseSnapshot>(std::move(all));
 }
 
 grpc::Status OrchestratorService::PromoteUpdate(grpc::ServerContext* context,
@@ -205,19 +201,17 @@ grpc::Status OrchestratorService::WatchReleases(
     ended = true;
   });
   absl::Status status;
-  v1::ReleaseSnapshot last;
-  bool said_something = false;
+  std::shared_ptr<const v1::ReleaseSnapshot> last;
   // An observer's end of writing is not the end of its interest.
   while (!context->IsCancelled() && !(ended && !observes)) {
     const int64_t seen = plane_.ledger().release_changes().count();
-    absl::StatusOr<v1::ReleaseSnapshot> snapshot = Snapshot(observes);
+    const absl::StatusOr<std::shared_ptr<const v1::ReleaseSnapshot>> snapshot = Snapshot(observes);
     status = snapshot.status();
     if (!status.ok()) break;
-    if (!said_something || !MessageDifferencer::Equals(*snapshot, last)) {
-      said_something = true;
-      last = *std::move(snapshot);
-      if (!stream->Write(last)) break;
+    if (last == nullptr || (*snapshot != last && !MessageDifferencer::Equals(**snapshot, *last))) {
+      if (!stream->Write(**snapshot)) break;
     }
+    last = *snapshot;
     if (!plane_.ledger().release_changes().Wait(seen, kStreamCheck)) break;
   }
   // The reader may wait for a client that has nothing to say; a client takes it for a lost

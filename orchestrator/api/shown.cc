@@ -1,5 +1,7 @@
 #include "orchestrator/api/shown.h"
 
+#include <google/protobuf/util/time_util.h>
+
 #include <utility>
 #include <vector>
 
@@ -8,6 +10,8 @@
 
 namespace backfire::api {
 namespace {
+
+using google::protobuf::util::TimeUtil;
 
 // Releases that are read at once.
 constexpr int64_t kBatch = 100;
@@ -73,6 +77,17 @@ v1::ReleaseSnapshot ShowReleases(const records::State& state) {
   snapshot.set_live(state.live);
   snapshot.set_epoch(state.epoch);
   return snapshot;
+}
+
+std::shared_ptr<const v1::ReleaseSnapshot> ShownReleases::Of(const records::State& state) {
+  MutexLock lock(mutex_);
+  if (shown_ != nullptr && systems_ == state.systems && releases_ == state.releases) return shown_;
+  auto shown = std::make_shared<v1::ReleaseSnapshot>(ShowReleases(state));
+  *shown->mutable_lease() = TimeUtil::MillisecondsToDuration(lease_.count());
+  systems_ = state.systems;
+  releases_ = state.releases;
+  shown_ = std::move(shown);
+  return shown_;
 }
 
 absl::StatusOr<v1::ReleaseSnapshot> ShowAllReleases(const records::State& state,

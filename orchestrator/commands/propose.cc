@@ -86,7 +86,7 @@ absl::StatusOr<std::set<std::string>> ProposedVertices(const records::Standing& 
       BACKFIRE_ASSIGN_OR_RETURN(records::UpdateRecord record, history.ReadUpdate(first.ref.update));
       known->second = std::move(record.update);
     }
-    if (records::TakesProposedVersion(known->second, first.record->step)) vertices.insert(vertex);
+    if (records::TakesProposedVersion(known->second, *first.step)) vertices.insert(vertex);
   }
   return vertices;
 }

@@ -67,7 +67,7 @@ absl::StatusOr<v1::Evaluation> EvaluationAsOf(const Steps& steps, const std::str
                                               const ReadEvaluation& read) {
   const std::string id = planning::StepId(v1::Step::EVALUATE, vertex, k);
   BACKFIRE_ASSIGN_OR_RETURN(const records::Standing::Entry entry, steps.Find(id));
-  if (entry.record->step.state() != v1::Step::SUCCEEDED) {
+  if (entry.step->state() != v1::Step::SUCCEEDED) {
     return absl::InternalError(absl::StrCat("step ", id, " has not succeeded"));
   }
   return read(entry.ref);
@@ -85,7 +85,7 @@ absl::StatusOr<std::vector<v1::Evaluation>> EvaluationsAfter(const Comparison& c
     BACKFIRE_ASSIGN_OR_RETURN(
         const records::Standing::Entry entry,
         comparison.base.Find(planning::StepId(v1::Step::EVALUATE, vertex, k)));
-    const v1::Evaluation& before = entry.record->step.evaluation();
+    const v1::Evaluation& before = entry.step->evaluation();
     if (before.dataset_digest() != after.dataset_digest() ||
         before.example_count() != after.example_count()) {
       return absl::FailedPreconditionError(absl::StrCat(

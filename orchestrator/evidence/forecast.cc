@@ -45,7 +45,7 @@ absl::StatusOr<v1::Reuse> BuildReuse(const Comparison& comparison) {
                                int k) -> absl::Status {
     BACKFIRE_ASSIGN_OR_RETURN(const records::Standing::Entry entry,
                               comparison.base.Find(planning::StepId(kind, vertex, k)));
-    reuse.set_seconds(reuse.seconds() + entry.record->step.compute_seconds());
+    reuse.set_seconds(reuse.seconds() + entry.step->compute_seconds());
     return absl::OkStatus();
   };
   for (const std::string& vertex : graph.WithAncestors(touched)) {

@@ -31,7 +31,7 @@ absl::StatusOr<std::vector<v1::VertexDiagnosis>> BuildDiagnoses(const Comparison
           BACKFIRE_ASSIGN_OR_RETURN(const records::Standing::Entry entry,
                                     after ? update.Find(id) : comparison.base.Find(id));
           // Nothing is resampled on a population, so that the step has all of it.
-          for (const v1::LossEstimate& estimate : entry.record->step.evaluation().losses()) {
+          for (const v1::LossEstimate& estimate : entry.step->evaluation().losses()) {
             if (estimate.loss() != loss || !estimate.slice().empty()) continue;
             losses.numerical_error = std::max(losses.numerical_error, estimate.numerical_error());
             return estimate.value();

@@ -31,8 +31,8 @@ absl::StatusOr<std::vector<v1::OutputsCommitment>> CollectCommitments(
       const std::string id = planning::StepId(v1::Step::EVALUATE, vertex, k);
       BACKFIRE_ASSIGN_OR_RETURN(const records::Standing::Entry before, comparison.base.Find(id));
       BACKFIRE_ASSIGN_OR_RETURN(const records::Standing::Entry after, update.Find(id));
-      collect(before.record->step);
-      collect(after.record->step);
+      collect(*before.step);
+      collect(*after.step);
       const auto swapped =
           update.plan().by_id.find(planning::StepId(v1::Step::EVALUATE_SWAPPED, vertex, k));
       if (swapped != update.plan().by_id.end()) collect(update.step(swapped->second).step);

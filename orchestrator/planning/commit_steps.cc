@@ -102,12 +102,12 @@ absl::StatusOr<std::vector<v1::OutputsCommitment>> CommitmentsAsOf(
     for (const std::string& split : splits) {
       const auto entry = update.Find(CommitStepId(name, replicate, split));
       if (!entry.ok()) continue;  // Nobody planned it.
-      if (entry->record->step.state() != v1::Step::SUCCEEDED) {
+      if (entry->step->state() != v1::Step::SUCCEEDED) {
         return absl::FailedPreconditionError(
             absl::StrCat("its parent ", name, " commits anew to its outputs on ", split,
                          ", as the update was retried meanwhile: retry it once more"));
       }
-      commitments.push_back(entry->record->step.commitment());
+      commitments.push_back(entry->step->commitment());
     }
   }
   return commitments;

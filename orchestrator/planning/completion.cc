@@ -12,7 +12,7 @@ namespace {
 // Looks that were not taken leave steps that were not done.
 bool IsDone(const records::Standing& standing, const std::string& id) {
   const auto entry = standing.Find(id);
-  return entry.ok() && entry->record->step.state() == v1::Step::SUCCEEDED;
+  return entry.ok() && entry->step->state() == v1::Step::SUCCEEDED;
 }
 
 }  // namespace

@@ -78,11 +78,11 @@ absl::StatusOr<v1::EvaluateRequest> BuildEvaluation(const records::SystemRevisio
   }
   BACKFIRE_ASSIGN_OR_RETURN(const records::Standing::Entry training,
                             is_swapped ? update.base()->Find(trained) : update.Find(trained));
-  if (training.record->step.state() != v1::Step::SUCCEEDED) {
+  if (training.step->state() != v1::Step::SUCCEEDED) {
     return absl::InternalError(absl::StrCat("step ", trained, " has not succeeded"));
   }
-  request.set_version(training.record->step.version().name());
-  request.set_digest(training.record->step.version().digest());
+  request.set_version(training.step->version().name());
+  request.set_digest(training.step->version().digest());
   request.mutable_dataset()->set_uri(graph.system().dataset());
   if (step.kind() == v1::Step::EVALUATE_TRUE || step.kind() == v1::Step::EVALUATE_REFERENCE) {
     request.set_split(kPopulationSplit);  // No sample: nothing to resample.

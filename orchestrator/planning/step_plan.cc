@@ -14,7 +14,7 @@ absl::StatusOr<v1::Version> FindVersion(const Steps& steps, const std::string& v
                                         int replicate) {
   const std::string id = StepId(v1::Step::TRAIN, vertex, replicate);
   BACKFIRE_ASSIGN_OR_RETURN(const records::Standing::Entry entry, steps.Find(id));
-  if (entry.record->step.state() == v1::Step::SUCCEEDED) return entry.record->step.version();
+  if (entry.step->state() == v1::Step::SUCCEEDED) return entry.step->version();
   return absl::InternalError(absl::StrCat("step ", id, " has not succeeded"));
 }
 

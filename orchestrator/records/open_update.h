@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -12,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "orchestrator/records/records.h"
 #include "orchestrator/records/standing.h"
+#include "orchestrator/records/step_tree.h"
 
 namespace backfire::records {
 
@@ -49,18 +49,18 @@ class OpenUpdate {
   /// Null: it is a baseline.
   const std::shared_ptr<const Standing>& base() const { return base_; }
 
-  size_t step_count() const { return step_count_; }
-  const StepRecord& step(size_t position) const { return *Of(position).records[Offset(position)]; }
+  size_t step_count() const { return steps_.size(); }
+  const StepRecord& step(size_t position) const { return *steps_[position].record; }
   std::shared_ptr<const StepRecord> share_step(size_t position) const {
-    return Of(position).records[Offset(position)];
+    return steps_[position].record;
   }
   /// Whether a step is WAITING and due, and all that it needs have SUCCEEDED.
-  bool IsReady(size_t position) const;
+  bool IsReady(size_t position) const { return steps_[position].is_ready; }
   /// Positions of the first `most` steps that are ready.
-  std::vector<size_t> Ready(size_t most) const;
+  std::vector<size_t> Ready(size_t most) const { return steps_.Ready(most); }
   /// Positions of the steps that are RUNNING.
-  std::vector<size_t> Running() const;
-  bool HasRunning() const;
+  std::vector<size_t> Running() const { return steps_.Running(); }
+  bool HasRunning() const { return steps_.has_running(); }
   const Unfinished& unfinished() const { return unfinished_; }
   bool has_loads() const { return has_loads_; }
   /// Whether a step was ever started; that a proposed version exists is no start.
@@ -81,33 +81,24 @@ class OpenUpdate {
                                          const StepChanges& steps) const;
 
  private:
-  // About the root of the most steps that an update has, so that both levels are short.
-  static constexpr size_t kChunk = 256;
-  struct Chunk {
-    std::vector<std::shared_ptr<const StepRecord>> records;
-    std::vector<uint32_t> unmet;  // Due steps that each waits for.
-    int ready = 0, running = 0;
-  };
   // For With alone.
   OpenUpdate(const OpenUpdate&) = default;
 
-  static size_t Offset(size_t position) { return position % kChunk; }
-  const Chunk& Of(size_t position) const { return *chunks_[position / kChunk]; }
-  bool IsReadyIn(const Chunk& chunk, size_t offset) const;
+  // Sets whether it is ready and whether it runs.
+  void Mark(StepTree::Entry& entry) const;
   // Counts a step in (by 1) or out (by -1).
   void Count(const StepRecord& record, int by);
-  void CountAll();
-  // Sets one step; `own` has the chunks that no other copy shares. False: all must be counted anew.
-  bool SetStep(size_t position, const StepRecord& record, std::map<size_t, Chunk*>& own);
-  Chunk& Own(size_t position, std::map<size_t, Chunk*>& own);
+  // Sets all steps.
+  void CountAll(std::vector<StepTree::Entry> entries);
+  // Sets one step. False: all must be counted anew.
+  bool SetStep(size_t position, const StepRecord& record);
 
   int64_t number_ = 0;
   std::string request_id_;
   std::shared_ptr<const v1::Update> update_;
   std::shared_ptr<const StepPlan> plan_;
   std::shared_ptr<const Standing> base_;
-  std::vector<std::shared_ptr<const Chunk>> chunks_;
-  size_t step_count_ = 0;
+  StepTree steps_;
   Unfinished unfinished_;
   bool has_loads_ = false;
   int64_t begun_ = 0;

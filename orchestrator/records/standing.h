@@ -3,9 +3,13 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/cord.h"
+#include "absl/strings/string_view.h"
 #include "orchestrator/records/records.h"
 
 namespace backfire::records {
@@ -18,7 +22,7 @@ class Standing {
  public:
   struct Entry {
     StepRef ref;
-    std::shared_ptr<const StepRecord> record;
+    std::shared_ptr<const v1::Step> step;
   };
 
   /// @param number, update  Whose it is, without steps.
@@ -32,24 +36,34 @@ class Standing {
   static bool Keeps(const v1::Step& step) {
     return step.kind() != v1::Step::LOAD && step.kind() != v1::Step::EVALUATE_SWAPPED;
   }
-  bool Has(const std::string& id) const { return steps_.contains(id); }
+  bool Has(absl::string_view id) const { return FindKept(id) != nullptr; }
   /// Whether a step of an earlier update than those of the steps that are set goes with these:
   /// there is none of its id, and replicate 0 was not made by a later update.
-  bool Inherits(int64_t update, const v1::Step& step) const;
+  bool Inherits(int64_t update, absl::string_view id) const;
   /// Sets a step, which Keeps() says is kept.
-  void Set(StepRef ref, std::shared_ptr<const StepRecord> record);
+  void Set(StepRef ref, const v1::Step& step);
   /// Sets the steps of `before` that this inherits.
   void Inherit(const Standing& before);
 
-  /// INTERNAL: there is none.
+  /// The step, read anew. INTERNAL: there is none.
   absl::StatusOr<Entry> Find(const std::string& id) const;
 
  private:
+  // A step as bytes, which copies share: a message takes five times as much, and few of many
+  // thousands are ever looked at.
+  struct Kept {
+    StepRef ref;
+    int replicate = 0;
+    absl::Cord step;
+  };
+  using Replicates = std::vector<Kept>;  // Of steps that differ in nothing else.
+
+  static const Kept* FindIn(const Replicates& replicates, int replicate);
+  const Kept* FindKept(absl::string_view id) const;
+
   int64_t number_;
   std::shared_ptr<const v1::Update> update_;
-  absl::flat_hash_map<std::string, Entry> steps_;
-  // By what a step says but for its replicate: the update that made replicate 0.
-  absl::flat_hash_map<std::string, int64_t> first_replicates_;
+  absl::flat_hash_map<std::string, Replicates> steps_;  // By id without the replicate.
 };
 
 }  // namespace backfire::records

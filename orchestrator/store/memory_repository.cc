@@ -237,8 +237,8 @@ absl::StatusOr<std::shared_ptr<const records::Standing>> MemoryRepository::ReadS
     }
     for (size_t i = 0; i < record.steps.size(); ++i) {
       const v1::Step& step = record.steps[i].step;
-      if (!records::Standing::Keeps(step) || !standing->Inherits(number, step)) continue;
-      standing->Set({number, i}, std::make_shared<const records::StepRecord>(record.steps[i]));
+      if (!records::Standing::Keeps(step) || !standing->Inherits(number, step.id())) continue;
+      standing->Set({number, i}, step);
     }
     number = record.base;
   }

@@ -247,21 +247,17 @@ absl::StatusOr<std::shared_ptr<const records::Standing>> SqliteRepository::ReadS
       "WITH RECURSIVE chain (number, depth) AS (VALUES (?, 0) UNION ALL "
       "SELECT updates.base, depth + 1 FROM updates JOIN chain USING (number) "
       "WHERE updates.base != 0) "
-      "SELECT steps.update_number, steps.position, steps.id, steps.step, steps.attempt FROM chain "
+      "SELECT steps.update_number, steps.position, steps.id, steps.step FROM chain "
       "JOIN steps ON steps.update_number = chain.number ORDER BY chain.depth, steps.position");
   rows.Bind(update);
   while (true) {
     BACKFIRE_ASSIGN_OR_RETURN(const bool more, rows.Next());
     if (!more) return standing;
-    if (standing->Has(rows.Bytes(2))) continue;
-    records::StepRecord step;
-    BACKFIRE_RETURN_IF_ERROR(ParseRow(rows.Bytes(3), "steps", step.step));
-    step.attempt = rows.Integer(4);
-    if (!records::Standing::Keeps(step.step) || !standing->Inherits(rows.Integer(0), step.step)) {
-      continue;
-    }
-    standing->Set({rows.Integer(0), static_cast<size_t>(rows.Integer(1))},
-                  std::make_shared<const records::StepRecord>(std::move(step)));
+    if (!standing->Inherits(rows.Integer(0), rows.Bytes(2))) continue;
+    v1::Step step;
+    BACKFIRE_RETURN_IF_ERROR(ParseRow(rows.Bytes(3), "steps", step));
+    if (!records::Standing::Keeps(step)) continue;
+    standing->Set({rows.Integer(0), static_cast<size_t>(rows.Integer(1))}, step);
   }
 }
 

@@ -48,8 +48,15 @@ double ProcessSeconds() {
          1e-6 * static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
 
-// What the process occupies, freed memory given back.
+// What the process occupies, freed memory given back. The thread that replaced a large state still
+// frees it for a while: waits until that has ended.
 double ResidentKilobytes() {
+  constexpr std::chrono::milliseconds kPause(200);
+  size_t used = mallinfo2().uordblks;
+  for (size_t before = 0; used != before; used = mallinfo2().uordblks) {
+    before = used;
+    std::this_thread::sleep_for(kPause);
+  }
   malloc_trim(0);
   std::ifstream file("/proc/self/statm");
   int64_t size = 0, resident = 0;
@@ -216,6 +223,7 @@ void MeasureReads(int losses) {
   plane.Await(plane.Apply(TreeSystem(losses, 1, 100)));
   const std::string small = plane.Propose("small", "v" + std::to_string(losses - 1));
   plane.Await(small);
+  api::ShownReleases shown(std::chrono::seconds(10));
   std::vector<double> updates, releases;
   std::atomic<bool> is_done{false};
   std::thread reader([&] {
@@ -234,7 +242,7 @@ void MeasureReads(int losses) {
             plane.service().GetUpdate(nullptr, &request, &response);
           },
           updates);
-      measure([&] { api::ShowReleases(*plane.plane().ledger().state()); }, releases);
+      measure([&] { shown.Of(*plane.plane().ledger().state()); }, releases);
       std::this_thread::yield();
     }
   });

@@ -178,7 +178,7 @@ TEST_F(AdvanceTest, ABaselineIsLiveOnceItIsLoaded) {
   const v1::Release& release = state_.FindRelease(1)->release;
   EXPECT_EQ(release.history(0).kind(), v1::ReleaseEvent::PROMOTED);
   EXPECT_EQ(release.history(0).reason(), "baseline");
-  EXPECT_EQ(state_.live_standing->Find("train/b/1")->record->step.version().name(),
+  EXPECT_EQ(state_.live_standing->Find("train/b/1")->step->version().name(),
             "models/mb/versions/101");
 }
 

@@ -142,10 +142,10 @@ TEST(CommitPlanTest, WhatAnOlderProgramLeftUncommittedIsCommittedTo) {
   auto standing = std::make_shared<records::Standing>(1, std::make_shared<const v1::Update>());
   EXPECT_THAT(AncestorsFedUncommitted(graph, *standing, {"b"}, all), ElementsAre("b", "t"));
   const auto set = [&](const std::string& id) {
-    auto record = std::make_shared<records::StepRecord>();
-    record->step.set_id(id);
-    record->step.set_kind(v1::Step::COMMIT);
-    standing->Set({1, 0}, record);
+    v1::Step step;
+    step.set_id(id);
+    step.set_kind(v1::Step::COMMIT);
+    standing->Set({1, 0}, step);
   };
   set("commit/t/0/test");
   EXPECT_THAT(AncestorsFedUncommitted(graph, *standing, {"b"}, all), ElementsAre("t"));

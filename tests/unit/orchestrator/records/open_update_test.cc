@@ -83,8 +83,8 @@ TEST(OpenUpdateTest, FindsItsOwnStepsThenWhatItInherits) {
   UpdateRecord record = testing::SmallUpdate(2, "b");
   testing::Succeed(record, 0);
   const auto update = testing::Open(record, state.live_standing);
-  EXPECT_EQ(update->Find("train/b/0")->record->step.version().name(), "models/mb/versions/200");
-  EXPECT_EQ(update->Find("train/a/0")->record->step.version().name(), "models/ma/versions/100");
+  EXPECT_EQ(update->Find("train/b/0")->step->version().name(), "models/mb/versions/200");
+  EXPECT_EQ(update->Find("train/a/0")->step->version().name(), "models/ma/versions/100");
   EXPECT_TRUE(absl::IsInternal(update->Find("train/z/0").status()));
   const auto standing = update->MakeStanding();
   EXPECT_EQ(standing->Find("train/b/0")->ref.update, 2);
@@ -93,18 +93,43 @@ TEST(OpenUpdateTest, FindsItsOwnStepsThenWhatItInherits) {
   // Evaluations don't repeat the versions of their trainings.
   Standing slim(1, std::make_shared<const v1::Update>());
   for (const auto kind : {v1::Step::TRAIN, v1::Step::EVALUATE}) {
-    StepRecord step;
-    step.step.set_id(v1::Step::Kind_Name(kind));
-    step.step.set_kind(kind);
-    step.step.mutable_version()->set_name("models/ma/versions/1");
-    slim.Set({1, 0}, std::make_shared<const StepRecord>(step));
+    v1::Step step;
+    step.set_id(v1::Step::Kind_Name(kind));
+    step.set_kind(kind);
+    step.mutable_version()->set_name("models/ma/versions/1");
+    slim.Set({1, 0}, step);
   }
-  EXPECT_TRUE(slim.Find("TRAIN")->record->step.has_version());
-  EXPECT_FALSE(slim.Find("EVALUATE")->record->step.has_version());
+  EXPECT_TRUE(slim.Find("TRAIN")->step->has_version());
+  EXPECT_FALSE(slim.Find("EVALUATE")->step->has_version());
+}
+
+TEST(StandingTest, ReplicatesThatALaterUpdateLeftOutAreNotInherited) {
+  Standing standing(2, std::make_shared<const v1::Update>());
+  v1::Step step;
+  step.set_kind(v1::Step::COMMIT);
+  for (const char* id : {"commit/a/0/test", "commit/b/1/test"}) {
+    step.set_id(id);
+    standing.Set({2, 7}, step);
+  }
+  EXPECT_FALSE(standing.Inherits(1, "commit/a/0/test")) << "it is there";
+  EXPECT_FALSE(standing.Inherits(1, "commit/a/1/test")) << "of other versions than replicate 0";
+  EXPECT_TRUE(standing.Inherits(2, "commit/a/1/test")) << "of the same update";
+  EXPECT_TRUE(standing.Inherits(1, "commit/a/1/train")) << "another split";
+  EXPECT_TRUE(standing.Inherits(1, "commit/b/0/test")) << "only replicate 1 was completed";
+  Standing before(1, std::make_shared<const v1::Update>());
+  for (const char* id : {"commit/a/1/test", "commit/a/1/train", "commit/b/0/test"}) {
+    step.set_id(id);
+    before.Set({1, 3}, step);
+  }
+  standing.Inherit(before);
+  EXPECT_FALSE(standing.Has("commit/a/1/test"));
+  EXPECT_EQ(standing.Find("commit/a/1/train")->ref.update, 1);
+  EXPECT_EQ(standing.Find("commit/b/0/test")->step->id(), "commit/b/0/test");
+  EXPECT_EQ(standing.Find("commit/b/1/test")->ref.update, 2);
 }
 
 // What is counted step by step is what is counted from nothing, over any sequence of changes and
-// over the borders of chunks.
+// over the borders of the tree that they are in.
 TEST(OpenUpdateTest, WhatIsKeptIsWhatWouldBeFoundAnew) {
   Random random(3);
   const UpdateRecord record = testing::SmallUpdate(1, "", /*replicates=*/40);

@@ -272,7 +272,7 @@ TEST_P(RepositoryTest, WhatAnUpdateStandsOnIsTheNewestOfEachStep) {
   EXPECT_EQ(update_of("evaluate/c/0"), 3);
   EXPECT_FALSE((*standing)->Has("load/c/0"));
   const auto kept = (*standing)->Find("train/b/1");
-  EXPECT_EQ(kept->record->step.version().name(), "models/mb/versions/201");
+  EXPECT_EQ(kept->step->version().name(), "models/mb/versions/201");
   EXPECT_EQ(repository_->ReadUpdate(2)->steps[kept->ref.position].step.id(), "train/b/1");
 }
 
