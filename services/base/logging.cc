@@ -4,39 +4,33 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "services/base/printable.h"
 
 namespace backfire {
 namespace {
 
-// Writes a message so that it can neither end its line nor steer a terminal: control characters as
-// `\u001b`, those of Unicode's second block (U+0080 to U+009F, of two bytes in UTF-8) as well. Most
-// messages quote what somebody else sent.
+// Most messages quote what somebody else sent.
 void AppendEscaped(std::string_view message, bool in_json, spdlog::memory_buf_t& out) {
-  static constexpr std::string_view kHex = "0123456789abcdef";
-  const auto append_code = [&](unsigned char code) {
-    for (const char c : {'\\', 'u', '0', '0', kHex[code >> 4], kHex[code & 15]}) out.push_back(c);
-  };
-  for (size_t i = 0; i < message.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(message[i]);
-    const auto next = i + 1 < message.size() ? static_cast<unsigned char>(message[i + 1]) : '\0';
-    if (in_json && (byte == '"' || byte == '\\')) {
-      out.push_back('\\');
-      out.push_back(message[i]);
-    } else if (byte < 0x20 || byte == 0x7F) {
-      append_code(byte);
-    } else if (byte == 0xC2 && next >= 0x80 && next < 0xA0) {
-      append_code(next);
-      ++i;
-    } else {
-      out.push_back(message[i]);
-    }
+  std::string escaped;
+  while (!message.empty()) {
+    const size_t plain =
+        in_json ? std::min(message.find_first_of("\"\\"), message.size()) : message.size();
+    AppendPrintable(message.substr(0, plain), Keep::kNothing, escaped);
+    message.remove_prefix(plain);
+    if (message.empty()) break;
+    escaped += '\\';
+    escaped += message.front();
+    message.remove_prefix(1);
   }
+  out.append(escaped.data(), escaped.data() + escaped.size());
 }
 
 // spdlog 1.10 has no JSON formatter, and its patterns write the message verbatim. Of a line, only

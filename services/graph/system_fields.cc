@@ -9,6 +9,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_join.h"
 #include "services/base/dns_target.h"
+#include "services/base/excerpt.h"
+#include "services/graph/datatypes.h"
 
 namespace backfire::graph {
 namespace {
@@ -16,6 +18,7 @@ namespace {
 // As long as a host name's label may be, so that ids made of names stay within 128 characters.
 constexpr size_t kMaxNameLength = 63;
 constexpr int kMaxResamples = 10000;
+constexpr int kMaxExtents = 16;  // As checked_tensor.h has it.
 
 bool IsName(const std::string& name) {
   if (name.empty() || name.size() > kMaxNameLength) return false;
@@ -102,6 +105,22 @@ void CheckRetention(const v1::Retention& retention, Faults& faults) {
   }
 }
 
+void CheckSignature(const v1::TensorSignature& tensor, const std::string& path, Faults& faults) {
+  if (!IsDatatype(tensor.datatype())) {
+    faults.Add(path, ".datatype must be ", absl::StrJoin(kDatatypes, ", "), ": got \"",
+               Excerpt(tensor.datatype()), "\"");
+  }
+  if (tensor.shape_size() > kMaxExtents) {
+    faults.Add(path, ".shape must have at most ", kMaxExtents, " extents: got ",
+               tensor.shape_size());
+  }
+  for (const int64_t extent : tensor.shape()) {
+    if (extent >= -1) continue;
+    faults.Add(path, ".shape: an extent must be >= 0, or -1 for any size: got ", extent);
+    break;
+  }
+}
+
 void CheckFields(const v1::System& system, Faults& faults) {
   if (!IsName(system.name())) {
     faults.Add("name must be [a-z][a-z0-9_-]*, at most 63 long: got \"", system.name(), "\"");
@@ -117,6 +136,13 @@ void CheckFields(const v1::System& system, Faults& faults) {
     }
     CheckServing(vertex, path, faults);
     CheckRecipes(vertex, path, faults);
+  }
+  for (const v1::TensorSignature& tensor : system.request()) {
+    if (tensor.name().empty()) faults.Add("request: a tensor must have a name");
+    // One without a datatype fits no vertex's input.
+    if (!tensor.datatype().empty()) {
+      CheckSignature(tensor, absl::StrCat("request[", Excerpt(tensor.name()), "]"), faults);
+    }
   }
   if (system.dataset().empty()) faults.Add("dataset must not be empty");
   if (system.replicates() < 0 || system.replicates() > 100) {

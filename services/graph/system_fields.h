@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "backfire/v1/system.pb.h"
+#include "services/base/printable.h"
 
 namespace backfire::graph {
 
@@ -14,7 +15,7 @@ class Faults {
  public:
   template <typename... Parts>
   void Add(const Parts&... parts) {
-    lines_.push_back(absl::StrCat(parts...));
+    lines_.push_back(Printable(absl::StrCat(parts...)));  // A fault is a line, whatever it quotes.
   }
   /// INVALID_ARGUMENT: the faults, a line each.
   absl::Status status() const;
@@ -29,6 +30,10 @@ inline constexpr char kRequest[] = "request";
 /// OK if gRPC can be told to connect to it: `HOST:PORT`, `dns:NAME:PORT`, `unix:PATH`. gRPC itself
 /// takes a name without a port for port 443. INVALID_ARGUMENT: something else.
 absl::Status CheckTarget(const std::string& target);
+
+/// Checks that requests can carry a tensor: a datatype that there is, extents that are sizes or -1,
+/// and not too many of them. A foreign service may have another idea of tensors.
+void CheckSignature(const v1::TensorSignature& tensor, const std::string& path, Faults& faults);
 
 /// Checks a retention: limits in range, and at least one.
 void CheckRetention(const v1::Retention& retention, Faults& faults);

@@ -269,6 +269,14 @@ absl::Status CheckModels(const SystemGraph& graph, const std::map<std::string, v
         faults.Add(path, ".inputs: ", model.name(), " needs \"", input.name(), "\"");
       }
     }
+    for (const v1::TensorSignature& input : model.inputs()) {
+      CheckSignature(input, absl::StrCat(path, ": input \"", input.name(), "\" of ", model.name()),
+                     faults);
+    }
+    for (const v1::TensorSignature& output : model.outputs()) {
+      CheckSignature(
+          output, absl::StrCat(path, ": output \"", output.name(), "\" of ", model.name()), faults);
+    }
     for (const auto& [input, source] : node.inputs) {
       const std::string input_path = absl::StrCat(path, ".inputs[", input, "]");
       const v1::TensorSignature* to = Find(model.inputs(), input);

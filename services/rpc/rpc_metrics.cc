@@ -85,13 +85,19 @@ class MethodMetrics {
  public:
   /// @param method  Null: any that is not known.
   MethodMetrics(Families& families, const google::protobuf::MethodDescriptor* method)
-      : families_(families),
-        labels_({{"grpc_type", method == nullptr ? "unknown" : TypeName(*method)},
+      : labels_({{"grpc_type", method == nullptr ? "unknown" : TypeName(*method)},
                  {"grpc_service", method == nullptr ? "unknown" : method->service()->full_name()},
                  {"grpc_method", method == nullptr ? "unknown" : method->name()}}),
         started_(families.started.Add(labels_)),
         seconds_(families.seconds.Add(labels_, SecondsBuckets())),
         in_flight_(families.in_flight.Add(labels_)) {
+    // From the first call on, with every code: a rate over a series that begins with its first
+    // failure misses that failure.
+    for (size_t code = 0; code < kCodeNames.size(); ++code) {
+      prometheus::Labels labels = labels_;
+      labels["grpc_code"] = std::string(kCodeNames[code]);
+      handled_[code] = &families.handled.Add(labels);
+    }
     // Only of our own contracts is a message that came known to be a message of Protobuf's: gRPC's
     // health service has bytes.
     if (method == nullptr || !(absl::StartsWith(method->full_name(), "backfire.") ||
@@ -107,9 +113,8 @@ class MethodMetrics {
     in_flight_.Increment();
   }
   void End(int code, std::chrono::duration<double> elapsed) {
-    prometheus::Labels labels = labels_;
-    labels["grpc_code"] = std::string(StatusCodeLabel(code));
-    families_.handled.Add(labels).Increment();
+    const bool known = code >= 0 && static_cast<size_t>(code) < handled_.size();
+    handled_[static_cast<size_t>(known ? code : grpc::StatusCode::UNKNOWN)]->Increment();
     seconds_.Observe(elapsed.count());
     in_flight_.Decrement();
   }
@@ -129,9 +134,9 @@ class MethodMetrics {
   }
 
  private:
-  Families& families_;
   const prometheus::Labels labels_;
   prometheus::Counter& started_;
+  std::array<prometheus::Counter*, kCodeNames.size()> handled_;
   prometheus::Histogram& seconds_;
   prometheus::Gauge& in_flight_;
   prometheus::Counter* received_ = nullptr;
@@ -181,10 +186,13 @@ class RpcMetricsInterceptor final : public grpc::experimental::Interceptor {
     }
     if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
       int code = methods->GetSendStatus().error_code();
-      // gRPC itself says so of a request that did not come whole, which is the caller's doing.
-      if (code == grpc::StatusCode::INTERNAL && !came_) {
-        code = context_->IsCancelled() ? grpc::StatusCode::CANCELLED
-                                       : grpc::StatusCode::INVALID_ARGUMENT;
+      // gRPC itself says INTERNAL of a request that did not come whole, which is the caller's
+      // doing; and its health service UNKNOWN of a watch that the caller has left.
+      const bool incomplete = code == grpc::StatusCode::INTERNAL && !came_;
+      if ((incomplete || code == grpc::StatusCode::UNKNOWN) && context_->IsCancelled()) {
+        code = grpc::StatusCode::CANCELLED;
+      } else if (incomplete) {
+        code = grpc::StatusCode::INVALID_ARGUMENT;
       }
       End(code);
     }
@@ -210,7 +218,10 @@ class RpcMetricsInterceptor final : public grpc::experimental::Interceptor {
 
 class ServerFactory final : public grpc::experimental::ServerInterceptorFactoryInterface {
  public:
-  explicit ServerFactory(prometheus::Registry& registry) : metrics_(registry, "server") {}
+  explicit ServerFactory(prometheus::Registry& registry) : metrics_(registry, "server") {
+    metrics_.Of(
+        "/inference.GRPCInferenceService/ModelInfer");  // Which alerts watch: from the start.
+  }
   grpc::experimental::Interceptor* CreateServerInterceptor(
       grpc::experimental::ServerRpcInfo* info) override {
     return new RpcMetricsInterceptor(metrics_.Of(info->method()),

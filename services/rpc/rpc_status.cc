@@ -3,6 +3,7 @@
 #include <string>
 
 #include "services/base/excerpt.h"
+#include "services/base/utf8.h"
 
 namespace backfire::runtime {
 namespace {
@@ -11,14 +12,14 @@ namespace {
 // as RESOURCE_EXHAUSTED. On the wire, whatever is not printable ASCII takes three bytes.
 constexpr size_t kMaxMessageBytes = 6 << 10;
 
-std::string FitForTheWire(std::string_view message) {
+std::string FitForTheWire(const std::string& message) {
   size_t bytes = 0;
   for (size_t i = 0; i < message.size(); ++i) {
     const char c = message[i];
     bytes += c >= ' ' && c <= '~' && c != '%' ? 1 : 3;
     if (bytes > kMaxMessageBytes) return Excerpt(message, i);
   }
-  return std::string(message);
+  return message;
 }
 
 }  // namespace
@@ -26,12 +27,13 @@ std::string FitForTheWire(std::string_view message) {
 grpc::Status ToGrpcStatus(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
-                      FitForTheWire({status.message().data(), status.message().size()}));
+                      FitForTheWire(ValidUtf8({status.message().data(), status.message().size()})));
 }
 
 absl::Status FromGrpcStatus(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+  return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
+                      ValidUtf8(status.error_message()));
 }
 
 }  // namespace backfire::runtime

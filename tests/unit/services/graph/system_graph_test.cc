@@ -199,6 +199,12 @@ TEST(SystemGraphTest, ReportsEveryFaultAtOnce) {
   }
 }
 
+TEST(SystemGraphTest, AFaultIsALineWhateverItQuotes) {
+  v1::System system = Diamond();
+  system.set_name("x\x1b[31m\nvertices[a]: all is well");
+  EXPECT_THAT(FaultOf(system), HasSubstr("got \"x\\u001b[31m\\u000avertices[a]: all is well\""));
+}
+
 TEST(SystemGraphTest, RefusesNamesThatCollideOrAreTooLong) {
   for (const std::string& name :
        {std::string("request"), std::string("diamond"), std::string(64, 'a'), std::string("1a")}) {
@@ -270,6 +276,20 @@ TEST_F(CheckModelsTest, RefusesAnotherDatatypeFromTheRequest) {
   system_.mutable_request(0)->set_datatype("FP32");
   EXPECT_THAT(Fault(), HasSubstr("vertices[a].inputs[image]: must be UINT8 [-1, 1242, 3]: got "
                                  "FP32 [-1, -1, 3]"));
+}
+
+TEST_F(CheckModelsTest, RefusesTensorsThatNoRequestCanCarry) {
+  system_.mutable_request(0)->set_datatype("BYTES");
+  models_["a"].mutable_inputs(0)->set_datatype("BYTES");
+  EXPECT_THAT(SystemGraph::Build(system_).status().message(),
+              HasSubstr("request[x].datatype must be BOOL, UINT8"));
+  system_.mutable_request(0)->set_datatype("UINT8");
+  EXPECT_THAT(Fault(), HasSubstr("vertices[a]: input \"image\" of models/a.datatype must be"));
+  models_["a"].mutable_inputs(0)->set_datatype("UINT8");
+  models_["b"].mutable_outputs(0)->set_shape(0, -2);
+  EXPECT_THAT(Fault(), HasSubstr("output \"y\" of models/b.shape: an extent must be >= 0"));
+  models_["b"].mutable_outputs(0)->set_datatype("fp32");
+  EXPECT_THAT(Fault(), HasSubstr("got \"fp32\""));
 }
 
 TEST_F(CheckModelsTest, NamesMissingAndUnknownInputs) {

@@ -209,7 +209,23 @@ TEST_F(RpcMetricsTest, ACallIsInFlightUntilItsEnd) {
   while (Scrape().Value("grpc_server_in_flight{" + method) > 0 &&
          std::chrono::steady_clock::now() < patience) {
   }
-  EXPECT_EQ(Scrape().Value("grpc_server_in_flight{" + method), 0);
+  const MetricsPage page = Scrape();
+  EXPECT_EQ(page.Value("grpc_server_in_flight{" + method), 0);
+  EXPECT_EQ(page.Value("grpc_server_handled_total{grpc_code=\"Canceled\"," + method), 1);
+  EXPECT_EQ(page.Value("grpc_server_handled_total{grpc_code=\"Unknown\"," + method), 0);
+}
+
+TEST_F(RpcMetricsTest, ACodeIsThereBeforeItHasComeOnce) {
+  Start();
+  const std::string method =
+      "grpc_method=\"ModelInfer\",grpc_service=\"inference.GRPCInferenceService\","
+      "grpc_type=\"unary\"}";
+  for (const char* code : {"OK", "Unavailable", "DataLoss", "Unauthenticated"}) {
+    EXPECT_EQ(
+        Scrape().Value(absl::StrCat("grpc_server_handled_total{grpc_code=\"", code, "\",", method)),
+        0)
+        << code;
+  }
 }
 
 TEST_F(RpcMetricsTest, SaysWhichProcessItIsAndWhatItUses) {
