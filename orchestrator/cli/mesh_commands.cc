@@ -47,6 +47,11 @@ absl::StatusOr<ExitCode> Up(const Session& session, const UpOptions& options) {
   PlaceOnSockets(data_directory, system);
   const std::string target =
       session.orchestrator.empty() ? OrchestratorSocket(data_directory) : session.orchestrator;
+  // What was typed beside the file is no fault of the file's.
+  BACKFIRE_RETURN_IF_ERROR(Annotate(CheckEndpoint(data_directory, options.gateway), "--gateway"));
+  if (!session.orchestrator.empty()) {
+    BACKFIRE_RETURN_IF_ERROR(Annotate(CheckEndpoint(data_directory, target), "--orchestrator"));
+  }
   MeshOptions mesh_options{data_directory, session.program_directory, target, options.gateway,
                            std::filesystem::absolute(options.system_file).string()};
   absl::StatusOr<Mesh> plan = PlanMesh(system, mesh_options);

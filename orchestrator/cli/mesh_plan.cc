@@ -89,17 +89,6 @@ std::string LogPath(const MeshOptions& options, const fs::path& relative) {
   return (options.data_directory / "logs" / relative).string() + ".log";
 }
 
-/// What is wrong with where a process is to listen.
-absl::Status CheckEndpoint(const MeshOptions& options, const std::string& endpoint) {
-  if (!runtime::IsUnix(endpoint)) return ParseEndpoint(endpoint).status();
-  const absl::Status status = runtime::CheckUnixPath(endpoint);
-  if (status.ok() || !absl::StartsWith(endpoint, runtime::RunSocket(options.data_directory, ""))) {
-    return status;
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat(status.message(), ": a shorter --data-dir makes it shorter"));
-}
-
 /// OK if nobody listens on a socket.
 absl::Status CheckSocketIsFree(const std::string& endpoint) {
   BACKFIRE_RETURN_IF_ERROR(runtime::CheckUnixPath(endpoint));
@@ -119,6 +108,16 @@ absl::Status CheckSocketIsFree(const std::string& endpoint) {
 }
 
 }  // namespace
+
+absl::Status CheckEndpoint(const fs::path& data_directory, const std::string& endpoint) {
+  if (!runtime::IsUnix(endpoint)) return ParseEndpoint(endpoint).status();
+  const absl::Status status = runtime::CheckUnixPath(endpoint);
+  if (status.ok() || !absl::StartsWith(endpoint, runtime::RunSocket(data_directory, ""))) {
+    return status;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(status.message(), ": a shorter --data-dir makes it shorter"));
+}
 
 std::string OrchestratorSocket(const fs::path& data_directory) {
   return runtime::RunSocket(data_directory, "orchestrator");
@@ -206,7 +205,8 @@ absl::StatusOr<Mesh> PlanMesh(const v1::System& system, const MeshOptions& optio
       faults.push_back(absl::StrCat(process.name(), ": cannot run the program ", process.program(),
                                     ": ", std::strerror(errno)));
     }
-    if (const auto status = CheckEndpoint(options, process.endpoint()); !status.ok()) {
+    if (const auto status = CheckEndpoint(options.data_directory, process.endpoint());
+        !status.ok()) {
       faults.push_back(absl::StrCat(process.name(), ": ", status.message()));
     }
     for (const std::string& address : {process.endpoint(), process.metrics_endpoint()}) {

@@ -44,6 +44,11 @@ void PlaceOnSockets(const std::filesystem::path& data_directory, v1::System& sys
 /// every fault, a line each.
 absl::StatusOr<Mesh> PlanMesh(const v1::System& system, const MeshOptions& options);
 
+/// INVALID_ARGUMENT: an endpoint is neither HOST:PORT nor a socket's path that the system takes; of
+/// the mesh's own sockets the message says what shortens it.
+absl::Status CheckEndpoint(const std::filesystem::path& data_directory,
+                           const std::string& endpoint);
+
 /// OK if a server could listen on HOST:PORT or unix:PATH now; a socket that nobody listens on is no
 /// obstacle. FAILED_PRECONDITION: in use. INVALID_ARGUMENT: no such host here, or no port.
 absl::Status CheckEndpointIsFree(const std::string& endpoint);

@@ -1,3 +1,4 @@
+#include <cmath>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -16,9 +17,24 @@ absl::Status CheckLosses(const v1::Model& model, const v1::Evaluation& evaluatio
       return Broken(absl::StrCat("losses[", i, "] must be ", judged.name(),
                                  ", over all examples, judged: got ", loss.loss()));
     }
-    if (!(loss.value() >= judged.minimum() && loss.value() <= judged.maximum())) {
-      return Broken(absl::StrCat("losses[", i, "].value must be in [", judged.minimum(), ", ",
-                                 judged.maximum(), "]: got ", loss.value()));
+    const auto fits = [&](double value) {
+      return std::isfinite(value) && value >= judged.minimum() && value <= judged.maximum();
+    };
+    const std::string range =
+        absl::StrCat("a number in [", judged.minimum(), ", ", judged.maximum(), "]: got ");
+    if (!fits(loss.value())) {
+      return Broken(absl::StrCat("losses[", i, "].value must be ", range, loss.value()));
+    }
+    int undefined = 0;
+    for (int b = 0; b < loss.resampled_size(); ++b) {
+      undefined += std::isnan(loss.resampled(b)) ? 1 : 0;
+      if (std::isnan(loss.resampled(b)) || fits(loss.resampled(b))) continue;
+      return Broken(
+          absl::StrCat("losses[", i, "].resampled[", b, "] must be ", range, loss.resampled(b)));
+    }
+    if (loss.resampled_size() > 0 && undefined == loss.resampled_size()) {
+      return Broken(
+          absl::StrCat("losses[", i, "].resampled is NaN throughout, and value is ", loss.value()));
     }
   }
   for (const v1::LossEstimate& loss : evaluation.losses()) {
@@ -70,6 +86,18 @@ void TryEvaluation(Trial& trial, const Trained& base) {
     const bool same = SameLosses(job.evaluation(), base.evaluation);
     return same && trial.is_fed() ? Broken("losses on the split train are those of the split test")
                                   : absl::OkStatus();
+  });
+  trial.Check("a request_id with other arguments is ALREADY_EXISTS, for evaluations too",
+              [&]() -> absl::Status {
+                v1::EvaluateRequest request = trial.EvaluateRequest(base.version);
+                BACKFIRE_RETURN_IF_ERROR(trial.Evaluate(request).status());
+                request.set_split("train");
+                return MustBe(absl::StatusCode::kAlreadyExists, trial.Evaluate(request));
+              });
+  trial.Check("evaluating a version with another digest than expected is DATA_LOSS", [&] {
+    v1::EvaluateRequest request = trial.EvaluateRequest(base.version);
+    request.set_digest(std::string(64, '0'));
+    return MustBe(absl::StatusCode::kDataLoss, trial.Evaluate(request));
   });
   trial.Check("an unknown version is NOT_FOUND", [&] {
     v1::EvaluateRequest request = trial.EvaluateRequest(base.version);

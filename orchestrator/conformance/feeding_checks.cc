@@ -1,4 +1,5 @@
 // A version is fed by its lineage and by nothing else: who was pulled, and what came of it.
+#include <algorithm>
 #include <map>
 #include <set>
 #include <string>
@@ -13,10 +14,20 @@ namespace {
 
 constexpr int kFed = 10, kSwapped = 11;  // Twins that nothing was trained on before.
 
-// Whether only these parents were pulled, each with its digest, and nothing of a split that is to
-// stay unseen. Notes which were.
+// Splits that a training may read, and an evaluation on the split test.
+const std::set<std::string>& SplitsToLearnFrom() {
+  static const auto* splits = new std::set<std::string>{"train", "validation", "population"};
+  return *splits;
+}
+const std::set<std::string>& SplitToJudgeOn() {
+  static const auto* splits = new std::set<std::string>{"test"};
+  return *splits;
+}
+
+// Whether only these parents were pulled, each with its digest, and only on these splits. Notes
+// which were.
 absl::Status CheckPulls(Trial& trial, const std::vector<v1::Parent>& lineage,
-                        std::set<std::string>& pulled, const std::string& unseen = "none") {
+                        const std::set<std::string>& splits, std::set<std::string>& pulled) {
   std::map<std::string, std::string> digests;
   for (const v1::Parent& parent : lineage) digests[parent.version()] = parent.digest();
   for (const StandInParents::Pull& pull : trial.parents().TakePulls()) {
@@ -28,9 +39,9 @@ absl::Status CheckPulls(Trial& trial, const std::vector<v1::Parent>& lineage,
       return Broken(absl::StrCat(pull.version, " must be pulled with digest ", found->second,
                                  ": got \"", pull.digest, "\""));
     }
-    if (pull.split == unseen) {
-      return Broken(absl::StrCat("the split ", unseen, " of ", pull.version,
-                                 " was pulled, by which versions are judged"));
+    if (splits.count(pull.split) == 0) {
+      return Broken(absl::StrCat("the split ", pull.split, " of ", pull.version,
+                                 " was pulled, and is not to be read here"));
     }
     pulled.insert(pull.version);
   }
@@ -53,7 +64,7 @@ absl::Status CheckSwap(Trial& trial, const Trained& base, const std::set<std::st
     request.mutable_swapped_parents()->Assign(parents.begin(), parents.end());
     trial.parents().TakePulls();
     BACKFIRE_ASSIGN_OR_RETURN(const v1::Job job, trial.Evaluate(request));
-    BACKFIRE_RETURN_IF_ERROR(CheckPulls(trial, parents, pulled));
+    BACKFIRE_RETURN_IF_ERROR(CheckPulls(trial, parents, SplitToJudgeOn(), pulled));
     return job.evaluation();
   };
   const std::vector<v1::Parent> plain = trial.parents().Lineage(Conduct::kPlain);
@@ -78,6 +89,13 @@ absl::Status CheckSwap(Trial& trial, const Trained& base, const std::set<std::st
   if (matters && SameLosses(by_others, base.evaluation)) {
     return Broken("by parents that give other numbers losses must be others: they are the same");
   }
+  std::vector<v1::Parent> reversed = others;
+  std::reverse(reversed.begin(), reversed.end());
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Evaluation by_reversed, evaluate(reversed, pulled));
+  if (!SameLosses(by_reversed, by_others)) {
+    return Broken(
+        "parents that are listed in another order must give the same losses: they do not");
+  }
   // One input at a time.
   for (size_t i = 0; plain.size() > 1 && i < plain.size(); ++i) {
     std::vector<v1::Parent> mixed = plain;
@@ -94,6 +112,27 @@ absl::Status CheckSwap(Trial& trial, const Trained& base, const std::set<std::st
   return absl::OkStatus();
 }
 
+// Whether a version that learnt from other numbers predicts something else by the same inputs.
+absl::Status CheckLearning(Trial& trial, const Trained& base, bool pulls) {
+  if (trial.model().kind() != v1::Model::MODEL) return NotTried("a transform learns nothing");
+  const bool has_own_data =
+      trial.options().dataset != Options().dataset ||
+      static_cast<int>(trial.parents().fed().size()) != trial.model().inputs_size();
+  if (has_own_data || !pulls) return NotTried("it may learn from a dataset alone");
+  BACKFIRE_ASSIGN_OR_RETURN(
+      const v1::Job trained,
+      trial.Train(trial.TrainRequest(trial.parents().Lineage(Conduct::kOther))));
+  v1::EvaluateRequest request = trial.EvaluateRequest(trained.version());
+  const std::vector<v1::Parent> plain = trial.parents().Lineage(Conduct::kPlain);
+  request.mutable_swapped_parents()->Assign(plain.begin(), plain.end());
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Job evaluated, trial.Evaluate(request));
+  if (!SameLosses(evaluated.evaluation(), base.evaluation)) return absl::OkStatus();
+  return Broken(absl::StrCat(trained.version().name(),
+                             " learnt from other numbers, and by the same inputs its losses are "
+                             "those of ",
+                             base.version.name(), ": are its parents read, and not learnt from?"));
+}
+
 }  // namespace
 
 void TryFeeding(Trial& trial, const Trained& base) {
@@ -106,14 +145,14 @@ void TryFeeding(Trial& trial, const Trained& base) {
       "a training pulls its parents, with their digests, and nothing else", [&]() -> absl::Status {
         BACKFIRE_ASSIGN_OR_RETURN(const v1::Job job, trial.Train(trial.TrainRequest(lineage)));
         version = job.version();
-        return CheckPulls(trial, lineage, learnt_from, /*unseen=*/"test");
+        return CheckPulls(trial, lineage, SplitsToLearnFrom(), learnt_from);
       });
   if (version.name().empty()) return;
   trial.parents().TakePulls();
   trial.Check("an evaluation pulls its version's parents, with their digests, and nothing else",
               [&]() -> absl::Status {
                 BACKFIRE_RETURN_IF_ERROR(trial.Evaluate(trial.EvaluateRequest(version)).status());
-                BACKFIRE_RETURN_IF_ERROR(CheckPulls(trial, lineage, read));
+                BACKFIRE_RETURN_IF_ERROR(CheckPulls(trial, lineage, SplitToJudgeOn(), read));
                 return read.empty() && learnt_from.empty()
                            ? Broken("none was pulled, although parents feed the model")
                            : absl::OkStatus();
@@ -123,8 +162,10 @@ void TryFeeding(Trial& trial, const Trained& base) {
       [&]() -> absl::Status {
         BACKFIRE_RETURN_IF_ERROR(trial.Materialize(trial.MaterializeRequest(version)).status());
         std::set<std::string> pulled;
-        return CheckPulls(trial, lineage, pulled);
+        return CheckPulls(trial, lineage, SplitToJudgeOn(), pulled);
       });
+  trial.Check("a model learns from what its parents give",
+              [&] { return CheckLearning(trial, base, !learnt_from.empty()); });
   trial.Check("swapped_parents feed an evaluation in place of the lineage",
               [&] { return CheckSwap(trial, base, read); });
   trial.Check("swapped_parents are of that evaluation alone", [&]() -> absl::Status {

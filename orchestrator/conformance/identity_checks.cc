@@ -1,6 +1,7 @@
 // What of a training's inputs makes another version, and what does not. Twins of parents (see
 // StandInParents) make a service train anew from the same numbers, so that its bits can be compared
 // and a seed can be seen before another seed's version is there.
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,10 @@ namespace backfire::conformance {
 namespace {
 
 constexpr int64_t kOtherSeed = 12345;
+// Seeds that a number of few bits or digits would make of kOtherSeed: as it is modulo 2^16 and
+// 1000.
+constexpr int64_t kSeedStep = 65536 * 125;
+constexpr int kMoreSeeds = 4;
 constexpr size_t kMostInputs = 4;       // That are varied one by one.
 constexpr int kAgain = 1, kSeeded = 2;  // Twins of the plain parents.
 
@@ -55,6 +60,13 @@ void TryParents(Trial& trial, const Trained& base) {
     }
     return NotTried("no two inputs take the same");
   });
+  trial.Check("the order in which a lineage is listed changes nothing", [&]() -> absl::Status {
+    std::vector<v1::Parent> lineage = parents.Lineage(Conduct::kPlain);
+    if (lineage.size() < 2) return NotTried("one input is fed");
+    std::reverse(lineage.begin(), lineage.end());
+    BACKFIRE_ASSIGN_OR_RETURN(const v1::Job job, trial.Train(trial.TrainRequest(lineage)));
+    return MustBeSame(base.version, job.version());
+  });
   trial.Check("the same training gives the same bits", [&]() -> absl::Status {
     BACKFIRE_ASSIGN_OR_RETURN(
         const Trained again,
@@ -88,6 +100,25 @@ absl::Status CheckSeed(Trial& trial, const Trained& base) {
                              " and 0: got ", seeded.version.seed(), " and ", plain.version.seed()));
 }
 
+// Replicates are trainings by seeds of 63 bits, drawn at random. A model whose outputs are few may
+// give the same for some of them; none gives it for all.
+absl::Status CheckSeedBits(Trial& trial, const Trained& base) {
+  v1::TrainRequest request = trial.TrainRequest();
+  request.set_seed(kOtherSeed);
+  BACKFIRE_ASSIGN_OR_RETURN(const Trained seeded, trial.TrainAndLook(request));
+  if (SameOutputs(base.outputs, seeded.outputs)) return NotTried("a seed changes nothing");
+  for (int i = 1; i <= kMoreSeeds; ++i) {
+    request = trial.TrainRequest();
+    request.set_seed(kOtherSeed + i * kSeedStep);
+    BACKFIRE_ASSIGN_OR_RETURN(const Trained other, trial.TrainAndLook(request));
+    if (!SameOutputs(other.outputs, seeded.outputs)) return absl::OkStatus();
+  }
+  return Broken(absl::StrCat("seeds ", kOtherSeed, ", ", kOtherSeed + kSeedStep, ", ",
+                             kOtherSeed + 2 * kSeedStep,
+                             " ... all give the same outputs, and seed 0 gives others: are some of "
+                             "a seed's bits dropped?"));
+}
+
 }  // namespace
 
 void TryIdentity(Trial& trial, const Trained& base) {
@@ -102,6 +133,8 @@ void TryIdentity(Trial& trial, const Trained& base) {
                            ? absl::OkStatus()  // Deleting tells whether that is right.
                            : MustDiffer(base.version, seeded.version, "another seed");
               });
+  trial.Check("seeds that differ in their high bits are different seeds",
+              [&] { return CheckSeedBits(trial, base); });
   trial.Check("a parameter at its default by name is the default", [&]() -> absl::Status {
     v1::TrainRequest request = trial.TrainRequest();
     *request.mutable_recipe()->mutable_parameters() = base.version.recipe().parameters();

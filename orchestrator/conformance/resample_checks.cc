@@ -1,6 +1,6 @@
-// The contract fixes which clusters a resample draws, not what a loss is. But a loss is the same on
-// two resamples that hold the same clusters, whatever it is, so that a generator of one's own
-// shows.
+// The contract fixes which clusters a resample draws, not what a loss is. But whatever it is, a
+// loss is the same on two resamples that hold the same clusters, and does not change with the
+// inputs of examples that a resample does not hold, so that a generator of one's own shows.
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "orchestrator/conformance/checks.h"
 #include "orchestrator/conformance/resample_twins.h"
+#include "services/base/resampling.h"
 #include "services/base/status.h"
 
 namespace backfire::conformance {
@@ -194,14 +195,101 @@ absl::Status CheckSeeds(Trial& trial, const Trained& base) {
   return trial.is_fed() ? Broken(nothing + ": are they drawn at all?") : NotTried(nothing);
 }
 
-absl::StatusOr<v1::Evaluation> EvaluateOnTwins(Trial& trial, const Trained& base, int twin,
-                                               int resamples) {
+absl::StatusOr<v1::Evaluation> EvaluateOn(Trial& trial, const Trained& base,
+                                          const std::vector<v1::Parent>& parents, int resamples) {
   v1::EvaluateRequest request = trial.EvaluateRequest(base.version);
-  const std::vector<v1::Parent> twins = trial.parents().Lineage(Conduct::kPlain, twin);
-  request.mutable_swapped_parents()->Assign(twins.begin(), twins.end());
+  request.mutable_swapped_parents()->Assign(parents.begin(), parents.end());
   request.mutable_bootstrap()->set_resample_count(resamples);
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Job job, trial.Evaluate(request));
+  if (job.evaluation().losses_size() != base.evaluation.losses_size()) {
+    return Broken("on swapped parents there are other losses");
+  }
   return job.evaluation();
+}
+
+absl::StatusOr<v1::Evaluation> EvaluateOnTwins(Trial& trial, const Trained& base, int twin,
+                                               int resamples) {
+  return EvaluateOn(trial, base, trial.parents().Lineage(Conduct::kPlain, twin), resamples);
+}
+
+// What comes of other inputs for the examples of one cluster alone: a resample that does not draw
+// it has the loss that it had; a loss that becomes another on the whole split does so on one that
+// does.
+absl::Status CheckOneCluster(Trial& trial, const Trained& base, size_t cluster,
+                             const std::set<int64_t>& examples, int64_t clusters) {
+  const v1::Bootstrap bootstrap = trial.EvaluateRequest(base.version).bootstrap();
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::Evaluation changed,
+                            EvaluateOn(trial, base, trial.parents().ChangeExamples(examples),
+                                       bootstrap.resample_count()));
+  for (int i = 0; i < changed.losses_size(); ++i) {
+    const v1::LossEstimate &before = base.evaluation.losses(i), &after = changed.losses(i);
+    if (after.resampled_size() != before.resampled_size()) {
+      return Broken(Which(after) + " has another number of resamples on swapped parents");
+    }
+    bool follows = before.value() == after.value() || after.resampled().empty();
+    for (int b = 0; b < after.resampled_size(); ++b) {
+      const bool drawn = ResampleCounts(bootstrap.seed(), b, clusters)[cluster] > 0;
+      follows = follows || (drawn && before.resampled(b) != after.resampled(b));
+      if (drawn || Equal(before.resampled(b), after.resampled(b), Spread(before))) continue;
+      return Broken(absl::StrCat(Which(after), ": resample ", b, " of seed ", bootstrap.seed(),
+                                 " does not draw example ", *examples.begin(),
+                                 ", and changes with what that example's inputs are: from ",
+                                 before.resampled(b), " to ", after.resampled(b)));
+    }
+    if (!follows) {
+      return Broken(absl::StrCat(Which(after), " changes with the inputs of example ",
+                                 *examples.begin(), ", and no resample that draws it does"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// By parents that give other numbers for some examples alone: whatever a loss is, it shows which
+// examples a resample holds.
+absl::Status CheckDrawn(Trial& trial, const Trained& base, int64_t clusters) {
+  constexpr size_t kMostTried = 3;
+  const int resamples = trial.EvaluateRequest(base.version).bootstrap().resample_count();
+  BACKFIRE_ASSIGN_OR_RETURN(
+      const v1::Evaluation by_others,
+      EvaluateOn(trial, base, trial.parents().Lineage(Conduct::kOther), resamples));
+  if (SameLosses(by_others, base.evaluation)) {
+    return NotTried("no loss depends on what its parents give");
+  }
+  const std::vector<size_t> cluster_of = NumberClusters(ClusterNames(base.outputs));
+  std::vector<std::set<int64_t>> members(static_cast<size_t>(clusters));
+  for (size_t i = 0; i < cluster_of.size(); ++i) {
+    members[cluster_of[i]].insert(static_cast<int64_t>(i));
+  }
+  for (size_t t = 0; clusters > 1 && t < kMostTried; ++t) {  // The first, one amid, and the last.
+    const size_t cluster = t * (members.size() - 1) / (kMostTried - 1);
+    BACKFIRE_RETURN_IF_ERROR(CheckOneCluster(trial, base, cluster, members[cluster], clusters));
+  }
+  // Half of the examples bear upon some loss; and a loss that changes with half of them is not that
+  // of every example, so that its resamples are not all alike before and after.
+  const auto count = static_cast<int64_t>(base.outputs.size());
+  for (int part = 0; part < 4 && count >= 4; ++part) {  // Either half, the even ones, the odd ones.
+    std::set<int64_t> half;
+    for (int64_t i = 0; i < count; ++i) {
+      if ((part < 2 ? (i < count / 2) : (i % 2 == 0)) == (part % 2 == 0)) half.insert(i);
+    }
+    BACKFIRE_ASSIGN_OR_RETURN(
+        const v1::Evaluation changed,
+        EvaluateOn(trial, base, trial.parents().ChangeExamples(half), resamples));
+    for (int i = 0; clusters > 1 && i < changed.losses_size(); ++i) {
+      const v1::LossEstimate &before = base.evaluation.losses(i), &after = changed.losses(i);
+      if (before.value() == after.value() || Spread(before) > 0 || Spread(after) > 0) continue;
+      return Broken(absl::StrCat(Which(after),
+                                 " changes with the inputs of half of the examples, "
+                                 "from ",
+                                 before.value(), " to ", after.value(),
+                                 ", and is the same in all resamples"));
+    }
+    if (!SameLosses(changed, base.evaluation)) continue;
+    return Broken(absl::StrCat("no loss changes with the inputs of ", half.size(),
+                               " of the examples, from ", *half.begin(), " to ", *half.rbegin(),
+                               ": are they left out?"));
+  }
+  return absl::OkStatus();
 }
 
 // Clusters have numbers in the order in which the split has them, whatever their names. Stand-in
@@ -224,6 +312,12 @@ absl::Status CheckNumbering(Trial& trial, const Trained& base) {
   trial.parents().SetExampleCount("test", usual);
   if (!first.ok() || !both.ok() || both->cluster_count() != 2) {
     return absl::OkStatus();  // Its examples are its dataset's own.
+  }
+  for (int i = 0; i < both->losses_size(); ++i) {  // Of which one draws the first cluster alone.
+    const double one = first->losses(i).value(), two = both->losses(i).value();
+    if (one == two || Spread(both->losses(i)) > 0) continue;
+    return Broken(absl::StrCat(Which(both->losses(i)), " is ", one, " on the first cluster, ", two,
+                               " on the first two, and the same in all resamples of these"));
   }
   const uint64_t seed = trial.EvaluateRequest(base.version).bootstrap().seed();
   for (const auto& [counts, resamples] : GroupResamples(seed, kResamples, 2)) {
@@ -257,6 +351,10 @@ void TryResamples(Trial& trial, const Trained& base) {
     const absl::Status status = CheckGroups(trial, base, clusters);
     return absl::IsUnimplemented(status) ? CheckTwins(trial, base, clusters) : status;
   });
+  if (trial.is_fed()) {
+    trial.Check("an example bears upon losses, and upon the resamples that draw it alone",
+                [&] { return CheckDrawn(trial, base, clusters); });
+  }
   trial.Check("seeds that lie close together share resamples, and change no loss itself",
               [&] { return CheckSeeds(trial, base); });
   if (trial.is_fed()) {

@@ -1,5 +1,6 @@
 // ModelInfer gives what Materialize gave: what was judged is what is served.
 #include <algorithm>
+#include <future>
 #include <string>
 #include <utility>
 #include <vector>
@@ -143,6 +144,68 @@ absl::Status CheckLoading(Trial& trial, const v1::Version& version) {
   return shows(false);
 }
 
+// Requests at once get what each would get alone.
+absl::Status CheckAtOnce(Trial& trial, const Trained& base) {
+  constexpr int kRounds = 4;
+  const auto count = std::min(kExamples, static_cast<int64_t>(base.outputs.size()));
+  std::vector<std::future<absl::StatusOr<ModelInferResponse>>> answers;
+  for (int64_t i = 0; i < kRounds * count; ++i) {
+    answers.push_back(std::async(
+        std::launch::async,
+        [&trial, request = MakeRequest(trial, base.version, Conduct::kPlain, i % count)] {
+          return trial.Infer(request);
+        }));
+  }
+  absl::Status status;
+  for (int64_t i = 0; i < kRounds * count; ++i) {
+    const auto response = answers[static_cast<size_t>(i)].get();
+    if (!status.ok() || !response.ok()) {
+      if (status.ok()) status = response.status();
+      continue;  // The others are waited for.
+    }
+    const auto& expected = base.outputs[static_cast<size_t>(i % count)].tensors;
+    const auto tensors =
+        ReadAnswer(trial, MakeRequest(trial, base.version, Conduct::kPlain, i % count), *response);
+    if (!tensors.ok()) status = tensors.status();
+    for (size_t t = 0; tensors.ok() && t < tensors->size(); ++t) {
+      if (SaySame((*tensors)[t], expected[t].second)) continue;
+      status = Broken(absl::StrCat("output \"", expected[t].first, "\" for example ", i % count,
+                                   " is another when ", kRounds * count,
+                                   " requests come at once: do they share what they compute in?"));
+    }
+  }
+  return status;
+}
+
+// Some of the outputs, by name.
+absl::Status CheckWanted(Trial& trial, const Trained& base) {
+  ModelInferRequest request = MakeRequest(trial, base.version, Conduct::kPlain, 0);
+  const auto& [last, tensor] = base.outputs.front().tensors.back();
+  request.add_outputs()->set_name(last);
+  BACKFIRE_ASSIGN_OR_RETURN(const ModelInferResponse response, trial.Infer(request));
+  if (response.outputs_size() != 1 || response.raw_output_contents_size() != 1 ||
+      response.outputs(0).name() != last) {
+    return Broken(absl::StrCat("outputs \"", last, "\" was asked for alone: got ",
+                               response.outputs_size(), " outputs"));
+  }
+  const TensorData got = {response.outputs(0).datatype(),
+                          {response.outputs(0).shape().begin(), response.outputs(0).shape().end()},
+                          response.raw_output_contents(0)};
+  return SaySame(got, tensor) ? absl::OkStatus()
+                              : Broken(absl::StrCat("output \"", last,
+                                                    "\" asked for alone is not "
+                                                    "what Materialize gives"));
+}
+
+absl::Status CheckUnloaded(Trial& trial, const v1::Version& version) {
+  if (!trial.Can(v1::LOAD_VERSION)) return NotTried("no capability LOAD_VERSION");
+  v1::UnloadVersionRequest unload;
+  unload.set_name(version.name());
+  BACKFIRE_RETURN_IF_ERROR(trial.Call(&Trial::Stub::UnloadVersion, unload).status());
+  return MustBe(absl::StatusCode::kUnavailable,
+                trial.Infer(MakeRequest(trial, version, Conduct::kPlain, 0)));
+}
+
 }  // namespace
 
 void TryServing(Trial& trial, const Trained& base) {
@@ -178,6 +241,18 @@ void TryServing(Trial& trial, const Trained& base) {
           return CheckAnswers(trial, other.version, Conduct::kOther, other.outputs);
         });
   }
+  if (is_known) {
+    trial.Check("requests that come at once get what each would get alone", [&]() -> absl::Status {
+      BACKFIRE_RETURN_IF_ERROR(not_served());
+      BACKFIRE_RETURN_IF_ERROR(Load(trial, base.version));
+      return CheckAtOnce(trial, base);
+    });
+    trial.Check("ModelInfer gives the outputs that are asked for by name", [&]() -> absl::Status {
+      BACKFIRE_RETURN_IF_ERROR(not_served());
+      BACKFIRE_RETURN_IF_ERROR(Load(trial, base.version));
+      return CheckWanted(trial, base);
+    });
+  }
   const auto refuses = [&](const std::string& what, absl::StatusCode code,
                            const std::function<void(ModelInferRequest&)>& spoil) {
     trial.Check(what, [&]() -> absl::Status {
@@ -198,6 +273,19 @@ void TryServing(Trial& trial, const Trained& base) {
   refuses("an input of another size than its shape is INVALID_ARGUMENT",
           absl::StatusCode::kInvalidArgument,
           [](auto& bad) { bad.mutable_raw_input_contents(0)->push_back('\0'); });
+  if (recipe->unservable()) return;
+  trial.Check(
+      "loading a version with another digest than expected is DATA_LOSS", [&]() -> absl::Status {
+        if (!trial.Can(v1::LOAD_VERSION)) return NotTried("no capability LOAD_VERSION");
+        v1::LoadVersionRequest load;
+        load.set_name(base.version.name());
+        load.set_digest(std::string(64, '0'));
+        return MustBe(absl::StatusCode::kDataLoss, trial.Call(&Trial::Stub::LoadVersion, load));
+      });
+  trial.Check("ModelInfer of a version that is not loaded is UNAVAILABLE", [&]() -> absl::Status {
+    BACKFIRE_RETURN_IF_ERROR(not_served());
+    return CheckUnloaded(trial, base.version);
+  });
 }
 
 }  // namespace backfire::conformance

@@ -23,7 +23,8 @@ namespace backfire::conformance {
 namespace {
 
 constexpr char kModelPrefix[] = "models/stand-in-";
-constexpr int kConducts = 4;
+constexpr int kConducts = 5;
+constexpr int kFirstMixed = 500;  // Twin.
 constexpr size_t kLargestPiece = size_t{1} << 20;
 
 template <typename T>
@@ -88,6 +89,7 @@ struct StandInParents::Server final : public v1::ModelService::Service {
   std::vector<Pull> pulls ABSL_GUARDED_BY(mutex);
   std::string dataset_digest ABSL_GUARDED_BY(mutex) = Sha256Hex("stand-in dataset");
   std::set<std::string> lost ABSL_GUARDED_BY(mutex);  // Versions and splits that have been away.
+  std::vector<std::set<int64_t>> changed ABSL_GUARDED_BY(mutex);  // By twin from kFirstMixed.
 
   std::string endpoint() const { return absl::StrCat("unix:", (directory / "parents").string()); }
 
@@ -100,6 +102,7 @@ struct StandInParents::Server final : public v1::ModelService::Service {
     size_t index = 0;
     Conduct conduct = Conduct::kPlain;
     bool renamed = false;
+    std::set<int64_t> changed;  // Of kMixed.
   };
   absl::StatusOr<Place> Find(const std::string& version) const {
     absl::string_view rest = version;
@@ -112,8 +115,14 @@ struct StandInParents::Server final : public v1::ModelService::Service {
         absl::SimpleAtoi(version.substr(slash + 10), &number) && place.index < fed.size() &&
         number >= 1) {
       place.conduct = static_cast<Conduct>((number - 1) % kConducts);
-      place.renamed = (number - 1) / kConducts >= kRenamedTwins;
-      return place;
+      const int64_t twin = (number - 1) / kConducts;
+      place.renamed = twin >= kRenamedTwins;
+      if (place.conduct != Conduct::kMixed) return place;
+      MutexLock lock(mutex);
+      if (twin >= kFirstMixed && twin - kFirstMixed < static_cast<int64_t>(changed.size())) {
+        place.changed = changed[static_cast<size_t>(twin - kFirstMixed)];
+        return place;
+      }
     }
     return absl::NotFoundError(absl::StrCat("the stand-in parents have no ", version));
   }
@@ -171,19 +180,29 @@ struct StandInParents::Server final : public v1::ModelService::Service {
     return grpc::Status::OK;
   }
 
+  // An example as it is given.
+  ExampleOutputs Give(const Place& place, const std::string& split, int64_t example) const {
+    ExampleOutputs given{example, absl::StrCat(example), ClusterOf(example, place.renamed), {}};
+    const Conduct conduct = place.changed.count(example) > 0 ? Conduct::kOther : place.conduct;
+    for (const bool second : {false, true}) {
+      given.tensors.emplace_back(absl::StrCat(fed[place.index].name(), second ? "_2" : ""),
+                                 Tensor(place.index, conduct, second, split, example));
+    }
+    return given;
+  }
+
   bool Write(const Place& place, const std::string& split, int64_t example,
              grpc::ServerWriter<v1::MaterializeResponse>& writer) const {
-    for (const bool second : {false, true}) {
-      const TensorData tensor = Tensor(place.index, place.conduct, second, split, example);
-      const std::string output = absl::StrCat(fed[place.index].name(), second ? "_2" : "");
+    const ExampleOutputs given = Give(place, split, example);
+    for (const auto& [output, tensor] : given.tensors) {
       for (size_t at = 0; at == 0 || at < tensor.bytes.size(); at += kLargestPiece) {
         v1::MaterializeResponse piece;
         piece.set_example(example);
         piece.set_output(output);
         if (at == 0) {
-          if (!second) {
-            piece.set_example_id(absl::StrCat(example));
-            piece.set_cluster(ClusterOf(example, place.renamed));
+          if (output == given.tensors.front().first) {
+            piece.set_example_id(given.id);
+            piece.set_cluster(given.cluster);
           }
           piece.set_datatype(tensor.datatype);
           piece.mutable_shape()->Assign(tensor.shape.begin(), tensor.shape.end());
@@ -252,6 +271,37 @@ std::vector<v1::Parent> StandInParents::Lineage(Conduct conduct, int twin) const
   std::vector<v1::Parent> lineage;
   for (size_t i = 0; i < server_->fed.size(); ++i) lineage.push_back(ParentOf(i, conduct, twin));
   return lineage;
+}
+
+std::vector<v1::Parent> StandInParents::ChangeExamples(const std::set<int64_t>& examples) {
+  int twin = kFirstMixed;
+  {
+    MutexLock lock(server_->mutex);
+    twin += static_cast<int>(server_->changed.size());
+    server_->changed.push_back(examples);
+  }
+  return Lineage(Conduct::kMixed, twin);
+}
+
+v1::OutputsCommitment StandInParents::CommitmentOf(const v1::Parent& parent,
+                                                   const std::string& split) const {
+  v1::OutputsCommitment commitment;
+  commitment.set_version(parent.version());
+  commitment.set_version_digest(parent.digest());
+  commitment.set_split(split);
+  commitment.set_example_count(ExampleCount(split));
+  {
+    MutexLock lock(server_->mutex);
+    commitment.set_dataset_digest(server_->dataset_digest);
+  }
+  const auto place = server_->Find(parent.version());
+  if (!place.ok()) return commitment;  // Of another's parent.
+  Outputs outputs;
+  for (int64_t i = 0; i < commitment.example_count(); ++i) {
+    outputs.push_back(server_->Give(*place, split, i));
+  }
+  commitment.set_outputs_digest(OutputsDigest(outputs));
+  return commitment;
 }
 
 v1::Endpoints StandInParents::endpoints() const {

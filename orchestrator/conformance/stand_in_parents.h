@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@ enum class Conduct {
   kOther,    ///< Gives others.
   kLost,     ///< As kPlain, but is UNAVAILABLE in the middle of the first stream of each split.
   kDamaged,  ///< As kPlain, but every stream ends with DATA_LOSS in its middle.
+  kMixed,    ///< As kOther for the examples that ChangeExamples named, else as kPlain.
 };
 
 /// Parents of whatever model, one for each input that they feed: they serve made-up numbers, and
@@ -47,6 +49,10 @@ class StandInParents {
   v1::Parent ParentOf(size_t index, Conduct conduct, int twin = 0) const;
   /// A lineage that feeds all inputs, sorted by input.
   std::vector<v1::Parent> Lineage(Conduct conduct, int twin = 0) const;
+  /// A lineage of kMixed, of a twin of its own: others are given for these examples alone.
+  std::vector<v1::Parent> ChangeExamples(const std::set<int64_t>& examples);
+  /// What a parent's service would state of what it gives.
+  v1::OutputsCommitment CommitmentOf(const v1::Parent& parent, const std::string& split) const;
   /// Where they are reached.
   v1::Endpoints endpoints() const;
 

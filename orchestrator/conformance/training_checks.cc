@@ -150,6 +150,9 @@ void TryTrainRequests(Trial& trial, const Trained& base) {
     (*bad.mutable_recipe()->mutable_parameters()->mutable_fields())["no_such_parameter"]
         .set_number_value(1);
   });
+  refuses("a negative seed is INVALID_ARGUMENT", [](auto& bad) { bad.set_seed(-1); });
+  refuses("a request without a request_id is INVALID_ARGUMENT",
+          [](auto& bad) { bad.clear_request_id(); });
   refuses("a lineage that feeds an unknown input is INVALID_ARGUMENT", [](auto& bad) {
     v1::Parent& parent = *bad.add_lineage();
     parent.set_input("no-such-input");

@@ -104,7 +104,8 @@ absl::StatusOr<std::string> Export(Trial& trial, const v1::Version& version) {
   return file;
 }
 
-absl::StatusOr<v1::Version> Import(Trial& trial, const Trained& base, const std::string& file) {
+absl::StatusOr<v1::Version> Import(Trial& trial, const Trained& base, const std::string& file,
+                                   const std::string& announced) {
   grpc::ClientContext context;
   runtime::SetDeadline(context, Trial::kCallTimeout);
   v1::Version version;
@@ -114,7 +115,7 @@ absl::StatusOr<v1::Version> Import(Trial& trial, const Trained& base, const std:
   *message.mutable_recipe() = trial.recipe();
   *message.mutable_lineage() = base.version.lineage();
   message.set_file_bytes(static_cast<int64_t>(file.size()));
-  message.set_file_digest(Sha256Hex(file));
+  message.set_file_digest(announced);
   for (size_t at = 0; at < file.size(); at += kPieceBytes) {
     message.set_data(file.substr(at, kPieceBytes));
     if (!writer->Write(message)) break;
@@ -123,6 +124,10 @@ absl::StatusOr<v1::Version> Import(Trial& trial, const Trained& base, const std:
   writer->WritesDone();
   BACKFIRE_RETURN_IF_ERROR(runtime::FromGrpcStatus(writer->Finish()));
   return version;
+}
+
+absl::StatusOr<v1::Version> Import(Trial& trial, const Trained& base, const std::string& file) {
+  return Import(trial, base, file, Sha256Hex(file));
 }
 
 absl::Status CheckExchange(Trial& trial, const Trained& base) {
@@ -137,6 +142,20 @@ absl::Status CheckExchange(Trial& trial, const Trained& base) {
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Version imported, Import(trial, base, *file));
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Version twice, Import(trial, base, *file));
   BACKFIRE_RETURN_IF_ERROR(MustBeSame(imported, twice));
+  const bool same = std::equal(
+      imported.lineage().begin(), imported.lineage().end(), base.version.lineage().begin(),
+      base.version.lineage().end(),
+      [](const auto& a, const auto& b) { return a.SerializeAsString() == b.SerializeAsString(); });
+  if (!same || imported.recipe().name() != trial.recipe().name()) {
+    return Broken(absl::StrCat(imported.name(),
+                               " must have the lineage and the recipe that it was "
+                               "imported with"));
+  }
+  const auto other = Import(trial, base, *file, std::string(64, '0'));
+  if (!absl::IsDataLoss(other.status())) {
+    return Annotate(MustBe(absl::StatusCode::kDataLoss, other),
+                    "a file of another digest than was announced");
+  }
   BACKFIRE_ASSIGN_OR_RETURN(const Trained look, trial.Look(imported));
   return SameOutputs(look.outputs, base.outputs)
              ? absl::OkStatus()
@@ -153,6 +172,20 @@ absl::Status Delete(Trial& trial, const v1::Version& version) {
   v1::DeleteVersionRequest request;
   request.set_name(version.name());
   return trial.Call(&Trial::Stub::DeleteVersion, request).status();
+}
+
+// What serves is not deleted.
+absl::Status CheckDeletingLoaded(Trial& trial, const v1::Version& version) {
+  if (!trial.Can(v1::DELETE_VERSION)) return NotTried("no capability DELETE_VERSION");
+  if (!trial.Can(v1::LOAD_VERSION)) return NotTried("no capability LOAD_VERSION");
+  if (trial.described_recipe()->unservable()) return NotTried("the recipe is unservable");
+  v1::LoadVersionRequest load;
+  load.set_name(version.name());
+  BACKFIRE_RETURN_IF_ERROR(trial.Call(&Trial::Stub::LoadVersion, load).status());
+  v1::DeleteVersionRequest request;
+  request.set_name(version.name());
+  return MustBe(absl::StatusCode::kFailedPrecondition,
+                trial.Call(&Trial::Stub::DeleteVersion, request));
 }
 
 // Deletes what was trained, and trains it again: the same bits, and a seed's own.
@@ -206,6 +239,8 @@ void TryVersions(Trial& trial, const Trained& base) {
     return MustBe(absl::StatusCode::kInvalidArgument,
                   Import(trial, base, "root:x:0:0:root:/root:/bin/bash\n"));
   });
+  trial.Check("a version that is loaded is not deleted",
+              [&] { return CheckDeletingLoaded(trial, base.version); });
   trial.Check("a version that is deleted is gone, and trained again to the same bits",
               [&] { return CheckDeleting(trial, base); });
   trial.Check("a version of another seed does not take the place of one that is gone",

@@ -47,6 +47,13 @@ check 'a faulty file' 2 system validate "$directory/faulty.yaml"
 expect_contains 'an endpoint without a port' "$errors" 'faulty.yaml:10: vertices[first].endpoint must be HOST:PORT or unix:PATH: got "localhost"'
 expect_contains 'no recipe' "$errors" 'vertices[first].recipe.name must not be empty'
 
+# Faults of a flag beside the file are the flag's.
+check 'a gateway without a port' 2 up "$directory/toy.yaml" --gateway localhost
+expect_contains 'whose fault it is' "$errors" '--gateway: an endpoint must be HOST:PORT'
+expect_equal 'and whose it is not' "${errors/toy.yaml/}" "$errors"
+check 'an orchestrator without a port' 2 up "$directory/toy.yaml" --gateway "unix:$directory/g" --orchestrator localhost
+expect_contains 'whose fault it is' "$errors" '--orchestrator: an endpoint must be HOST:PORT'
+
 # A service is killed, and the orchestrator has found out more than once: `up` must do all the same.
 check 'up' 0 up "$directory/toy.yaml" --gateway "unix:$directory/g"
 check 'the baseline' 0 update watch baseline

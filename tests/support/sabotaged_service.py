@@ -4,8 +4,10 @@
 --list prints the kinds. Argument PYTHON: the folder of backfire_stock.py.
 """
 import argparse
+import math
 import os
 import sys
+import time
 import types
 
 parser = argparse.ArgumentParser(description=__doc__)
@@ -23,10 +25,11 @@ from backfire_stock import Parameter, StockModel, StockService, pb, serve, sha25
 
 
 class RandomFeatures(StockModel):
-    """Ridge regression on random features, which the seed draws."""
+    """Ridge regression on random features, which the seed draws; judged by two losses."""
     name = "features"
     inputs = {"feature": ("FP64", [-1]), "teacher": ("FP64", [-1])}
-    outputs = {"y": ("FP64", [-1])}
+    outputs = {"y": ("FP64", [-1]), "size": ("FP64", [1])}
+    losses = {"loss": ("1", math.inf), "far": ("1", 1.0)}
     targets = ["teacher"]
     recipes = {"ridge": [Parameter("width", 6, "Random features.", minimum=1, maximum=100),
                          Parameter("alpha", 0.5, "Penalty of large weights.", minimum=1e-6)]}
@@ -39,7 +42,12 @@ class RandomFeatures(StockModel):
         return {"directions": directions, "weights": numpy.linalg.solve(squares, hidden.T @ data["teacher"])}
 
     def predict(self, weights, data, parameters):
-        return {"y": numpy.tanh(data["feature"] @ weights["directions"]) @ weights["weights"]}
+        y = numpy.tanh(data["feature"] @ weights["directions"]) @ weights["weights"]
+        return {"y": y, "size": abs(y).sum(axis=1, keepdims=True)}
+
+    def loss(self, outputs, data):
+        distance = abs(outputs["y"] - data["teacher"]).mean(axis=1)
+        return {"loss": distance, "far": distance > 0.7}
 
 
 SABOTAGES = {}
@@ -111,6 +119,24 @@ def key_without_seed(service):
 
 
 @sabotage
+def key_without_commitments(service):
+    key_of(service, lambda version, made: (*made[:4], made[-1]))
+
+
+@sabotage
+def key_of_order(service):  # In which the lineage is listed.
+    order = []
+
+    def train(old):
+        def call(request, context):
+            order[:] = [parent.input for parent in request.lineage]
+            return old(request, context)
+        return call
+    replace(service, "Train", train)
+    key_of(service, lambda version, made: (*made, *order))
+
+
+@sabotage
 def key_of_each_request(service):
     key_of(service, lambda version, made: (*made, os.urandom(8).hex()))
 
@@ -145,6 +171,26 @@ def unseeded(service):
 
 
 @sabotage
+def seed_of_few_bits(service):
+    replace(service.model, "fit", lambda old: lambda data, parameters, seed: old(data, parameters, seed % 8))
+
+
+@sabotage
+def warm_start(service):  # What is learnt depends on what was learnt before.
+    before = {}
+
+    def fit(old):
+        def call(data, parameters, seed):
+            learnt = old(data, parameters, seed)
+            shape = learnt["weights"].shape
+            learnt["weights"] = learnt["weights"] + 1e-6 * before.get(shape, 0)
+            before[shape] = learnt["weights"]
+            return learnt
+        return call
+    replace(service.model, "fit", fit)
+
+
+@sabotage
 def seed_ignored_in_part(service):  # It learns by the seed, and says of each that it was 0.
     replace(service.store, "add", lambda old: lambda model, version, weights:
             (setattr(version, "seed", 0), old(model, version, weights))[1])
@@ -153,8 +199,8 @@ def seed_ignored_in_part(service):  # It learns by the seed, and says of each th
 # Who feeds it.
 
 def pulling(change):
-    replace(backfire_stock, "pull", lambda old: lambda parent, request, split, context=None, datatype="FP64":
-            change(old, parent, request, split, context, datatype))
+    """Puts `change(pull, parent, request, split, ...)` in the place of `pull`; what follows is for `pull`."""
+    replace(backfire_stock, "pull", lambda old: lambda parent, request, split, *rest: change(old, parent, request, split, *rest))
 
 
 def changed(parent, **fields):
@@ -182,20 +228,34 @@ def pull_one_split(service):
 
 @sabotage
 def trained_on_test(service):
-    replace(service, "gather", lambda old: lambda lineage, request, split, context=None:
-            old(lineage, request, "test" if isinstance(request, pb.TrainRequest) else split, context))
+    replace(service, "gather", lambda old: lambda lineage, request, split, *rest, **named:
+            old(lineage, request, "test" if isinstance(request, pb.TrainRequest) else split, *rest, **named))
 
 
 @sabotage
 def parents_kept_by_name(service):
     kept = {}
 
-    def by_name(old, parent, request, split, context, datatype):
+    def by_name(old, parent, request, split, *rest):
         key = (parent.version, parent.output, split, request.dataset.uri)
         if key not in kept:
-            kept[key] = old(parent, request, split, context, datatype)
+            kept[key] = old(parent, request, split, *rest)
         return kept[key]
     pulling(by_name)
+
+
+@sabotage
+def lineage_said_and_not_used(service):  # It pulls whom it is told to, and learns from whom it knew first.
+    first = {}
+
+    def gather(old):
+        def call(lineage, request, split, context=None, observed=None):
+            data, *rest = old(lineage, request, split, context, observed)
+            if isinstance(request, pb.TrainRequest):
+                data = first.setdefault(split, data)
+            return data, *rest
+        return call
+    replace(service, "gather", gather)
 
 
 @sabotage
@@ -250,17 +310,64 @@ def swap_of_one_input(service):
 
 
 @sabotage
+def swap_by_position(service):
+    def evaluate(old):
+        def call(request, context):
+            version = service.store.describe(request.version, context)
+            for parent, own in zip(request.swapped_parents, version.lineage):
+                parent.input = own.input
+            return old(request, context)
+        return call
+    replace(service, "Evaluate", evaluate)
+
+
+@sabotage
+def swap_learns(service):  # It looks at what the swapped parents gave for the training split.
+    def gather(old):
+        def call(lineage, request, split, context=None, observed=None):
+            if getattr(request, "swapped_parents", None):
+                old(lineage, request, "train", context, observed)
+            return old(lineage, request, split, context, observed)
+        return call
+    replace(service, "gather", gather)
+
+
+@sabotage
 def swap_kept(service):
     kept = {}
 
     def gather(old):
-        def call(lineage, request, split, context=None):
+        def call(lineage, request, split, context=None, observed=None):
             swapped = getattr(request, "swapped_parents", None)
             if swapped:
                 kept[request.version, split] = old(lineage, request, split, context)
             return kept.get((getattr(request, "version", ""), split)) or old(lineage, request, split, context)
         return call
     replace(service, "gather", gather)
+
+
+@sabotage
+def commitments_unheld_in_training(service):
+    def without(old, parent, request, split, *rest):
+        if isinstance(request, pb.TrainRequest):
+            unheld = pb.TrainRequest()
+            unheld.CopyFrom(request)
+            unheld.ClearField("commitments")
+            request = unheld
+        return old(parent, request, split, *rest)
+    pulling(without)
+
+
+@sabotage
+def trained_on_unsaid(service):
+    replace(service.store, "add", lambda old: lambda model, version, weights:
+            (version.ClearField("trained_on"), old(model, version, weights))[1])
+
+
+@sabotage
+def evaluated_on_unsaid(service):
+    replace(backfire_stock.Commitments, "of", lambda old: lambda self, parents, *splits:
+            [] if splits == ("test",) else old(self, parents, *splits))
 
 
 # What is judged.
@@ -319,9 +426,93 @@ def unnamed_examples_together(service):
 
 
 @sabotage
+def clusters_shifted(service):
+    clustering(lambda old, self, bootstrap, clusters: old(self, bootstrap, [*clusters[1:], *clusters[:1]]))
+
+
+def adding(change):
+    """Puts `change(estimate, evaluation)` behind each loss that is added."""
+    def add_loss(old):
+        def call(self, evaluation, loss, values, weights=None, **fields):
+            old(self, evaluation, loss, values, weights, **fields)
+            change(evaluation.losses[-1], evaluation)
+        return call
+    replace(backfire_service.Resampling, "add_loss", add_loss)
+
+
+@sabotage
+def resamples_shrunken(service):  # Twice as sure as it is.
+    adding(lambda estimate, _: estimate.resampled.__setitem__(
+        slice(None), [(estimate.value + value) / 2 for value in estimate.resampled]))
+
+
+@sabotage
+def one_loss_not_resampled(service):
+    adding(lambda estimate, _: estimate.loss == "far" and estimate.resampled.__setitem__(
+        slice(None), [estimate.value] * len(estimate.resampled)))
+
+
+@sabotage
+def resamples_swapped(service):  # Between the losses' names.
+    def swap(estimate, evaluation):
+        if estimate.loss == "far":
+            first, second = list(evaluation.losses[0].resampled), list(estimate.resampled)
+            evaluation.losses[0].resampled[:], estimate.resampled[:] = second, first
+    adding(swap)
+
+
+@sabotage
+def losses_swapped_by_swapped_parents(service):
+    swapping = []
+    replace(service, "gather", lambda old: lambda lineage, request, *rest, **named: (
+        swapping.__setitem__(slice(None), getattr(request, "swapped_parents", ())), old(lineage, request, *rest, **named))[1])
+    replace(service, "losses", lambda old: lambda outputs, data, count: (
+        lambda found: {"loss": found["far"], "far": found["loss"] % 1} if swapping else found)(old(outputs, data, count)))
+
+
+@sabotage
+def nan_losses(service):
+    adding(lambda estimate, _: setattr(estimate, "value", math.nan))
+
+
+@sabotage
+def nan_resamples(service):
+    adding(lambda estimate, _: estimate.loss == "far" and estimate.resampled.__setitem__(
+        slice(None), [math.nan] * len(estimate.resampled)))
+
+
+@sabotage
+def infinite_resamples(service):
+    adding(lambda estimate, _: len(estimate.resampled) > 9 and estimate.resampled.__setitem__(9, math.inf))
+
+
+@sabotage
+def slices_dropped(service):  # Where parents are swapped.
+    def run(old):
+        def call(request, context, work):
+            def sliced(job):
+                existed = work(job)
+                if isinstance(request, pb.EvaluateRequest) and not request.swapped_parents:
+                    one = job.evaluation.losses.add()
+                    one.CopyFrom(job.evaluation.losses[0])
+                    one.slice, one.judged = "all", False
+                return existed
+            return old(request, context, sliced)
+        return call
+    replace(service.store, "run", run)
+
+
+@sabotage
+def half_left_out(service):
+    replace(backfire_service.Resampling, "add_loss", lambda old: lambda self, evaluation, loss, values:
+            old(self, evaluation, loss, values, numpy.arange(len(values)) * 2 < len(values)))
+
+
+@sabotage
 def losses_drift(service):
     count = iter(range(1, 10**9))
-    replace(service.model, "loss", lambda old: lambda outputs, data: old(outputs, data) + 1e-9 * next(count))
+    replace(service.model, "loss", lambda old: lambda outputs, data: (
+        lambda losses: {**losses, "loss": losses["loss"] + 1e-9 * next(count)})(old(outputs, data)))
 
 
 @sabotage
@@ -333,6 +524,66 @@ def evaluation_of_train(service):
             return old(request, context)
         return call
     replace(service, "Evaluate", evaluate)
+
+
+@sabotage
+def evaluation_kept(service):
+    kept = {}
+
+    def evaluate(old):
+        def call(request, context):
+            first = pb.EvaluateRequest(bootstrap=request.bootstrap, swapped_parents=request.swapped_parents)
+            first = kept.setdefault((request.version, request.split), first)
+            request.ClearField("bootstrap")
+            request.ClearField("swapped_parents")
+            request.MergeFrom(first)
+            return old(request, context)
+        return call
+    replace(service, "Evaluate", evaluate)
+
+
+def newest(service, request):
+    request.version, request.digest = service.store.list(0, 1000)[-1].name, ""
+
+
+@sabotage
+def evaluation_of_newest(service):
+    replace(service, "Evaluate", lambda old: lambda request, context: (newest(service, request), old(request, context))[1])
+
+
+@sabotage
+def evaluation_digest_unchecked(service):
+    replace(service, "Evaluate", lambda old: lambda request, context: (setattr(request, "digest", ""), old(request, context))[1])
+
+
+@sabotage
+def commitment_digest_unchecked(service):
+    replace(service, "CommitOutputs", lambda old: lambda request, context: (
+        setattr(request, "digest", ""), old(request, context))[1])
+
+
+def naming(service, more):
+    """Has jobs kept under a name that `more(request)` is added to, so that another request by a request_id is another job."""
+    kept = {}
+
+    def plain(job, name):
+        job.name = name
+        return job
+
+    def run(old):
+        def call(request, context, work):
+            name = f"jobs/{request.request_id}"
+            request.request_id += more(request)
+            kept[name] = f"jobs/{request.request_id}"
+            return plain(old(request, context, work), name)
+        return call
+    replace(service.store, "run", run)
+    replace(service.store, "job", lambda old: lambda name, context: plain(old(kept.get(name, name), context), name))
+
+
+@sabotage
+def evaluation_request_id_reused(service):
+    naming(service, lambda request: sha256(request.split)[:8] if isinstance(request, pb.EvaluateRequest) else "")
 
 
 # What it gives.
@@ -362,8 +613,8 @@ def materialize_digest_unchecked(service):
 @sabotage
 def materialize_drifts(service):
     count = iter(range(1, 10**9))
-    replace(service.model, "predict", lambda old: lambda weights, data, parameters:
-            {"y": old(weights, data, parameters)["y"] + 1e-12 * next(count)})
+    replace(service.model, "predict", lambda old: lambda weights, data, parameters: (
+        lambda outputs: {**outputs, "y": outputs["y"] + 1e-12 * next(count)})(old(weights, data, parameters)))
 
 
 @sabotage
@@ -375,6 +626,36 @@ def materialize_datatype(service):
                 yield piece
         return call
     replace(service, "Materialize", materialize)
+
+
+@sabotage
+def materialize_of_newest(service):
+    replace(service, "Materialize", lambda old: lambda request, context: (newest(service, request), old(request, context))[1])
+
+
+def truncating(service, is_cut):
+    def materialize(old):
+        def call(request, context):
+            pieces = list(old(request, context))
+            yield from [piece for piece in pieces if not is_cut(request) or piece.example != pieces[-1].example]
+        return call
+    replace(service, "Materialize", materialize)
+
+
+@sabotage
+def materialize_truncated(service):
+    truncating(service, lambda request: not request.examples)
+
+
+@sabotage
+def materialize_some_truncated(service):
+    truncating(service, lambda request: request.examples)
+
+
+@sabotage
+def predict_by_batch(service):  # What an example gets depends on those beside it.
+    replace(service.model, "predict", lambda old: lambda weights, data, parameters:
+            old(weights, {**data, "feature": data["feature"] - data["feature"].mean(axis=0)}, parameters))
 
 
 def inferring(change):
@@ -415,6 +696,38 @@ def infer_latest(service):
 
 
 @sabotage
+def infer_shares_memory(service):  # Between the threads of its calls.
+    held = {}
+
+    def predict(old):
+        def call(weights, data, parameters):
+            held["feature"] = data["feature"]
+            time.sleep(0.01)
+            return old(weights, {**data, "feature": held["feature"]}, parameters)
+        return call
+    replace(service.model, "predict", predict)
+
+
+@sabotage
+def infer_all_outputs(service):
+    inferring(lambda old, self, request, context: (request.ClearField("outputs"), old(self, request, context))[1])
+
+
+@sabotage
+def infer_unloaded(service):
+    def served(old):
+        def call(model, number, context):
+            try:
+                return old(model, number, context)
+            except backfire_service.Refusal as refusal:
+                if refusal.code != "UNAVAILABLE":
+                    raise
+                return f"models/{model}/versions/{number}"
+        return call
+    replace(service, "served", served)
+
+
+@sabotage
 def infer_constant(service):
     first = []
     inferring(lambda old, self, request, context: answer(old(self, request, context), lambda y: (first or first.append(y) or first)[0]))
@@ -440,6 +753,36 @@ def import_loses_weights(service):
     replace(service, "check_file", lambda old: lambda context, data, parameters: backfire_stock.pack(
         {name: array * (0 if name == "weights.weights" else 1)
          for name, array in backfire_stock.unpack(old(context, data, parameters)).items()}))
+
+
+@sabotage
+def import_digest_unchecked(service):
+    def without(requests):
+        for request in requests:
+            request.file_digest = ""
+            yield request
+    replace(service, "ImportVersion", lambda old: lambda requests, context: old(without(requests), context))
+
+
+@sabotage
+def import_lineage_lost(service):
+    def without(requests):
+        for request in requests:
+            request.ClearField("lineage")
+            yield request
+    replace(service, "ImportVersion", lambda old: lambda requests, context: old(without(requests), context))
+
+
+@sabotage
+def load_digest_unchecked(service):
+    replace(service, "LoadVersion", lambda old: lambda request, context: (
+        setattr(request, "digest", ""), old(request, context))[1])
+
+
+@sabotage
+def loaded_deleted(service):
+    replace(service, "DeleteVersion", lambda old: lambda request, context: (
+        service.store.load(request.name, False), old(request, context))[1])
 
 
 @sabotage
@@ -471,16 +814,21 @@ def unknown_parameter_taken(service):
 
 
 @sabotage
+def negative_seed_taken(service):
+    replace(service, "Train", lambda old: lambda request, context: (
+        setattr(request, "seed", abs(request.seed)), old(request, context))[1])
+
+
+@sabotage
+def no_request_id_taken(service):
+    replace(service.store, "run", lambda old: lambda request, context, work: (
+        setattr(request, "request_id", request.request_id or "none"), old(request, context, work))[1])
+
+
+@sabotage
 def request_id_reused(service):
-    def run(old):
-        def call(request, context, work):
-            request.request_id += sha256(request.recipe.name if isinstance(request, pb.TrainRequest) else "",
-                                         getattr(request, "seed", 0))[:8]
-            job = old(request, context, work)
-            job.name = job.name[:-8]
-            return job
-        return call
-    replace(service.store, "run", run)
+    naming(service, lambda request: sha256(request.recipe.name if isinstance(request, pb.TrainRequest) else "",
+                                           getattr(request, "seed", 0))[:8])
 
 
 def make(store):
