@@ -85,22 +85,23 @@ std::shared_ptr<const Standing> OpenUpdate::MakeStanding() const {
   return standing;
 }
 
-bool OpenUpdate::SetStep(size_t position, const StepRecord& record) {
-  StepTree::Entry entry = steps_[position];
+bool OpenUpdate::ChangeStep(size_t position, const StepRecord& record, StepTree::Changes& changes) {
+  const auto entry_of = [&](size_t at) -> StepTree::Entry& {
+    return changes.try_emplace(at, steps_[at]).first->second;
+  };
+  StepTree::Entry& entry = entry_of(position);
   const bool did_succeed = Succeeded(*entry.record);
   Count(*entry.record, -1);
   Count(record, 1);
   entry.record = std::make_shared<const StepRecord>(record);
   Mark(entry);
-  steps_.Set(position, std::move(entry));
   if (did_succeed == Succeeded(record)) return true;
   if (did_succeed) return false;  // It is done again: what waited for it does so again.
   if (!IsDue(*update_, record.step)) return true;
   for (const uint32_t dependent : plan_->dependents[position]) {
-    StepTree::Entry waiting = steps_[dependent];
+    StepTree::Entry& waiting = entry_of(dependent);
     --waiting.unmet;
     Mark(waiting);
-    steps_.Set(dependent, std::move(waiting));
   }
   return true;
 }
@@ -109,10 +110,12 @@ std::shared_ptr<const OpenUpdate> OpenUpdate::With(std::shared_ptr<const v1::Upd
                                                    std::shared_ptr<const Standing> base,
                                                    const StepChanges& steps) const {
   std::shared_ptr<OpenUpdate> copy(new OpenUpdate(*this));
+  StepTree::Changes changes;
   bool is_counted = true;
   for (const auto& [position, record] : steps) {
-    is_counted = copy->SetStep(position, record) && is_counted;
+    is_counted = copy->ChangeStep(position, record, changes) && is_counted;
   }
+  copy->steps_.Set(changes);
   if (base != nullptr) copy->base_ = std::move(base);
   if (update != nullptr) {
     // Another look makes other steps due.

@@ -90,8 +90,9 @@ class OpenUpdate {
   void Count(const StepRecord& record, int by);
   // Sets all steps.
   void CountAll(std::vector<StepTree::Entry> entries);
-  // Sets one step. False: all must be counted anew.
-  bool SetStep(size_t position, const StepRecord& record);
+  // Adds to `changes` what follows from another record of a step, and counts it. False: all must be
+  // counted anew.
+  bool ChangeStep(size_t position, const StepRecord& record, StepTree::Changes& changes);
 
   int64_t number_ = 0;
   std::string request_id_;

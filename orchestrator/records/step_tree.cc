@@ -46,24 +46,33 @@ const StepTree::Entry& StepTree::operator[](size_t position) const {
   return node->entries[position];
 }
 
-void StepTree::Set(size_t position, Entry entry) {
-  root_ = Changed(*root_, span_, position, std::move(entry));
+void StepTree::Set(const Changes& changes) {
+  if (!changes.empty()) root_ = Changed(*root_, span_, 0, changes.begin(), changes.end());
 }
 
-StepTree::NodePointer StepTree::Changed(const Node& node, size_t span, size_t position,
-                                        Entry entry) {
+StepTree::NodePointer StepTree::Changed(const Node& node, size_t span, size_t first,
+                                        Changes::const_iterator begin,
+                                        Changes::const_iterator end) {
   auto copy = std::make_shared<Node>(node);
-  if (span == 1) {
-    Entry& changed = copy->entries[position];
-    copy->ready += (entry.is_ready ? 1 : 0) - (changed.is_ready ? 1 : 0);
-    copy->running += (entry.is_running ? 1 : 0) - (changed.is_running ? 1 : 0);
-    changed = std::move(entry);
-  } else {
-    NodePointer& child = copy->children[position / span];
-    const NodePointer changed = Changed(*child, span / kWidth, position % span, std::move(entry));
+  while (begin != end) {
+    const size_t offset = (begin->first - first) / span;
+    if (span == 1) {
+      Entry& entry = copy->entries[offset];
+      copy->ready += (begin->second.is_ready ? 1 : 0) - (entry.is_ready ? 1 : 0);
+      copy->running += (begin->second.is_running ? 1 : 0) - (entry.is_running ? 1 : 0);
+      entry = begin->second;
+      ++begin;
+      continue;
+    }
+    const size_t below = first + offset * span;
+    const auto next =
+        std::find_if(begin, end, [&](const auto& change) { return change.first >= below + span; });
+    NodePointer& child = copy->children[offset];
+    NodePointer changed = Changed(*child, span / kWidth, below, begin, next);
     copy->ready += changed->ready - child->ready;
     copy->running += changed->running - child->running;
-    child = changed;
+    child = std::move(changed);
+    begin = next;
   }
   return copy;
 }

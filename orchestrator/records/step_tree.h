@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -20,10 +21,12 @@ class StepTree {
     bool is_running = false;
   };
 
+  using Changes = std::map<size_t, Entry>;  ///< By position.
+
   explicit StepTree(std::vector<Entry> entries = {});
   size_t size() const { return size_; }
   const Entry& operator[](size_t position) const;
-  void Set(size_t position, Entry entry);
+  void Set(const Changes& changes);
   /// Positions of the first `most` entries that are ready, or that run.
   std::vector<size_t> Ready(size_t most) const;
   std::vector<size_t> Running() const;
@@ -39,8 +42,10 @@ class StepTree {
   };
   using NodePointer = std::shared_ptr<const Node>;
 
-  // `span` is how many entries are below each child.
-  static NodePointer Changed(const Node& node, size_t span, size_t position, Entry entry);
+  // A copy with the changes up to `end`. `span` is how many entries are below each child, `first`
+  // the position of the first of all.
+  static NodePointer Changed(const Node& node, size_t span, size_t first,
+                             Changes::const_iterator begin, Changes::const_iterator end);
   static void Collect(const Node& node, size_t span, size_t first, size_t Node::*count,
                       bool Entry::*is_one, size_t most, std::vector<size_t>& positions);
 
