@@ -105,11 +105,6 @@ absl::Status RecordTable::Add(const RecordRow& row) {
 // The example's place in the vertex's columns; checks that it is in the same slices and cluster as
 // before.
 absl::StatusOr<size_t> RecordTable::Place(const RecordRow& row, Building& vertex) {
-  const auto [name, is_new_name] =
-      example_numbers_.emplace(row.example, static_cast<int32_t>(example_names_.size()));
-  if (is_new_name) example_names_.push_back(row.example);
-  const auto [at, is_new] =
-      vertex.places.emplace(name->second, static_cast<int32_t>(vertex.example_of.size()));
   uint64_t slices = 0;
   for (const std::string& slice : row.slices) {
     const auto bit = vertex.slice_bits.find(slice);
@@ -122,6 +117,12 @@ absl::StatusOr<size_t> RecordTable::Place(const RecordRow& row, Building& vertex
     }
     slices |= uint64_t{1} << bit->second;
   }
+  // Nothing can fail from here on until the example has its place: rows are read on after a fault.
+  const auto [name, is_new_name] =
+      example_numbers_.emplace(row.example, static_cast<int32_t>(example_names_.size()));
+  if (is_new_name) example_names_.push_back(row.example);
+  const auto [at, is_new] =
+      vertex.places.emplace(name->second, static_cast<int32_t>(vertex.example_of.size()));
   int32_t cluster = -1;
   if (row.has_cluster) {
     const auto [number, is_new_cluster] = vertex.cluster_numbers.emplace(

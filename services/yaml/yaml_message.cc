@@ -2,12 +2,14 @@
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/util/json_util.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <cmath>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <utility>
 #include <vector>
 
@@ -238,6 +240,32 @@ class Converter {
   size_t entries_left_, bytes_left_;
 };
 
+// Hears what a text says, and keeps nothing.
+class Nobody : public YAML::EventHandler {
+ public:
+  using Mark = YAML::Mark;
+  using Anchor = YAML::anchor_t;
+  using Style = YAML::EmitterStyle::value;
+  void OnDocumentStart(const Mark&) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const Mark&, Anchor) override {}
+  void OnAlias(const Mark&, Anchor) override {}
+  void OnScalar(const Mark&, const std::string&, Anchor, const std::string&) override {}
+  void OnSequenceStart(const Mark&, const std::string&, Anchor, Style) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const Mark&, const std::string&, Anchor, Style) override {}
+  void OnMapEnd() override {}
+};
+
+// Whether a text has a second document. YAML::LoadAll would say, but for a text that begins with a
+// comma: of that it makes documents without end.
+bool HasSeveralDocuments(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  Nobody nobody;
+  return parser.HandleNextDocument(nobody) && parser.HandleNextDocument(nobody);
+}
+
 // What a key or an index leads to: the entry's node, and the one that its line is of.
 std::optional<std::pair<YAML::Node, YAML::Node>> Step(const YAML::Node& node,
                                                       const std::string& key) {
@@ -297,12 +325,10 @@ absl::Status WithLines(const absl::Status& status, const YAML::Node& root,
 absl::Status ParseYaml(const std::string& text, const std::string& name,
                        google::protobuf::Message& message) {
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
-    if (documents.size() > 1) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(name, ": must be one document: got ", documents.size()));
+    if (HasSeveralDocuments(text)) {
+      return absl::InvalidArgumentError(absl::StrCat(name, ": must be one document: got several"));
     }
-    const YAML::Node root = documents.empty() ? YAML::Node() : documents[0];
+    const YAML::Node root = YAML::Load(text);
     BACKFIRE_ASSIGN_OR_RETURN(
         const std::string json,
         Converter(name, text.size()).Message(root, *message.GetDescriptor(), ""));

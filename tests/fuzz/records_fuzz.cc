@@ -114,9 +114,12 @@ constexpr char kCsv[] =
 namespace backfire {
 
 std::vector<std::string> FuzzExamples() {
-  return {std::string(1, '\0') + gate::kJson, std::string("\1") + gate::kCsv,
-          std::string(1, '\0') + gate::Gzip(gate::kJson),
-          std::string("\1") + gate::Gzip(gate::kCsv) + gate::Gzip("\n")};
+  return {
+      std::string(1, '\0') + gate::kJson, std::string("\1") + gate::kCsv,
+      std::string(1, '\0') + gate::Gzip(gate::kJson),
+      std::string("\1") + gate::Gzip(gate::kCsv) + gate::Gzip("\n"),
+      // A fault, and another row of its example.
+      std::string("\1vertex,seed,example,slice,mse\nencoder,1,17,z,0.25\nencoder,0,17,,0.24\n")};
 }
 
 std::vector<std::string> FuzzTokens() {

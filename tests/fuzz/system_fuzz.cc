@@ -90,7 +90,9 @@ waivers:
 std::vector<std::string> FuzzExamples() {
   return {std::string(1, '\0') + kSystem, std::string("\1") + kPolicy,
           std::string("\2candidate: encoder\nalpha: 0.1\n"),
-          std::string("\1system: other.yaml\ncandidate: a\n")};
+          std::string("\1system: other.yaml\ncandidate: a\n"),
+          // Once read for ever.
+          std::string("\1, a")};
 }
 
 std::vector<std::string> FuzzTokens() {

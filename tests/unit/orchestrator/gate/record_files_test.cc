@@ -246,6 +246,17 @@ TEST_F(RecordFilesTest, ManyFaultsAreCutShort) {
   EXPECT_EQ(faults.find("r.jsonl:21:"), std::string::npos);
 }
 
+// Later rows are held against earlier ones of their example, and not against what was none.
+TEST_F(RecordFilesTest, AFaultyRowLeavesNothingBehind) {
+  const std::string faults =
+      Faults(R"({"vertex":"a","seed":0,"example":"x","loss":1,"wrong":1,"words":4,"slice":["fog"]})"
+             "\n"
+             R"({"vertex":"a","seed":1,"example":"x","loss":1,"wrong":1,"words":4})"
+             "\n");
+  EXPECT_THAT(faults, HasSubstr("r.jsonl:1: "));
+  EXPECT_EQ(faults.find("r.jsonl:2: "), std::string::npos) << faults;
+}
+
 TEST_F(RecordFilesTest, AFolderHasRecordsAlone) {
   EXPECT_EQ(RecordFiles(Path("none")).status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(RecordFiles(directory_.path().string()).status().code(),

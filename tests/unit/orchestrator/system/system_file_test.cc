@@ -130,6 +130,7 @@ TEST(ParseSystemTest, RefusesAnEmptyFile) {
 
 TEST(ParseSystemTest, RefusesASecondDocument) {
   EXPECT_THAT(Fault(absl::StrCat(kSystem, "---\nname: other\n")), HasSubstr("one document"));
+  EXPECT_THAT(Fault(", a"), HasSubstr("one document"));
 }
 
 // Nine lists, each of nine mentions of the one before: four hundred million values in a kilobyte.
