@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
 #include "services/datasets/kitti_calibration.h"
@@ -96,12 +97,41 @@ absl::Status Validate(const StereoCalibration& calibration) {
         " (the fourth column is in pixels times metres: is it in millimetres or kilometres?)"));
   }
   const double vertical_m = (calibration.left[7] - calibration.right[7]) / calibration.left[5];
-  if (std::abs(vertical_m) > 0.1 * calibration.baseline_m()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "calibration: the cameras must stand beside each other: got ", calibration.baseline_m(),
-        " m to the right, and ", vertical_m, " m down: rectify the pair first"));
+  const double forward_m = calibration.right[11] - calibration.left[11];
+  if (std::abs(vertical_m) > 0.1 * calibration.baseline_m() ||
+      std::abs(forward_m) > 0.1 * calibration.baseline_m()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("calibration: the cameras must stand beside each other: got ",
+                     calibration.baseline_m(), " m to the right, ", vertical_m, " m down, and ",
+                     forward_m, " m forward: rectify the pair first"));
   }
   return absl::OkStatus();
+}
+
+std::string Doubt(const Projection& camera, int columns, int rows) {
+  std::vector<std::string> doubts;
+  if (!(camera[2] >= 0 && camera[2] < columns && camera[6] >= 0 && camera[6] < rows)) {
+    doubts.push_back(absl::StrCat("P2's cx, cy (", camera[2], ", ", camera[6], ") is outside the ",
+                                  columns, "x", rows,
+                                  " image: is the calibration of another size of images?"));
+  }
+  // From a telephoto lens that sees 1 degree to what no flat image can show.
+  const double widths = camera[0] / columns;
+  if (widths < 0.05 || widths > 50) {
+    doubts.push_back(absl::StrCat("P2's focal length (", camera[0], " px) is ", widths,
+                                  " times the image's width: is it in pixels?"));
+  }
+  if (const double ratio = camera[0] / camera[5]; ratio < 0.8 || ratio > 1.25) {
+    doubts.push_back(absl::StrCat("P2's focal lengths differ (", camera[0], " and ", camera[5],
+                                  " px): was the image stretched, and not its calibration?"));
+  }
+  constexpr double kFarM = 10;
+  const double offset_m = std::hypot(camera[3] / camera[0], camera[7] / camera[5], camera[11]);
+  if (offset_m > kFarM) {
+    doubts.push_back(
+        absl::StrCat("P2's camera is ", offset_m, " m away from the origin of labels and scans"));
+  }
+  return absl::StrJoin(doubts, "; ");
 }
 
 runtime::Tensor ToTensor(const StereoCalibration& calibration) {

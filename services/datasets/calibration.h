@@ -36,6 +36,10 @@ StereoCalibration ResizeAndCrop(const StereoCalibration& calibration, double sca
 /// INVALID_ARGUMENT: focal length or baseline not > 0 or not finite.
 absl::Status Validate(const StereoCalibration& calibration);
 
+/// What is doubtful about a camera of images of this size, in words; empty: nothing. Such a
+/// calibration is possible, of a crop, and most often another size's.
+std::string Doubt(const Projection& camera, int columns, int rows);
+
 /// FP64 [2, 3, 4]: left, then right projection; what a request carries.
 runtime::Tensor ToTensor(const StereoCalibration& calibration);
 /// INVALID_ARGUMENT: wrong datatype or shape, or Validate fails.

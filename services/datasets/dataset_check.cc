@@ -47,11 +47,14 @@ absl::StatusOr<DatasetReport> CheckDataset(const std::string& uri,
   }
   if (parsed.scheme == "kitti") {
     BACKFIRE_ASSIGN_OR_RETURN(const KittiOptions options, ParseKittiUri(uri, parsed));
-    BACKFIRE_ASSIGN_OR_RETURN(const KittiLayout layout, KittiLayout::Find(options.directory));
+    BACKFIRE_ASSIGN_OR_RETURN(
+        const KittiLayout layout,
+        KittiLayout::Find(options.directory, runtime::DatasetAccess::Unlimited()));
     BACKFIRE_RETURN_IF_ERROR(CheckKitti(options, layout, progress, cancelled, report));
     if (!report.faults.empty()) return report;
   }
-  BACKFIRE_ASSIGN_OR_RETURN(const auto dataset, OpenStereoDataset(uri));
+  BACKFIRE_ASSIGN_OR_RETURN(const auto dataset,
+                            OpenStereoDataset(uri, runtime::DatasetAccess::Unlimited()));
   report.digest = dataset->digest();
   if (parsed.scheme != "kitti") {
     BACKFIRE_RETURN_IF_ERROR(CheckRendered(*dataset, report, progress, cancelled));

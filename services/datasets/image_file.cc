@@ -5,11 +5,13 @@
 #include <cerrno>
 #include <cmath>
 #include <fstream>
+#include <iterator>
 #include <opencv2/imgcodecs.hpp>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "services/base/file.h"
@@ -136,6 +138,31 @@ absl::StatusOr<cv::Mat> ReadDisparityImage(const std::filesystem::path& path) {
   cv::Mat disparity;
   image.convertTo(disparity, CV_32F, 1.0 / 256);
   return disparity;
+}
+
+absl::StatusOr<std::vector<std::string>> ListPngs(const std::filesystem::path& folder,
+                                                  const std::function<absl::Status()>& go_on) {
+  static constexpr absl::string_view kPictures[] = {".png", ".jpg", ".jpeg", ".bmp",  ".ppm",
+                                                    ".pgm", ".pfm", ".tif",  ".tiff", ".webp"};
+  std::vector<std::string> names;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (go_on) BACKFIRE_RETURN_IF_ERROR(go_on());
+    const std::string extension = entry->path().extension().string();
+    if (extension == ".png") {
+      names.push_back(entry->path().filename().string());
+    } else if (std::count(std::begin(kPictures), std::end(kPictures),
+                          absl::AsciiStrToLower(extension)) > 0) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(entry->path().string(),
+                       ": pictures must be PNG files, and named so: NNNNNN.png: convert or rename "
+                       "it, and those like it"));
+    }
+  }
+  if (error) return ErrnoToStatus(error.value(), absl::StrCat("list ", folder.string()));
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 absl::StatusOr<cv::Size> ReadPngSize(const std::filesystem::path& path) {

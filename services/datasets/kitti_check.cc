@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <opencv2/core.hpp>
 #include <optional>
 
 #include "absl/strings/match.h"
@@ -57,7 +58,7 @@ class KittiChecker {
     for (const Split split : kCheckedSplits) {
       const auto i = static_cast<size_t>(split);
       std::vector<absl::Status> faults;
-      auto list = layout_.ReadList(options_.lists[i], &faults);
+      auto list = layout_.ReadList(options_.lists[i], &faults, runtime::DatasetAccess::Unlimited());
       const std::string path =
           (options_.directory / "ImageSets" / absl::StrCat(options_.lists[i], ".txt")).string();
       for (const absl::Status& fault : faults) Add(fault, path);
@@ -160,7 +161,8 @@ class KittiChecker {
       return;
     }
     std::vector<absl::Status> faults;
-    const auto clusters = KittiClusters::Read(options_.directory, options_.clusters, &faults);
+    const auto clusters = KittiClusters::Read(options_.directory, options_.clusters, &faults,
+                                              runtime::DatasetAccess::Unlimited());
     for (const absl::Status& fault : faults) AddOf(fault);
     if (!clusters.ok()) return Add(clusters.status(), options_.clusters);
     std::array<std::set<std::string>, 3> of_split;
@@ -245,12 +247,15 @@ class KittiChecker {
       const auto disparity = Value(file, id, false, ReadDisparityImage);
       if (!disparity) continue;
       CheckSize(file, id, disparity->size(), left);
+      if (cv::countNonZero(*disparity) == 0) Notice("the disparity map has no pixel of truth", id);
       summary.disparities += file == KittiFile::kDisparity;
     }
     const auto scan = Value(KittiFile::kLidar, id, false, ReadLidar);
     summary.scans += scan.has_value();
     if (scan) CheckScan(id, *scan);
     CheckTruth(id, calibration);
+    if (scan && !scan->empty() && calibration && left)
+      CheckScanIsSeen(id, *scan, *calibration, *left);
     CheckLabels(id, summary);
   }
 
@@ -280,6 +285,17 @@ class KittiChecker {
       const std::string path = layout_.Path(KittiFile::kCalibration, id).string();
       report_.faults.push_back({path, 0, std::string(motion.status().message())});
     }
+  }
+
+  // Truth that is nowhere, or a scan beside the picture, would train on nothing without a word.
+  void CheckScanIsSeen(const std::string& id, const std::vector<LidarPoint>& scan,
+                       const KittiCalibration& calibration, const cv::Mat& left) {
+    const auto disparity = DisparityFromLidar(scan, calibration, left.size());
+    if (!disparity.ok() || cv::countNonZero(*disparity) > 0) return;
+    Notice(
+        "no point of the scan is in the left image: is Tr_velo_to_cam of another sensor, or of "
+        "other axes (x forward, y left, z up)?",
+        id);
   }
 
   void CheckScan(const std::string& id, const std::vector<LidarPoint>& scan) {
@@ -312,14 +328,8 @@ class KittiChecker {
     for (const absl::Status& fault : faults) Add(fault, path);
     if (!faults.empty()) return std::nullopt;
     const Projection& camera = *calibration.image_from_rect[2];
-    const bool inside = !left || (camera[2] >= 0 && camera[2] < left->cols && camera[6] >= 0 &&
-                                  camera[6] < left->rows);
-    if (!inside) {
-      Notice(
-          absl::StrCat("P2's cx, cy (", camera[2], ", ", camera[6], ") is outside the ", left->cols,
-                       "x", left->rows, " image: is the calibration of another size of images?"),
-          id);
-    }
+    const std::string doubt = left ? Doubt(camera, left->cols, left->rows) : "";
+    if (!doubt.empty()) Notice(doubt, id);
     return calibration;
   }
 

@@ -27,10 +27,10 @@ class KittiClusters {
  public:
   /// NOT_FOUND: no such folder or file. All faults in a file go to `faults`, or the first is
   /// returned if that is null: DATA_LOSS. PERMISSION_DENIED, CANCELLED: as `access` says.
-  static absl::StatusOr<KittiClusters> Read(
-      const std::filesystem::path& directory, const std::string& parameter,
-      std::vector<absl::Status>* faults,
-      const runtime::DatasetAccess& access = runtime::DatasetAccess::Unlimited());
+  static absl::StatusOr<KittiClusters> Read(const std::filesystem::path& directory,
+                                            const std::string& parameter,
+                                            std::vector<absl::Status>* faults,
+                                            const runtime::DatasetAccess& access);
 
   /// NOT_FOUND: the file says nothing of this frame.
   absl::StatusOr<std::string> Of(const std::string& frame) const;

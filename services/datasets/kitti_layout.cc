@@ -12,6 +12,7 @@
 #include "services/base/file.h"
 #include "services/base/status.h"
 #include "services/base/text_file.h"
+#include "services/datasets/image_file.h"
 #include "services/runtime/dataset.h"
 
 namespace backfire::datasets {
@@ -24,23 +25,13 @@ constexpr absl::string_view kReferencePair = "_10";  // KITTI 2015's labelled on
 // All frames of image_2, sorted; of KITTI 2015 only the labelled pairs.
 absl::StatusOr<std::vector<std::string>> ListImages(const fs::path& folder, bool stereo_2015,
                                                     const runtime::DatasetAccess& access) {
+  BACKFIRE_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                            ListPngs(folder, [&access] { return access.CheckWanted(); }));
   std::vector<std::string> ids;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    BACKFIRE_RETURN_IF_ERROR(access.CheckWanted());
-    const std::string extension = entry.path().extension().string();
-    if (extension != ".png") {
-      const std::string lower = absl::AsciiStrToLower(extension);
-      if (lower != ".png" && lower != ".jpg" && lower != ".jpeg") continue;
-      return absl::FailedPreconditionError(
-          absl::StrCat(entry.path().string(),
-                       ": pictures must be PNG files, and named so: NNNNNN.png: convert or rename "
-                       "it, and those like it"));
-    }
-    std::string id = entry.path().stem().string();
+  for (const std::string& name : names) {
+    std::string id = fs::path(name).stem().string();
     if (!stereo_2015 || absl::EndsWith(id, kReferencePair)) ids.push_back(std::move(id));
   }
-  if (error) return ErrnoToStatus(error.value(), absl::StrCat("list ", folder.string()));
   if (ids.empty()) {
     return absl::NotFoundError(absl::StrCat(folder.string(), ": no frame NNNNNN",
                                             stereo_2015 ? "_10" : "", ".png is in it"));

@@ -52,9 +52,8 @@ class KittiLayout {
  public:
   /// NOT_FOUND: no such directory, or neither image_2 nor training/image_2 in it.
   /// PERMISSION_DENIED: it, or its pictures, are outside of the roots of `access`.
-  static absl::StatusOr<KittiLayout> Find(
-      const std::filesystem::path& directory,
-      const runtime::DatasetAccess& access = runtime::DatasetAccess::Unlimited());
+  static absl::StatusOr<KittiLayout> Find(const std::filesystem::path& directory,
+                                          const runtime::DatasetAccess& access);
 
   std::filesystem::path Path(KittiFile file, const std::string& id) const;
   bool stereo_2015() const { return stereo_2015_; }
@@ -63,9 +62,9 @@ class KittiLayout {
   /// `all`, or `FIRST-LAST`, which count the frames of image_2 in their order, from 0. Empty: none.
   /// NOT_FOUND: no such file, and none of the other forms. All faults in a file go to `faults`, or
   /// the first is returned if that is null. PERMISSION_DENIED, CANCELLED: as `access` says.
-  absl::StatusOr<std::vector<std::string>> ReadList(
-      const std::string& list, std::vector<absl::Status>* faults,
-      const runtime::DatasetAccess& access = runtime::DatasetAccess::Unlimited()) const;
+  absl::StatusOr<std::vector<std::string>> ReadList(const std::string& list,
+                                                    std::vector<absl::Status>* faults,
+                                                    const runtime::DatasetAccess& access) const;
 
  private:
   std::filesystem::path directory_, frames_;

@@ -74,8 +74,7 @@ class StereoDataset : public runtime::Dataset {
 /// INVALID_ARGUMENT: not such a URI. NOT_FOUND, DATA_LOSS: a file is missing or malformed (the
 /// message has file and line). PERMISSION_DENIED, CANCELLED: as `access` says.
 absl::StatusOr<std::shared_ptr<const StereoDataset>> OpenStereoDataset(
-    const std::string& uri,
-    const runtime::DatasetAccess& access = runtime::DatasetAccess::Unlimited());
+    const std::string& uri, const runtime::DatasetAccess& access);
 
 /// UINT8 [H, W, 3] from a CV_8UC3 image, and back (sharing no memory).
 runtime::Tensor ImageToTensor(const cv::Mat& rgb);

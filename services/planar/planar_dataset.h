@@ -28,8 +28,7 @@ class PlanarDataset : public runtime::Dataset {
 
   /// Errors as ParseData and Distribution::Build. CANCELLED: as `access` says.
   static absl::StatusOr<std::shared_ptr<const PlanarDataset>> Open(
-      const std::string& uri,
-      const runtime::DatasetAccess& access = runtime::DatasetAccess::Unlimited());
+      const std::string& uri, const runtime::DatasetAccess& access);
 
   const std::string& uri() const override { return uri_; }
   const std::string& digest() const override { return digest_; }

@@ -49,7 +49,8 @@ Rehearsal::~Rehearsal() = default;
 
 absl::StatusOr<std::unique_ptr<Rehearsal>> Rehearsal::Make(const v1::System& system) {
   BACKFIRE_ASSIGN_OR_RETURN(graph::SystemGraph graph, graph::SystemGraph::Build(system));
-  BACKFIRE_ASSIGN_OR_RETURN(auto dataset, PlanarDataset::Open(system.dataset()));
+  BACKFIRE_ASSIGN_OR_RETURN(
+      auto dataset, PlanarDataset::Open(system.dataset(), runtime::DatasetAccess::Unlimited()));
   BACKFIRE_ASSIGN_OR_RETURN(const auto specs, SpecsOf(system));
   std::unique_ptr<Rehearsal> made(new Rehearsal(std::move(graph), std::move(dataset)));
   const auto datasets = std::make_shared<DatasetCache>();

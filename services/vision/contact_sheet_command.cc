@@ -35,7 +35,8 @@ absl::Status DrawSheet(const SheetArguments& arguments) {
   BACKFIRE_RETURN_IF_ERROR(CheckPngPath(arguments.out));
   BACKFIRE_ASSIGN_OR_RETURN(const runtime::Split split, runtime::ParseSplit(arguments.split));
   BACKFIRE_ASSIGN_OR_RETURN(const auto dataset,
-                            datasets::OpenStereoDataset(DatasetUri(arguments.dataset)));
+                            datasets::OpenStereoDataset(DatasetUri(arguments.dataset),
+                                                        runtime::DatasetAccess::Unlimited()));
   const int64_t end = std::min(arguments.first + arguments.count, dataset->size(split));
   if (arguments.first >= end) {
     return absl::InvalidArgumentError(absl::StrCat("--first must be below ", dataset->size(split),

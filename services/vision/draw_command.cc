@@ -26,7 +26,8 @@ absl::Status Draw(const DrawArguments& arguments) {
   BACKFIRE_RETURN_IF_ERROR(CheckPngPath(arguments.out));
   BACKFIRE_ASSIGN_OR_RETURN(const runtime::Split split, runtime::ParseSplit(arguments.split));
   BACKFIRE_ASSIGN_OR_RETURN(const auto dataset,
-                            datasets::OpenStereoDataset(DatasetUri(arguments.dataset)));
+                            datasets::OpenStereoDataset(DatasetUri(arguments.dataset),
+                                                        runtime::DatasetAccess::Unlimited()));
   PageContent content;
   BACKFIRE_ASSIGN_OR_RETURN(content.left, dataset->LeftImage(split, arguments.example));
   BACKFIRE_ASSIGN_OR_RETURN(content.calibration, dataset->Calibration(split, arguments.example));

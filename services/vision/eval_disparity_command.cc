@@ -28,21 +28,6 @@ struct DisparityArguments {
   RecordSettings records;
 };
 
-absl::StatusOr<std::vector<std::string>> ListPngs(const fs::path& folder) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
-       entry.increment(error)) {
-    if (entry->path().extension() == ".png") names.push_back(entry->path().filename().string());
-  }
-  if (error) return ErrnoToStatus(error.value(), absl::StrCat("list ", folder.string()));
-  if (names.empty()) {
-    return absl::NotFoundError(absl::StrCat(folder.string(), ": no disparity map *.png"));
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
 // Focal length times baseline of an image: KITTI's stereo set calls the calibration of
 // 000007_10.png 000007.txt.
 absl::StatusOr<double> FocalTimesBaseline(const fs::path& folder, const fs::path& image) {
@@ -81,7 +66,11 @@ absl::Status EvaluateDisparity(const DisparityArguments& arguments) {
       std::find(losses.begin(), losses.end(), "depth_mae") != losses.end()) {
     return absl::InvalidArgumentError("--record-loss depth_mae: needs --calib, as depths do");
   }
-  BACKFIRE_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListPngs(arguments.truth));
+  BACKFIRE_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                            datasets::ListPngs(arguments.truth));
+  if (names.empty()) {
+    return absl::NotFoundError(absl::StrCat(arguments.truth, ": no disparity map *.png"));
+  }
   std::vector<metrics::DisparityErrorSums> sums(names.size());
   std::vector<absl::Status> faults(names.size());
   ParallelFor(static_cast<int64_t>(names.size()), arguments.settings.threads, [&](int64_t i) {

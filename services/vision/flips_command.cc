@@ -224,7 +224,8 @@ int RunFlips(const FlipsArguments& arguments) {
   }
   const absl::Status shown = runtime::ShowIdentity(arguments.security);
   if (!shown.ok()) return ReportError(shown);
-  const auto dataset = datasets::OpenStereoDataset(DatasetUri(arguments.dataset));
+  const auto dataset = datasets::OpenStereoDataset(DatasetUri(arguments.dataset),
+                                                   runtime::DatasetAccess::Unlimited());
   if (!dataset.ok()) return ReportError(dataset.status());
   const absl::Status checked = CheckDataset(arguments, **dataset);
   if (!checked.ok()) return ReportError(checked);

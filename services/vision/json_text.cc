@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "services/base/utf8.h"
 
 namespace backfire::vision {
 
@@ -88,7 +89,7 @@ JsonText& JsonText::String(std::string_view value) {
 
 void JsonText::Quote(std::string_view value) {
   text_ += '"';
-  for (const char c : value) {
+  for (const char c : ValidUtf8(value)) {
     if (c == '"' || c == '\\') text_ += '\\';
     if (static_cast<unsigned char>(c) < 0x20) {
       absl::StrAppendFormat(&text_, "\\u%04x", static_cast<unsigned char>(c));

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "services/base/command_line.h"
+#include "services/base/printable.h"
 #include "services/vision/commands.h"
 
 namespace backfire::vision {
@@ -27,7 +28,7 @@ std::string OneLine(absl::string_view text) {
   for (char& c : line) {
     if (c == '\n' || c == '\r') c = ' ';
   }
-  return line;
+  return Printable(line);
 }
 
 int Main(int argc, char** argv) {

@@ -87,16 +87,20 @@ absl::StatusOr<Inputs> ReadInputs(const PerceiveArguments& arguments) {
   return inputs;
 }
 
-// What the user's pair loses by its shape, in words; empty: nothing.
-std::string RowsLeftOutText(const PerceiveArguments& arguments, const StereoInput& pair) {
+// What is doubtful about the user's pair, and what it loses by its shape; empty: nothing.
+std::string NotesText(const PerceiveArguments& arguments, const StereoInput& pair) {
+  std::string text = datasets::Doubt(pair.calibration.left, pair.left.cols, pair.left.rows);
+  if (!text.empty()) text = absl::StrCat("warning: ", arguments.calibration, ": ", text, "\n");
   const auto fitted = FitStereoInput(pair, {arguments.width, arguments.height});
   const int left_out = fitted.ok() ? fitted->placement.RowsLeftOut() : 0;
-  if (left_out == 0) return "";
+  if (left_out == 0) return text;
   const int rows =
       static_cast<int>(std::ceil(fitted->placement.scale_y * pair.left.rows / 16)) * 16;
-  return absl::StrFormat(
+  absl::StrAppendFormat(
+      &text,
       "%d of %d rows are not sent, as the picture is higher than %d:%d; --height %d sends all\n",
       left_out, pair.left.rows, arguments.width, arguments.height, rows);
+  return text;
 }
 
 // Where a detector is: where the user says, or where `backfire up` has it.
@@ -145,7 +149,8 @@ absl::StatusOr<ScoreChoice> ChooseScoreOn(const std::string& uri,
                                           const PerceiveArguments& arguments,
                                           inference::GRPCInferenceService::StubInterface& gateway,
                                           const StereoCall& call) {
-  BACKFIRE_ASSIGN_OR_RETURN(const auto dataset, datasets::OpenStereoDataset(uri));
+  BACKFIRE_ASSIGN_OR_RETURN(const auto dataset,
+                            datasets::OpenStereoDataset(uri, runtime::DatasetAccess::Unlimited()));
   std::vector<int64_t> release = arguments.releases;
   if (!release.empty()) release.resize(1);
   ProgressLine progress("choosing the score");
@@ -177,7 +182,7 @@ int RunPerceive(PerceiveArguments arguments) {
   const auto inputs = ReadInputs(arguments);
   if (!inputs.ok()) return ReportError(inputs.status());
   // Where JSON is read from standard output, people read what goes to standard error.
-  std::fputs(RowsLeftOutText(arguments, inputs->stereo).c_str(),
+  std::fputs(NotesText(arguments, inputs->stereo).c_str(),
              arguments.format == "json" ? stderr : stdout);
   // Of the mesh: the gateway lets anybody infer, and the detectors' own services don't.
   const absl::Status shown = runtime::ShowIdentity(arguments.security);

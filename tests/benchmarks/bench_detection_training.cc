@@ -266,7 +266,9 @@ absl::Status Run(Options options) {
             .status());
     options.dataset = "kitti:" + std::filesystem::absolute(directory).string();
   }
-  BACKFIRE_ASSIGN_OR_RETURN(const auto dataset, datasets::OpenStereoDataset(options.dataset));
+  BACKFIRE_ASSIGN_OR_RETURN(
+      const auto dataset,
+      datasets::OpenStereoDataset(options.dataset, runtime::DatasetAccess::Unlimited()));
   std::printf("%s: %lld training frames, %lld test frames\n", options.dataset.c_str(),
               static_cast<long long>(dataset->size(Split::kTrain)),
               static_cast<long long>(dataset->size(Split::kTest)));

@@ -65,7 +65,8 @@ struct Frame {
 };
 
 absl::StatusOr<std::vector<Frame>> ReadFrames(const std::string& uri) {
-  BACKFIRE_ASSIGN_OR_RETURN(const auto pairs, datasets::OpenStereoDataset(uri));
+  BACKFIRE_ASSIGN_OR_RETURN(const auto pairs,
+                            datasets::OpenStereoDataset(uri, runtime::DatasetAccess::Unlimited()));
   std::vector<Frame> frames;
   for (int64_t i = 0; i < pairs->size(Split::kTest); ++i) {
     Frame frame;
@@ -172,7 +173,9 @@ cv::Mat Badness(const cv::Mat& disparity, const cv::Mat& lidar) {
 absl::Status Run(const Options& options) {
   const auto model = disparity::MakeDisparityModel({"cpu", options.threads});
   BACKFIRE_ASSIGN_OR_RETURN(const std::vector<Frame> frames, ReadFrames(options.pairs));
-  BACKFIRE_ASSIGN_OR_RETURN(const auto dataset, datasets::OpenStereoDataset(options.dataset));
+  BACKFIRE_ASSIGN_OR_RETURN(
+      const auto dataset,
+      datasets::OpenStereoDataset(options.dataset, runtime::DatasetAccess::Unlimited()));
   const std::filesystem::path scratch =
       std::filesystem::temp_directory_path() /
       absl::StrCat("backfire-real-stereo-",

@@ -138,7 +138,9 @@ absl::Status Run(const Options& options) {
       std::filesystem::temp_directory_path() /
       absl::StrCat("backfire-table2-", std::chrono::steady_clock::now().time_since_epoch().count());
   std::filesystem::create_directories(scratch);
-  BACKFIRE_ASSIGN_OR_RETURN(const auto dataset, datasets::OpenStereoDataset(options.dataset));
+  BACKFIRE_ASSIGN_OR_RETURN(
+      const auto dataset,
+      datasets::OpenStereoDataset(options.dataset, runtime::DatasetAccess::Unlimited()));
   const auto model = disparity::MakeDisparityModel({"cpu"});
   std::vector<v1::Recipe> recipes;
   for (const char* name : kRecipes) {

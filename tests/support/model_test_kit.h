@@ -59,7 +59,8 @@ class RenderedFrames {
     const auto outcome = datasets::RenderDataset(
         options, directory_ / "world", 2, [](int64_t, int64_t) {}, [] { return false; });
     if (!outcome.ok()) throw std::runtime_error(outcome.status().ToString());
-    auto dataset = datasets::OpenStereoDataset("kitti:" + (directory_ / "world").string());
+    auto dataset = datasets::OpenStereoDataset("kitti:" + (directory_ / "world").string(),
+                                               runtime::DatasetAccess::Unlimited());
     if (!dataset.ok()) throw std::runtime_error(dataset.status().ToString());
     dataset_ = *std::move(dataset);
   }

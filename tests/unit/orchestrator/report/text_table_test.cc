@@ -15,6 +15,12 @@ TEST(TextTableTest, AlignsWordsLeftAndNumbersRight) {
             "  pedestrian      -7\n");
 }
 
+TEST(TextTableTest, ACellIsTextWhateverItHolds) {
+  TextTable table({{"update"}, {"why"}});
+  table.AddRow({"updates/1", "fine\nupdates/2  \x1b[2Jforged"});
+  EXPECT_THAT(table.ToString(), ::testing::HasSubstr("fine\\u000aupdates/2  \\u001b[2Jforged\n"));
+}
+
 TEST(TextTableTest, LeavesOutColumnsThatSayNothing) {
   TextTable table({{"a"}, {"b"}, {"c"}});
   table.AddRow({"1", "", "3"});

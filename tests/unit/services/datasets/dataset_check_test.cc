@@ -6,11 +6,13 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "services/base/file.h"
 #include "services/datasets/image_file.h"
 #include "services/datasets/kitti_calibration.h"
@@ -69,7 +71,9 @@ TEST_F(DatasetCheckTest, ASoundDatasetHasNoFaults) {
   EXPECT_EQ(report.splits[2].right_images, 2);
   EXPECT_EQ(report.splits[2].labelled, 2);
   EXPECT_EQ(report.splits[1].sizes, (std::set<std::string>{"384x128"}));
-  EXPECT_EQ(report.digest, (*OpenStereoDataset("kitti:" + root_.string()))->digest());
+  EXPECT_EQ(report.digest,
+            (*OpenStereoDataset("kitti:" + root_.string(), runtime::DatasetAccess::Unlimited()))
+                ->digest());
 }
 
 TEST_F(DatasetCheckTest, EveryFaultInOnePass) {
@@ -198,10 +202,56 @@ TEST_F(DatasetCheckTest, APrincipalPointOutsideOfTheImageIsSaid) {
   EXPECT_THAT(report.warnings, ::testing::Contains(HasSubstr("outside the 384x128 image")));
 }
 
+TEST_F(DatasetCheckTest, ImplausibleCamerasAreDoubted) {
+  const KittiCalibration calibration = *ReadKittiCalibration(File("calib/000001.txt"));
+  const auto doubts = [&](const std::function<void(Projection&)>& change) {
+    KittiCalibration changed = calibration;
+    for (int camera = 0; camera < 4; ++camera) {
+      if (changed.image_from_rect[camera]) change(*changed.image_from_rect[camera]);
+    }
+    Write("calib/000001.txt", FormatKittiCalibration(changed));
+    const DatasetReport report = Check();
+    EXPECT_TRUE(report.faults.empty()) << report.faults.front().message;
+    return absl::StrJoin(report.warnings, "\n");
+  };
+  const std::string none = doubts([](Projection&) {});
+  EXPECT_THAT(none, ::testing::Not(HasSubstr("P2's")));
+  EXPECT_THAT(doubts([](Projection& p) {
+                for (const int at : {0, 3, 5}) p[at] *= 1e5;
+              }),
+              HasSubstr("times the image's width: is it in pixels?"));
+  EXPECT_THAT(doubts([](Projection& p) { p[5] *= 2; }), HasSubstr("focal lengths differ"));
+  EXPECT_THAT(doubts([](Projection& p) { p[3] += 100 * p[0]; }),
+              HasSubstr("away from the origin of labels and scans"));
+}
+
+TEST_F(DatasetCheckTest, CamerasStandBesideEachOther) {
+  KittiCalibration calibration = *ReadKittiCalibration(File("calib/000001.txt"));
+  (*calibration.image_from_rect[3])[11] += 10;
+  Write("calib/000001.txt", FormatKittiCalibration(calibration));
+  const DatasetReport report = Check();
+  ASSERT_FALSE(report.faults.empty());
+  EXPECT_THAT(report.faults[0].message, HasSubstr("10 m forward: rectify the pair first"));
+}
+
+TEST_F(DatasetCheckTest, AScanBesideThePictureIsDoubted) {
+  KittiCalibration calibration = *ReadKittiCalibration(File("calib/000001.txt"));
+  calibration.rect_from_cam0 = Rotation{1, 0, 0, 0, 1, 0, 0, 0, 1};
+  calibration.cam0_from_velo = RigidMotion{0, -1, 0, 0, 0, 0, -1, 0, 1, 0, 0, 0};
+  fs::create_directories(File("velodyne"));
+  ASSERT_TRUE(WriteLidar(File("velodyne/000001.bin"), {{10, 0, 0, 0.5f}}).ok());
+  Write("calib/000001.txt", FormatKittiCalibration(calibration));
+  EXPECT_THAT(absl::StrJoin(Check().warnings, "\n"),
+              ::testing::Not(HasSubstr("no point of the scan")));
+  calibration.cam0_from_velo = RigidMotion{1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0};
+  Write("calib/000001.txt", FormatKittiCalibration(calibration));
+  EXPECT_THAT(absl::StrJoin(Check().warnings, "\n"), HasSubstr("no point of the scan"));
+}
+
 TEST_F(DatasetCheckTest, PicturesOfOtherNamesAreNotPassedOver) {
-  for (const char* extension : {".PNG", ".jpg"}) {
+  for (const char* extension : {".PNG", ".jpg", ".TIFF"}) {
     for (const char* id : {"000000", "000001", "000002", "000003", "000004", "000005", "000006"}) {
-      for (const char* old : {".png", ".PNG"}) {
+      for (const char* old : {".png", ".PNG", ".jpg"}) {
         const fs::path from = File(absl::StrCat("image_2/", id, old));
         if (fs::exists(from)) fs::rename(from, File(absl::StrCat("image_2/", id, extension)));
       }
@@ -239,7 +289,8 @@ TEST_F(DatasetCheckTest, EveryFormOfTheTextFilesIsTheSameDataset) {
 TEST_F(DatasetCheckTest, OneBadFrameIsNamedByTheReader) {
   const std::string png = Read("image_3/000002.png");
   Write("image_3/000002.png", png.substr(0, png.size() - 40));
-  const auto dataset = OpenStereoDataset("kitti:" + root_.string());
+  const auto dataset =
+      OpenStereoDataset("kitti:" + root_.string(), runtime::DatasetAccess::Unlimited());
   ASSERT_TRUE(dataset.ok()) << dataset.status();
   for (int64_t i = 0; i < 4; ++i) {
     const absl::Status status = (*dataset)->RightImage(runtime::Split::kTrain, i).status();
@@ -342,7 +393,7 @@ TEST(Kitti2015Test, IsReadByRanges) {
                                   "P_rect_03: 721.5 0 60 -339.5 0 721.5 20 2.2 0 0 1 0.003\n")
                   .ok());
   const std::string uri = "kitti:" + folder.path().string() + "?train=0-0&validation=&test=1-1";
-  const auto dataset = OpenStereoDataset(uri);
+  const auto dataset = OpenStereoDataset(uri, runtime::DatasetAccess::Unlimited());
   ASSERT_TRUE(dataset.ok()) << dataset.status();
   EXPECT_EQ((*dataset)->ExampleId(runtime::Split::kTrain, 0), "000000_10");
   EXPECT_EQ((*dataset)->ExampleId(runtime::Split::kTest, 0), "000001_10");
@@ -358,7 +409,8 @@ TEST(Kitti2015Test, IsReadByRanges) {
   EXPECT_TRUE(report->faults.empty());
   EXPECT_EQ(report->splits[0].disparities, 1);
   const absl::Status beyond =
-      OpenStereoDataset("kitti:" + folder.path().string() + "?train=0-5&validation=&test=")
+      OpenStereoDataset("kitti:" + folder.path().string() + "?train=0-5&validation=&test=",
+                        runtime::DatasetAccess::Unlimited())
           .status();
   EXPECT_EQ(beyond.code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(beyond.message()), HasSubstr("has 2 frames"));

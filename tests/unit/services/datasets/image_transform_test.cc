@@ -66,7 +66,7 @@ TEST(ImageTransformTest, SparseDisparityIsNotBlurred) {
 TEST(ImageTransformTest, EverythingGoesAlong) {
   const std::string uri =
       "rendered:half?frames=4&validation=0&test=0&seed=3&slope_deg=0&cars=0&pedestrians=0";
-  const auto whole = OpenStereoDataset(uri);
+  const auto whole = OpenStereoDataset(uri, runtime::DatasetAccess::Unlimited());
   ASSERT_TRUE(whole.ok()) << whole.status();
   ImageTransform transform;
   ASSERT_TRUE(SetTransform(transform, "crop", "600x160").ok());

@@ -19,7 +19,8 @@ class KittiClustersTest : public ::testing::Test {
     ASSERT_TRUE(WriteFileAtomically(folder_.path() / name, content).ok());
   }
   absl::StatusOr<KittiClusters> Read(const std::string& parameter) {
-    return KittiClusters::Read(folder_.path(), parameter, nullptr);
+    return KittiClusters::Read(folder_.path(), parameter, nullptr,
+                               runtime::DatasetAccess::Unlimited());
   }
 
   TestFolder folder_;
@@ -69,7 +70,9 @@ TEST_F(KittiClustersTest, FaultsHaveFileAndLine) {
               EndsWith("twice.txt:2: frame 000001 is there twice"));
   Write("words.txt", "000001 a drive\n000002\n");
   std::vector<absl::Status> faults;
-  EXPECT_TRUE(KittiClusters::Read(folder_.path(), "words.txt", &faults).ok());
+  EXPECT_TRUE(
+      KittiClusters::Read(folder_.path(), "words.txt", &faults, runtime::DatasetAccess::Unlimited())
+          .ok());
   ASSERT_EQ(faults.size(), 2u);
   EXPECT_THAT(std::string(faults[1].message()),
               EndsWith("words.txt:2: a line must be FRAME CLUSTER"));

@@ -110,7 +110,8 @@ TEST_F(KittiDatasetTest, NoFileOutsideOfTheRootsIsRead) {
   EXPECT_TRUE(absl::IsPermissionDenied((*opened)->Labels(Split::kTest, 0).status()));
   EXPECT_TRUE((*opened)->LeftImage(Split::kTest, 0).ok());
   denied(Uri());
-  EXPECT_TRUE(OpenStereoDataset(Uri()).ok()) << "for whoever started the program it is a dataset";
+  EXPECT_TRUE(OpenStereoDataset(Uri(), runtime::DatasetAccess::Unlimited()).ok())
+      << "for whoever started the program it is a dataset";
   denied(Uri());
   link("ImageSets/test.txt");
   denied(Uri("?train=test"));
@@ -118,7 +119,7 @@ TEST_F(KittiDatasetTest, NoFileOutsideOfTheRootsIsRead) {
 
 TEST_F(KittiDatasetTest, ReadsWhatWasWritten) {
   const StereoFrame frame = RenderFrame(*FindRenderProfile("tiny"), 1, Split::kTrain, 2);
-  const auto dataset = OpenStereoDataset(Uri());
+  const auto dataset = OpenStereoDataset(Uri(), runtime::DatasetAccess::Unlimited());
   ASSERT_TRUE(dataset.ok()) << dataset.status();
   const StereoDataset& data = **dataset;
   EXPECT_EQ(data.size(Split::kTest), 1);
@@ -142,8 +143,10 @@ TEST_F(KittiDatasetTest, ClustersAreNamedByTheUri) {
   ASSERT_TRUE(WriteFileAtomically(folder_.path() / "drives.txt",
                                   "000000 monday\n000001 monday\n000002 tuesday\n")
                   .ok());
-  const auto none = OpenStereoDataset(Uri()), each = OpenStereoDataset(Uri("?clusters=each"));
-  const auto drives = OpenStereoDataset(Uri("?clusters=drives.txt&size=192x64"));
+  const auto none = OpenStereoDataset(Uri(), runtime::DatasetAccess::Unlimited()),
+             each = OpenStereoDataset(Uri("?clusters=each"), runtime::DatasetAccess::Unlimited());
+  const auto drives = OpenStereoDataset(Uri("?clusters=drives.txt&size=192x64"),
+                                        runtime::DatasetAccess::Unlimited());
   ASSERT_TRUE(none.ok() && each.ok() && drives.ok()) << drives.status();
   EXPECT_EQ((*none)->Cluster(Split::kTest, 0), "");
   EXPECT_EQ((*each)->Cluster(Split::kTest, 0), "000002");
@@ -151,50 +154,60 @@ TEST_F(KittiDatasetTest, ClustersAreNamedByTheUri) {
   EXPECT_EQ((*drives)->Cluster(Split::kTrain, 0), "monday");
   EXPECT_NE((*none)->digest(), (*each)->digest());
   ASSERT_TRUE(WriteFileAtomically(folder_.path() / "drives.txt", "000000 monday\n").ok());
-  const auto missing = OpenStereoDataset(Uri("?clusters=drives.txt"));
+  const auto missing =
+      OpenStereoDataset(Uri("?clusters=drives.txt"), runtime::DatasetAccess::Unlimited());
   EXPECT_EQ(missing.status().code(), absl::StatusCode::kNotFound) << missing.status();
 }
 
 TEST_F(KittiDatasetTest, SplitsByUri) {
-  const auto dataset = OpenStereoDataset(Uri("?train=test&validation=&test=train"));
+  const auto dataset = OpenStereoDataset(Uri("?train=test&validation=&test=train"),
+                                         runtime::DatasetAccess::Unlimited());
   ASSERT_TRUE(dataset.ok()) << dataset.status();
   EXPECT_EQ((*dataset)->ExampleId(Split::kTrain, 0), "000002");
   EXPECT_EQ((*dataset)->size(Split::kValidation), 0);
-  EXPECT_NE((*dataset)->digest(), (*OpenStereoDataset(Uri()))->digest());
+  EXPECT_NE((*dataset)->digest(),
+            (*OpenStereoDataset(Uri(), runtime::DatasetAccess::Unlimited()))->digest());
 }
 
 TEST_F(KittiDatasetTest, DigestIsOfContentNotOfPlace) {
   TestFolder elsewhere;
   WriteTo(elsewhere.path());
-  const std::string digest = (*OpenStereoDataset(Uri()))->digest();
+  const std::string digest =
+      (*OpenStereoDataset(Uri(), runtime::DatasetAccess::Unlimited()))->digest();
   EXPECT_EQ(digest.size(), 64u);
-  EXPECT_EQ((*OpenStereoDataset("kitti:" + elsewhere.path().string()))->digest(), digest);
+  EXPECT_EQ((*OpenStereoDataset("kitti:" + elsewhere.path().string(),
+                                runtime::DatasetAccess::Unlimited()))
+                ->digest(),
+            digest);
   ASSERT_TRUE(WriteFileAtomically(File("label_2/000001.txt"), "").ok());
-  EXPECT_NE((*OpenStereoDataset(Uri()))->digest(), digest);
+  EXPECT_NE((*OpenStereoDataset(Uri(), runtime::DatasetAccess::Unlimited()))->digest(), digest);
 }
 
 // Opening again reads no file that is as it was, but sees every one that isn't.
 TEST_F(KittiDatasetTest, DigestFollowsContentAtOnce) {
-  const std::string before = (*OpenStereoDataset(Uri()))->digest();
-  EXPECT_EQ((*OpenStereoDataset(Uri()))->digest(), before);
+  const std::string before =
+      (*OpenStereoDataset(Uri(), runtime::DatasetAccess::Unlimited()))->digest();
+  EXPECT_EQ((*OpenStereoDataset(Uri(), runtime::DatasetAccess::Unlimited()))->digest(), before);
   const std::string labels = *ReadFile(File("label_2/000001.txt"));
   std::string changed = labels;
   changed[0] = changed[0] == 'C' ? 'P' : 'C';  // The same size.
   ASSERT_TRUE(WriteFileAtomically(File("label_2/000001.txt"), changed).ok());
-  EXPECT_NE((*OpenStereoDataset(Uri()))->digest(), before);
+  EXPECT_NE((*OpenStereoDataset(Uri(), runtime::DatasetAccess::Unlimited()))->digest(), before);
   ASSERT_TRUE(WriteFileAtomically(File("label_2/000001.txt"), labels).ok());
-  EXPECT_EQ((*OpenStereoDataset(Uri()))->digest(), before);
+  EXPECT_EQ((*OpenStereoDataset(Uri(), runtime::DatasetAccess::Unlimited()))->digest(), before);
   fs::remove(File("image_3/000001.png"));
-  EXPECT_NE((*OpenStereoDataset(Uri()))->digest(), before);
-  EXPECT_EQ((*OpenStereoDataset(Uri("?disparity=file")))->digest(),
-            (*OpenStereoDataset(Uri("?disparity=file")))->digest());
-  EXPECT_NE((*OpenStereoDataset(Uri("?disparity=file")))->digest(),
-            (*OpenStereoDataset(Uri()))->digest());
+  EXPECT_NE((*OpenStereoDataset(Uri(), runtime::DatasetAccess::Unlimited()))->digest(), before);
+  EXPECT_EQ(
+      (*OpenStereoDataset(Uri("?disparity=file"), runtime::DatasetAccess::Unlimited()))->digest(),
+      (*OpenStereoDataset(Uri("?disparity=file"), runtime::DatasetAccess::Unlimited()))->digest());
+  EXPECT_NE(
+      (*OpenStereoDataset(Uri("?disparity=file"), runtime::DatasetAccess::Unlimited()))->digest(),
+      (*OpenStereoDataset(Uri(), runtime::DatasetAccess::Unlimited()))->digest());
 }
 
 TEST_F(KittiDatasetTest, MissingOptionalFileIsFoundWhenAskedFor) {
   fs::remove(File("image_3/000000.png"));
-  const auto dataset = OpenStereoDataset(Uri());
+  const auto dataset = OpenStereoDataset(Uri(), runtime::DatasetAccess::Unlimited());
   ASSERT_TRUE(dataset.ok()) << dataset.status();
   EXPECT_TRUE((*dataset)->LeftImage(Split::kTrain, 0).ok());
   const absl::Status missing = (*dataset)->RightImage(Split::kTrain, 0).status();
@@ -204,7 +217,8 @@ TEST_F(KittiDatasetTest, MissingOptionalFileIsFoundWhenAskedFor) {
 
 TEST_F(KittiDatasetTest, MissingRequiredFile) {
   fs::remove(File("calib/000001.txt"));
-  const absl::Status status = OpenStereoDataset(Uri()).status();
+  const absl::Status status =
+      OpenStereoDataset(Uri(), runtime::DatasetAccess::Unlimited()).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(status.message(), HasSubstr("calib/000001.txt"));
 }
@@ -214,7 +228,7 @@ TEST_F(KittiDatasetTest, DamagedFilesAreNamed) {
   ASSERT_TRUE(WriteFileAtomically(File("label_2/000000.txt"), "Car 1 2\n").ok());
   fs::copy_file(File("image_2/000001.png"), File("disp_occ_0/000000.png"),
                 fs::copy_options::overwrite_existing);
-  const auto dataset = OpenStereoDataset(Uri());
+  const auto dataset = OpenStereoDataset(Uri(), runtime::DatasetAccess::Unlimited());
   ASSERT_TRUE(dataset.ok());
   const absl::Status image = (*dataset)->LeftImage(Split::kTrain, 0).status();
   EXPECT_EQ(image.code(), absl::StatusCode::kDataLoss);
@@ -227,19 +241,26 @@ TEST_F(KittiDatasetTest, DamagedFilesAreNamed) {
 TEST_F(KittiDatasetTest, RefusesWhatIsNoUri) {
   for (const char* uri :
        {"", "kitti:", "rendered:", "rendered:huge", "cityscapes:/data", "/data"}) {
-    EXPECT_EQ(OpenStereoDataset(uri).status().code(), absl::StatusCode::kInvalidArgument) << uri;
+    EXPECT_EQ(OpenStereoDataset(uri, runtime::DatasetAccess::Unlimited()).status().code(),
+              absl::StatusCode::kInvalidArgument)
+        << uri;
   }
   for (const char* query : {"?tset=a", "?train=a&train=b", "?train=../x"}) {
-    EXPECT_EQ(OpenStereoDataset(Uri(query)).status().code(), absl::StatusCode::kInvalidArgument)
+    EXPECT_EQ(OpenStereoDataset(Uri(query), runtime::DatasetAccess::Unlimited()).status().code(),
+              absl::StatusCode::kInvalidArgument)
         << query;
   }
-  EXPECT_EQ(OpenStereoDataset("kitti:/nowhere").status().code(), absl::StatusCode::kNotFound);
-  EXPECT_THAT(OpenStereoDataset(Uri("?train=absent")).status().message(),
+  EXPECT_EQ(
+      OpenStereoDataset("kitti:/nowhere", runtime::DatasetAccess::Unlimited()).status().code(),
+      absl::StatusCode::kNotFound);
+  EXPECT_THAT(OpenStereoDataset(Uri("?train=absent"), runtime::DatasetAccess::Unlimited())
+                  .status()
+                  .message(),
               HasSubstr("ImageSets/absent.txt"));
 }
 
 TEST_F(KittiDatasetTest, RefusesExamplesAndTensorsItLacks) {
-  const auto dataset = OpenStereoDataset(Uri());
+  const auto dataset = OpenStereoDataset(Uri(), runtime::DatasetAccess::Unlimited());
   EXPECT_EQ((*dataset)->LeftImage(Split::kTest, 1).status().code(),
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ((*dataset)->LeftImage(Split::kTest, -1).status().code(),

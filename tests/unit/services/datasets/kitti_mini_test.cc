@@ -92,7 +92,8 @@ class DepthMixture {
 // not.
 TEST_F(KittiMiniTest, TheLidarProfileSupervisesDepthsAsRealSweepsDo) {
   DepthMixture real;
-  const auto dataset = OpenStereoDataset("kitti:" + root_.string());
+  const auto dataset =
+      OpenStereoDataset("kitti:" + root_.string(), runtime::DatasetAccess::Unlimited());
   ASSERT_TRUE(dataset.ok()) << dataset.status();
   int sweeps = 0;
   for (const auto& entry : fs::directory_iterator(root_ / "training" / "velodyne")) {
@@ -129,7 +130,8 @@ TEST_F(KittiMiniTest, TheLidarProfileSupervisesDepthsAsRealSweepsDo) {
 }
 
 TEST_F(KittiMiniTest, OpensRealFrames) {
-  const auto dataset = OpenStereoDataset("kitti:" + root_.string());
+  const auto dataset =
+      OpenStereoDataset("kitti:" + root_.string(), runtime::DatasetAccess::Unlimited());
   ASSERT_TRUE(dataset.ok()) << dataset.status();
   EXPECT_EQ((*dataset)->size(Split::kTrain), 2);
   EXPECT_EQ((*dataset)->size(Split::kValidation), 4);
@@ -230,7 +232,8 @@ TEST_F(KittiMiniTest, BoxesContainTheirPoints) {
 
 // Sparse disparity from scans: on each labelled object its median depth lies within the 3D box.
 TEST_F(KittiMiniTest, DisparityFromScansLiesOnObjects) {
-  const auto dataset = OpenStereoDataset("kitti:" + root_.string() + "?train=trainval&validation=");
+  const auto dataset = OpenStereoDataset("kitti:" + root_.string() + "?train=trainval&validation=",
+                                         runtime::DatasetAccess::Unlimited());
   ASSERT_TRUE(dataset.ok()) << dataset.status();
   int objects = 0;
   for (int64_t i = 0; i < (*dataset)->size(Split::kTrain); ++i) {
@@ -268,7 +271,8 @@ TEST_F(KittiMiniTest, DisparityFromScansLiesOnObjects) {
 
 // The pair of frame 900000: pixels that scan disparity relates look alike, and others less so.
 TEST_F(KittiMiniTest, ScanDisparityRelatesBothImages) {
-  const auto dataset = OpenStereoDataset("kitti:" + root_.string());
+  const auto dataset =
+      OpenStereoDataset("kitti:" + root_.string(), runtime::DatasetAccess::Unlimited());
   const cv::Mat left = *(*dataset)->LeftImage(Split::kTest, 0);
   const cv::Mat right = *(*dataset)->RightImage(Split::kTest, 0);
   const cv::Mat disparity = *(*dataset)->Disparity(Split::kTest, 0);
@@ -290,7 +294,8 @@ TEST_F(KittiMiniTest, ScanDisparityRelatesBothImages) {
 
 TEST_F(KittiMiniTest, StereoOnlyFramesNeedNoLidar) {
   const auto dataset =
-      OpenStereoDataset("kitti:" + (root_ / "stereo").string() + "?train=all&validation=0-1&test=");
+      OpenStereoDataset("kitti:" + (root_ / "stereo").string() + "?train=all&validation=0-1&test=",
+                        runtime::DatasetAccess::Unlimited());
   ASSERT_TRUE(dataset.ok()) << dataset.status();
   EXPECT_EQ((*dataset)->size(Split::kTrain), 4);
   EXPECT_EQ((*dataset)->ExampleId(Split::kValidation, 1), "910003");

@@ -35,7 +35,8 @@ TEST_F(RenderedDatasetTest, IsReadByTheKittiReader) {
   EXPECT_EQ(*outcome, RenderOutcome::kRendered);
   EXPECT_EQ(done_, 6);
   const auto dataset =
-      OpenStereoDataset("kitti:" + target_.string() + "?train=train&validation=val&test=test");
+      OpenStereoDataset("kitti:" + target_.string() + "?train=train&validation=val&test=test",
+                        runtime::DatasetAccess::Unlimited());
   ASSERT_TRUE(dataset.ok()) << dataset.status();
   EXPECT_EQ((*dataset)->size(Split::kTrain), 3);
   EXPECT_EQ((*dataset)->size(Split::kValidation), 1);
@@ -47,10 +48,14 @@ TEST_F(RenderedDatasetTest, IsReadByTheKittiReader) {
 
 TEST_F(RenderedDatasetTest, ThreadsChangeNothing) {
   ASSERT_TRUE(Render().ok());
-  const std::string one = (*OpenStereoDataset("kitti:" + target_.string()))->digest();
+  const std::string one =
+      (*OpenStereoDataset("kitti:" + target_.string(), runtime::DatasetAccess::Unlimited()))
+          ->digest();
   fs::remove_all(target_);
   ASSERT_TRUE(Render(3).ok());
-  EXPECT_EQ((*OpenStereoDataset("kitti:" + target_.string()))->digest(), one);
+  EXPECT_EQ((*OpenStereoDataset("kitti:" + target_.string(), runtime::DatasetAccess::Unlimited()))
+                ->digest(),
+            one);
 }
 
 TEST_F(RenderedDatasetTest, SecondTimeDoesNothing) {

@@ -26,8 +26,9 @@ TEST(RenderedUriTest, HasTheFramesThatRenderDatasetWrites) {
   ASSERT_TRUE(RenderDataset(
                   {{}, 4, 1, 2, 7}, path, 1, [](int64_t, int64_t) {}, [] { return false; })
                   .ok());
-  const auto on_disk = OpenStereoDataset("kitti:" + path.string());
-  const auto on_demand = OpenStereoDataset(kUri);
+  const auto on_disk =
+      OpenStereoDataset("kitti:" + path.string(), runtime::DatasetAccess::Unlimited());
+  const auto on_demand = OpenStereoDataset(kUri, runtime::DatasetAccess::Unlimited());
   ASSERT_TRUE(on_demand.ok()) << on_demand.status();
   EXPECT_EQ((*on_demand)->uri(), kUri);
   for (const Split split : {Split::kTrain, Split::kValidation, Split::kTest}) {
@@ -52,7 +53,7 @@ TEST(RenderedUriTest, HasTheFramesThatRenderDatasetWrites) {
 
 TEST(RenderedUriTest, DigestIsOverEverythingThatMatters) {
   const auto digest = [](const std::string& uri) {
-    const auto dataset = OpenStereoDataset(uri);
+    const auto dataset = OpenStereoDataset(uri, runtime::DatasetAccess::Unlimited());
     EXPECT_TRUE(dataset.ok()) << dataset.status();
     return (*dataset)->digest();
   };
@@ -68,7 +69,9 @@ TEST(RenderedUriTest, DigestIsOverEverythingThatMatters) {
     EXPECT_NE(digest(other), base) << other;
   }
   // By default a test split that can tell two points of AP apart.
-  EXPECT_EQ((*OpenStereoDataset("rendered:tiny"))->size(Split::kTest), 320);
+  EXPECT_EQ((*OpenStereoDataset("rendered:tiny", runtime::DatasetAccess::Unlimited()))
+                ->size(Split::kTest),
+            320);
 }
 
 TEST(RenderedUriTest, FaultsNameTheParameter) {
@@ -82,7 +85,9 @@ TEST(RenderedUriTest, FaultsNameTheParameter) {
                                     {"seed=1&seed=2", "seed is given twice"},
                                     {"near_m=50&far_m=20", "far_m"},
                                     {"frames=0&validation=0&test=0", "all 0"}}) {
-    const absl::Status status = OpenStereoDataset(std::string("rendered:tiny?") + query).status();
+    const absl::Status status = OpenStereoDataset(std::string("rendered:tiny?") + query,
+                                                  runtime::DatasetAccess::Unlimited())
+                                    .status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << query;
     EXPECT_THAT(std::string(status.message()), HasSubstr(part));
   }
@@ -124,7 +129,7 @@ TEST(StereoLoaderTest, OrderDependsOnSeedAndEpochAlone) {
 }
 
 TEST(StereoLoaderTest, ThreadsChangeNeitherOrderNorContent) {
-  const auto dataset = *OpenStereoDataset(kUri);
+  const auto dataset = *OpenStereoDataset(kUri, runtime::DatasetAccess::Unlimited());
   for (const int threads : {1, 3}) {
     StereoLoader::Options options;
     options.seed = 5;
@@ -151,7 +156,8 @@ TEST(StereoLoaderTest, CanBeLeftHalfWay) {
   StereoLoader::Options options;
   options.threads = 2;
   options.ahead = 2;
-  StereoLoader loader(*OpenStereoDataset(kUri), Split::kTrain, options);
+  StereoLoader loader(*OpenStereoDataset(kUri, runtime::DatasetAccess::Unlimited()), Split::kTrain,
+                      options);
   EXPECT_TRUE(loader.Next().ok());
 }
 

@@ -15,7 +15,7 @@ namespace backfire::planar {
 namespace {
 
 std::shared_ptr<const PlanarDataset> Open(const std::string& yaml) {
-  auto dataset = PlanarDataset::Open("planar:\n" + yaml);
+  auto dataset = PlanarDataset::Open("planar:\n" + yaml, runtime::DatasetAccess::Unlimited());
   EXPECT_TRUE(dataset.ok()) << dataset.status();
   return *dataset;
 }
@@ -109,7 +109,7 @@ TEST(PopulationTest, PointsAreReadFromTheRootsAlone) {
   const std::string outside = write("secret.csv"), inside = write("root/points.csv");
   const runtime::DatasetAccess access{*runtime::DatasetRoots::Under({directory / "root"}), nullptr};
   EXPECT_TRUE(PlanarDataset::Open(inside, access).ok());
-  EXPECT_TRUE(PlanarDataset::Open(outside).ok());
+  EXPECT_TRUE(PlanarDataset::Open(outside, runtime::DatasetAccess::Unlimited()).ok());
   EXPECT_TRUE(absl::IsPermissionDenied(PlanarDataset::Open(outside, access).status()));
   EXPECT_TRUE(absl::IsPermissionDenied(PlanarDataset::Open(inside, {}).status()));
   std::filesystem::remove(directory / "root/points.csv");
@@ -129,7 +129,8 @@ TEST(PopulationTest, FaultsHaveTheirLine) {
         {"  components: [{points: {file: /nowhere.csv}}]\n", "/nowhere.csv"},
         {"  cells: 3\n", "cells must be even"},
         {"  colour: 1\n", "unknown field"}}) {
-    const auto dataset = PlanarDataset::Open(std::string("planar:\n") + yaml);
+    const auto dataset =
+        PlanarDataset::Open(std::string("planar:\n") + yaml, runtime::DatasetAccess::Unlimited());
     EXPECT_NE(dataset.status().message().find(fault), std::string::npos) << dataset.status();
   }
 }

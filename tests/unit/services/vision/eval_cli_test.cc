@@ -229,6 +229,13 @@ TEST_F(EvalCliTest, DisparityAgainstHandMadeMaps) {
   EXPECT_THAT(size.err, HasSubstr("000001_10.png: 3x1, where the truth is 4x1"));
   fs::remove(folder_ / "p/000001_10.png");
   EXPECT_EQ(Run(folders).code, 2);
+
+  // Left out without a word, it would make the others' errors those of all.
+  write("p/000001_10.png", {21, 14, 5, 9});
+  write("t/000002_10.PNG", {20, 10, 5, 0});
+  const Outcome named = Run(folders);
+  EXPECT_EQ(named.code, 2);
+  EXPECT_THAT(named.err, HasSubstr("000002_10.PNG: pictures must be PNG files, and named so"));
 }
 
 }  // namespace

@@ -110,6 +110,20 @@ TEST_F(VisionCliTest, PerceiveWritesPictureTableAndDetections) {
   EXPECT_TRUE(fs::exists(Path("both/release-2/000002.txt")));
 }
 
+TEST_F(VisionCliTest, PerceiveDoubtsACalibrationOfAnotherSize) {
+  RenderData();
+  EXPECT_THAT(Run(PerceiveArguments() + " --out " + Path("v.png")).out,
+              ::testing::Not(HasSubstr("warning")));
+  ASSERT_TRUE(
+      WriteFileAtomically(
+          Path("data/training/calib/000002.txt"),
+          "P2: 1200 0 575 0 0 1200 180 0 0 0 1 0\nP3: 1200 0 575 -600 0 1200 180 0 0 0 1 0\n")
+          .ok());
+  const Outcome doubted = Run(PerceiveArguments() + " --out " + Path("v.png"));
+  EXPECT_EQ(doubted.code, 0) << doubted.err;
+  EXPECT_THAT(doubted.out, HasSubstr("000002.txt: P2's cx, cy (575, 180) is outside the 384x128"));
+}
+
 TEST_F(VisionCliTest, BadInputIsTwoAndOneLine) {
   RenderData();
   const std::string out = " --out " + Path("v.png");
