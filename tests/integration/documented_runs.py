@@ -183,11 +183,16 @@ PAGES = {
         }),
     'docs/own-models.md': Page(
         needs='grpc, google.protobuf, numpy, prometheus_client',
-        fills={r'localhost:7102': 'unix:$SCRATCH/nearest', '/tmp/nearest': '$SCRATCH/nearest-data',
+        setup="sed -n '/<!-- example: begin -->/,/<!-- example: end -->/p' docs/own-models.md | sed '1,2d; /^```$/,$d' >ridge.py",
+        fills={r'localhost:7102': 'unix:$SCRATCH/nearest', '/tmp/nearest': '$SCRATCH/nearest-data', r'localhost:7103': 'unix:$SCRATCH/ridge',
+               '/tmp/ridge': '$SCRATCH/ridge-data',
                r'up (deploy/\S+)': r'up \1 --gateway $GATEWAY'},
         runs={
             'build/bin/nearest-neighbour-service --listen localhost:7102 --data-dir /tmp/nearest &': Run(),
             'build/bin/backfire conformance localhost:7102 --feed-all': Run(0, (' hold, 0 broken',)),
+            'chmod +x ridge.py && export PYTHONPATH=$PWD/build/python': Run(),
+            './ridge.py --listen localhost:7103 --data-dir /tmp/ridge &': Run(),
+            'build/bin/backfire conformance localhost:7103 --feed-all': Run(0, (' hold, 0 broken',)),
             'build/bin/backfire up deploy/systems/nearest-neighbour.yaml': Run(0, ('system nearest-neighbour, revision 1',)),
             'build/bin/backfire update watch baseline': Run(0, ('disagreement',)),
             'build/bin/backfire update propose --vertex label --recipe linear --set training_size=20 --watch': Run(0, ('disagreement', 'DECIDED')),
