@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <utility>
 
@@ -13,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "orchestrator/cli/orchestrator_client.h"
 #include "orchestrator/cli/proposal.h"
+#include "orchestrator/cli/update_flips.h"
 #include "orchestrator/gate/memory_file.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
@@ -26,13 +28,28 @@ struct GateOptions {
   Proposal more;  // What is not in `proposal`.
   bool wait = false;
   bool retry = false;
+  FlipsOptions flips;
 };
+
+// Whether an option of backfire-gate is among its arguments.
+bool IsGiven(const std::vector<std::string>& arguments, const std::string& option) {
+  return std::any_of(arguments.begin(), arguments.end(), [&](const std::string& argument) {
+    return argument == option || absl::StartsWith(argument, absl::StrCat(option, "="));
+  });
+}
 
 // Becomes backfire-gate, which reads the lines from memory that has no name.
 absl::Status BecomeGate(const Session& session, const std::string& lines,
-                        const std::vector<std::string>& arguments) {
+                        const std::optional<std::string>& flips,
+                        std::vector<std::string> arguments) {
   BACKFIRE_ASSIGN_OR_RETURN(const gate::MemoryFile file,
                             gate::MemoryFile::Make("the evidence", lines));
+  BACKFIRE_ASSIGN_OR_RETURN(const gate::MemoryFile frames,
+                            gate::MemoryFile::Make("the flips", flips.value_or("")));
+  if (flips.has_value()) {
+    arguments.push_back("--flips");
+    arguments.push_back(frames.path());
+  }
   const std::string program = (session.program_directory / "backfire-gate").string();
   std::vector<std::string> all = {program, "--evidence", file.path()};
   all.insert(all.end(), arguments.begin(), arguments.end());
@@ -85,7 +102,11 @@ absl::StatusOr<ExitCode> GateUpdate(const Session& session, const GateOptions& o
     }
   }
   BACKFIRE_ASSIGN_OR_RETURN(const std::string lines, orchestrator.ExportEvidence(name, &curves));
-  return BecomeGate(session, lines, rest);
+  std::optional<std::string> flips;
+  if (IsGiven(rest, "--html") && !IsGiven(rest, "--flips")) {
+    flips = MakeFlipsIfPossible(session, orchestrator, name, options.flips);
+  }
+  return BecomeGate(session, lines, flips, rest);
 }
 
 }  // namespace
@@ -117,10 +138,7 @@ void AddUpdateExport(CLI::App& topic, Session& session) {
 
 bool IsGateOnUpdate(const std::vector<std::string>& arguments) {
   if (arguments.empty() || arguments[0] != "gate") return false;
-  return std::any_of(arguments.begin() + 1, arguments.end(), [](const std::string& argument) {
-    return argument == "--update" || absl::StartsWith(argument, "--update=") ||
-           argument == "--propose" || absl::StartsWith(argument, "--propose=");
-  });
+  return IsGiven(arguments, "--update") || IsGiven(arguments, "--propose");
 }
 
 void AddGateCommand(CLI::App& app, Session& session) {
@@ -159,6 +177,7 @@ void AddGateCommand(CLI::App& app, Session& session) {
   command.add_flag("--retry", options->retry, "Go on with it if the same proposal failed before")
       ->needs(&proposal);
   command.add_flag("--wait", options->wait, "Until the update has a verdict");
+  AddFlipsOptions(command, options->flips);
   command.callback([&session, options, &command] {
     if (options->update.empty() && options->proposal.empty()) {
       throw CLI::RequiredError("--update or --propose");

@@ -1,5 +1,3 @@
-#include <google/protobuf/util/json_util.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
@@ -13,13 +11,14 @@
 #include "absl/time/time.h"
 #include "orchestrator/cli/orchestrator_client.h"
 #include "orchestrator/cli/session.h"
+#include "orchestrator/cli/update_flips.h"
 #include "orchestrator/gate/decision.h"
 #include "orchestrator/gate/gate.h"
 #include "orchestrator/gate/memory_file.h"
 #include "orchestrator/gate/reproduction.h"
+#include "orchestrator/page/flips_file.h"
 #include "orchestrator/page/page.h"
 #include "services/base/file.h"
-#include "services/base/regular_file.h"
 #include "services/base/status.h"
 
 namespace backfire::cli {
@@ -27,11 +26,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Of a file of flips: some dozens of pictures.
-constexpr int64_t kMostFlips = int64_t{64} << 20;
-
 struct ReportOptions {
   std::string what, out, policy, flips;
+  FlipsOptions own_flips;  // Where no file of them is given.
 };
 
 // What evidence comes to, as `backfire gate` has it.
@@ -87,20 +84,12 @@ absl::StatusOr<std::vector<page::PageEntry>> EntriesOf(const Session& session,
                             gate::MemoryFile::Make("the evidence", lines));
   BACKFIRE_ASSIGN_OR_RETURN(page::PageEntry entry, EntryOf("", file.path(), options));
   entries.push_back(std::move(entry));
+  if (!options.flips.empty()) return entries;
+  const auto json = MakeFlipsIfPossible(session, orchestrator, name, options.own_flips);
+  if (!json.has_value()) return entries;
+  BACKFIRE_ASSIGN_OR_RETURN(const gate::MemoryFile flips, gate::MemoryFile::Make("flips", *json));
+  BACKFIRE_ASSIGN_OR_RETURN(entries.front().flips, page::ReadFlips(flips.path()));
   return entries;
-}
-
-// What `backfire vision flips` wrote.
-absl::StatusOr<v1::ExampleFlips> ReadFlips(const std::string& path) {
-  BACKFIRE_ASSIGN_OR_RETURN(const std::string json, ReadRegularFile(path, kMostFlips));
-  v1::ExampleFlips flips;
-  const auto read = google::protobuf::util::JsonStringToMessage(json, &flips);
-  if (!read.ok() || flips.schema_version() != 1 || flips.frames() <= 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": is not what `backfire vision flips --out` writes",
-                     read.ok() ? std::string() : absl::StrCat(": ", std::string(read.message()))));
-  }
-  return flips;
 }
 
 // Adds them to the page of the update whose two releases they are of.
@@ -110,18 +99,8 @@ absl::Status AddFlips(const std::string& path, v1::ExampleFlips flips,
     return absl::InvalidArgumentError("--flips goes with one update, not with a study");
   }
   page::PageEntry& entry = entries.front();
+  BACKFIRE_RETURN_IF_ERROR(page::CheckFlips(path, flips, entry.report));
   entry.flips = std::move(flips);
-  const v1::UpdateContext& update = entry.report.update();
-  const auto check = [&](const std::string& release, const std::string& wanted) {
-    return release.empty() || release == absl::StrCat("releases/", wanted);
-  };
-  if (!check(update.baseline_release(), entry.flips.before_release()) ||
-      !check(update.release(), entry.flips.after_release())) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": is of releases ", entry.flips.before_release(), " and ",
-                     entry.flips.after_release(), ", and ", update.name(), " of ",
-                     update.baseline_release(), " and ", update.release()));
-  }
   return absl::OkStatus();
 }
 
@@ -145,13 +124,14 @@ void AddReportCommand(CLI::App& app, Session& session) {
   command.add_option("--policy", options->policy,
                      "A gate's policy: its waivers and fail_on are applied");
   command.add_option("--flips", options->flips,
-                     "What `backfire vision flips` wrote of the update's two releases: test frames "
-                     "that got worse, with pictures");
+                     "What `backfire vision flips` wrote of the update's two releases, where it "
+                     "can't be asked here: test frames that got worse, with pictures");
+  AddFlipsOptions(command, options->own_flips);
   command.callback([&session, options] {
     session.action = [&session, options]() -> absl::StatusOr<ExitCode> {
       v1::ExampleFlips flips;
       if (!options->flips.empty()) {  // A file of this machine, before anybody is asked.
-        BACKFIRE_ASSIGN_OR_RETURN(flips, ReadFlips(options->flips));
+        BACKFIRE_ASSIGN_OR_RETURN(flips, page::ReadFlips(options->flips));
       }
       BACKFIRE_ASSIGN_OR_RETURN(auto entries, EntriesOf(session, *options));
       if (!options->flips.empty()) {

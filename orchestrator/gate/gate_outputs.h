@@ -19,6 +19,7 @@ struct GateOutputs {
   std::string junit;
   std::string markdown;
   std::string html;
+  std::string flips;      ///< What `backfire vision flips` wrote, for the page; empty: nothing.
   std::string command;    ///< That makes the report again, which the page shows.
   bool annotate = false;  ///< Whether GitHub's annotations go to standard error.
 };

@@ -104,7 +104,8 @@ std::string SelfTestLine(const v1::GateSelfTest& test) {
   if (!test.complaints().empty()) {
     absl::StrAppend(&line, "; it complains: ", test.complaints(0));
     if (test.complaints_size() > 1) {
-      absl::StrAppend(&line, ", and of ", test.complaints_size() - 1, " more (--self-test)");
+      const int more = test.complaints_size() - 1;
+      absl::StrAppend(&line, "; --self-test shows ", more, " more complaint", more == 1 ? "" : "s");
     }
   }
   return line + ".";

@@ -66,11 +66,14 @@ void AppendExamples(const View& view, Markup& to) {
   }
   if (view.flips != nullptr) AppendFlips(view, to);
   if (shown == 0 && view.flips == nullptr) {
-    to.Element("p", {{"class", "lead"}},
-               view.report.update().vertices().empty()
-                   ? "The records name no loss of a single example that grew."
-                   : "A mesh\xe2\x80\x99s evidence has losses of whole test splits and their "
-                     "resamples, not of single examples: there is none to be shown.");
+    to.Element(
+        "p", {{"class", "lead"}},
+        view.report.update().vertices().empty()
+            ? "The records name no loss of a single example that grew."
+            : "A mesh\xe2\x80\x99s evidence has losses of whole test splits and their "
+              "resamples, not of single examples: there is none to be shown. Of a system that "
+              "finds objects in stereo pairs there are frames with pictures, if its mesh runs "
+              "where this page is made: `backfire report` asks both releases.");
   }
   to.Close();
 }

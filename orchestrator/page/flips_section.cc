@@ -44,9 +44,13 @@ void AppendFlips(const View& view, Markup& to) {
   const v1::ExampleFlips& flips = *view.flips;
   to.Element("h3", {}, "What both releases see").Line();
   std::string lead = absl::StrCat(
-      "Releases ", flips.before_release(), " and ", flips.after_release(), " on the ",
-      flips.frames(), " frames of the ", flips.split(),
-      " split. An average precision is no mean over frames, so no frame has a share in it; at one "
+      "Releases ", flips.before_release(), " and ", flips.after_release(), " on ",
+      flips.frames() < flips.split_frames()
+          ? absl::StrCat("the first ", flips.frames(), " of the ", flips.split_frames())
+          : absl::StrCat("the ", flips.frames()),
+      " frames of the ", flips.split(),
+      flips.frames() < flips.split_frames() ? " split, as there was no time for more" : " split",
+      ". An average precision is no mean over frames, so no frame has a share in it; at one "
       "score it comes down to errors: labelled objects that are missed, and detections of nothing. "
       "They are counted seen from above, at an overlap of more than ",
       absl::StrFormat("%.2g", flips.least_overlap()),

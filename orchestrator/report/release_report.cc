@@ -1,7 +1,5 @@
 #include "orchestrator/report/release_report.h"
 
-#include <google/protobuf/util/time_util.h>
-
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -15,7 +13,6 @@
 namespace backfire::report {
 namespace {
 
-using google::protobuf::util::TimeUtil;
 using v1::Release;
 using v1::ReleaseEvent;
 
@@ -104,8 +101,8 @@ std::string ReleaseText(const Release& release) {
       verdict = absl::StrCat(v1::Verdict::Outcome_Name(event.verdict()),
                              event.override() ? ", overridden" : "");
     }
-    history.AddRow({TimeUtil::ToString(event.time()), KindText(event.kind()),
-                    EpochText(event.epoch()), event.actor(), verdict, event.reason()});
+    history.AddRow({WhenText(event.time()), KindText(event.kind()), EpochText(event.epoch()),
+                    event.actor(), verdict, event.reason()});
   }
   return absl::StrCat(text, "\n", history.ToString(2));
 }

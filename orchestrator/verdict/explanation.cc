@@ -158,7 +158,9 @@ std::string Summarise(const v1::Verdict& verdict, const Comparisons& candidate,
       return absl::StrCat(
           "Self-defeating improvement: the candidate is no worse on its own loss, "
           "and ",
-          Names(worse), " ", are, " worse beyond its margin even after retraining.", said);
+          Names(worse),
+          worse.size() == 1 ? " is worse beyond its margin" : " are worse beyond their margins",
+          " even after retraining.", said);
     case v1::Verdict::SAFE:
       return absl::StrCat("Safe: the candidate is no worse, and ",
                           descendants.empty() ? "nothing depends on it."

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <opencv2/core.hpp>
@@ -40,6 +41,8 @@ struct FlipsArguments {
   int examples = 3, width = 0, height = 0;
   std::optional<double> min_score;
   double timeout_seconds = 60;
+  double most_seconds = 0;  // 0: as long as it takes.
+  bool where_possible = false;
   runtime::SecurityOptions security;
 };
 
@@ -68,12 +71,21 @@ class Comparer {
     return See(input, releases);
   }
 
-  // What a release sees of the validation split.
+  // What a release sees of the validation split, or of its first frames.
   absl::StatusOr<std::vector<JudgedFrame>> Validation(int64_t release) const {
     ProgressLine progress("choosing scores");
     return JudgeValidation(
         dataset_, [&](const StereoInput& input) { return See(input, {release}); },
-        [&](int64_t done, int64_t total) { progress.Show(done, total); });
+        [&](int64_t done, int64_t total) {
+          progress.Show(done, total);
+          return !IsSpent(kShareOfValidation);
+        });
+  }
+
+  // Whether so much of --most-seconds has gone.
+  bool IsSpent(double share) const {
+    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start_;
+    return arguments_.most_seconds > 0 && spent.count() > share * arguments_.most_seconds;
   }
 
   // JPEG: the frame and what both releases see of it, of one class.
@@ -112,6 +124,9 @@ class Comparer {
     return {side(arguments_.width, input.left.cols), side(arguments_.height, input.left.rows)};
   }
 
+  static constexpr double kShareOfValidation = 0.25;
+
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   const FlipsArguments& arguments_;
   const datasets::StereoDataset& dataset_;
   inference::GRPCInferenceService::StubInterface& gateway_;
@@ -122,6 +137,7 @@ absl::StatusOr<v1::ExampleFlips> Compare(const FlipsArguments& arguments,
                                          const datasets::StereoDataset& dataset,
                                          const Comparer& comparer) {
   constexpr auto kSplit = runtime::Split::kTest;
+  constexpr double kShareBeforePictures = 0.9;
   v1::ExampleFlips flips;
   flips.set_schema_version(1);
   flips.set_dataset(dataset.uri());
@@ -146,8 +162,10 @@ absl::StatusOr<v1::ExampleFlips> Compare(const FlipsArguments& arguments,
     frame.before.detections = std::move(views[0].detections);
     frame.after.detections = std::move(views[1].detections);
     progress.Show(i + 1, dataset.size(kSplit));
+    if (comparer.IsSpent(kShareBeforePictures)) break;
   }
   flips.set_frames(static_cast<int64_t>(frames.size()));
+  flips.set_split_frames(dataset.size(kSplit));
 
   FlipRules rules;
   rules.height_scale = dataset.height_scale();
@@ -184,9 +202,11 @@ absl::StatusOr<std::string> JsonOf(const v1::ExampleFlips& flips) {
 
 std::string TextOf(const v1::ExampleFlips& flips) {
   std::string text = absl::StrFormat(
-      "Releases %s and %s on %d frames; errors are labelled objects that are missed, and "
+      "Releases %s and %s on %d %sframes; errors are labelled objects that are missed, and "
       "detections of nothing.\n\n",
-      flips.before_release(), flips.after_release(), flips.frames());
+      flips.before_release(), flips.after_release(), flips.frames(),
+      flips.frames() < flips.split_frames() ? absl::StrFormat("of %d ", flips.split_frames())
+                                            : std::string());
   for (const v1::ClassFlips& one : flips.classes()) {
     absl::StrAppendFormat(
         &text, "%s, score %.2f and more: %d errors before, %d after; %d frames worse, %d better\n",
@@ -224,13 +244,22 @@ int RunFlips(const FlipsArguments& arguments) {
   }
   const absl::Status shown = runtime::ShowIdentity(arguments.security);
   if (!shown.ok()) return ReportError(shown);
+  const auto stub =
+      inference::GRPCInferenceService::NewStub(runtime::MakeGatewayChannel(arguments.gateway));
+  if (arguments.where_possible) {
+    StereoCall call;
+    call.model = arguments.model;
+    call.release = arguments.before;
+    call.timeout = absl::Seconds(arguments.timeout_seconds);
+    const auto is_stereo = IsStereoSystem(*stub, call);
+    if (!is_stereo.ok()) return ReportPeerError(is_stereo.status(), arguments.gateway);
+    if (!*is_stereo) return kDone;
+  }
   const auto dataset = datasets::OpenStereoDataset(DatasetUri(arguments.dataset),
                                                    runtime::DatasetAccess::Unlimited());
   if (!dataset.ok()) return ReportError(dataset.status());
   const absl::Status checked = CheckDataset(arguments, **dataset);
   if (!checked.ok()) return ReportError(checked);
-  const auto stub =
-      inference::GRPCInferenceService::NewStub(runtime::MakeGatewayChannel(arguments.gateway));
   const Comparer comparer(arguments, **dataset, *stub);
   const auto flips = Compare(arguments, **dataset, comparer);
   if (!flips.ok()) return ReportPeerError(flips.status(), arguments.gateway);
@@ -289,6 +318,14 @@ void AddFlipsCommand(CLI::App& app, CommandContext& context) {
   flips->add_option("--timeout", arguments->timeout_seconds, "Seconds per release and frame")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  flips
+      ->add_option("--most-seconds", arguments->most_seconds,
+                   "Ask about as many frames as there is time for; 0: about all")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  flips->add_flag("--where-possible", arguments->where_possible,
+                  "Do nothing, and write nothing, of a system that takes no stereo pairs or finds "
+                  "no objects");
   AddFormatOption(*flips, arguments->format);
   arguments->security.AddClientTo(*flips);
   flips->footer(

@@ -45,7 +45,7 @@ absl::StatusOr<StereoInput> ReadFrame(const datasets::StereoDataset& dataset, ru
 absl::StatusOr<std::vector<JudgedFrame>> JudgeValidation(
     const datasets::StereoDataset& dataset,
     const std::function<absl::StatusOr<std::vector<ReleaseView>>(const StereoInput&)>& see,
-    const std::function<void(int64_t, int64_t)>& progress) {
+    const std::function<bool(int64_t, int64_t)>& progress) {
   constexpr auto kSplit = runtime::Split::kValidation;
   std::vector<JudgedFrame> frames;
   for (int64_t i = 0; i < dataset.size(kSplit); ++i) {
@@ -54,7 +54,7 @@ absl::StatusOr<std::vector<JudgedFrame>> JudgeValidation(
     JudgedFrame& frame = frames.emplace_back();
     frame.detections = std::move(views.front().detections);
     BACKFIRE_ASSIGN_OR_RETURN(frame.labels, dataset.Labels(kSplit, i));
-    progress(i + 1, dataset.size(kSplit));
+    if (!progress(i + 1, dataset.size(kSplit))) break;
   }
   return frames;
 }

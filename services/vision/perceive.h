@@ -33,11 +33,12 @@ absl::StatusOr<StereoInput> ReadFrame(const datasets::StereoDataset& dataset, ru
 /// What a release sees of a dataset's validation split, beside the labels: for ChooseScore. Errors
 /// of the dataset and of `see`.
 /// @param see       Answers with one view of a frame.
-/// @param progress  Called after each frame with (frames done, frames in all).
+/// @param progress  Called after each frame with (frames done, frames in all); false: these will
+/// do.
 absl::StatusOr<std::vector<JudgedFrame>> JudgeValidation(
     const datasets::StereoDataset& dataset,
     const std::function<absl::StatusOr<std::vector<ReleaseView>>(const StereoInput&)>& see,
-    const std::function<void(int64_t, int64_t)>& progress);
+    const std::function<bool(int64_t, int64_t)>& progress);
 
 /// Asks each release about a pair: fits the pair into `size`, calls, maps the answers back. No
 /// release listed: the live one. Errors of FitStereoInput and Perceive; the latter name the

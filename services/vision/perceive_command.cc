@@ -162,7 +162,10 @@ absl::StatusOr<ScoreChoice> ChooseScoreOn(const std::string& uri,
                                                               {arguments.width, arguments.height},
                                                               release, call);
                                 },
-                                [&](int64_t done, int64_t total) { progress.Show(done, total); }));
+                                [&](int64_t done, int64_t total) {
+                                  progress.Show(done, total);
+                                  return true;
+                                }));
   if (frames.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("--min-score-from: dataset ", uri, " has no validation frame"));

@@ -1,5 +1,6 @@
 #include "services/vision/stereo_client.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -17,6 +18,9 @@ namespace {
 
 using runtime::Datatype;
 using runtime::Tensor;
+
+constexpr const char* kInputs[] = {"left", "right", "calibration"};
+constexpr const char* kOutputs[] = {"disparity", "points", "cars", "pedestrians"};
 
 void AddInput(const std::string& name, Tensor tensor, inference::ModelInferRequest& request) {
   auto& input = *request.add_inputs();
@@ -96,9 +100,7 @@ inference::ModelInferRequest MakeRequest(const StereoInput& input, const StereoC
   AddInput("left", datasets::ImageToTensor(input.left), request);
   AddInput("right", datasets::ImageToTensor(input.right), request);
   AddInput("calibration", datasets::ToTensor(input.calibration), request);
-  for (const char* name : {"disparity", "points", "cars", "pedestrians"}) {
-    request.add_outputs()->set_name(name);
-  }
+  for (const char* name : kOutputs) request.add_outputs()->set_name(name);
   if (call.boxes) request.add_outputs()->set_name("boxes_2d");
   return request;
 }
@@ -126,6 +128,25 @@ absl::StatusOr<Perception> ReadResponse(const inference::ModelInferResponse& res
     BACKFIRE_ASSIGN_OR_RETURN(perception.boxes_2d, Output(response, "boxes_2d"));
   }
   return perception;
+}
+
+absl::StatusOr<bool> IsStereoSystem(inference::GRPCInferenceService::StubInterface& gateway,
+                                    const StereoCall& call) {
+  inference::ModelMetadataRequest request;
+  request.set_name(call.model);
+  if (call.release.has_value()) request.set_version(absl::StrCat(*call.release));
+  BACKFIRE_ASSIGN_OR_RETURN(
+      const inference::ModelMetadataResponse metadata,
+      runtime::UnaryCall(gateway, &inference::GRPCInferenceService::StubInterface::ModelMetadata,
+                         request, call.timeout));
+  const auto has = [](const auto& tensors, const std::string& name) {
+    return std::any_of(tensors.begin(), tensors.end(),
+                       [&](const auto& tensor) { return tensor.name() == name; });
+  };
+  bool is_stereo = true;
+  for (const char* name : kInputs) is_stereo = is_stereo && has(metadata.inputs(), name);
+  for (const char* name : kOutputs) is_stereo = is_stereo && has(metadata.outputs(), name);
+  return is_stereo;
 }
 
 absl::StatusOr<Perception> Perceive(inference::GRPCInferenceService::StubInterface& gateway,

@@ -39,6 +39,11 @@ inference::ModelInferRequest MakeRequest(const StereoInput& input, const StereoC
 absl::StatusOr<Perception> ReadResponse(const inference::ModelInferResponse& response,
                                         cv::Size size);
 
+/// Whether a gateway's system takes a pair and gives what MakeRequest asks for, as its metadata has
+/// it. Errors as Perceive's.
+absl::StatusOr<bool> IsStereoSystem(inference::GRPCInferenceService::StubInterface& gateway,
+                                    const StereoCall& call);
+
 /// Asks a gateway (or anything that serves such a system). The gateway's own codes; UNAVAILABLE
 /// where it cannot be reached. Thread-safe.
 absl::StatusOr<Perception> Perceive(inference::GRPCInferenceService::StubInterface& gateway,

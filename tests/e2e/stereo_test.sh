@@ -98,6 +98,20 @@ expect_equal 'classes on the page' "$(grep -o '<b>[^<]*</b>: [0-9]* errors befor
 for one in json.load(sys.stdin)["classes"]:
     print("<b>%(type)s</b>: %(errors_before)s errors before, %(errors_after)s after; %(frames_worse)s frame worse, %(frames_better)s better" % one)' <<<"$plain")"
 expect_equal 'pictures' "$(grep -o '<img src="data:image/jpeg;base64,/9j/' <<<"$page" | wc -l)" "$(grep -c '"example"' <<<"$plain")"
+# The report asks for them by itself, where it can; so does a gate on the update.
+check 'a page that asks by itself' 0 report latest --out "$directory/asked.html"
+expect_contains 'what it asked' "$(<"$directory/asked.html")" 'Releases 1 and 2 on the 4 frames of the test split'
+check 'a gate that asks by itself' 6 gate --update latest --html "$directory/gate.html" --format json
+expect_contains 'what it asked' "$(<"$directory/gate.html")" 'Releases 1 and 2 on the 4 frames of the test split'
+expect_equal 'its JSON is nothing but JSON' "$(/usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["outcome"])' <<<"$output")" UNDECIDED
+check 'a page that is not to ask' 0 report latest --no-flips --out "$directory/plain.html"
+expect_equal 'asks nobody' "$(grep -c 'What both releases see' "$directory/plain.html")" 0
+check 'a page in no time' 0 report latest --flips-seconds 1 --out "$directory/short.html"
+expect_contains 'has what there was time for' "$(<"$directory/short.html")" 'frames of the test split'
+mv "$directory/world" "$directory/moved"
+check 'a page without the data' 0 report latest --out "$directory/plain.html"
+expect_contains 'says what is missing' "$(<"$directory/errors")" 'the page is without test frames that got worse'
+mv "$directory/moved" "$directory/world"
 check 'flips without a score' 2 vision flips --dataset "kitti:$directory/world?train=train&validation=&test=test" --before 1 --after 2 \
   --gateway "$gateway" --out "$directory/none.json"
 expect_contains 'what would choose it' "$(<"$directory/errors")" 'has no validation frame'

@@ -17,6 +17,8 @@ class Run(NamedTuple):
     says: Tuple[str, ...] = ()  # Parts of its output.
     block: bool = False  # Its output has every line of the page's next block.
     do: str = ''  # What is typed, where the text leaves more open than a placeholder.
+    once: bool = False  # Its page may show it again; that is not run.
+    needs: str = ''  # A program that a machine need not have: without it, the command is skipped.
 
 
 class Page(NamedTuple):
@@ -74,6 +76,7 @@ PAGES = {
                '--labels world/training/label_2 --detections detections', r'validate FILE': 'validate deploy/systems/planar/figure2.yaml',
                r'\[VERTEX\]': 'w', r'\[DIR\.\.\.\]': '', r'TARGET|unix:PATH': '$BACKFIRE_ORCHESTRATOR'},
         runs={
+            './dev demo harm': Run(0, block=True, once=True, do='backfire demo harm --state $SCRATCH/demo --gateway unix:$SCRATCH/demo-gateway'),
             'backfire-gate --policy backfire-gate.yaml --before runs/main --after runs/pr --junit gate.xml --html gate.html':
                 Run(1, ('REFUSED (SELF_DEFEATING)',)),
             'backfire up SYSTEM.yaml': Run(0, ('system figure2-benign, revision 1',)),
@@ -97,7 +100,11 @@ PAGES = {
             'backfire fsck [DIR...]': Run(0),
             'backfire healthcheck TARGET': Run(0),
             'backfire status': Run(0, ('gateway',)),
+            'grpcurl -plaintext localhost:7000 list': Run(0, ('inference.GRPCInferenceService',), needs='grpcurl',
+                                                          do='grpcurl -plaintext -unix ${GATEWAY#unix:} list'),
             'backfire healthcheck unix:PATH': Run(0),
+            'backfire conformance ENDPOINT': Run(0, (' hold, 0 broken',), do='$TOY --listen unix:$SCRATCH/toy --data-dir toy &\n'
+                'backfire conformance unix:$SCRATCH/toy --model first --dataset toy:20 --inert seconds_of_work --inert fail'),
             'backfire vision dataset render': Run(0, do='backfire vision dataset render --profile tiny --train 1 --validation 1 --test 1 --out small'),
             'backfire update propose ... --gate --retry': Run(0, ('SAFE',), do=f'backfire update propose {SAFE} --gate --retry'),
         }),
@@ -112,12 +119,19 @@ PAGES = {
             'backfire planar draw deploy/systems/planar/figure2.yaml --out figure2.svg': Run(),
             'backfire update show latest': Run(0, ('updates/4',)),
             'backfire system generate': Run(0, ('planar-service',)),
+            'backfire study figures --system figure2 --format json': Run(0, ('"verdict": "SELF_DEFEATING"',)),
+            'backfire study figures --system figure2': Run(0, ('SELF_DEFEATING',)),
+            'backfire study figures --system figure3': Run(0, ('SELF_DEFEATING',)),
+            'backfire study figures --system figure4a': Run(0, ('SELF_DEFEATING',)),
+            'backfire study figures --system figure4b': Run(0, ('SELF_DEFEATING',)),
+            'backfire study figures --system loss-mismatch': Run(0, ('SELF_DEFEATING',)),
+            'backfire study figures --system distribution-mismatch': Run(0, ('SELF_DEFEATING',)),
         }),
     'docs/gate.md': Page(
         needs='pytest',
         setup=MESH + f"backfire update propose {SAFE} --wait >update.txt\n" + WORLD + 'mkdir study && backfire update export 2 --out study/one.jsonl',
         fills={r'/tmp/gate': '$SCRATCH/gate', r'--labels DIR --detections DIR': '--labels $CLONE/world/training/label_2 --detections $CLONE/detections',
-               r'--records after/': '--records ', r'\bN\b': '2', r'report DIR': 'report $CLONE/study', r'--propose \S+ --set steps=800':
+               r'--records after/': '--records ', r'\bN\b': '2', r'report DIR': 'report $CLONE/study', '--html FILE': '--html gate.html', r'--propose \S+ --set steps=800':
                "--propose v=position --set 'field=[{bend: -0.1}]'", r'^pytest': '/usr/bin/python3 -m pytest'},
         runs={
             'export PATH="$PWD/build/gate/bin:$PATH" PYTHONPATH="$PWD/services/python"': Run(),
@@ -131,6 +145,7 @@ PAGES = {
             'backfire update export N --out evidence.jsonl': Run(0, ('evidence.jsonl',)),
             'backfire gate --evidence evidence.jsonl': Run(0, ('PASSED',)),
             'backfire gate --update N --wait': Run(0, ('PASSED',)),
+            'backfire gate --update N --html FILE': Run(0, ('PASSED',)),
             'backfire gate --propose disparity=psmnet-disparity-mae --set steps=800 --wait': Run(0, ('PASSED', 'updates/2')),
             'backfire report N --out report.html': Run(),
             'backfire report DIR --out study.html': Run(),
@@ -168,11 +183,16 @@ PAGES = {
         }),
     'docs/own-models.md': Page(
         needs='grpc, google.protobuf, numpy, prometheus_client',
-        fills={r'localhost:7102': 'unix:$SCRATCH/nearest', '/tmp/nearest': '$SCRATCH/nearest-data',
+        setup="sed -n '/<!-- example: begin -->/,/<!-- example: end -->/p' docs/own-models.md | sed '1,2d; /^```$/,$d' >ridge.py",
+        fills={r'localhost:7102': 'unix:$SCRATCH/nearest', '/tmp/nearest': '$SCRATCH/nearest-data', r'localhost:7103': 'unix:$SCRATCH/ridge',
+               '/tmp/ridge': '$SCRATCH/ridge-data',
                r'up (deploy/\S+)': r'up \1 --gateway $GATEWAY'},
         runs={
             'build/bin/nearest-neighbour-service --listen localhost:7102 --data-dir /tmp/nearest &': Run(),
             'build/bin/backfire conformance localhost:7102 --feed-all': Run(0, (' hold, 0 broken',)),
+            'chmod +x ridge.py && export PYTHONPATH=$PWD/build/python': Run(),
+            './ridge.py --listen localhost:7103 --data-dir /tmp/ridge &': Run(),
+            'build/bin/backfire conformance localhost:7103 --feed-all': Run(0, (' hold, 0 broken',)),
             'build/bin/backfire up deploy/systems/nearest-neighbour.yaml': Run(0, ('system nearest-neighbour, revision 1',)),
             'build/bin/backfire update watch baseline': Run(0, ('disagreement',)),
             'build/bin/backfire update propose --vertex label --recipe linear --set training_size=20 --watch': Run(0, ('disagreement', 'DECIDED')),
@@ -187,7 +207,12 @@ PAGES = {
         runs={
             'backfire vision dataset render rendered:lidar --train 1 --validation 1 --test 500 --seed 201 --out world && cd world': Run(),
             'for type in Car Pedestrian; do': Run(0, do=''),
+            'backfire study stereo --tables': Run(0, ('AP_3D',), do='backfire study stereo --tables --out $CLONE/docs/results/evidence'),
+            'backfire study stereo --tables --out docs/results/evidence --figures docs/results': Run(0, ('AP_3D',), do='cd $CLONE\n'
+                'backfire study stereo --tables --out docs/results/evidence --figures docs/results'),
         }),
+    'docs/results/stereo.md': Page(
+        runs={r'python3 tests/integration/study_page_test.py build/bin . --write': Run()}),
     'docs/runbooks.md': Page(
         setup=TOY_MESH + WORLD,
         fills={r'(show|retry) 7': r'\1 2', r'cancel 7': 'cancel 3', 'promote 7': 'promote 4', r'reason \.\.\.': 'reason tried', 'HOST:PORT': '$BACKFIRE_ORCHESTRATOR',
@@ -221,41 +246,48 @@ PAGES = {
         }),
 }
 
-# What can't run there, as regular expressions, each with the test that runs it and a part of that test; or with the reason.
+
+class Instead(NamedTuple):
+    """Why a command is run nowhere as its page shows it, and a test that runs the like: `path: part of it`."""
+    why: str
+    test: str = ''
+
+
+# What can't run there, as regular expressions, each with the test that runs it and a part of that test, or with what is run instead.
 ELSEWHERE = {
-    # Minutes of compilers, or of trainings.
-    r'\./dev demo harm': 'tests/unit/scripts/demo_test.sh: backfire-demo" harm',
-    r'\./dev demo|backfire demo': 'tests/unit/scripts/demo_test.sh: backfire-demo" stereo',
-    r'\./dev test( .*)?|BACKFIRE_PICTURES=.* \./dev test compose': 'it would run this test',
-    r'\./dev build( .*)?': 'this test needs it done',
-    r'\./dev bench .*': 'measures for minutes on a machine that does nothing else',
-    r'\./dev chaos( --kills 100)?': 'tests/chaos/CMakeLists.txt: e2e.chaos',
-    r'\./dev fuzz TARGET': 'takes clang, and has no end; unit tests run the same inputs bounded',
+    # Compilers.
+    r'\./dev build( (gate|python_examples backfire|--profile))?': Instead('this test needs it done'),
+    r'\./dev test( --processors| (unit|integration) -R \S+)?|BACKFIRE_PICTURES=.* \./dev test compose': Instead('it would run this test'),
+    r'\./dev bench (NAME|gate|idle-connections|verdict)': Instead('measures for minutes on a machine that does nothing else'),
+    r'\./dev fuzz TARGET': Instead('takes clang, and has no end; unit tests run the same inputs bounded', 'tests/fuzz/CMakeLists.txt: fuzz'),
+    # Trainings of minutes.
+    r'\./dev demo|backfire demo': Instead('takes ten minutes', 'tests/unit/scripts/demo_test.sh: backfire-demo" stereo'),
+    r'\./dev chaos( --kills 100)?': Instead('takes minutes', 'tests/chaos/CMakeLists.txt: e2e.chaos'),
     r'\./dev parity DIR': 'tests/parity/parity_reference_test.sh: BACKFIRE_MODEL_VECTORS',
-    r'backfire study figures( --evidence DIR| --system (figure[34][ab]?|loss-mismatch|distribution-mismatch))?': 'tests/e2e/figures_test.sh: study figures',
-    r'backfire study figures --system figure2( --format json)?': 'deploy/ci/self-gate: figure2',
-    r'backfire study scale --shape chain --vertices 1000': 'tests/e2e/figures_test.sh: study scale',
-    r'(OMP_NUM_THREADS=1 taskset -c 1 )?backfire study stereo .*': 'tests/e2e/study_test.sh: study stereo',
-    r'python3 tests/integration/study_page_test\.py build/bin \. --write': 'tests/integration/study_page_test.py: --write',
-    r'backfire vision flips .*': 'tests/e2e/stereo_test.sh: vision flips --dataset',
-    r'backfire report (N|2) --flips flips.json( --out report.html)?': 'tests/e2e/stereo_test.sh: report latest --flips',
-    r'backfire vision perceive --left .*': 'tests/e2e/stereo_test.sh: vision perceive --left',
-    r'backfire conformance ENDPOINT': 'tests/integration/own_model_test.sh: conformance "unix:',
+    r'backfire study figures( --evidence DIR)?': Instead('docs/figures.md has each of its systems, which are run', 'deploy/ci/self-gate: --evidence'),
+    r'backfire study scale --shape chain --vertices 1000': Instead('takes minutes', 'tests/e2e/figures_test.sh: study scale --shape chain --vertices 200'),
+    r'(OMP_NUM_THREADS=1 taskset -c 1 )?backfire study stereo (--out DIR|.*--effort (full|point-rcnn) .*)':
+        Instead('a piece takes half an hour', 'tests/e2e/study_test.sh: study stereo --systems'),
+    r'backfire vision flips --dataset URI --before N --after M --out flips.json': 'tests/e2e/stereo_test.sh: vision flips --dataset',
+    r'backfire vision perceive --left L\.png --right R\.png --calib C\.txt --out view\.png': 'tests/e2e/stereo_test.sh: vision perceive --left',
     r'\./dev certs': 'tests/integration/python_security_test.py: certs',
     # Containers and clusters.
     r'\./dev compose (up|demo|down|certs)': 'tests/compose/cluster_test.sh: docker/compose.sh',
-    r'docker( .*)?|for image in backfire .*docker .*': 'tests/compose/cluster_test.sh: docker/compose.sh',
-    r'\./dev kubernetes check': 'tests/kubernetes/CMakeLists.txt: check.py',
-    r'\./dev kubernetes test': 'builds a control plane of Kubernetes for an hour',
-    r'(job=\$\()?kubectl .*|backfire update show 2': 'tests/kubernetes/api_server_test.py: kubectl',
+    r'docker compose( -f docker/compose\.yaml run --rm cli| ps)|docker inspect': Instead('asks an engine for containers', 'tests/compose/common.sh: docker inspect'),
+    r'for image in backfire backfire-models; do docker tag .* docker push .*': Instead('pushes to a registry'),
+    r'\./dev kubernetes check': Instead('fetches schemas from a network', 'tests/kubernetes/CMakeLists.txt: check.py'),
+    r'\./dev kubernetes test': Instead('builds a control plane of Kubernetes for an hour'),
+    r'kubectl (apply|delete)( -k)?( deploy/kubernetes/(propose|overlays/planar(-tls)?))?':
+        Instead('takes a cluster, as ./dev kubernetes test has', "tests/kubernetes/api_server_test.py: self.kubectl('apply'"),
+    r'(job=\$\()?kubectl -n backfire (wait|get|logs|port-forward) .*': Instead('takes a cluster', 'tests/kubernetes/cluster_test.py: cluster.job('),
+    r'backfire update (show 2|list --orchestrator localhost:7010)': Instead('takes a port that kubectl forwards from a cluster',
+                                                                         'tests/kubernetes/cluster_test.py: --orchestrator='),
     r'deploy/kubernetes/secrets\.sh certificates planar': 'tests/kubernetes/secrets_test.py: secrets.sh',
-    r'backfire update list --orchestrator localhost:7010': 'tests/compose/faults_test.sh: "$backfire" update list',
     r'deploy/kubernetes/volumes\.sh (backup|restore) backup/': 'tests/kubernetes/volumes_test.sh: volumes.sh',
     r'promtool test rules': 'tests/compose/monitoring_test.sh: promtool test rules',
     # What a machine need not have.
-    r'sudo apt-get install .*': 'installs; ./dev deps has done it',
-    r'grpcurl -plaintext localhost:7000 list': 'tests/unit/services/rpc/security_test.cc: eflection',
-    r'npm ci .*': 'fetches from a network',
+    r'sudo apt-get install .*': Instead('installs; ./dev deps has done it'),
+    r'npm ci .*': Instead('fetches from a network'),
     # A name of something that is run by others.
     r'backfire (gate|update propose --gate)': 'tests/integration/gate/exit_code_test.py: --before',
 }

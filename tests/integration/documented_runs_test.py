@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every command that README, docs and deploy show is run, in the order of its page, in a clone of its own, against meshes
 that the pages' own commands start; what it prints and how it ends is held against what documented_runs.py says. What can't run here is
-listed there by name, with the test that runs it or the reason; a command that is in neither fails this test.
+listed there, with the test that runs it, or the reason and what is run instead; a command that is in neither fails this test.
 Arguments: the folder of backfire's binaries, the project's root, the toy service."""
 
 import functools
@@ -172,7 +172,14 @@ def run_page(page, folder, environment):
             key = key_of(text)
             elsewhere = next((pattern for pattern in documented_runs.ELSEWHERE if re.fullmatch(pattern, key)), None)
             run = rules.runs.get(key)
+            again = key in used
             used.update({key} if run else ())
+            if run and again and run.once:
+                continue
+            if run and run.needs and not shutil.which(run.needs):
+                print(f'SKIPPED: there is no {run.needs}, so `{key}` of {page} was not run', file=sys.stderr)
+                listed += 1
+                continue
             if elsewhere and not run:
                 seen.add(elsewhere)
                 listed += 1
@@ -225,8 +232,8 @@ def main():
         for pattern, why in documented_runs.ELSEWHERE.items():
             if pattern not in seen:
                 faults.append(f'no page shows `{pattern}`, which is listed as run elsewhere')
-            path, _, part = why.partition(': ')
-            if path.startswith(('tests/', 'deploy/')):
+            path, _, part = (why.test if isinstance(why, documented_runs.Instead) else why).partition(': ')
+            if path:
                 try:
                     with open(os.path.join(root, path), encoding='utf-8') as file:
                         if part not in file.read():

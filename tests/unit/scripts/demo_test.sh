@@ -62,6 +62,9 @@ expect_contains 'where the drawing is' "$output" "$state/harm.svg"
 "$bin/backfire-demo" --state "$state" >/dev/null 2>&1
 expect_equal 'exit code of both' $? 0
 expect_equal 'harm, then stereo' "$(grep -E '^(up |planar|vision)' "$CALLS" | cut -d' ' -f1 | tr '\n' ',')" 'up,planar,vision,up,vision,'
+: >"$CALLS"
+"$bin/backfire-demo" harm --state "$state" --gateway g:7000 >/dev/null 2>&1
+expect_contains 'where its gateway listens' "$(<"$CALLS")" '--gateway g:7000'
 GATE_EXIT=6 "$bin/backfire-demo" harm --state "$state" >/dev/null 2>"$temporary/err"
 expect_equal 'another verdict than harm' $? 5
 expect_contains 'says so' "$(<"$temporary/err")" 'not as it should be'

@@ -213,6 +213,11 @@ TEST(HtmlPageTest, ShowsFramesAsReleasesSeeThemAsFarAsThereIsRoom) {
   EXPECT_THAT(page, Not(HasSubstr("Car, frame 000002:")));
   EXPECT_THAT(page, HasSubstr("1 more picture is in the JSON"));
   EXPECT_LT(page.size(), 2'000'000u);
+  EXPECT_THAT(page, HasSubstr("Releases 1 and 2 on the 60 frames of the test split. An average"));
+  flips.set_split_frames(100);  // There was no time for all.
+  EXPECT_THAT(
+      HtmlPage({{"", Refused(), "", flips}}),
+      HasSubstr("on the first 60 of the 100 frames of the test split, as there was no time"));
   EXPECT_THAT(HtmlPage({{"", Refused(), ""}}), Not(HasSubstr("What both releases see")));
 }
 

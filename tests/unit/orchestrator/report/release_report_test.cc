@@ -34,7 +34,7 @@ TEST(ReleaseReportTest, TellsWhoWhenWhyAndWithWhatVerdict) {
   release.add_history()->set_kind(ReleaseEvent::ROLLED_BACK_TO);
   const std::string text = ReleaseText(release);
   for (const char* part : {"releases/2: DRAINING, made by updates/4, epoch 3",
-                           "models/car/versions/2", "2020-09-13T12:26:40Z", "ada@laptop",
+                           "models/car/versions/2", "2020-09-13 12:26:40Z", "ada@laptop",
                            "SELF_DEFEATING, overridden", "accepted", "rolled back to"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
