@@ -11,7 +11,7 @@
 namespace backfire::execution {
 namespace {
 
-// A piece of work that says that it runs, and lasts until it is let go.
+// A piece of work that says that it runs, and lasts until it is let go. Outlives its threads.
 class Piece {
  public:
   void RunOn(StepThreads& threads) {
@@ -31,8 +31,8 @@ class Piece {
 };
 
 TEST(StepThreadsTest, WhatIsGivenAtOnceRunsAtOnce) {
-  StepThreads threads;
   std::vector<Piece> pieces(20);
+  StepThreads threads;
   for (Piece& piece : pieces) piece.RunOn(threads);
   std::set<std::thread::id> ids;
   for (Piece& piece : pieces) ids.insert(piece.AwaitStart());  // Hangs if one waits for another.
@@ -41,10 +41,10 @@ TEST(StepThreadsTest, WhatIsGivenAtOnceRunsAtOnce) {
 }
 
 TEST(StepThreadsTest, OneAfterTheOtherTakesTheSameFewThreads) {
+  std::vector<Piece> pieces(1000);
   StepThreads threads;
   std::set<std::thread::id> ids;
-  for (int i = 0; i < 1000; ++i) {
-    Piece piece;
+  for (Piece& piece : pieces) {
     piece.RunOn(threads);
     ids.insert(piece.AwaitStart());
     piece.LetGo();
@@ -55,8 +55,8 @@ TEST(StepThreadsTest, OneAfterTheOtherTakesTheSameFewThreads) {
 }
 
 TEST(StepThreadsTest, EndsWhenWhatRunsHas) {
-  auto threads = std::make_unique<StepThreads>();
   Piece piece;
+  auto threads = std::make_unique<StepThreads>();
   piece.RunOn(*threads);
   piece.AwaitStart();
   std::promise<void> gone;
