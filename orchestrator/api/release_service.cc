@@ -18,6 +18,7 @@
 #include "orchestrator/commands/lookup.h"
 #include "orchestrator/commands/release_commands.h"
 #include "orchestrator/records/resource_name.h"
+#include "orchestrator/releases/gateway_table.h"
 #include "services/base/crash_point.h"
 #include "services/base/status.h"
 #include "services/rpc/rpc_status.h"
@@ -174,6 +175,9 @@ grpc::Status OrchestratorService::WatchReleases(
   v1::GatewayReport first;
   if (!stream->Read(&first)) return grpc::Status::OK;
   BACKFIRE_CHECK_BOUNDS(first);
+  if (const absl::Status status = releases::CheckReport(first); !status.ok()) {
+    return runtime::ToGrpcStatus(status);
+  }
   const std::string gateway = first.gateway();
   const bool observes = gateway.empty();
   // What a gateway says that it serves holds back what is unloaded: it must be one.
@@ -196,7 +200,8 @@ grpc::Status OrchestratorService::WatchReleases(
     while (stream->Read(&report)) {
       if (observes) continue;
       report.set_gateway(gateway);
-      plane_.gateways().Report(report);
+      // Its lease runs out while it says what cannot be.
+      if (releases::CheckReport(report).ok()) plane_.gateways().Report(report);
     }
     ended = true;
   });

@@ -40,7 +40,7 @@ std::string TextOf(const std::vector<Finding>& findings) {
                     finding.path.string(), ": ", std::string(finding.status.message()), "\n");
   }
   const std::string seen = absl::StrJoin(counts, ", ", [](std::string* out, const auto& count) {
-    const bool is_one = count.second == 1 || count.first == "outputs";
+    const bool is_one = count.second == 1 || count.first == "outputs" || count.first == "loaded";
     absl::StrAppend(out, count.second, " ", count.first, is_one ? "" : "s");
   });
   return absl::StrCat(text, counts.empty() ? "nothing to check" : seen, ": ",

@@ -11,6 +11,7 @@
 #include "orchestrator/cli/command_line.h"
 #include "orchestrator/cli/watch_view.h"
 #include "orchestrator/report/text_table.h"
+#include "services/base/printable.h"
 
 int main(int argc, char** argv) {
   using backfire::cli::ExitCode;
@@ -21,8 +22,12 @@ int main(int argc, char** argv) {
     return static_cast<int>(ExitCode::kFailed);
   }
   backfire::cli::Session session;
-  session.out = &std::cout;
-  session.err = &std::cerr;
+  // Most of what is told was written by others: services, colleagues, files.
+  backfire::PrintableBuffer out_buffer(*std::cout.rdbuf()), err_buffer(*std::cerr.rdbuf());
+  std::ostream out(&out_buffer), err(&err_buffer);
+  err << std::unitbuf;
+  session.out = &out;
+  session.err = &err;
   session.program_directory = self.parent_path();
   session.data_directory =
       backfire::cli::DefaultDataDirectory(std::getenv("XDG_STATE_HOME"), std::getenv("HOME"));

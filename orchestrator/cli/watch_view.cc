@@ -8,6 +8,8 @@
 #include <string>
 
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "services/base/printable.h"
 
 namespace backfire::cli {
 namespace {
@@ -30,7 +32,8 @@ WatchView::~WatchView() { Erase(); }
 
 void WatchView::Erase() {
   // Up to the first of our lines, and clear from there.
-  if (drawn_lines_ > 0) out_ << "\x1b[" << drawn_lines_ << "A\x1b[J" << std::flush;
+  if (drawn_lines_ > 0)
+    out_ << TerminalCode{absl::StrCat("\x1b[", drawn_lines_, "A\x1b[J")} << std::flush;
   drawn_lines_ = 0;
 }
 

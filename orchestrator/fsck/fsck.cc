@@ -4,10 +4,12 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "orchestrator/fsck/python_store.h"
 #include "orchestrator/store/sqlite_repository.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
 #include "services/runtime/job_file.h"
+#include "services/runtime/loaded_file.h"
 #include "services/runtime/outputs/example_file.h"
 #include "services/runtime/version_file.h"
 #include "services/runtime/version_name.h"
@@ -20,6 +22,7 @@ namespace fs = std::filesystem;
 using runtime::Unsealed;
 
 constexpr char kStoreFile[] = "orchestrator.sqlite";
+constexpr char kPythonStoreFile[] = "state.db";
 
 // Files of a folder with the mark all have checksums; without it, they are an older program's.
 Unsealed RuleOf(const fs::path& collection) {
@@ -60,9 +63,15 @@ std::optional<Finding> Check(const fs::directory_entry& entry) {
   if (path.filename() == kStoreFile) {
     return Finding{"store", path, store::SqliteRepository::Verify(path)};
   }
+  if (path.filename() == kPythonStoreFile) {
+    return Finding{"store", path, CheckPythonStore(path)};
+  }
   if (path.filename() == runtime::kVersionFile && parent.parent_path().filename() == "versions") {
     const auto number = runtime::ParseVersionNumber(parent.filename());
     if (number.has_value()) return Finding{"version", parent, CheckVersion(parent, *number)};
+  }
+  if (path.filename() == runtime::kLoadedFile && fs::exists(parent / "versions", error)) {
+    return Finding{"loaded", path, runtime::ReadLoadedFile(path).status()};
   }
   if (path.filename() == runtime::kRequestFile && parent.parent_path().filename() == "jobs") {
     return Finding{"job", parent, CheckJob(parent)};

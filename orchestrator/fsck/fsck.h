@@ -11,8 +11,9 @@ namespace backfire::fsck {
 
 /// A file, or a group of them, that was looked at.
 struct Finding {
-  /// `store` (orchestrator.sqlite), `version` (version.json and weights.bin), `job` (request.pb
-  /// and job.pb) or `outputs` (kept outputs of a version on a split).
+  /// `store` (orchestrator.sqlite, or state.db of a service in Python), `version` (version.json and
+  /// weights.bin), `job` (request.pb and job.pb), `loaded` (which versions serve) or `outputs`
+  /// (kept outputs of a version on a split).
   std::string kind;
   std::filesystem::path
       path;  ///< Of the store's or outputs' file, or the version's or job's folder.

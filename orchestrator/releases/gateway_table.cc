@@ -1,8 +1,25 @@
 #include "orchestrator/releases/gateway_table.h"
 
 #include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
 
 namespace backfire::releases {
+
+absl::Status CheckReport(const v1::GatewayReport& report) {
+  constexpr int64_t kMostRequests = 1'000'000;
+  const double seconds = report.oldest_request_seconds();
+  if (report.epoch() < 0 || report.oldest_epoch() < 0 || report.requests_in_flight() < 0 ||
+      report.requests_in_flight() > kMostRequests || !(seconds >= 0) || !std::isfinite(seconds)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a gateway's epoch, oldest_epoch, requests_in_flight and oldest_request_seconds must be >= "
+        "0, and no more than it can have: got ",
+        report.epoch(), ", ", report.oldest_epoch(), ", ", report.requests_in_flight(), " and ",
+        seconds));
+  }
+  return absl::OkStatus();
+}
 
 bool GatewayTable::Report(const v1::GatewayReport& report, Time now) {
   if (report.leaving()) return gateways_.erase(report.gateway()) > 0;

@@ -6,9 +6,14 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "backfire/v1/orchestrator.pb.h"
 
 namespace backfire::releases {
+
+/// Whether a gateway's numbers are some that it can have. INVALID_ARGUMENT: a negative one, seconds
+/// that are none, or more requests than a process holds.
+absl::Status CheckReport(const v1::GatewayReport& report);
 
 /// What gateways serve, by what they report. Each report gives its gateway a lease: until that has
 /// run out, the gateway must be taken to go on as it last said, even if nothing is heard of it.

@@ -14,7 +14,9 @@
 #include "services/gateway/gateway_health.h"
 #include "services/gateway/release_watcher.h"
 #include "services/gateway/vertex_prober.h"
+#include "services/rpc/byte_budget.h"
 #include "services/rpc/credentials.h"
+#include "services/rpc/identities.h"
 #include "services/rpc/rpc_server.h"
 #include "services/rpc/sampled_family.h"
 #include "services/runtime/inference_service.h"
@@ -61,7 +63,13 @@ absl::Status Run(const Settings& settings) {
                       [&](const VertexProber::Faults& faults) { health.Probed(faults); });
   ReleaseWatcher watcher(settings.orchestrator, settings.name,
                          [&](const ReleaseView* view, bool hears) {
-                           if (view != nullptr) prober.Follow(*view);
+                           if (view != nullptr) {
+                             // From the start, so that a rate does not miss the first of them.
+                             for (const auto& [vertex, model] : view->models) {
+                               sent_again.Add({{"vertex", vertex}});
+                             }
+                             prober.Follow(*view);
+                           }
                            health.Released(view, hears);
                          });
   const GatewayBackend backend(watcher, prober, services, [&] { reruns.Increment(); });
@@ -70,9 +78,16 @@ absl::Status Run(const Settings& settings) {
   inference.running = settings.running;
   inference.waiting = settings.queue;
   inference.per_model = true;
+  runtime::RpcServerOptions server_options = settings.server;
+  if (settings.server.security.guarded()) {
+    BACKFIRE_ASSIGN_OR_RETURN(server_options.identities,
+                              runtime::Identities::Open(settings.server.security));
+  }
+  runtime::ByteBudget received(settings.server.memory_bytes, server_options.identities);
+  inference.received = &received;
   runtime::InferenceService service(inference, backend);
   BACKFIRE_ASSIGN_OR_RETURN(const auto server,
-                            runtime::RpcServer::Start(settings.server, {&service}, registry));
+                            runtime::RpcServer::Start(server_options, {&service}, registry));
   server->AddMetrics([&] { return service.Metrics(); });
   server->AddMetrics([&] { return health.Metrics(); });
   health.Begin([&](const std::string& name, bool serving) {

@@ -1,11 +1,10 @@
 """What a process with --replica-of is: it serves copies of its primary's versions, and does nothing else."""
 import hashlib
-import sys
 
 import backfire_metrics
 import backfire_security
 import grpc
-from backfire_store import Refusal, check, check_version_name, pb, sha256
+from backfire_store import Refusal, check, check_version_name, compute_input_key, log, pb, sha256
 
 # The stubs' folder is in the path since backfire_store.
 from backfire.v1 import model_service_pb2_grpc as rpc
@@ -64,7 +63,7 @@ class Replica(grpc.ServerInterceptor):
         check(context, digest in ("", version.digest), "DATA_LOSS",
               f"the primary's copy: {name} has digest {version.digest}: the caller expects {digest}")
         self.store.adopt(version, weights)
-        print(f"version state=COPIED version={name} digest={version.digest}", file=sys.stderr, flush=True)
+        log(f"version state=COPIED version={name} digest={version.digest}")
 
     def fetch(self, name):
         """The primary's version of this name, with its weights."""
@@ -76,6 +75,7 @@ class Replica(grpc.ServerInterceptor):
             data += piece.data
         weights = bytes(data)
         found = hashlib.sha256(weights).hexdigest()
-        if version.name != name or found != file_digest or sha256(version.input_key, found) != version.digest:
+        input_key = compute_input_key(name.partition("/versions/")[0], version)
+        if version.name != name or found != file_digest or version.input_key != input_key or sha256(input_key, found) != version.digest:
             raise Refusal("DATA_LOSS", f"{self.primary}: what came as {name} is not what it says it is")
         return version, weights

@@ -19,12 +19,13 @@ import backfire_standard
 import grpc
 import numpy
 from backfire_commitments import Commitments, OutputsHasher
-from backfire_store import STOPPING, Refusal, Store, VersionMethods, check, check_version_name, sha256  # noqa: F401
+from backfire_store import STOPPING, Refusal, Store, VersionMethods, check, check_version_name, log, sha256  # noqa: F401
 
 # The stubs' folder is in the path since backfire_store.
 from backfire.v1 import model_service_pb2 as pb, model_service_pb2_grpc as rpc
 from inference import open_inference_pb2 as v2, open_inference_pb2_grpc as v2_rpc  # noqa: F401
 
+MOST_EXAMPLES, MOST_OUTPUTS, MOST_PULLED_BYTES = 1_000_000, 1000, 4 << 30  # Of what a parent gives on a split.
 GRACE_SECONDS = 10  # How long calls and jobs may go on after SIGTERM, as in the services in C++.
 WORKERS = 64  # Threads for calls.
 PATIENCE_SECONDS = 300  # For a parent that is lost, since it last sent something new.
@@ -224,6 +225,7 @@ class PulledExamples:
         self.context, self.parent, self.target, self.datatype = context, parent, target, datatype
         self.rows, self.shapes, self.clusters, self.hasher = [], [], [], OutputsHasher()
         self.names, self.outputs, self.ended = None, {}, set()  # Of the example that arrives.
+        self.bytes = 0  # Of all.
 
     def add(self, piece):
         if self.names is None or piece.example == len(self.clusters) + 1:
@@ -231,7 +233,14 @@ class PulledExamples:
             self.names = (piece.example_id, piece.cluster)
         check(self.context, piece.example == len(self.clusters), "INTERNAL", f"{self.parent.version} at {self.target}: example "
               f"{len(self.clusters)} must come next: got {piece.example}")
+        check(self.context, piece.data or piece.last_piece, "INTERNAL",
+              f"{self.parent.version} at {self.target}: example {len(self.clusters)} has a piece without bytes that is not its last")
         output = self.outputs.setdefault(piece.output, (piece.datatype, list(piece.shape), []))
+        self.bytes += len(piece.data) + len(piece.output)
+        # One that never ends would fill the memory.
+        check(self.context, len(self.clusters) < MOST_EXAMPLES and len(self.outputs) <= MOST_OUTPUTS and self.bytes <= MOST_PULLED_BYTES,
+              "INTERNAL", f"{self.parent.version} at {self.target} has more than {MOST_EXAMPLES} examples, {MOST_OUTPUTS} outputs of one, or "
+              f"{MOST_PULLED_BYTES >> 20} MiB")
         check(self.context, piece.output != self.parent.output or output[0] == self.datatype, "INTERNAL",
               f'output "{self.parent.output}" of {self.parent.version} must be {self.datatype} for input '
               f'"{self.parent.input}": got {output[0]!r}')
@@ -282,7 +291,7 @@ def pull_patiently(stub, parent, request, split, context, target, datatype, comm
         away = time.monotonic() - lost_since
         check(context, code in TRANSIENT, code.name, details)  # What a parent refuses, the child can't do.
         check(context, away < PATIENCE_SECONDS, code.name, f"{details} (it is away for {away:.0f} s)")
-        print(f'parent state={code.name} retry_seconds={pause} error="{details}"', file=sys.stderr, flush=True)
+        log(f'parent state={code.name} retry_seconds={pause} error="{details}"')
         check(context, not STOPPING.wait(pause), "UNAVAILABLE", "the service is shutting down")
         pause = min(2 * pause, 5)
 
@@ -365,7 +374,7 @@ def serve(make_service, description):
             port = backfire_metrics.serve(metrics, options.metrics_listen)
         except (OSError, ValueError) as error:
             sys.exit(f"--metrics-listen: cannot listen on {options.metrics_listen}: {error}")
-        print(f"server state=LISTENING metrics={options.metrics_listen.rpartition(':')[0]}:{port}", file=sys.stderr, flush=True)
+        log(f"server state=LISTENING metrics={options.metrics_listen.rpartition(':')[0]}:{port}")
     server.start()
     signals.get()
     store.stop()

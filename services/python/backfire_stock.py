@@ -12,7 +12,7 @@ from backfire_model import Parameter, Split, StockModel, describe, read_arrays  
 from backfire_roots import check_dataset_uri
 from backfire_service import (NUMBERS, Resampling, VersionMethods, check, check_evaluation, check_lineage, check_split, pb, pull,
                               read_inputs, rpc, serve, sha256, v2, v2_rpc)
-from backfire_store import STOPPING
+from backfire_store import STOPPING, compute_input_key
 
 MOST_FILE_BYTES, PIECE_BYTES = 1 << 30, 1 << 20
 
@@ -151,8 +151,7 @@ class StockService(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInferenc
                     if held.of([parent], split):
                         pull(parent, request, split, None, self.model.inputs[parent.input][0])
             version.dataset.uri = request.dataset.uri
-            version.input_key = sha256("trained", version.dataset.digest, version.seed, *self.made_of(version))
-            known = self.store.find(version.input_key)
+            known = self.store.find(compute_input_key(self.name, version))
             if known:
                 job.version.CopyFrom(known)
                 job.saved_seconds = known.training_seconds
@@ -165,12 +164,6 @@ class StockService(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInferenc
             self.store.add(self.name, version, pack(weights))
             job.version.CopyFrom(version)
         return self.store.run(request, context, work)
-
-    def made_of(self, version):
-        """What decides a version's result, its data, seed or file aside."""
-        return (self.name, version.recipe.name, dict(version.recipe.parameters), version.build_fingerprint,
-                [(held.version_digest, held.split, held.outputs_digest) for held in version.trained_on],
-                [(parent.input, parent.output, parent.digest) for parent in version.lineage])
 
     def Evaluate(self, request, context):
         version, data = self.store.version(request.version, context, request.digest)
@@ -309,7 +302,6 @@ class StockService(VersionMethods, rpc.ModelServiceServicer, v2_rpc.GRPCInferenc
                              lineage=sorted(first.lineage, key=lambda parent: parent.input))
         weights = self.check_file(context, bytes(data), parameters)
         version.imported_digest = hashlib.sha256(weights).hexdigest()
-        version.input_key = sha256("imported", version.imported_digest, *self.made_of(version))
         self.store.add(self.name, version, weights)
         return version
 

@@ -1,5 +1,6 @@
 """Jobs and versions of a service in Python, kept on disk; what refuses a request."""
 import collections
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -16,6 +17,7 @@ import grpc
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "stubs"))
 from backfire.v1 import model_service_pb2 as pb  # noqa: E402
+from google.protobuf import struct_pb2  # noqa: E402
 
 STOPPING = threading.Event()  # Set once the process drains: nothing new is begun, and nobody waits for a lost parent.
 WATCHES = threading.BoundedSemaphore(24)  # Each holds one of the threads for calls.
@@ -42,6 +44,12 @@ def check(context, holds, code, message):
         raise Refusal(code, message)
 
 
+def log(line):
+    """Writes a line about what happened. It may quote others, who are not to end it or to steer a terminal."""
+    sys.stderr.write(re.sub("[\x00-\x1f\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", line) + "\n")  # At once: threads do.
+    sys.stderr.flush()
+
+
 def check_version_name(context, field, name):
     """Refuses what is no version's name; `field` says where it was."""
     check(context, re.fullmatch(r"models/[^/]+/versions/[1-9][0-9]{0,17}", name), "INVALID_ARGUMENT",
@@ -54,18 +62,72 @@ def kind_of(request):
     return kinds[type(request)]
 
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS jobs (request_id TEXT PRIMARY KEY, asked BLOB NOT NULL, job BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS versions (number INTEGER PRIMARY KEY AUTOINCREMENT, input_key TEXT UNIQUE NOT NULL,
-                                     version BLOB NOT NULL, weights BLOB NOT NULL, loaded INTEGER NOT NULL DEFAULT 0);
-"""
+# As an orchestrator's store has it (orchestrator/store/row_seal.h), so that `backfire fsck` reads both: a row's `checksum` is the SHA-256
+# over its table's name and its other columns, each with its type, and `totals` says how many rows each table has. SQLite itself notices
+# damage to its own structures only. Weights have their version's digest.
+SCHEMA_NUMBER = 1
+SCHEMA = (
+    "CREATE TABLE jobs (request_id TEXT PRIMARY KEY, asked BLOB NOT NULL, job BLOB NOT NULL, checksum TEXT NOT NULL DEFAULT '')",
+    "CREATE TABLE versions (number INTEGER PRIMARY KEY AUTOINCREMENT, input_key TEXT UNIQUE NOT NULL, version BLOB NOT NULL, "
+    "loaded INTEGER NOT NULL DEFAULT 0, checksum TEXT NOT NULL DEFAULT '')",
+    "CREATE TABLE weights (number INTEGER PRIMARY KEY, weights BLOB NOT NULL)",
+    "CREATE TABLE totals (name TEXT PRIMARY KEY, rows INTEGER NOT NULL, checksum TEXT NOT NULL DEFAULT '')",
+    f"PRAGMA user_version = {SCHEMA_NUMBER}",
+)
+FIRST_ROWS = ("INSERT INTO totals (name, rows) VALUES ('jobs', 0), ('versions', 0)",)
+COLUMNS = {"jobs": "request_id, asked, job", "versions": "number, input_key, version, loaded", "totals": "name, rows"}
+DAMAGED = "the disk is damaged, or the file was changed"
+
+
+def row_checksum(table, *values):
+    """The checksum of a row."""
+    digest = hashlib.sha256()
+    for field in ("backfire row 1", *(part for value in (table, *values) for part in typed(value))):
+        data = field if isinstance(field, bytes) else str(field).encode(errors="surrogateescape")
+        digest.update(b"%d:" % len(data) + data)
+    return digest.hexdigest()
+
+
+def typed(value):
+    """SQLite's number of a value's type, and the value."""
+    return {int: 1, float: 2, str: 3, bytes: 4, type(None): 5}[type(value)], "" if value is None else value
+
+
+def seals():
+    """Statements by which whatever is written to a table has its checksum, and is counted; and nothing is written over a damaged row."""
+    for table, columns in COLUMNS.items():
+        seal = f"UPDATE {table} SET checksum = row_checksum('{table}', {columns}) WHERE rowid = NEW.rowid;"
+        old = ", ".join(f"OLD.{column}" for column in columns.split(", "))
+        yield (f"CREATE TEMP TRIGGER verify_{table} BEFORE UPDATE OF {columns} ON main.{table} WHEN OLD.checksum != "
+               f"row_checksum('{table}', {old}) BEGIN "
+               f"SELECT RAISE(ABORT, 'a row of table {table} does not match its checksum'); END")
+        yield f"CREATE TEMP TRIGGER changed_{table} AFTER UPDATE OF {columns} ON main.{table} BEGIN {seal} END"
+        for event, step, work in (("INSERT", "+ 1", seal), ("DELETE", "- 1", "")):
+            count = f"UPDATE totals SET rows = rows {step} WHERE name = '{table}';"  # Of none of its own.
+            yield f"CREATE TEMP TRIGGER {event}_{table} AFTER {event} ON main.{table} BEGIN {work} {count} END"
+
+
+def compute_input_key(model, version):
+    """The digest of all that decides a version's result: what it says of itself, but for its name, its weights and what they cost. It is
+    computed anew whenever a version is read, so that a store can't say of weights that they are of another recipe, seed or parent."""
+    origin = ("imported", version.imported_digest) if version.imported_digest else ("trained", version.dataset.digest, version.seed)
+    return sha256(*origin, model, version.recipe.name, plain(version.recipe.parameters), version.build_fingerprint,
+                  [(held.version_digest, held.split, held.outputs_digest) for held in version.trained_on],
+                  [(parent.input, parent.output, parent.digest) for parent in version.lineage])
+
+
+def plain(value):
+    """A recipe's parameters as JSON can hold them."""
+    if isinstance(value, struct_pb2.Struct):
+        return {name: plain(each) for name, each in value.items()}
+    return [plain(each) for each in value] if isinstance(value, struct_pb2.ListValue) else value
 
 
 class Store:
     """Jobs by request_id and versions by number, in a SQLite database: what is added is all that is written. Thread-safe.
 
     Numbers of versions that were deleted are not used again. `lock` is for the database and for `running`; no work is done
-    under it. `news` tells of jobs that ended.
+    under it. `news` tells of jobs that ended. What the disk has changed is DATA_LOSS, and costs the job or version that it is about.
     """
 
     def __init__(self, directory, is_replica=False):
@@ -77,19 +139,78 @@ class Store:
         self.path, self.lock = os.path.join(directory, "state.db"), threading.RLock()
         try:
             self.database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-            self.database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;" + SCHEMA)
-        except sqlite3.Error as error:
+            self.database.text_factory = lambda text: text.decode(errors="surrogateescape")  # A damaged row has any bytes.
+            self.database.create_function("row_checksum", -1, row_checksum, deterministic=True)
+            self.database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
+            self.prepare()
+        except (sqlite3.Error, Refusal) as error:
             raise OSError(f"{self.path}: {error}") from error
         self.news = threading.Condition(self.lock)
         self.running = {}  # (what was asked, kind, thread) by request_id.
+        self.unreadable = set()  # Numbers of versions that were told of.
         self.verified = set()  # Digests of versions whose weights were found to be theirs.
         self.test_losses = {}  # By a version's name, since the start; replaced, never changed.
         self.ended = collections.Counter()  # Jobs since the start, by kind, state and code.
 
+    def prepare(self):
+        """Makes the tables, or refuses those of another program; and has what is written get its checksum."""
+        schema, = self.database.execute("PRAGMA user_version").fetchone()
+        tables, = self.database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if schema > SCHEMA_NUMBER:
+            raise ValueError(f"state.db has schema {schema}, this program knows up to {SCHEMA_NUMBER}: a newer program made it")
+        if schema < SCHEMA_NUMBER and tables:
+            raise ValueError("state.db is of an older program, and has no checksums: take another directory")
+        with self.lock, self.whole():
+            for statement in [*(SCHEMA if not tables else ()), *seals(), *(FIRST_ROWS if not tables else ())]:
+                self.rows(statement)
+
     def rows(self, statement, *values):
         """What a statement gives; it is on disk when this returns."""
         with self.lock:
-            return self.database.execute(statement, values).fetchall()
+            try:
+                return self.database.execute(statement, values).fetchall()
+            except sqlite3.DatabaseError as error:
+                raise Refusal(code_of(error), f"{self.path}: {error}") from error
+
+    def sealed(self, table, where, *values):
+        """Rows of a table, each with whether its checksum is its own."""
+        found = self.rows(f"SELECT {COLUMNS[table]}, checksum FROM {table} {where}", *values)
+        return [(row, row_checksum(table, *row) == checksum) for *row, checksum in found]
+
+    def kept_job(self, request_id):
+        """What was asked, and what came of it; None if it is not kept. One that is damaged is forgotten, as is one that a restart
+        interrupts: whoever asks for it again starts it anew, and its result is the same."""
+        for (_, asked, job), whole in self.sealed("jobs", "WHERE request_id = ?", request_id):
+            if whole:
+                return asked, job
+            log(f'job state=FORGOTTEN job=jobs/{request_id} error="its row in {self.path} does not match its checksum: {DAMAGED}"')
+            self.rows("DELETE FROM jobs WHERE request_id = ?", request_id)
+        return None
+
+    def shown(self, row, whole):
+        """A version as it is kept, with its number and whether it serves; or what is wrong with it, a Refusal."""
+        number, input_key, kept, loaded = row
+        fault, version = "does not match its checksum", pb.Version()
+        if whole:
+            version.ParseFromString(kept)
+            fault = "has the input_key of another content"
+        if not whole or not version.input_key == input_key == compute_input_key(version.name, version):
+            return Refusal("DATA_LOSS", f"version {number} in {self.path} {fault}: {DAMAGED}; restore it from a backup, or delete the "
+                           "version and train it again")
+        version.name, version.loaded = f"{version.name}/versions/{number}", bool(loaded)
+        return version
+
+    def readable(self, where="", *values):
+        """Versions that are whole. The others are told of, once each."""
+        found = []
+        for row, whole in self.sealed("versions", where, *values):
+            version = self.shown(row, whole)
+            if not isinstance(version, Refusal):
+                found.append(version)
+            elif row[0] not in self.unreadable:
+                self.unreadable.add(row[0])
+                log(f'version state=UNREADABLE error="{version}"')
+        return found
 
     def run(self, request, context, work):
         """Starts a job unless it is known, and returns it: ended if that takes a second, else RUNNING.
@@ -105,8 +226,8 @@ class Store:
         same.ClearField("endpoints")  # A service that moved is the same service.
         asked = same.SerializeToString(deterministic=True)
         with self.lock:
-            kept = self.rows("SELECT asked FROM jobs WHERE request_id = ?", request_id)
-            known, _, thread = (kept[0][0], None, None) if kept else self.running.get(request_id, (asked, None, None))
+            kept = self.kept_job(request_id)
+            known, _, thread = (kept[0], None, None) if kept else self.running.get(request_id, (asked, None, None))
             check(context, known == asked, "ALREADY_EXISTS", f"jobs/{request_id} has other arguments")
             if not kept and thread is None:
                 check(context, not STOPPING.is_set(), "UNAVAILABLE", "the service is shutting down")
@@ -140,9 +261,9 @@ class Store:
         with self.lock:
             if job.state == pb.Job.SUCCEEDED or not STOPPING.is_set():  # Else it may have failed by our end: forget it.
                 try:
-                    self.rows("INSERT INTO jobs VALUES (?, ?, ?)", request_id, asked, job.SerializeToString())
-                except sqlite3.Error as error:  # Whoever asks again starts it anew.
-                    print(f'job state=UNSAVED job={job.name} error="{error}"', file=sys.stderr, flush=True)
+                    self.rows("INSERT INTO jobs (request_id, asked, job) VALUES (?, ?, ?)", request_id, asked, job.SerializeToString())
+                except (Refusal, sqlite3.Error) as error:  # Whoever asks again starts it anew.
+                    log(f'job state=UNSAVED job={job.name} error="{error}"')
             code = next(code for code in grpc.StatusCode if code.value[0] == job.error_code)
             self.ended[kind_of(request), pb.Job.State.Name(job.state), backfire_metrics.CODES[code]] += 1
             if kind_of(request) == "evaluation" and job.state == pb.Job.SUCCEEDED and request.split == "test" and \
@@ -161,9 +282,9 @@ class Store:
         request_id = name[len("jobs/"):] if name.startswith("jobs/") else None
         if request_id in self.running:  # Asked first: a job is kept before it leaves `running`.
             return pb.Job(name=name, state=pb.Job.RUNNING)
-        kept = self.rows("SELECT job FROM jobs WHERE request_id = ?", request_id)
+        kept = self.kept_job(request_id) if request_id is not None else None
         check(context, kept, "NOT_FOUND", f"there is no job {name!r}")
-        return pb.Job.FromString(kept[0][0])
+        return pb.Job.FromString(kept[1])
 
     def watch(self, name, context):
         """A job at once, and again once it has ended, unless the caller or the service ends first."""
@@ -192,21 +313,24 @@ class Store:
             self.news.notify_all()
 
     def find(self, input_key):
-        """The version with this input_key, or None."""
-        kept = self.rows("SELECT number, version, loaded FROM versions WHERE input_key = ?", input_key)
-        return shown(*kept[0]) if kept else None
+        """The version with this input_key, or None. One that is damaged is refused: another could not have the input_key."""
+        for row, whole in self.sealed("versions", "WHERE input_key = ?", input_key):
+            return refuse_damage(self.shown(row, whole))
+        return None
 
     def add(self, model, version, weights):
-        """Names a version, and keeps it with its weights (bytes). Returns whether its input_key was there already: it is
+        """Names a version, and keeps it with its weights (bytes). Returns whether its input_key (compute_input_key) was there already: it is
         that version then."""
+        version.input_key = compute_input_key(model, version)
         version.digest = sha256(version.input_key, hashlib.sha256(weights).hexdigest())
         version.weights_bytes = len(weights)
         version.name = model  # Until it has a number.
         with self.lock:
             known = self.find(version.input_key)
             if known is None:
-                self.rows("INSERT INTO versions (input_key, version, weights) VALUES (?, ?, ?)", version.input_key,
-                          version.SerializeToString(), weights)
+                with self.whole():
+                    self.rows("INSERT INTO versions (input_key, version) VALUES (?, ?)", version.input_key, version.SerializeToString())
+                    self.rows("INSERT INTO weights SELECT number, ? FROM versions WHERE input_key = ?", weights, version.input_key)
             version.CopyFrom(known or self.find(version.input_key))
             return known is not None
 
@@ -214,10 +338,10 @@ class Store:
         """A version by its name, and its weights; refuses another content than its own digest says, or than a caller's `digest`, if that
         isn't empty."""
         version = self.describe(name, context)
-        weights = self.rows("SELECT weights FROM versions WHERE number = ?", number_of(name))[0][0]
+        weights = b"".join(row[0] for row in self.rows("SELECT weights FROM weights WHERE number = ?", number_of(name)))
         if version.digest not in self.verified:  # Once for each that is read from the disk: a request is not to hash it again.
             check(context, version.digest == sha256(version.input_key, hashlib.sha256(weights).hexdigest()), "DATA_LOSS",
-                  f"{name} in {self.path} does not match its digest {version.digest}: the disk is damaged, or the file was changed; "
+                  f"{name} in {self.path} does not match its digest {version.digest}: {DAMAGED}; "
                   "restore it from a backup, or delete the version and train it again")
             self.verified.add(version.digest)
         check(context, digest in ("", version.digest), "DATA_LOSS",
@@ -234,34 +358,56 @@ class Store:
 
     def find_by_name(self, name):
         """The version of this name, or None."""
-        kept = self.rows("SELECT number, version, loaded FROM versions WHERE number = ?", number_of(name))
-        return shown(*kept[0]) if kept and shown(*kept[0]).name == name else None
+        for row, whole in self.sealed("versions", "WHERE number = ?", number_of(name)):
+            version = refuse_damage(self.shown(row, whole))
+            return version if version.name == name else None
+        return None
 
     def adopt(self, version, weights):
         """Keeps another service's version by the name that it has there, in place of what there was. It is not loaded."""
         kept = pb.Version()
         kept.CopyFrom(version)
         kept.name, kept.loaded = version.name.rpartition("/versions/")[0], False
-        self.rows("INSERT OR REPLACE INTO versions (number, input_key, version, weights) VALUES (?, ?, ?, ?)",
-                  number_of(version.name), version.input_key, kept.SerializeToString(), weights)
+        number = number_of(version.name)
+        with self.lock, self.whole():
+            self.forget(number)
+            self.rows("DELETE FROM versions WHERE input_key = ?", version.input_key)
+            self.rows("INSERT INTO versions (number, input_key, version) VALUES (?, ?, ?)", number, version.input_key, kept.SerializeToString())
+            self.rows("INSERT INTO weights VALUES (?, ?)", number, weights)
 
     def list(self, after, most):
         """Up to `most` versions with numbers above `after`, lowest first."""
-        return [shown(*kept) for kept in
-                self.rows("SELECT number, version, loaded FROM versions WHERE number > ? ORDER BY number LIMIT ?", after, most)]
+        return self.readable("WHERE number > ? ORDER BY number LIMIT ?", after, most)
 
     def loaded(self):
         """Names of the versions that serve."""
-        return [shown(*kept).name for kept in
-                self.rows("SELECT number, version, loaded FROM versions WHERE loaded ORDER BY number")]
+        return [version.name for version in self.readable("WHERE loaded ORDER BY number")]
 
     def load(self, name, loaded):
         """Has a version serve, or serve no more; remembers it for the next start."""
-        self.rows("UPDATE versions SET loaded = ? WHERE number = ?", int(loaded), number_of(name))
+        if self.find_by_name(name):
+            self.rows("UPDATE versions SET loaded = ? WHERE number = ?", int(loaded), number_of(name))
 
     def delete(self, name):
-        """Forgets a version with its weights."""
-        self.rows("DELETE FROM versions WHERE number = ?", number_of(name))
+        """Forgets a version with its weights, also one that is damaged."""
+        with self.lock, self.whole():
+            self.forget(number_of(name))
+
+    def forget(self, number):
+        self.rows("DELETE FROM versions WHERE number = ?", number)
+        self.rows("DELETE FROM weights WHERE number = ?", number)
+        self.unreadable.discard(number)
+
+    @contextlib.contextmanager
+    def whole(self):
+        """All of what is written in it, or nothing. Hold the lock."""
+        self.rows("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.database.rollback()
+            raise
+        self.rows("COMMIT")
 
 
 def lock(directory):
@@ -294,10 +440,17 @@ def number_of(name):
     return int(name.rpartition("/")[2])
 
 
-def shown(number, kept, loaded):
-    """A version as it is kept, with its number and whether it serves."""
-    version = pb.Version.FromString(kept)
-    version.name, version.loaded = f"{version.name}/versions/{number}", bool(loaded)
+def code_of(error):
+    """The code of what SQLite says. Its own codes are in Python since 3.11."""
+    words = {"malformed": "DATA_LOSS", "not a database": "DATA_LOSS", "does not match its checksum": "DATA_LOSS",
+             "is full": "RESOURCE_EXHAUSTED"}
+    return next((code for text, code in words.items() if text in str(error)), "INTERNAL")
+
+
+def refuse_damage(version):
+    """What Store.shown gave, if it is a version."""
+    if isinstance(version, Refusal):
+        raise version
     return version
 
 
@@ -321,15 +474,20 @@ class VersionMethods:
         return pb.LoadVersionResponse()
 
     def UnloadVersion(self, request, context):
-        check_version_name(context, "name", request.name)
+        self.check_own(request.name, context)
         self.store.load(request.name, False)
         return pb.UnloadVersionResponse()
 
     def DeleteVersion(self, request, context):
-        check_version_name(context, "name", request.name)
+        self.check_own(request.name, context)
         check(context, request.name not in self.store.loaded(), "FAILED_PRECONDITION", f"{request.name} is loaded; unload it")
         self.store.delete(request.name)
         return pb.DeleteVersionResponse()
+
+    def check_own(self, name, context):
+        """Refuses the name of another model's version: numbers alone are the store's."""
+        check_version_name(context, "name", name)
+        self.GetModel(pb.GetModelRequest(name=name.partition("/versions/")[0]), context)
 
     def ListVersions(self, request, context):
         self.GetModel(pb.GetModelRequest(name=request.model), context)  # Refuses a model that isn't here.

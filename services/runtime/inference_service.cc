@@ -279,8 +279,13 @@ grpc::Status InferenceService::ModelInfer(grpc::ServerContext* context,
     const Clock::time_point before = std::exchange(last, Clock::now());
     return last - before;
   };
+  std::optional<ByteBudget::Hold> held;
+  if (options_.received != nullptr) held.emplace(*options_.received, *context);
   const auto infer = [&]() -> absl::Status {
     BACKFIRE_RETURN_IF_ERROR(CheckBounds(*request));
+    if (held) {
+      BACKFIRE_RETURN_IF_ERROR(held->Add(static_cast<int64_t>(request->ByteSizeLong())));
+    }
     BACKFIRE_ASSIGN_OR_RETURN(const auto target,
                               Find(request->model_name(), request->model_version()));
     version = target->version();

@@ -17,6 +17,7 @@
 #include "inference/open_inference.grpc.pb.h"
 #include "services/base/memory.h"
 #include "services/base/mutex.h"
+#include "services/rpc/byte_budget.h"
 #include "services/runtime/inference_statistics.h"
 #include "services/runtime/inference_tensor.h"
 
@@ -87,6 +88,9 @@ class InferenceService final : public inference::GRPCInferenceService::Service {
     /// takes more gets RESOURCE_EXHAUSTED at once; others wait for it as for a place. Half of what
     /// the process may take: a model, its trainings and gRPC need theirs.
     int64_t memory_bytes = MemoryLimit() / 2;
+    /// Of what requests bring, from their first line to their answer. Borrowed; null: no bound but
+    /// the places'.
+    ByteBudget* received = nullptr;
     /// For requests without a deadline.
     std::chrono::seconds default_deadline{60};
   };

@@ -265,12 +265,14 @@ grpc::Status ModelServiceImpl::ImportVersion(grpc::ServerContext* context,
                                              v1::Version* response) {
   const auto import = [&]() -> absl::Status {
     BACKFIRE_RETURN_IF_ERROR(CheckIsPrimary());
+    ByteBudget::Hold held(files_, *context);
     ImportedFile imported;
     HostedModel* model = nullptr;
     while (true) {
       v1::ImportVersionRequest message;
       if (!reader->Read(&message)) break;
       BACKFIRE_RETURN_IF_ERROR(CheckBounds(message));
+      BACKFIRE_RETURN_IF_ERROR(held.Add(static_cast<int64_t>(message.data().size())));
       BACKFIRE_RETURN_IF_ERROR(imported.Add(std::move(message)));
       if (model != nullptr) continue;
       BACKFIRE_ASSIGN_OR_RETURN(model, FindModel(models_, imported.description().model()));
@@ -287,12 +289,14 @@ grpc::Status ModelServiceImpl::ImportVersion(grpc::ServerContext* context,
 }
 
 grpc::Status ModelServiceImpl::ExportVersion(
-    grpc::ServerContext*, const v1::ExportVersionRequest* request,
+    grpc::ServerContext* context, const v1::ExportVersionRequest* request,
     grpc::ServerWriter<v1::ExportVersionResponse>* writer) {
   BACKFIRE_CHECK_BOUNDS(*request);
   const auto send = [&]() -> absl::Status {
     BACKFIRE_ASSIGN_OR_RETURN(const NamedVersion named, FindVersion(models_, request->name()));
     BACKFIRE_ASSIGN_OR_RETURN(const v1::Version version, named.Get());
+    ByteBudget::Hold held(files_, *context);
+    BACKFIRE_RETURN_IF_ERROR(held.Add(version.weights_bytes()));
     BACKFIRE_ASSIGN_OR_RETURN(const std::string file,
                               request->as_stored()
                                   ? named.model->exchange().ExportAsStored(named.number)

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "backfire/v1/model_service.grpc.pb.h"
+#include "services/rpc/byte_budget.h"
 #include "services/rpc/stream_budget.h"
 #include "services/runtime/hosted_model.h"
 #include "services/runtime/jobs/job_runner.h"
@@ -17,11 +18,16 @@ class ModelServiceImpl final : public v1::ModelService::Service {
  public:
   /// @param primary  gRPC target of the service that this one is a replica of; empty: it is none.
   ///                 A replica serves requests; FAILED_PRECONDITION for what only its primary does.
+  /// @param files    Of the files that imports bring and exports send. Borrowed.
   /// @param on_load  Called when a version was loaded or unloaded, on the thread that did it.
   ModelServiceImpl(
-      const HostedModels& models, JobRunner& jobs, std::string primary = "",
+      const HostedModels& models, JobRunner& jobs, ByteBudget& files, std::string primary = "",
       std::function<void()> on_load = [] {})
-      : models_(models), jobs_(jobs), primary_(std::move(primary)), on_load_(std::move(on_load)) {}
+      : models_(models),
+        jobs_(jobs),
+        files_(files),
+        primary_(std::move(primary)),
+        on_load_(std::move(on_load)) {}
 
   grpc::Status GetModel(grpc::ServerContext* context, const v1::GetModelRequest* request,
                         v1::Model* response) override;
@@ -64,6 +70,7 @@ class ModelServiceImpl final : public v1::ModelService::Service {
 
   const HostedModels& models_;
   JobRunner& jobs_;
+  ByteBudget& files_;
   const std::string primary_;
   const std::function<void()> on_load_;
   StreamBudget watches_{64, "watches of jobs"};  ///< They wait, each on a thread of the server's.

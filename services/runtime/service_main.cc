@@ -17,9 +17,11 @@
 #include "services/base/mutex.h"
 #include "services/base/status.h"
 #include "services/rpc/address.h"
+#include "services/rpc/byte_budget.h"
 #include "services/rpc/channel.h"
 #include "services/rpc/credentials.h"
 #include "services/rpc/data_directory.h"
+#include "services/rpc/identities.h"
 #include "services/rpc/process_metrics.h"
 #include "services/rpc/rpc_server.h"
 #include "services/runtime/build_fingerprint.h"
@@ -130,17 +132,23 @@ absl::Status Run(const Settings& settings, const ServiceDescription& description
     }
     listening->SetReady(settings.primary.empty() || serves);
   };
-  ModelServiceImpl model_service(hosted, *jobs, settings.primary, show_readiness);
+  RpcServerOptions server_options = settings.server;
+  if (settings.server.security.guarded()) {
+    BACKFIRE_ASSIGN_OR_RETURN(server_options.identities,
+                              Identities::Open(settings.server.security));
+  }
+  ByteBudget received(settings.server.memory_bytes, server_options.identities);
+  ModelServiceImpl model_service(hosted, *jobs, received, settings.primary, show_readiness);
   const ModelBackend backend(hosted);
   InferenceService::Options inference;
   inference.server_name = description.name;
   // A request that waits for others to fill its batch computes nothing.
   inference.running = settings.service.threads * settings.batch.size;
   inference.waiting = settings.queue;
+  inference.received = &received;
   if (settings.memory_bytes > 0) inference.memory_bytes = settings.memory_bytes;
   InferenceService inference_service(inference, backend);
   // Room for every request that may run or wait, and for what is not a request.
-  RpcServerOptions server_options = settings.server;
   server_options.audit_log = root / "audit.jsonl";
   server_options.max_calls +=
       static_cast<int>(hosted.size()) * (inference.running + inference.waiting);

@@ -4,6 +4,7 @@
 Argument: the folder of backfire's binaries. Exits 77 (skipped) without Debian's python3-grpcio, python3-protobuf,
 python3-numpy and python3-prometheus-client, or without gRPC's plugin for Python when it was built.
 """
+import contextlib
 import os
 import re
 import shutil
@@ -30,6 +31,7 @@ try:
     from backfire_commitments import OutputsHasher
     from backfire_service import NUMBERS, Refusal, Resampling, pb, read_inputs, rpc, v2, v2_rpc
     from backfire_standard import health, reflection
+    from backfire_store import row_checksum
     from backfire_stock import StockModel, StockService
     from google.protobuf import descriptor_pb2
 except ImportError:
@@ -46,6 +48,7 @@ class FakeParent(rpc.ModelServiceServicer):
     def __init__(self, endpoint):
         self.failures, self.pulls = [], 0
         self.width, self.datatype, self.counts = 2, "FP64", {}
+        self.hollow, self.others = False, 0  # Whether it sends pieces without bytes, for ever; and how many outputs nobody wants.
         self.may_answer = threading.Event()
         self.may_answer.set()
         self.server = grpc.server(futures.ThreadPoolExecutor(8))
@@ -64,6 +67,10 @@ class FakeParent(rpc.ModelServiceServicer):
         for example in range(self.counts.get(request.version, 3)):
             if example == 1 and self.failures:
                 context.abort(self.failures.pop(0), "on request")
+            while self.hollow and context.is_active():
+                yield pb.MaterializeResponse(example=example, output="y", datatype=self.datatype, shape=[self.width])
+            for i in range(self.others):
+                yield pb.MaterializeResponse(example=example, output=f"other{i}", datatype="BOOL", shape=[1], data=b"a", last_piece=True)
             yield pb.MaterializeResponse(example=example, output="y", datatype=self.datatype, shape=[self.width],
                                          cluster="ab"[example % 2],
                                          data=struct.pack(f"<{self.width}d", *[example] * self.width), last_piece=True)
@@ -349,10 +356,10 @@ class PythonServiceTest(unittest.TestCase):
         self.stub.LoadVersion(pb.LoadVersionRequest(name=version.name, digest=version.digest))
         self.stop()
         database = sqlite3.connect(f"{self.directory}/data/state.db")
-        (weights,), = database.execute("SELECT weights FROM versions").fetchall()
+        (weights,), = database.execute("SELECT weights FROM weights").fetchall()
         middle = len(weights) // 2
         damaged = weights[:middle] + bytes([weights[middle] ^ 1]) + weights[middle + 1:]
-        database.execute("UPDATE versions SET weights = ?", (damaged,))
+        database.execute("UPDATE weights SET weights = ?", (damaged,))
         database.commit()
         self.start()
         for call, request in ((self.stub.LoadVersion, pb.LoadVersionRequest(name=version.name)),
@@ -361,11 +368,88 @@ class PythonServiceTest(unittest.TestCase):
                               (self.inference.ModelInfer, self.infer_request([1, 1]))):
             self.assert_refused(grpc.StatusCode.DATA_LOSS, f"{version.name} in {self.directory}/data/state.db does not match its digest",
                                 call, request)
-        database.execute("UPDATE versions SET weights = ?", (weights,))
+        database.execute("UPDATE weights SET weights = ?", (weights,))
         database.commit()
         database.close()
         self.stub.LoadVersion(pb.LoadVersionRequest(name=version.name))
         self.inference.ModelInfer(self.infer_request([1, 1]))
+
+    def damage(self, statement, *values):
+        """Writes to the store what no service would."""
+        with contextlib.closing(sqlite3.connect(f"{self.directory}/data/state.db", isolation_level=None)) as database:
+            return database.execute(statement, values).fetchall()
+
+    def test_whatever_is_kept_is_what_was_written(self):
+        version, request = self.loaded(), self.train_request("train")
+        (kept,), = self.damage("SELECT version FROM versions")
+        (job,), = self.damage("SELECT job FROM jobs")
+        self.stop()
+        other = pb.Version.FromString(kept)
+        other.recipe.parameters["k"] = 7
+        for column, value, fault in (("version", other.SerializeToString(), "does not match its checksum"), ("loaded", 0, "checksum"),
+                                     ("input_key", "1" * 64, "checksum"), ("version", None, "")):
+            if value is None:  # With a checksum that is right.
+                self.damage("UPDATE versions SET version = ?, checksum = ?", other.SerializeToString(),
+                            row_checksum("versions", 1, version.input_key, other.SerializeToString(), 1))
+                fault = "has the input_key of another content"
+            else:
+                self.damage(f"UPDATE versions SET {column} = ?", value)
+            self.start()
+            for call, asked in ((self.stub.GetVersion, pb.GetVersionRequest(name=version.name)),
+                                (self.stub.LoadVersion, pb.LoadVersionRequest(name=version.name)),
+                                (self.stub.Evaluate, self.evaluate_request(version))):
+                self.assert_refused(grpc.StatusCode.DATA_LOSS, fault, call, asked)
+            self.assertEqual(list(self.stub.ListVersions(pb.ListVersionsRequest(model="models/nearest")).versions), [])
+            self.stop()
+            self.damage("UPDATE versions SET version = ?, loaded = 1, input_key = ?, checksum = ?", kept, version.input_key,
+                        row_checksum("versions", 1, version.input_key, kept, 1))
+        # A job is done anew, to the same result.
+        self.damage("UPDATE jobs SET job = ?", job[:-1] + bytes([job[-1] ^ 1]))
+        self.start()
+        self.assert_refused(grpc.StatusCode.NOT_FOUND, "jobs/train", self.stub.GetJob, pb.GetJobRequest(name="jobs/train"))
+        again = self.ended(self.stub.Train, request)
+        self.assertEqual((again.state, again.version.digest), (pb.Job.SUCCEEDED, version.digest))
+        self.inference.ModelInfer(self.infer_request([1, 1]), timeout=SECONDS)
+        # What is damaged can be deleted, and trained again.
+        self.damage("UPDATE versions SET loaded = 0")
+        self.stub.DeleteVersion(pb.DeleteVersionRequest(name=version.name), timeout=SECONDS)
+        request.request_id = "again"
+        self.assertEqual(self.ended(self.stub.Train, request).version.name, "models/nearest/versions/2")
+
+    def test_fsck_reads_what_it_keeps(self):
+        program = os.path.join(sys.argv[1], "backfire")
+        if not os.path.exists(program):
+            self.skipTest("there is no backfire")
+        version = self.loaded()
+
+        def fsck():
+            return subprocess.run([program, "fsck", self.directory], capture_output=True, text=True, timeout=SECONDS, check=False)
+        for end in (None, self.stop):
+            if end:
+                end()
+            self.assertEqual(fsck().stdout, "1 store: sound\n")
+        with open(f"{self.directory}/data/state.db", "rb") as file:
+            content = file.read()
+        for what in (version.digest.encode(), b"jobs/train", b"made-up"):
+            at = content.index(what)
+            with open(f"{self.directory}/data/state.db", "wb") as file:
+                file.write(content[:at] + bytes([content[at] ^ 1]) + content[at + 1:])
+            self.assertNotEqual(fsck().returncode, 0)
+
+    def test_a_store_of_another_program_is_refused(self):
+        self.stop()
+        for statement, words in (("PRAGMA user_version = 9", "a newer program made it"), ("PRAGMA user_version = 0", "an older program")):
+            self.damage(statement)
+            refused = subprocess.run([PROGRAM, "--listen", f"unix:{self.directory}/x", "--data-dir", f"{self.directory}/data"],
+                                     capture_output=True, text=True, timeout=SECONDS, check=False)
+            self.assertEqual(refused.returncode, 1)
+            self.assertIn(words, refused.stderr)
+
+    def test_numbers_are_of_the_own_models_versions(self):
+        version = self.loaded()
+        for method, message in ((self.stub.DeleteVersion, pb.DeleteVersionRequest), (self.stub.UnloadVersion, pb.UnloadVersionRequest)):
+            self.assert_refused(grpc.StatusCode.NOT_FOUND, "models/other", method, message(name="models/other/versions/1"))
+        self.assertTrue(self.stub.GetVersion(pb.GetVersionRequest(name=version.name), timeout=SECONDS).loaded)
 
     def test_typed_inputs_are_those_of_their_datatype(self):
         def read(datatype, shape, **fields):
@@ -425,6 +509,11 @@ class PythonServiceTest(unittest.TestCase):
                 job = self.ended(self.stub.Train, self.train_request(what.replace(" ", "-"), version=2))
                 self.assertEqual(job.state, pb.Job.FAILED)
                 self.assertIn(words, job.error_message)
+        for change, words in (({"hollow": True}, "a piece without bytes that is not its last"), ({"others": 1001}, "1000 outputs of one")):
+            vars(self.parent).update({"hollow": False, "others": 0, "datatype": "FP64", "counts": {}, **change})
+            job = self.ended(self.stub.Train, self.train_request("-".join(change), version=2))
+            self.assertEqual((job.state, words in job.error_message), (pb.Job.FAILED, True), job.error_message)
+        self.parent.hollow, self.parent.others = False, 0
         self.parent.width = 1  # It would be stretched to two.
         self.parent.datatype, self.parent.counts = "FP64", {}
         job = self.ended(self.stub.Evaluate, self.evaluate_request(version))

@@ -19,12 +19,12 @@ using testing::ToyClient;
 class VersionExchangeTest : public ::testing::Test {
  protected:
   VersionExchangeTest() { Restart(); }
-  void Restart() {
+  void Restart(const std::vector<std::string>& more = {}) {
     service_.reset();
-    service_ = std::make_unique<testing::ChildProcess>(
-        std::vector<std::string>{BACKFIRE_TOY_SERVICE, "--listen=" + target_,
-                                 "--data-dir=" + (directory_ / "data").string()},
-        directory_ / "log");
+    std::vector<std::string> command{BACKFIRE_TOY_SERVICE, "--listen=" + target_,
+                                     "--data-dir=" + (directory_ / "data").string()};
+    command.insert(command.end(), more.begin(), more.end());
+    service_ = std::make_unique<testing::ChildProcess>(command, directory_ / "log");
     ASSERT_TRUE(testing::WaitUntilReady(target_, *service_)) << service_->Log();
     stub_ = v1::ModelService::NewStub(runtime::MakeChannel(target_));
   }
@@ -150,6 +150,29 @@ TEST_F(VersionExchangeTest, AFaultyImportIsRefusedAndLeavesNothing) {
   list.set_model("models/first");
   EXPECT_EQ(client.Call(&v1::ModelService::Stub::ListVersions, list)->versions_size(), 0);
   EXPECT_EQ(Export("models/first/versions/9").status().code(), absl::StatusCode::kNotFound);
+}
+
+// Without a bound, each import in flight could hold a file of a gibibyte.
+TEST_F(VersionExchangeTest, WhatImportsHoldTogetherIsBounded) {
+  constexpr int64_t kMiB = int64_t{1} << 20;
+  Restart({"--rpc-memory-bytes=" + std::to_string(64 * kMiB)});
+  const std::string piece(kMiB, 'x');
+  v1::ImportVersionRequest description = Description("");
+  description.set_file_bytes(128 * kMiB);
+  grpc::ClientContext context;
+  runtime::SetDeadline(context, absl::Minutes(1));
+  v1::Version version;
+  const auto writer = stub_->ImportVersion(&context, &version);
+  ASSERT_TRUE(writer->Write(description));
+  v1::ImportVersionRequest data;
+  data.set_data(piece);
+  int64_t sent = 0;
+  while (sent < 128 && writer->Write(data)) ++sent;
+  const grpc::Status refused = writer->Finish();
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << refused.error_message();
+  EXPECT_THAT(refused.error_message(), HasSubstr("calls in flight hold 64 MiB"));
+  const auto other = ImportFile("too little to count");
+  EXPECT_FALSE(absl::IsResourceExhausted(other.status())) << "what was held is given back";
 }
 
 TEST_F(VersionExchangeTest, TheModelSaysThatItCanDoIt) {

@@ -15,6 +15,7 @@
 #include "services/base/excerpt.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
+#include "services/base/utf8.h"
 #include "services/rpc/request_id.h"
 #include "services/runtime/job_file.h"
 
@@ -253,7 +254,7 @@ void JobRunner::Work(int worker) {
                                                                : v1::Job::FAILED);
       job.set_error_code(static_cast<int>(status.code()));
       job.set_error_message(
-          Excerpt({status.message().data(), status.message().size()}, kMaxErrorBytes));
+          Excerpt(ValidUtf8({status.message().data(), status.message().size()}), kMaxErrorBytes));
       spdlog::warn("job state={} job={} code={} error=\"{}\"", v1::Job::State_Name(job.state()),
                    job.name(), absl::StatusCodeToString(status.code()),
                    std::string(status.message()));

@@ -70,6 +70,10 @@ absl::Status ExampleAssembler::AddPiece(v1::MaterializeResponse& piece) {
     return absl::InvalidArgumentError(
         absl::StrCat("has more bytes than its shape says: ", header_.bytes));
   }
+  // Else it could go on for ever and get nowhere.
+  if (piece.data().empty() && !piece.last_piece()) {
+    return absl::InvalidArgumentError("has a piece without bytes that is not its last");
+  }
   data_ += piece.data();
   if (!piece.last_piece()) return absl::OkStatus();
   BACKFIRE_ASSIGN_OR_RETURN(tensors_[name_],

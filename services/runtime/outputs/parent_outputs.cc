@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -39,7 +40,10 @@ absl::Status PullParentOutputs(ChannelPool& channels, const v1::MaterializeReque
   const auto stub = v1::ModelService::NewStub(channels.Get(endpoint->second));
   const std::string where = absl::StrCat(request.version(), " at ", endpoint->second);
   Attempts attempts({absl::Minutes(5), where}, cancelled);
-  int64_t done = 0;
+  const absl::Status more = absl::FailedPreconditionError(
+      absl::StrCat("has more than ", expected_count, " examples in split ", request.split(), ": ",
+                   expected_count, " expected; do both services read the same dataset?"));
+  int64_t done = 0, most = 0;
   while (true) {
     v1::MaterializeRequest rest = request;
     for (int64_t i = done; done > 0 && i < expected_count; ++i) rest.add_examples(i);
@@ -54,8 +58,11 @@ absl::Status PullParentOutputs(ChannelPool& channels, const v1::MaterializeReque
       const auto reader = stub->Materialize(&context, rest);
       v1::MaterializeResponse piece;
       while (status.ok() && reader->Read(&piece)) {
-        attempts.Renew();
-        status = assembler.Add(piece);
+        // At once: one that never ends would fill the disk.
+        status = piece.example() >= expected_count ? more : assembler.Add(piece);
+        // Only what is new shows that it gets on: one that dies again and again is given up.
+        if (assembler.next_example() > most) attempts.Renew();
+        most = std::max(most, assembler.next_example());
         progress(assembler.next_example());
       }
       if (!status.ok()) context.TryCancel();

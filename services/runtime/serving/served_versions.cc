@@ -7,22 +7,17 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "services/base/crash_point.h"
 #include "services/base/exceptions.h"
 #include "services/base/file.h"
-#include "services/base/regular_file.h"
-#include "services/base/seal.h"
 #include "services/base/status.h"
 #include "services/graph/system_graph.h"
+#include "services/runtime/loaded_file.h"
 #include "services/runtime/serving/limited_predictor.h"
-#include "services/runtime/version_number.h"
 #include "services/runtime/versions/load_predictor.h"
 
 namespace backfire::runtime {
 namespace {
-
-constexpr char kLoadedFile[] = "loaded";
 
 // Runs a version once, on nothing in particular: the first run of a network is slow, as memory and
 // kernels are chosen in it, and no request should wait for that. What it says does not matter.
@@ -52,30 +47,16 @@ absl::StatusOr<std::unique_ptr<ServedVersions>> ServedVersions::Open(const Optio
 }
 
 absl::Status ServedVersions::LoadRemembered() {
-  const std::filesystem::path path = options_.directory / kLoadedFile;
-  absl::StatusOr<std::string> text = ReadRegularFile(path);
-  if (absl::IsNotFound(text.status())) return absl::OkStatus();
-  // An older program's has no checksum; one that has lost it is no list of numbers any more.
-  if (text.ok() && HasSeal(*text, SealForm::kLastLine)) {
-    text = Unseal(*text, SealForm::kLastLine, path.string());
-  }
-  std::vector<int64_t> numbers;
-  for (const auto& line : absl::StrSplit(text.ok() ? *text : "", '\n', absl::SkipEmpty())) {
-    const std::optional<int64_t> number = ParseVersionNumber(std::string(line));
-    if (!number.has_value()) {
-      text = absl::DataLossError(absl::StrCat(path.string(), " is no list of versions"));
-      break;
-    }
-    numbers.push_back(*number);
-  }
-  if (!text.ok()) {
+  const auto numbers = ReadLoadedFile(options_.directory / kLoadedFile);
+  if (absl::IsNotFound(numbers.status())) return absl::OkStatus();
+  if (!numbers.ok()) {
     // Nothing is served that was not meant to be; the orchestrator loads what its release needs.
     spdlog::error("versions state=NOT_REMEMBERED error=\"{}\"",
-                  std::string(text.status().message()));
+                  std::string(numbers.status().message()));
     return absl::OkStatus();
   }
   MutexLock loading(loading_);
-  for (const int64_t number : numbers) {
+  for (const int64_t number : *numbers) {
     // A replica opens with what it has; the orchestrator has it look at its primary's.
     if (const absl::Status status = LoadKept(number, ""); !status.ok()) {
       spdlog::error("version state=NOT_LOADED version={} error=\"{}\"",
@@ -86,9 +67,9 @@ absl::Status ServedVersions::LoadRemembered() {
 }
 
 absl::Status ServedVersions::Remember(const Predictors& loaded) const {
-  std::string text;
-  for (const auto& [number, version] : loaded) absl::StrAppend(&text, number, "\n");
-  return WriteFileAtomically(options_.directory / kLoadedFile, Seal(text, SealForm::kLastLine));
+  std::vector<int64_t> numbers;
+  for (const auto& [number, version] : loaded) numbers.push_back(number);
+  return WriteLoadedFile(options_.directory / kLoadedFile, numbers);
 }
 
 absl::Status ServedVersions::CopyFromPrimary(int64_t number, const std::string& digest,

@@ -7,10 +7,14 @@
 #include <sstream>
 
 #include "orchestrator/cli/command_line.h"
+#include "orchestrator/store/row_seal.h"
+#include "orchestrator/store/sqlite_connection.h"
 #include "orchestrator/store/sqlite_repository.h"
+#include "services/base/digest.h"
 #include "services/base/file.h"
 #include "services/base/seal.h"
 #include "services/runtime/job_file.h"
+#include "services/runtime/loaded_file.h"
 #include "services/runtime/outputs/example_file.h"
 #include "services/runtime/version_file.h"
 #include "tests/support/temporary_directory.h"
@@ -123,6 +127,65 @@ TEST_F(FsckTest, SaysWhatANewerProgramMadeAndWhatIsNotThere) {
   EXPECT_EQ(Run({directory_.path().string()}, text), ExitCode::kWrongState);
   EXPECT_THAT(text, HasSubstr("a newer program made it"));
   EXPECT_EQ(Run({(directory_ / "none").string()}, text), ExitCode::kBadInput);
+}
+
+TEST_F(FsckTest, TheListOfWhatServesIsLookedAt) {
+  const std::filesystem::path loaded = version_.parent_path().parent_path() / runtime::kLoadedFile;
+  ASSERT_TRUE(runtime::WriteLoadedFile(loaded, {1, 2}).ok());
+  std::string text;
+  EXPECT_EQ(Run({directory_.path().string()}, text), ExitCode::kOk);
+  EXPECT_EQ(text, "1 job, 1 loaded, 1 store, 1 version: sound\n");
+  for (size_t at = 0; at < ReadFile(loaded)->size(); ++at) {
+    Flip(loaded, at);
+    EXPECT_EQ(Run({directory_.path().string()}, text), ExitCode::kFailed) << at;
+    EXPECT_THAT(text, HasSubstr("DATA_LOSS loaded " + loaded.string()));
+    Flip(loaded, at);
+  }
+  std::ofstream(loaded, std::ios::trunc) << "1\n2\n";
+  EXPECT_TRUE(runtime::ReadLoadedFile(loaded).ok()) << "an older program's";
+  std::ofstream(loaded, std::ios::trunc) << "";
+  EXPECT_TRUE(absl::IsDataLoss(runtime::ReadLoadedFile(loaded).status()));
+}
+
+// As services/python/backfire_store.py makes it.
+TEST_F(FsckTest, StoresOfServicesInPythonAreLookedAt) {
+  const std::string path = Make("nearest/state.db");
+  auto store = store::SqliteConnection::Open(path);
+  ASSERT_TRUE(store.ok()) << store.status();
+  const std::string key(64, '1');
+  v1::Version version;
+  version.set_name("models/nearest");
+  version.set_input_key(key);
+  version.set_digest(Sha256Hex("[\"" + key + "\", \"" + Sha256Hex("weights") + "\"]"));
+  ASSERT_TRUE((*store)
+                  ->Execute("CREATE TABLE jobs (request_id TEXT PRIMARY KEY, asked BLOB NOT NULL, "
+                            "job BLOB NOT NULL, checksum TEXT NOT NULL DEFAULT ''); CREATE TABLE "
+                            "versions (number INTEGER PRIMARY KEY AUTOINCREMENT, input_key TEXT "
+                            "UNIQUE NOT NULL, version BLOB NOT NULL, loaded INTEGER NOT NULL "
+                            "DEFAULT 0, checksum TEXT NOT NULL DEFAULT ''); CREATE TABLE weights "
+                            "(number INTEGER PRIMARY KEY, weights BLOB NOT NULL); CREATE TABLE "
+                            "totals (name TEXT PRIMARY KEY, rows INTEGER NOT NULL, checksum TEXT "
+                            "NOT NULL DEFAULT ''); PRAGMA user_version = 1; INSERT INTO weights "
+                            "VALUES (1, CAST('weights' AS BLOB))")
+                  .ok());
+  ASSERT_TRUE((*store)
+                  ->Prepare("INSERT INTO versions (input_key, version) VALUES (?, ?)")
+                  .BindText(key)
+                  .Bind(version.SerializeAsString())
+                  .Run()
+                  .ok());
+  ASSERT_TRUE(store::SealAllRows(**store).ok());
+  std::string text;
+  EXPECT_EQ(Run({directory_.path().string()}, text), ExitCode::kOk) << text;
+  EXPECT_EQ(text, "1 job, 2 stores, 1 version: sound\n");
+  ASSERT_TRUE((*store)->Execute("UPDATE weights SET weights = CAST('Weights' AS BLOB)").ok());
+  EXPECT_EQ(Run({directory_.path().string()}, text), ExitCode::kFailed);
+  EXPECT_THAT(text, HasSubstr("DATA_LOSS store " + path + ": " + path + ": version 1 does not"));
+  ASSERT_TRUE((*store)->Execute("UPDATE versions SET loaded = 1").ok());
+  EXPECT_EQ(Run({directory_.path().string()}, text), ExitCode::kFailed);
+  EXPECT_THAT(text, HasSubstr("a row of table versions is damaged"));
+  ASSERT_TRUE((*store)->Execute("PRAGMA user_version = 2").ok());
+  EXPECT_EQ(Run({directory_.path().string()}, text), ExitCode::kWrongState);
 }
 
 TEST_F(FsckTest, KeptOutputsAreReadToTheirEnd) {

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <functional>
+
 namespace backfire::releases {
 namespace {
 
@@ -26,6 +29,25 @@ TEST_F(GatewayTableTest, WaitsAfterAStartForGatewaysThatItDoesNotKnow) {
   EXPECT_FALSE(table_.AllBeyond(1, start_));
   EXPECT_FALSE(table_.AllBeyond(1, start_ + seconds(9)));
   EXPECT_TRUE(table_.AllBeyond(1, start_ + seconds(10)));
+}
+
+TEST_F(GatewayTableTest, NumbersMustBeSomeThatAGatewayCanHave) {
+  v1::GatewayReport report = Says("a", 3, 2);
+  report.set_oldest_request_seconds(0.5);
+  report.set_requests_in_flight(4);
+  EXPECT_TRUE(CheckReport(report).ok());
+  const auto refuses = [&report](const std::function<void(v1::GatewayReport&)>& change) {
+    v1::GatewayReport changed = report;
+    change(changed);
+    return absl::IsInvalidArgument(CheckReport(changed));
+  };
+  EXPECT_TRUE(refuses([](auto& r) { r.set_epoch(-1); }));
+  EXPECT_TRUE(refuses([](auto& r) { r.set_oldest_epoch(-1); }));
+  EXPECT_TRUE(refuses([](auto& r) { r.set_requests_in_flight(-1); }));
+  EXPECT_TRUE(refuses([](auto& r) { r.set_requests_in_flight(INT64_MAX); }));
+  EXPECT_TRUE(refuses([](auto& r) { r.set_oldest_request_seconds(-1); }));
+  EXPECT_TRUE(refuses([](auto& r) { r.set_oldest_request_seconds(NAN); }));
+  EXPECT_TRUE(refuses([](auto& r) { r.set_oldest_request_seconds(INFINITY); }));
 }
 
 TEST_F(GatewayTableTest, WaitsForTheSlowestGateway) {

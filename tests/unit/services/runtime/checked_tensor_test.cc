@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "services/graph/datatypes.h"
+
 namespace backfire::runtime {
 namespace {
 
@@ -14,6 +16,16 @@ std::string Fault(const std::string& datatype, std::vector<int64_t> shape) {
   const auto header = CheckHeader(datatype, std::move(shape));
   EXPECT_TRUE(absl::IsInvalidArgument(header.status())) << header.status();
   return std::string(header.status().message());
+}
+
+TEST(CheckedTensorTest, SystemsMayHaveTheDatatypesThatThereAre) {
+  for (size_t i = 0; i < graph::kDatatypes.size(); ++i) {
+    const auto datatype = ParseDatatype(graph::kDatatypes[i]);
+    ASSERT_TRUE(datatype.ok()) << datatype.status();
+    EXPECT_EQ(static_cast<size_t>(*datatype), i);
+  }
+  EXPECT_EQ(graph::kDatatypes.size(), static_cast<size_t>(Datatype::kFp64) + 1);
+  EXPECT_FALSE(ParseDatatype("BYTES").ok() || graph::IsDatatype("BYTES"));
 }
 
 TEST(CheckedTensorTest, CountsBytesWithoutWrapping) {

@@ -48,7 +48,7 @@ class HostedToy {
     auto jobs = JobRunner::Open(options, ExecuteOn(models_));
     EXPECT_TRUE(jobs.ok()) << jobs.status();
     jobs_ = *std::move(jobs);
-    service_ = std::make_unique<ModelServiceImpl>(models_, *jobs_);
+    service_ = std::make_unique<ModelServiceImpl>(models_, *jobs_, files_);
     RpcServerOptions server;
     server.listen = "unix:" + (directory_ / "socket").string();
     auto started = RpcServer::Start(server, {service_.get()});
@@ -103,6 +103,7 @@ class HostedToy {
   std::unique_ptr<OutputStore> outputs_;
   HostedModels models_;
   std::unique_ptr<JobRunner> jobs_;
+  ByteBudget files_{int64_t{1} << 20};
   std::unique_ptr<ModelServiceImpl> service_;
   std::unique_ptr<RpcServer> server_;
 };

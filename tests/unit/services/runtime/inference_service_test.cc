@@ -71,7 +71,8 @@ class Greedy final : public InferenceTarget, public InferenceBackend {
 
 class InferenceServiceTest : public ::testing::Test {
  protected:
-  InferenceServiceTest() : service_(Options(), model_) {
+  explicit InferenceServiceTest(ByteBudget* received = nullptr)
+      : service_(Options(received), model_) {
     const std::string target = "unix:" + (directory_ / "socket").string();
     grpc::ServerBuilder builder;
     builder.AddListeningPort(target, grpc::InsecureServerCredentials());
@@ -82,8 +83,9 @@ class InferenceServiceTest : public ::testing::Test {
   }
   ~InferenceServiceTest() override { model_.LetGo(); }
 
-  static InferenceService::Options Options() {
+  static InferenceService::Options Options(ByteBudget* received) {
     InferenceService::Options options;
+    options.received = received;
     options.running = 4;
     options.memory_bytes = 10'000;
     return options;
@@ -106,6 +108,26 @@ class InferenceServiceTest : public ::testing::Test {
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<inference::GRPCInferenceService::Stub> stub_;
 };
+
+// What it brings is held from its first line to its answer, also while it waits for a place.
+class ReceivedBytesTest : public InferenceServiceTest {
+ protected:
+  ReceivedBytesTest() : InferenceServiceTest(&received_) {}
+  static inline ByteBudget received_{50};  // A request here has 30.
+};
+
+TEST_F(ReceivedBytesTest, WhatAllBringTogetherIsBounded) {
+  grpc::Status first;
+  std::thread caller([&] { first = Infer(5); });
+  model_.WaitForOne();
+  const grpc::Status refused = Infer(5);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << refused.error_message();
+  EXPECT_THAT(refused.error_message(), HasSubstr("calls in flight hold"));
+  model_.LetGo();
+  caller.join();
+  EXPECT_TRUE(first.ok()) << first.error_message();
+  EXPECT_TRUE(Infer(5).ok()) << "what was held is given back";
+}
 
 TEST_F(InferenceServiceTest, WhatNeverFitsIsRefusedAtOnce) {
   const grpc::Status status = Infer(11);  // It would hang if it ran.

@@ -101,15 +101,23 @@ TEST_F(ParentOutputsTest, RefusesStreamsThatAreNone) {
               HasSubstr("there twice"));
   v1::MaterializeResponse other = Piece("FP32", {}, "");
   other.set_output("other");
-  EXPECT_THAT(Fault({Piece("FP32", {2}, "", false), other}), HasSubstr("before the last piece"));
+  EXPECT_THAT(Fault({Piece("FP32", {2}, "1234", false), other}),
+              HasSubstr("before the last piece"));
   other.set_output("");
   EXPECT_THAT(Fault({other}), HasSubstr("without a name"));
-  EXPECT_THAT(Fault({Piece("FP32", {2}, "", false)}), HasSubstr("has no last piece"));
+  EXPECT_THAT(Fault({Piece("FP32", {2}, "1234", false)}), HasSubstr("has no last piece"));
 }
 
 TEST_F(ParentOutputsTest, AParentThatNeverStopsFillsNothing) {
   EXPECT_THAT(Fault({Piece("UINT8", {1 << 20}, std::string(1 << 16, 'a'), false)}, true),
               HasSubstr("more bytes than its shape says"));
+  EXPECT_THAT(Fault({Piece("UINT8", {1 << 20}, "", false)}, true),
+              HasSubstr("a piece without bytes that is not its last"));
+  v1::MaterializeResponse second = Piece("UINT8", {1}, "a");
+  second.set_example(1);
+  const absl::Status more = Pull({Piece("UINT8", {1}, "a"), second});
+  EXPECT_TRUE(absl::IsFailedPrecondition(more)) << more;
+  EXPECT_THAT(std::string(more.message()), HasSubstr("has more than 1 examples"));
 }
 
 }  // namespace
