@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "services/graph/system_fields.h"
 
 namespace backfire::evidence {
 namespace {
@@ -16,6 +17,9 @@ constexpr char kAfter[] = "after";
 constexpr char kSwapped[] = "swapped";
 // No system has more; a header that says so is not one of ours.
 constexpr int kMostReplicates = 10000;
+// Of all losses together. There is room for each before the first record comes: a header of a few
+// bytes a loss must not take gigabytes.
+constexpr int64_t kMostSamples = 1'000'000;
 
 std::string Name(const v1::ComparedLoss& loss) {
   return absl::StrCat(loss.vertex(), " ", loss.loss(),
@@ -95,9 +99,17 @@ absl::StatusOr<EvidenceAssembler> EvidenceAssembler::Begin(const v1::EvidenceHea
                  absl::StrCat(kFormatVersion, ", the version of the format: got ",
                               header.backfire_evidence()));
   }
-  if (!(header.alpha() > 0 && header.alpha() < 0.5)) return fault("alpha", "in (0, 0.5)");
+  if (!(header.alpha() >= graph::kLeastAlpha && header.alpha() < 0.5)) {
+    return fault("alpha", absl::StrCat("in [", graph::kLeastAlpha, ", 0.5)"));
+  }
   if (header.replicates() < 1 || header.replicates() > kMostReplicates) {
     return fault("replicates", absl::StrCat("1 to ", kMostReplicates));
+  }
+  if (header.losses().empty()) return fault("losses", "at least one");
+  if (int64_t{header.losses_size()} * header.replicates() > kMostSamples) {
+    return fault("losses",
+                 absl::StrCat("at most ", kMostSamples / header.replicates(), " of ",
+                              header.replicates(), " replicates: got ", header.losses_size()));
   }
   const auto& looks = header.look_replicates();
   const bool one_look = looks.empty() && header.look() <= 1;
@@ -159,7 +171,6 @@ absl::StatusOr<EvidenceAssembler> EvidenceAssembler::Begin(const v1::EvidenceHea
     const std::vector<bool> none(replicates, false);
     assembler.seen_.push_back({none, none, none});
   }
-  if (header.losses().empty()) return fault("losses", "at least one");
   return assembler;
 }
 

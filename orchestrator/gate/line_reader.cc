@@ -1,9 +1,11 @@
 #include "orchestrator/gate/line_reader.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -17,7 +19,7 @@
 namespace backfire::gate {
 namespace {
 
-constexpr size_t kPiece = 1 << 18;
+constexpr size_t kLeastPiece = 1 << 12, kPiece = 1 << 18;
 constexpr size_t kLongestLine = size_t{256} << 20;
 constexpr int kGzipOnly = 16 + MAX_WBITS;  // As zlib's inflateInit2 has it.
 
@@ -27,6 +29,7 @@ constexpr int kGzipOnly = 16 + MAX_WBITS;  // As zlib's inflateInit2 has it.
 struct LineReader::Source {
   std::string path;
   int descriptor = -1;
+  size_t piece = kPiece;  // Bytes that are read at once.
   bool is_gzip = false;
   z_stream inflater = {};
   std::vector<unsigned char> compressed;
@@ -57,14 +60,19 @@ absl::StatusOr<LineReader> LineReader::Open(const std::string& path) {
   source->path = path;
   source->descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (source->descriptor < 0) return ErrnoToStatus(errno, path);
-  source->compressed.resize(kPiece);
+  struct stat status {};
+  if (::fstat(source->descriptor, &status) == 0 && S_ISREG(status.st_mode)) {
+    // Room for a large file's pieces would take longer to clear than a small file to read.
+    source->piece = std::clamp(static_cast<size_t>(status.st_size) + 1, kLeastPiece, kPiece);
+  }
+  source->compressed.resize(source->piece);
   LineReader reader(std::move(source));
   Source& from = *reader.source_;
   // The first bytes say what it is; a short read is no end.
   size_t got = 0;
   while (got < 2) {
     BACKFIRE_ASSIGN_OR_RETURN(const size_t more,
-                              from.Read(from.compressed.data() + got, kPiece - got));
+                              from.Read(from.compressed.data() + got, from.piece - got));
     if (more == 0) break;
     got += more;
   }
@@ -93,7 +101,7 @@ absl::Status LineReader::FillInflated(size_t room) {
   const size_t before = end_;
   while (end_ == before && !at_end_) {
     if (inflater.avail_in == 0) {
-      BACKFIRE_ASSIGN_OR_RETURN(const size_t got, from.Read(from.compressed.data(), kPiece));
+      BACKFIRE_ASSIGN_OR_RETURN(const size_t got, from.Read(from.compressed.data(), from.piece));
       if (got == 0) {
         if (!from.between_members)
           return Fault("the gzip stream is cut off: the file ends before it does");
@@ -132,7 +140,8 @@ absl::Status LineReader::Fill() {
     begin_ = 0;
   }
   if (end_ > kLongestLine) return Fault("the line is longer than 256 MiB");
-  if (buffer_.size() < end_ + kPiece) buffer_.resize(2 * end_ + kPiece);
+  const size_t piece = source_->piece;
+  if (buffer_.size() < end_ + piece) buffer_.resize(2 * end_ + piece);
   const size_t room = buffer_.size() - end_;
   if (source_->is_gzip) return FillInflated(room);
   BACKFIRE_ASSIGN_OR_RETURN(const size_t got, source_->Read(buffer_.data() + end_, room));

@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "orchestrator/gate/policy_faults.h"
 #include "orchestrator/system/system_file.h"
+#include "services/base/regular_file.h"
 #include "services/base/status.h"
 #include "services/graph/system_graph.h"
 #include "services/yaml/yaml_message.h"
@@ -37,7 +38,8 @@ void SetDefaults(PolicyUse use, v1::GatePolicy& policy) {
 // Sets each vertex's parents as the system file has them; vertices that it alone has are added, as
 // they may lie between others.
 absl::Status TakeGraph(const std::string& path, v1::GatePolicy& policy) {
-  BACKFIRE_ASSIGN_OR_RETURN(const v1::System system, system::LoadSystemFile(path));
+  BACKFIRE_ASSIGN_OR_RETURN(const std::string text, ReadRegularFile(path));
+  BACKFIRE_ASSIGN_OR_RETURN(const v1::System system, system::ParseSystem(text, path));
   std::map<std::string, v1::GateVertex*> known;
   std::vector<std::string> faults;
   for (v1::GateVertex& vertex : *policy.mutable_vertices()) {

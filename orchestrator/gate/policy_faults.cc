@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "orchestrator/gate/webhook.h"
+#include "services/graph/system_fields.h"
 
 namespace backfire::gate {
 namespace {
@@ -79,8 +80,9 @@ class Checker {
         vertices_.count(policy_.candidate()) == 0) {
       Fault("candidate", absl::StrCat("there is no vertex ", policy_.candidate()));
     }
-    if (policy_.alpha() != 0 && !(policy_.alpha() > 0 && policy_.alpha() < 0.5)) {
-      Fault("alpha", absl::StrCat("must be more than 0 and less than 0.5: got ", policy_.alpha()));
+    if (policy_.alpha() != 0 && !(policy_.alpha() >= graph::kLeastAlpha && policy_.alpha() < 0.5)) {
+      Fault("alpha", absl::StrCat("must be at least ", graph::kLeastAlpha,
+                                  " and less than 0.5: got ", policy_.alpha()));
     }
     if (policy_.looks_size() > kMostLooks) {
       Fault("looks", absl::StrCat("must be at most ", kMostLooks, ": got ", policy_.looks_size()));

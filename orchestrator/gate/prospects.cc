@@ -17,8 +17,10 @@ constexpr double kMostTimes = 1000;
 
 // Degrees of freedom of the sum of two estimated variances (Satterthwaite, 1946).
 double Freedom(double a, double freedom_a, double e, double freedom_e) {
-  const double by = a * a / freedom_a + e * e / freedom_e;
-  return by > 0 ? (a + e) * (a + e) / by : 1e9;
+  // By their shares: squares of variances may be no numbers.
+  const double share = a / (a + e);
+  const double by = share * share / freedom_a + (1 - share) * (1 - share) / freedom_e;
+  return by > 0 ? 1 / by : 1e9;
 }
 
 // Whether variances so many times smaller would do.

@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "services/base/digest.h"
@@ -155,7 +156,9 @@ absl::Status VerifyAllRows(SqliteConnection& connection) {
   for (const SealedTable& table : tables) {
     const auto number = [&](const std::string& sql) -> absl::StatusOr<int64_t> {
       BACKFIRE_ASSIGN_OR_RETURN(const std::string text, connection.ReadText(sql));
-      return std::stoll("0" + text);
+      int64_t number = 0;
+      // A damaged count may be a text, or none.
+      return absl::SimpleAtoi(text, &number) ? number : -1;
     };
     BACKFIRE_ASSIGN_OR_RETURN(const int64_t rows,
                               number(absl::StrCat("SELECT count(*) FROM main.\"", table.name,

@@ -82,8 +82,10 @@ v1::Sensitivity EstimateSensitivity(const LossEvidence& loss, int replicates, do
   // The mean square of the pairs' differences is 2 S^2.
   const double from_training = squared_error / pairs / k;
   const double from_examples = std::max(example_variance / pairs / k - from_training, 0.0);
-  const double total = from_training + example_variance;
-  if (!std::isfinite(total)) {
+  Difference difference;
+  difference.training_variance = from_training;
+  difference.example_variance = example_variance;
+  if (!difference.has_error()) {
     sensitivity.set_note("undefined on this test split, or without resamples of it");
     return sensitivity;
   }

@@ -7,6 +7,10 @@
 namespace backfire::verdict {
 namespace {
 
+// Beyond, sums of variances times degrees of freedom and weights of Behrens and Fisher's mixture are
+// no numbers. Losses are that large where a training diverged.
+constexpr double kMostVariance = 1e250;
+
 double Mean(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
@@ -62,7 +66,7 @@ double SampleSize::effective() const {
 }
 
 bool Difference::has_error() const {
-  return std::isfinite(mean) && std::isfinite(training_variance) && std::isfinite(example_variance);
+  return std::isfinite(mean) && training_variance + example_variance <= kMostVariance;
 }
 
 double Difference::standard_error() const {

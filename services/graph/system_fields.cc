@@ -148,8 +148,9 @@ void CheckFields(const v1::System& system, Faults& faults) {
   if (system.replicates() < 0 || system.replicates() > 100) {
     faults.Add("replicates must be in [0, 100]: got ", system.replicates());
   }
-  if (!(system.alpha() >= 0 && system.alpha() < 0.5)) {
-    faults.Add("alpha must be in [0, 0.5): got ", system.alpha());
+  if (system.alpha() != 0 && !(system.alpha() >= kLeastAlpha && system.alpha() < 0.5)) {
+    faults.Add("alpha must be 0, which is 0.05, or in [", kLeastAlpha, ", 0.5): got ",
+               system.alpha());
   }
   if (system.seed() < 0) faults.Add("seed must be >= 0: got ", system.seed());
   if (system.parallel_jobs() < 0) {

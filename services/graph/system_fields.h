@@ -24,6 +24,10 @@ class Faults {
   std::vector<std::string> lines_;
 };
 
+/// The least alpha that a test is made for: quantiles so far out that a family of thousands of
+/// losses leaves less of it to each than doubles can tell from 0 are no numbers.
+inline constexpr double kLeastAlpha = 1e-6;
+
 /// What a vertex's inputs call the request.
 inline constexpr char kRequest[] = "request";
 

@@ -61,6 +61,7 @@ absl::StatusOr<WeightTensors> ParseWeights(const std::string& bytes) {
   if (reader.Take(static_cast<int64_t>(kMagic.size())) != kMagic) return truncated;
   WeightTensors tensors;
   const int64_t count = reader.Number();
+  if (count < 0) return truncated;
   for (int64_t i = 0; i < count && reader.ok(); ++i) {
     std::string name(reader.Take(reader.Number()));
     const std::string_view code = reader.Take(1);

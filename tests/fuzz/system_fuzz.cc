@@ -4,42 +4,15 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "orchestrator/gate/policy.h"
 #include "orchestrator/system/system_file.h"
 #include "services/graph/system_graph.h"
 #include "tests/fuzz/fuzz_entry.h"
+#include "tests/fuzz/fuzz_file.h"
 
 namespace backfire {
 namespace {
-
-// Faults name the text that they are in.
-void RequireLocated(const absl::Status& status) {
-  RequireRefusal(status);
-  Require(status.message().substr(0, 6) == "text.y");
-}
-
-void FuzzSystem(const std::string& text) {
-  const auto system = system::ParseSystem(text, "text.yaml");
-  if (!system.ok()) return RequireLocated(system.status());
-  // What is taken once is taken by whoever checks it next.
-  Require(graph::SystemGraph::Build(*system).ok());
-  Require(!system->name().empty() && system->vertices_size() > 0);
-}
-
-void FuzzPolicy(const std::string& text, gate::PolicyUse use) {
-  // A system that a policy names is looked for in a folder that isn't there.
-  const auto policy = gate::ParsePolicy(text, "text.yaml", "/nonexistent", use);
-  if (!policy.ok()) return RequireRefusal(policy.status());
-  // Evidence has its own alpha.
-  const bool by_evidence = use == gate::PolicyUse::kEvidence && policy->alpha() == 0;
-  Require(by_evidence || (policy->alpha() > 0 && policy->alpha() < 0.5));
-  for (const v1::GateVertex& vertex : policy->vertices()) {
-    const auto scope = gate::ScopeOf(*policy, vertex.name());
-    Require(scope.ok() && !scope->vertices.empty());
-    Require(scope->vertices.size() + scope->unaffected.size() ==
-            static_cast<size_t>(policy->vertices_size()));
-  }
-}
 
 constexpr char kSystem[] = R"(name: stereo
 request:
@@ -85,14 +58,60 @@ waivers:
 - {vertex: reader, loss: wer, owner: ann, reason: r, expires: 2030-02-28}
 )";
 
+void FuzzSystem(const std::string& text) {
+  static const auto* const file = new FuzzFile("text.yaml");
+  static const auto* const path = new std::string(file->path().string());
+  file->Write(text);
+  // Faults name the file that they are in.
+  const auto require_located = [](const absl::Status& status) {
+    RequireRefusal(status);
+    Require(absl::StartsWith(status.message(), *path + ":"));
+  };
+  const auto system = system::LoadSystemFile(*path);
+  if (!system.ok()) return require_located(system.status());
+  Require(!system->name().empty() && system->vertices_size() > 0);
+  // A service may find one later.
+  const std::string fault = "vertices[" + system->vertices(0).name() + "].recipe: must be another";
+  require_located(system::LocateInSystemFile(absl::InvalidArgumentError(fault), *path));
+  // What is taken once is taken by whoever checks it next.
+  Require(graph::SystemGraph::Build(*system).ok());
+}
+
+void FuzzPolicy(const std::string& text, gate::PolicyUse use) {
+  // There is one system that a policy can name.
+  static const auto* const system = [] {
+    const auto* const file = new FuzzFile("other.yaml");
+    file->Write(kSystem);
+    return file;
+  }();
+  const auto policy = gate::ParsePolicy(text, "text.yaml", system->folder().string(), use);
+  if (!policy.ok()) return RequireRefusal(policy.status());
+  // Evidence has its own alpha.
+  const bool by_evidence = use == gate::PolicyUse::kEvidence && policy->alpha() == 0;
+  Require(by_evidence || (policy->alpha() > 0 && policy->alpha() < 0.5));
+  if (const auto scope = gate::ScopeOf(*policy, ""); !scope.ok()) RequireRefusal(scope.status());
+  for (const v1::GateVertex& vertex : policy->vertices()) {
+    for (const v1::GateLoss& loss : vertex.losses()) {
+      Require(gate::IsBlocking(loss) || loss.role() == "advisory");
+    }
+    const auto scope = gate::ScopeOf(*policy, vertex.name());
+    Require(scope.ok() && !scope->vertices.empty());
+    Require(scope->vertices.size() + scope->unaffected.size() ==
+            static_cast<size_t>(policy->vertices_size()));
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> FuzzExamples() {
-  return {std::string(1, '\0') + kSystem, std::string("\1") + kPolicy,
-          std::string("\2candidate: encoder\nalpha: 0.1\n"),
-          std::string("\1system: other.yaml\ncandidate: a\n"),
-          // Once read for ever.
-          std::string("\1, a")};
+  return {
+      std::string(1, '\0') + kSystem, std::string("\1") + kPolicy,
+      std::string("\2candidate: encoder\nalpha: 0.1\n"),
+      std::string(
+          "\1system: other.yaml\ncandidate: car\nvertices:\n- {name: car, losses: [{name: ap}]}\n"),
+      std::string("\1system: none.yaml\n"),
+      // Once read for ever.
+      std::string("\1, a")};
 }
 
 std::vector<std::string> FuzzTokens() {

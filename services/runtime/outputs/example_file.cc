@@ -177,7 +177,7 @@ absl::StatusOr<std::shared_ptr<const ExampleFile>> ExampleFile::Open(
   }
   const int64_t digested = size - kTrailerBytes + 8;
   Sha256 digest;
-  std::string buffer(1 << 20, '\0');
+  std::string buffer(static_cast<size_t>(std::min<int64_t>(digested, 1 << 20)), '\0');
   for (int64_t offset = 0; offset < digested;) {
     const int64_t piece = std::min<int64_t>(static_cast<int64_t>(buffer.size()), digested - offset);
     BACKFIRE_RETURN_IF_ERROR(ReadAt(descriptor, offset, buffer.data(), piece, path));

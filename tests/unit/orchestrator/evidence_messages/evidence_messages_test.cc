@@ -118,6 +118,7 @@ TEST(EvidenceMessagesTest, HeadersAreChecked) {
   EXPECT_FALSE(refused([](auto&) {}));
   EXPECT_TRUE(refused([](auto& header) { header.set_backfire_evidence(2); }));
   EXPECT_TRUE(refused([](auto& header) { header.set_alpha(0.5); }));
+  EXPECT_TRUE(refused([](auto& header) { header.set_alpha(1e-7); }));
   EXPECT_TRUE(refused([](auto& header) { header.set_replicates(0); }));
   EXPECT_TRUE(refused([](auto& header) { header.set_look(3); }));
   EXPECT_TRUE(refused([](auto& header) { header.set_look_replicates(1, 7); }));
@@ -126,6 +127,17 @@ TEST(EvidenceMessagesTest, HeadersAreChecked) {
   EXPECT_TRUE(refused([](auto& header) { header.mutable_losses(0)->set_bearing_count(41); }));
   EXPECT_TRUE(
       refused([](auto& header) { header.mutable_losses(0)->set_bearing_cluster_count(10); }));
+}
+
+TEST(EvidenceMessagesTest, AHeaderAsksForNoMoreThanRoomForAMillionSamples) {
+  v1::EvidenceHeader header = HeaderOf(Example(), "");
+  header.set_replicates(10000);
+  const v1::ComparedLoss loss = header.losses(0);
+  while (header.losses_size() < 100) *header.add_losses() = loss;
+  EXPECT_TRUE(EvidenceAssembler::Begin(header).ok());
+  *header.add_losses() = loss;
+  EXPECT_EQ(EvidenceAssembler::Begin(header).status().message(),
+            "losses: must be at most 100 of 10000 replicates: got 101");
 }
 
 }  // namespace

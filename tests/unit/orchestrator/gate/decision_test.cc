@@ -159,6 +159,13 @@ TEST(ProspectTest, NamesTheScarcerOfSeedsAndExamples) {
   one.set_training_variance(0);
   one.set_example_variance(1);
   EXPECT_THAT(Prospect(one, verdict), HasSubstr("examples that bear upon it (6."));
+  // In other units it is the same, though squares of these variances are no numbers.
+  for (const double unit : {1e100, 1e-100}) {
+    v1::LossComparison in_other_units = one;
+    in_other_units.set_margin(one.margin() * unit);
+    in_other_units.set_example_variance(one.example_variance() * unit * unit);
+    EXPECT_EQ(Prospect(in_other_units, verdict), Prospect(one, verdict));
+  }
   one.set_margin(0);
   EXPECT_THAT(Prospect(one, verdict), HasSubstr("margin of 0"));
 }

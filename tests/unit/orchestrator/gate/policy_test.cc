@@ -47,7 +47,7 @@ waivers:
   const std::string faults(policy.status().message());
   for (const char* fault : {
            "p.yaml:1: candidate: there is no vertex nobody",
-           "p.yaml:2: alpha: must be more than 0 and less than 0.5: got 0.7",
+           "p.yaml:2: alpha: must be at least 1e-06 and less than 0.5: got 0.7",
            "p.yaml:3: looks[1]: must be numbers of seeds that grow: got 5",
            "p.yaml:5: vertices[0].name: must be at most 63 of [a-z0-9_-], a letter first: got "
            "\"Encoder\"",

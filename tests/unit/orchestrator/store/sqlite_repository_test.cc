@@ -212,8 +212,10 @@ TEST_F(SqliteRepositoryTest, RefusesDamagedRows) {
         "UPDATE updates SET request_id = 'other'", "UPDATE steps SET attempt = attempt + 1",
         "UPDATE systems SET baseline_update = 2", "UPDATE identity SET value = 'other'",
         "UPDATE steps SET checksum = ''", "DELETE FROM steps WHERE position = 0",
-        "UPDATE totals SET rows = rows + 1", "DELETE FROM totals WHERE name = 'steps'",
-        "DROP INDEX steps_running", "PRAGMA user_version = 4", "PRAGMA user_version = 7"}) {
+        "UPDATE totals SET rows = rows + 1", "UPDATE totals SET rows = 'many'",
+        "UPDATE totals SET rows = x'3939393939393939393939393939393939393939'",
+        "DELETE FROM totals WHERE name = 'steps'", "DROP INDEX steps_running",
+        "PRAGMA user_version = 4", "PRAGMA user_version = 7"}) {
     std::filesystem::copy_file(directory_ / "sound", path(),
                                std::filesystem::copy_options::overwrite_existing);
     EXPECT_TRUE(SqliteRepository::Verify(path()).ok()) << damage;

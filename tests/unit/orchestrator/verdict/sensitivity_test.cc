@@ -99,6 +99,8 @@ TEST(SensitivityTest, DefinedWhereNothingIsKnown) {
   LossEvidence undefined = Baseline({9, 10}, 0.3);
   undefined.before[1].value = std::nan("");
   EXPECT_THAT(EstimateSensitivity(undefined, 5, 0.05, 1).note(), HasSubstr("undefined"));
+  undefined.before[1].value = 1e153;  // A training that diverged.
+  EXPECT_THAT(EstimateSensitivity(undefined, 5, 0.05, 1).note(), HasSubstr("undefined"));
 }
 
 // The promise itself: harm of the size that is stated is found to be beyond the margin 4 times

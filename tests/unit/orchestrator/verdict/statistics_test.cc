@@ -60,6 +60,15 @@ TEST(EstimateDifferenceTest, LossesBeyondSquaringHaveNoError) {
   EXPECT_THAT(difference.standard_error(), IsNan());
 }
 
+TEST(DifferenceTest, VariancesThatNoTestCanBeMadeOfHaveNoError) {
+  Difference difference;
+  difference.training_variance = difference.example_variance = 1e100;
+  EXPECT_TRUE(difference.has_error());
+  difference.training_variance = 1e306;
+  EXPECT_FALSE(difference.has_error());
+  EXPECT_THAT(difference.standard_error(), IsNan());
+}
+
 TEST(EstimateDifferenceTest, ResamplesThatDoNotPairSayNothing) {
   const std::vector<LossSample> before = Constant(2, 1, 8);
   for (const int resamples : {0, 7, 9}) {
