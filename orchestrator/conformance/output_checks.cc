@@ -56,10 +56,16 @@ void TryParentsCommitments(Trial& trial, const Trained& base) {
   trial.Check(wrong + ", in training too", [&]() -> absl::Status {
     const std::vector<v1::Parent> twins = trial.parents().Lineage(Conduct::kPlain, kWrong);
     v1::TrainRequest request = trial.TrainRequest(twins);
-    AddCommitments(trial, twins, "train", /*right=*/false, request);
+    for (const char* split : {"train", "validation"}) {
+      AddCommitments(trial, twins, split, /*right=*/false, request);
+    }
     trial.parents().TakePulls();
     const absl::StatusOr<v1::Job> job = trial.Train(request);
-    if (trial.parents().TakePulls().empty()) return NotTried("a training pulls no parents");
+    const auto pulls = trial.parents().TakePulls();
+    const bool is_held = std::any_of(pulls.begin(), pulls.end(), [](const auto& pull) {
+      return pull.split == "train" || pull.split == "validation";
+    });
+    if (!is_held) return NotTried("a training pulls no parents, or none that states what it gave");
     return MustBe(absl::StatusCode::kDataLoss, job);
   });
   v1::Version version;

@@ -38,7 +38,8 @@ constexpr char kFooter[] =
     "a "
     "waiver has expired. A fault is never a verdict.\n"
     "On a mesh, `backfire gate` takes --update NUMBER|latest, or --propose VERTEX=RECIPE|VERSION "
-    "with --set NAME=VALUE, and --wait, --retry, in place of records; what it writes is the same.\n"
+    "with --set NAME=VALUE, and --wait, --retry, --no-flips, in place of records; what it writes "
+    "is the same.\n"
     "Example: backfire gate --policy backfire-gate.yaml --before runs/main --after runs/pr-7 "
     "--junit gate.xml --markdown gate.md";
 
