@@ -13,7 +13,7 @@ struct StepName {
   int replicate = 0;
 };
 
-// Takes `commit/car/0/test` apart into `commit/car//test` and 0.
+// Takes `commit/v/0/test` apart into `commit/v//test` and 0.
 StepName Parse(absl::string_view id) {
   const size_t before = id.find('/', id.find('/') + 1);
   if (before == absl::string_view::npos) return {std::string(id), 0};

@@ -292,7 +292,8 @@ TEST_F(ReleaseTest, ARollbackThatARestartInterruptedLeavesNothingHalf) {
   StartOrchestrator({"--lease-seconds=2"});
   WaitForState("releases/2", v1::Release::LIVE);
   WaitForState("releases/1", v1::Release::RETIRED);
-  EXPECT_TRUE(Rollback("releases/1").ok());
+  const absl::StatusOr<v1::Release> back = Rollback("releases/1");
+  EXPECT_TRUE(back.ok()) << back.status();
 }
 
 TEST_F(ReleaseTest, GatewaysServeOnWithoutTheOrchestrator) {
