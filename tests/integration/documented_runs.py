@@ -230,7 +230,7 @@ ELSEWHERE = {
     r'\./dev build( .*)?': 'this test needs it done',
     r'\./dev bench .*': 'measures for minutes on a machine that does nothing else',
     r'\./dev chaos( --kills 100)?': 'tests/chaos/CMakeLists.txt: e2e.chaos',
-    r'\./dev fuzz TARGET': 'takes clang, and has no end; unit tests run the same inputs bounded',
+    r'\./dev fuzz (TARGET|records --minutes 0 --runs 1000000|--coverage records)': 'takes clang, and has no end; unit tests run the same inputs bounded',
     r'\./dev parity DIR': 'tests/parity/parity_reference_test.sh: BACKFIRE_MODEL_VECTORS',
     r'backfire study figures( --evidence DIR| --system (figure[34][ab]?|loss-mismatch|distribution-mismatch))?': 'tests/e2e/figures_test.sh: study figures',
     r'backfire study figures --system figure2( --format json)?': 'deploy/ci/self-gate: figure2',
