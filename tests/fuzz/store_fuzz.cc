@@ -56,7 +56,7 @@ std::vector<std::string> FuzzExamples() {
 
 std::vector<std::string> FuzzTokens() { return {std::string("\0\0", 2), "\x01\x00"}; }
 
-int FuzzRuns() { return 100; }
+int FuzzRuns() { return 500; }
 
 }  // namespace backfire
 

@@ -259,7 +259,7 @@ ELSEWHERE = {
     r'\./dev build( (gate|python_examples backfire|--profile))?': Instead('this test needs it done'),
     r'\./dev test( --processors| (unit|integration) -R \S+)?|BACKFIRE_PICTURES=.* \./dev test compose': Instead('it would run this test'),
     r'\./dev bench (NAME|gate|idle-connections|verdict)': Instead('measures for minutes on a machine that does nothing else'),
-    r'\./dev fuzz TARGET': Instead('takes clang, and has no end; unit tests run the same inputs bounded', 'tests/fuzz/CMakeLists.txt: fuzz'),
+    r'\./dev fuzz (TARGET|records --minutes 0 --runs 1000000|--coverage records)': Instead('takes clang, and has no end; unit tests run the same inputs bounded', 'tests/fuzz/CMakeLists.txt: fuzz'),
     # Trainings of minutes.
     r'\./dev demo|backfire demo': Instead('takes ten minutes', 'tests/unit/scripts/demo_test.sh: backfire-demo" stereo'),
     r'\./dev chaos( --kills 100)?': Instead('takes minutes', 'tests/chaos/CMakeLists.txt: e2e.chaos'),

@@ -54,6 +54,10 @@ if command -v dpkg-query >/dev/null; then
     no-such-package-at-all
 fi
 
+for test in "${threaded_tests[@]}"; do
+  expect_contains "$test is there" "$(grep -rh --include=CMakeLists.txt "^backfire_test($test\b" "$1/tests/unit")" "$test"
+done
+
 expect_equal 'every fuzz target is one of ./dev fuzz' "$(fuzz_targets | sort)" \
   "$(cd "$1/tests/fuzz" && printf '%s\n' *_fuzz.cc | sed 's/_fuzz\.cc$//' | sort)"
 
@@ -68,12 +72,13 @@ expect_equal 'said by the user' \
 
 # Help and wrong usage, from another folder.
 cd "$temporary" || exit 1
-for command in deps build test demo bench parity chaos fuzz check lint clean; do
+for command in deps build test demo bench parity chaos fuzz sanitize check lint clean; do
   expect_contains "help of $command" "$("$1/dev" "$command" --help)" "Usage: ./dev $command"
 done
 for wrong in nothing 'test --what' 'test --preset' 'test --preset=huge' 'build --preset' 'build --preset lint' 'deps x' 'parity' 'clean x' \
   'test --processors --what' 'lint --minutes' 'lint --minutes soon' 'check x' \
-  'build --preset fuzz' 'fuzz' 'fuzz nothing' 'fuzz system kitti' 'fuzz system --minutes' 'fuzz system --runs few'; do
+  'build --preset fuzz' 'fuzz' 'fuzz nothing' 'fuzz system kitti' 'fuzz system --minutes' 'fuzz system --runs few' \
+  'fuzz --with-tests system' 'sanitize msan'; do
   # shellcheck disable=SC2086
   "$1/dev" $wrong >/dev/null 2>"$temporary/err"
   expect_equal "exit code of: dev $wrong" $? 2
