@@ -21,6 +21,7 @@ sys.path.insert(0, options.python)
 import numpy  # noqa: E402
 import backfire_service  # noqa: E402
 import backfire_stock  # noqa: E402
+import backfire_store  # noqa: E402
 from backfire_stock import Parameter, StockModel, StockService, pb, serve, sha256  # noqa: E402
 
 
@@ -78,49 +79,51 @@ def parents_are_not_held_to_commitments(service):
 
 # What a version is known by, and what it is learnt from.
 
-def key_of(service, keep):
-    replace(service, "made_of", lambda old: lambda version: keep(version, old(version)))
+def key_of(keep):
+    """Has an input_key be of what `keep` leaves of model, recipe, parameters, build, commitments and lineage."""
+    replace(backfire_store, "sha256", lambda old: lambda kind, *rest: old(kind, *rest[:2], *keep(rest[2:])) if kind == "trained" else
+            old(kind, *rest))
 
 
 @sabotage
 def key_without_parents(service):
-    key_of(service, lambda version, made: made[:-1])
+    key_of(lambda made: made[:-1])
 
 
 @sabotage
 def key_of_first_parent(service):
-    key_of(service, lambda version, made: (*made[:-1], made[-1][:1]))
+    key_of(lambda made: (*made[:-1], made[-1][:1]))
 
 
 @sabotage
 def key_without_outputs(service):
-    key_of(service, lambda version, made: (*made[:-1], [(fed, digest) for fed, _, digest in made[-1]]))
+    key_of(lambda made: (*made[:-1], [(fed, digest) for fed, _, digest in made[-1]]))
 
 
 @sabotage
 def key_without_inputs(service):
-    key_of(service, lambda version, made: (*made[:-1], sorted(digest + output[-2:] for _, output, digest in made[-1])))
+    key_of(lambda made: (*made[:-1], sorted(digest + output[-2:] for _, output, digest in made[-1])))
 
 
 @sabotage
 def key_without_parameters(service):
-    key_of(service, lambda version, made: (*made[:2], *made[3:]))
+    key_of(lambda made: (*made[:2], *made[3:]))
 
 
 @sabotage
 def key_of_one_parameter(service):
-    key_of(service, lambda version, made: (*made[:2], made[2]["width"], *made[3:]))
+    key_of(lambda made: (*made[:2], made[2]["width"], *made[3:]))
 
 
 @sabotage
 def key_without_seed(service):
-    replace(backfire_stock, "sha256", lambda old: lambda kind, *rest: old(kind, *rest[:1], *rest[2:])
+    replace(backfire_store, "sha256", lambda old: lambda kind, *rest: old(kind, *rest[:1], *rest[2:])
             if kind == "trained" else old(kind, *rest))
 
 
 @sabotage
 def key_without_commitments(service):
-    key_of(service, lambda version, made: (*made[:4], made[-1]))
+    key_of(lambda made: (*made[:4], made[-1]))
 
 
 @sabotage
@@ -133,12 +136,12 @@ def key_of_order(service):  # In which the lineage is listed.
             return old(request, context)
         return call
     replace(service, "Train", train)
-    key_of(service, lambda version, made: (*made, *order))
+    key_of(lambda made: (*made, *order))
 
 
 @sabotage
 def key_of_each_request(service):
-    key_of(service, lambda version, made: (*made, os.urandom(8).hex()))
+    key_of(lambda made: (*made, os.urandom(8).hex()))
 
 
 @sabotage
