@@ -16,8 +16,9 @@ inline constexpr absl::Duration kStreamCheck = absl::Milliseconds(500);
 /// A call's answer: its response, or why there is none.
 template <typename T>
 grpc::Status Answer(absl::StatusOr<T> result, T* response) {
+  const grpc::Status status = runtime::ToGrpcStatus(result.status());
   if (result.ok()) *response = *std::move(result);
-  return runtime::ToGrpcStatus(result.status());
+  return status;
 }
 
 }  // namespace backfire::api

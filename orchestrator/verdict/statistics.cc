@@ -7,8 +7,8 @@
 namespace backfire::verdict {
 namespace {
 
-// Beyond, sums of variances times degrees of freedom and weights of Behrens and Fisher's mixture are
-// no numbers. Losses are that large where a training diverged.
+// Beyond, sums of variances times degrees of freedom and weights of Behrens and Fisher's mixture
+// are no numbers. Losses are that large where a training diverged.
 constexpr double kMostVariance = 1e250;
 
 double Mean(const std::vector<double>& values) {

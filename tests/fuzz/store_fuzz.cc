@@ -54,7 +54,7 @@ std::vector<std::string> FuzzExamples() {
   return {"", std::string("\0\0\x12\x04", 4), std::string("\0\x10\x12\x04\0\x20\x07\xff", 8)};
 }
 
-std::vector<std::string> FuzzTokens() { return {std::string("\0\0", 2), "\x01\x00"}; }
+std::vector<std::string> FuzzTokens() { return {std::string("\0\0", 2), std::string("\x01\0", 2)}; }
 
 int FuzzRuns() { return 500; }
 
