@@ -94,7 +94,7 @@ absl::Status Run(const Settings& settings) {
     if (name.empty()) return server->SetServing(serving);
     server->SetServing(name, serving);
   });
-  const absl::Status stopped = server->WaitForSignalThenDrain();
+  absl::Status stopped = server->WaitForSignalThenDrain();
   health.Begin(nullptr);  // Its threads outlive the server.
   return stopped;
 }
