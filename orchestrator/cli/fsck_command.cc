@@ -8,6 +8,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "orchestrator/cli/session.h"
 #include "orchestrator/fsck/fsck.h"
 #include "services/base/status.h"
@@ -28,6 +30,13 @@ ExitCode ExitCodeOf(const std::vector<Finding>& findings) {
   return code;
 }
 
+// What is wrong, without the path in front, which stands there already.
+absl::string_view FaultOf(const Finding& finding) {
+  absl::string_view message = finding.status.message();
+  absl::ConsumePrefix(&message, absl::StrCat(finding.path.string(), ": "));
+  return message;
+}
+
 std::string TextOf(const std::vector<Finding>& findings) {
   std::string text;
   std::map<std::string, int> counts;
@@ -37,7 +46,7 @@ std::string TextOf(const std::vector<Finding>& findings) {
     if (finding.status.ok()) continue;
     ++faulty;
     absl::StrAppend(&text, absl::StatusCodeToString(finding.status.code()), " ", finding.kind, " ",
-                    finding.path.string(), ": ", std::string(finding.status.message()), "\n");
+                    finding.path.string(), ": ", FaultOf(finding), "\n");
   }
   const std::string seen = absl::StrJoin(counts, ", ", [](std::string* out, const auto& count) {
     const bool is_one = count.second == 1 || count.first == "outputs" || count.first == "loaded";

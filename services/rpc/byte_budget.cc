@@ -10,7 +10,8 @@ absl::Status TooMuch(const std::string& who, int64_t held, int64_t more, int64_t
   return absl::ResourceExhaustedError(
       absl::StrCat(who, " hold ", held >> 20, " MiB of messages, and ", more >> 20,
                    " MiB would be more than the ", most >> 20, " MiB that ", whose,
-                   " may be: send less at once, or try again later"));
+                   " may be: send less at once, try again later, or give the server more by "
+                   "--rpc-memory-bytes"));
 }
 
 }  // namespace
