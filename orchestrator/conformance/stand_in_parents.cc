@@ -248,7 +248,6 @@ absl::StatusOr<std::unique_ptr<StandInParents>> StandInParents::Start(
   options.name = "stand-in-parents";
   options.listen = server->endpoint();
   options.drain_seconds = 0;
-  options.announced = false;
   std::unique_ptr<StandInParents> parents(new StandInParents(std::move(server)));
   BACKFIRE_ASSIGN_OR_RETURN(parents->server_->server,
                             runtime::RpcServer::Start(options, {parents->server_.get()}));
