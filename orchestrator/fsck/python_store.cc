@@ -14,7 +14,7 @@ using store::SqliteConnection;
 
 constexpr char kSchema[] = "1";
 
-// As backfire_store.sha256 has it of two texts without quotes in them: of the list as JSON.
+// As backfire_requests.sha256 has it of two texts without quotes in them: of the list as JSON.
 std::string PythonDigest(const std::string& input_key, const std::string& weights) {
   return Sha256Hex(absl::StrCat("[\"", input_key, "\", \"", Sha256Hex(weights), "\"]"));
 }

@@ -2,7 +2,7 @@
 import hashlib
 import re
 
-from backfire_store import check, check_version_name, pb
+from backfire_requests import check, check_version_name, pb
 
 SPLITS = ("train", "validation", "test", "population")
 

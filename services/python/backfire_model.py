@@ -9,7 +9,7 @@ import typing
 
 import numpy
 from backfire_roots import check_dataset_path
-from backfire_store import check, pb, sha256
+from backfire_requests import check, pb, sha256
 
 SPLITS = ("train", "validation", "test")
 

@@ -4,9 +4,10 @@ import hashlib
 import backfire_metrics
 import backfire_security
 import grpc
-from backfire_store import Refusal, check, check_version_name, compute_input_key, log, pb, sha256
+from backfire_requests import Refusal, check, check_version_name, log, pb, sha256
+from backfire_store import compute_input_key
 
-# The stubs' folder is in the path since backfire_store.
+# The stubs' folder is in the path since backfire_requests.
 from backfire.v1 import model_service_pb2_grpc as rpc
 
 ANSWER_SECONDS, FETCH_SECONDS = 5, 600

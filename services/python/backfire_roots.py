@@ -1,7 +1,7 @@
 """Where files of datasets may be whose URIs requests name: `--dataset-root`, as the services in C++ have it."""
 import os
 
-from backfire_store import check
+from backfire_requests import check
 
 
 class Roots:

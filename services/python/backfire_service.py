@@ -19,9 +19,10 @@ import backfire_standard
 import grpc
 import numpy
 from backfire_commitments import Commitments, OutputsHasher
-from backfire_store import STOPPING, Refusal, Store, VersionMethods, check, check_version_name, log, sha256  # noqa: F401
+from backfire_requests import Refusal, check, check_version_name, log, sha256  # noqa: F401
+from backfire_store import STOPPING, Store, VersionMethods  # noqa: F401
 
-# The stubs' folder is in the path since backfire_store.
+# The stubs' folder is in the path since backfire_requests.
 from backfire.v1 import model_service_pb2 as pb, model_service_pb2_grpc as rpc
 from inference import open_inference_pb2 as v2, open_inference_pb2_grpc as v2_rpc  # noqa: F401
 

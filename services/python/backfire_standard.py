@@ -3,10 +3,11 @@
 Debian packages neither for Python. Their protos are in protos/grpc; as `grpc` is a package already, stubs leave that part of their names out.
 """
 import grpc
-from backfire_store import STOPPING, Refusal
+from backfire_requests import Refusal
+from backfire_store import STOPPING
 from google.protobuf import descriptor_pool
 
-# The stubs' folder is in the path since backfire_store.
+# The stubs' folder is in the path since backfire_requests.
 from health.v1 import health_pb2 as health
 from reflection.v1 import reflection_pb2 as reflection
 from reflection.v1alpha import reflection_pb2 as reflection_alpha

@@ -1,23 +1,18 @@
-"""Jobs and versions of a service in Python, kept on disk; what refuses a request."""
+"""Jobs and versions of a service in Python, kept on disk."""
 import collections
-import contextlib
-import fcntl
 import hashlib
-import json
 import os
 import re
 import sqlite3
-import sys
 import threading
 import time
 import traceback
 
 import backfire_metrics
 import grpc
-
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "stubs"))
-from backfire.v1 import model_service_pb2 as pb  # noqa: E402
-from google.protobuf import struct_pb2  # noqa: E402
+from backfire_database import DAMAGED, Database
+from backfire_requests import Refusal, check, check_version_name, log, number_of, pb, sha256
+from google.protobuf import struct_pb2
 
 STOPPING = threading.Event()  # Set once the process drains: nothing new is begun, and nobody waits for a lost parent.
 WATCHES = threading.BoundedSemaphore(24)  # Each holds one of the threads for calls.
@@ -25,86 +20,10 @@ RUNNING_JOBS = 64  # Jobs have threads of their own, as one may wait for long.
 ANSWER_SECONDS = 1  # A job that takes no longer has ended when its call returns.
 
 
-class Refusal(Exception):
-    """What ends a call with a status, or a job as FAILED: a code's name and a sentence."""
-
-    def __init__(self, code, message):
-        super().__init__(message[:4000])  # It may quote what came, which may be long.
-        self.code = code
-
-
-def sha256(*fields):
-    """A digest of anything that JSON can hold: 64 hexadecimal digits."""
-    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
-
-
-def check(context, holds, code, message):
-    """Refuses, in a call as in a job's work, unless something holds. `context` is the call's, which may have ended."""
-    if not holds:
-        raise Refusal(code, message)
-
-
-def log(line):
-    """Writes a line about what happened. It may quote others, who are not to end it or to steer a terminal."""
-    sys.stderr.write(re.sub("[\x00-\x1f\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", line) + "\n")  # At once: threads do.
-    sys.stderr.flush()
-
-
-def check_version_name(context, field, name):
-    """Refuses what is no version's name; `field` says where it was."""
-    check(context, re.fullmatch(r"models/[^/]+/versions/[1-9][0-9]{0,17}", name), "INVALID_ARGUMENT",
-          f"{field} must be models/{{model}}/versions/{{number}}: got {name!r}")
-
-
 def kind_of(request):
     """The kind of job that a request asks for."""
     kinds = {pb.TrainRequest: "training", pb.EvaluateRequest: "evaluation", pb.CommitOutputsRequest: "commitment"}
     return kinds[type(request)]
-
-
-# As an orchestrator's store has it (orchestrator/store/row_seal.h), so that `backfire fsck` reads both: a row's `checksum` is the SHA-256
-# over its table's name and its other columns, each with its type, and `totals` says how many rows each table has. SQLite itself notices
-# damage to its own structures only. Weights have their version's digest.
-SCHEMA_NUMBER = 1
-SCHEMA = (
-    "CREATE TABLE jobs (request_id TEXT PRIMARY KEY, asked BLOB NOT NULL, job BLOB NOT NULL, checksum TEXT NOT NULL DEFAULT '')",
-    "CREATE TABLE versions (number INTEGER PRIMARY KEY AUTOINCREMENT, input_key TEXT UNIQUE NOT NULL, version BLOB NOT NULL, "
-    "loaded INTEGER NOT NULL DEFAULT 0, checksum TEXT NOT NULL DEFAULT '')",
-    "CREATE TABLE weights (number INTEGER PRIMARY KEY, weights BLOB NOT NULL)",
-    "CREATE TABLE totals (name TEXT PRIMARY KEY, rows INTEGER NOT NULL, checksum TEXT NOT NULL DEFAULT '')",
-    f"PRAGMA user_version = {SCHEMA_NUMBER}",
-)
-FIRST_ROWS = ("INSERT INTO totals (name, rows) VALUES ('jobs', 0), ('versions', 0)",)
-COLUMNS = {"jobs": "request_id, asked, job", "versions": "number, input_key, version, loaded", "totals": "name, rows"}
-DAMAGED = "the disk is damaged, or the file was changed"
-
-
-def row_checksum(table, *values):
-    """The checksum of a row."""
-    digest = hashlib.sha256()
-    for field in ("backfire row 1", *(part for value in (table, *values) for part in typed(value))):
-        data = field if isinstance(field, bytes) else str(field).encode(errors="surrogateescape")
-        digest.update(b"%d:" % len(data) + data)
-    return digest.hexdigest()
-
-
-def typed(value):
-    """SQLite's number of a value's type, and the value."""
-    return {int: 1, float: 2, str: 3, bytes: 4, type(None): 5}[type(value)], "" if value is None else value
-
-
-def seals():
-    """Statements by which whatever is written to a table has its checksum, and is counted; and nothing is written over a damaged row."""
-    for table, columns in COLUMNS.items():
-        seal = f"UPDATE {table} SET checksum = row_checksum('{table}', {columns}) WHERE rowid = NEW.rowid;"
-        old = ", ".join(f"OLD.{column}" for column in columns.split(", "))
-        yield (f"CREATE TEMP TRIGGER verify_{table} BEFORE UPDATE OF {columns} ON main.{table} WHEN OLD.checksum != "
-               f"row_checksum('{table}', {old}) BEGIN "
-               f"SELECT RAISE(ABORT, 'a row of table {table} does not match its checksum'); END")
-        yield f"CREATE TEMP TRIGGER changed_{table} AFTER UPDATE OF {columns} ON main.{table} BEGIN {seal} END"
-        for event, step, work in (("INSERT", "+ 1", seal), ("DELETE", "- 1", "")):
-            count = f"UPDATE totals SET rows = rows {step} WHERE name = '{table}';"  # Of none of its own.
-            yield f"CREATE TEMP TRIGGER {event}_{table} AFTER {event} ON main.{table} BEGIN {work} {count} END"
 
 
 def compute_input_key(model, version):
@@ -133,18 +52,10 @@ class Store:
     def __init__(self, directory, is_replica=False):
         os.makedirs(directory, exist_ok=True)
         claim(directory, is_replica)
-        self.held = lock(directory)
         if os.path.exists(os.path.join(directory, "state.json")):
             raise ValueError("state.json is of an older program, whose versions can't be read: take another directory")
-        self.path, self.lock = os.path.join(directory, "state.db"), threading.RLock()
-        try:
-            self.database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-            self.database.text_factory = lambda text: text.decode(errors="surrogateescape")  # A damaged row has any bytes.
-            self.database.create_function("row_checksum", -1, row_checksum, deterministic=True)
-            self.database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
-            self.prepare()
-        except (sqlite3.Error, Refusal) as error:
-            raise OSError(f"{self.path}: {error}") from error
+        self.database = Database(directory)
+        self.path, self.lock = self.database.path, self.database.lock
         self.news = threading.Condition(self.lock)
         self.running = {}  # (what was asked, kind, thread) by request_id.
         self.unreadable = set()  # Numbers of versions that were told of.
@@ -152,39 +63,14 @@ class Store:
         self.test_losses = {}  # By a version's name, since the start; replaced, never changed.
         self.ended = collections.Counter()  # Jobs since the start, by kind, state and code.
 
-    def prepare(self):
-        """Makes the tables, or refuses those of another program; and has what is written get its checksum."""
-        schema, = self.database.execute("PRAGMA user_version").fetchone()
-        tables, = self.database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if schema > SCHEMA_NUMBER:
-            raise ValueError(f"state.db has schema {schema}, this program knows up to {SCHEMA_NUMBER}: a newer program made it")
-        if schema < SCHEMA_NUMBER and tables:
-            raise ValueError("state.db is of an older program, and has no checksums: take another directory")
-        with self.lock, self.whole():
-            for statement in [*(SCHEMA if not tables else ()), *seals(), *(FIRST_ROWS if not tables else ())]:
-                self.rows(statement)
-
-    def rows(self, statement, *values):
-        """What a statement gives; it is on disk when this returns."""
-        with self.lock:
-            try:
-                return self.database.execute(statement, values).fetchall()
-            except sqlite3.DatabaseError as error:
-                raise Refusal(code_of(error), f"{self.path}: {error}") from error
-
-    def sealed(self, table, where, *values):
-        """Rows of a table, each with whether its checksum is its own."""
-        found = self.rows(f"SELECT {COLUMNS[table]}, checksum FROM {table} {where}", *values)
-        return [(row, row_checksum(table, *row) == checksum) for *row, checksum in found]
-
     def kept_job(self, request_id):
         """What was asked, and what came of it; None if it is not kept. One that is damaged is forgotten, as is one that a restart
         interrupts: whoever asks for it again starts it anew, and its result is the same."""
-        for (_, asked, job), whole in self.sealed("jobs", "WHERE request_id = ?", request_id):
+        for (_, asked, job), whole in self.database.sealed("jobs", "WHERE request_id = ?", request_id):
             if whole:
                 return asked, job
             log(f'job state=FORGOTTEN job=jobs/{request_id} error="its row in {self.path} does not match its checksum: {DAMAGED}"')
-            self.rows("DELETE FROM jobs WHERE request_id = ?", request_id)
+            self.database.rows("DELETE FROM jobs WHERE request_id = ?", request_id)
         return None
 
     def shown(self, row, whole):
@@ -203,7 +89,7 @@ class Store:
     def readable(self, where="", *values):
         """Versions that are whole. The others are told of, once each."""
         found = []
-        for row, whole in self.sealed("versions", where, *values):
+        for row, whole in self.database.sealed("versions", where, *values):
             version = self.shown(row, whole)
             if not isinstance(version, Refusal):
                 found.append(version)
@@ -239,7 +125,7 @@ class Store:
         if thread is not None:
             thread.join(ANSWER_SECONDS)
         check(context, thread is None or not STOPPING.is_set() or
-              self.rows("SELECT 1 FROM jobs WHERE request_id = ?", request_id), "UNAVAILABLE", "the service is shutting down")
+              self.database.rows("SELECT 1 FROM jobs WHERE request_id = ?", request_id), "UNAVAILABLE", "the service is shutting down")
         return self.job(f"jobs/{request_id}", context)
 
     def finish(self, request_id, request, asked, work):
@@ -261,7 +147,7 @@ class Store:
         with self.lock:
             if job.state == pb.Job.SUCCEEDED or not STOPPING.is_set():  # Else it may have failed by our end: forget it.
                 try:
-                    self.rows("INSERT INTO jobs (request_id, asked, job) VALUES (?, ?, ?)", request_id, asked, job.SerializeToString())
+                    self.database.rows("INSERT INTO jobs (request_id, asked, job) VALUES (?, ?, ?)", request_id, asked, job.SerializeToString())
                 except (Refusal, sqlite3.Error) as error:  # Whoever asks again starts it anew.
                     log(f'job state=UNSAVED job={job.name} error="{error}"')
             code = next(code for code in grpc.StatusCode if code.value[0] == job.error_code)
@@ -314,7 +200,7 @@ class Store:
 
     def find(self, input_key):
         """The version with this input_key, or None. One that is damaged is refused: another could not have the input_key."""
-        for row, whole in self.sealed("versions", "WHERE input_key = ?", input_key):
+        for row, whole in self.database.sealed("versions", "WHERE input_key = ?", input_key):
             return refuse_damage(self.shown(row, whole))
         return None
 
@@ -328,9 +214,9 @@ class Store:
         with self.lock:
             known = self.find(version.input_key)
             if known is None:
-                with self.whole():
-                    self.rows("INSERT INTO versions (input_key, version) VALUES (?, ?)", version.input_key, version.SerializeToString())
-                    self.rows("INSERT INTO weights SELECT number, ? FROM versions WHERE input_key = ?", weights, version.input_key)
+                with self.database.whole():
+                    self.database.rows("INSERT INTO versions (input_key, version) VALUES (?, ?)", version.input_key, version.SerializeToString())
+                    self.database.rows("INSERT INTO weights SELECT number, ? FROM versions WHERE input_key = ?", weights, version.input_key)
             version.CopyFrom(known or self.find(version.input_key))
             return known is not None
 
@@ -338,7 +224,7 @@ class Store:
         """A version by its name, and its weights; refuses another content than its own digest says, or than a caller's `digest`, if that
         isn't empty."""
         version = self.describe(name, context)
-        weights = b"".join(row[0] for row in self.rows("SELECT weights FROM weights WHERE number = ?", number_of(name)))
+        weights = b"".join(row[0] for row in self.database.rows("SELECT weights FROM weights WHERE number = ?", number_of(name)))
         if version.digest not in self.verified:  # Once for each that is read from the disk: a request is not to hash it again.
             check(context, version.digest == sha256(version.input_key, hashlib.sha256(weights).hexdigest()), "DATA_LOSS",
                   f"{name} in {self.path} does not match its digest {version.digest}: {DAMAGED}; "
@@ -358,7 +244,7 @@ class Store:
 
     def find_by_name(self, name):
         """The version of this name, or None."""
-        for row, whole in self.sealed("versions", "WHERE number = ?", number_of(name)):
+        for row, whole in self.database.sealed("versions", "WHERE number = ?", number_of(name)):
             version = refuse_damage(self.shown(row, whole))
             return version if version.name == name else None
         return None
@@ -369,11 +255,11 @@ class Store:
         kept.CopyFrom(version)
         kept.name, kept.loaded = version.name.rpartition("/versions/")[0], False
         number = number_of(version.name)
-        with self.lock, self.whole():
+        with self.lock, self.database.whole():
             self.forget(number)
-            self.rows("DELETE FROM versions WHERE input_key = ?", version.input_key)
-            self.rows("INSERT INTO versions (number, input_key, version) VALUES (?, ?, ?)", number, version.input_key, kept.SerializeToString())
-            self.rows("INSERT INTO weights VALUES (?, ?)", number, weights)
+            self.database.rows("DELETE FROM versions WHERE input_key = ?", version.input_key)
+            self.database.rows("INSERT INTO versions (number, input_key, version) VALUES (?, ?, ?)", number, version.input_key, kept.SerializeToString())
+            self.database.rows("INSERT INTO weights VALUES (?, ?)", number, weights)
 
     def list(self, after, most):
         """Up to `most` versions with numbers above `after`, lowest first."""
@@ -386,40 +272,17 @@ class Store:
     def load(self, name, loaded):
         """Has a version serve, or serve no more; remembers it for the next start."""
         if self.find_by_name(name):
-            self.rows("UPDATE versions SET loaded = ? WHERE number = ?", int(loaded), number_of(name))
+            self.database.rows("UPDATE versions SET loaded = ? WHERE number = ?", int(loaded), number_of(name))
 
     def delete(self, name):
         """Forgets a version with its weights, also one that is damaged."""
-        with self.lock, self.whole():
+        with self.lock, self.database.whole():
             self.forget(number_of(name))
 
     def forget(self, number):
-        self.rows("DELETE FROM versions WHERE number = ?", number)
-        self.rows("DELETE FROM weights WHERE number = ?", number)
+        self.database.rows("DELETE FROM versions WHERE number = ?", number)
+        self.database.rows("DELETE FROM weights WHERE number = ?", number)
         self.unreadable.discard(number)
-
-    @contextlib.contextmanager
-    def whole(self):
-        """All of what is written in it, or nothing. Hold the lock."""
-        self.rows("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self.database.rollback()
-            raise
-        self.rows("COMMIT")
-
-
-def lock(directory):
-    """Holds a directory for as long as what is returned stays open: two services there would each forget what the other does."""
-    held = os.open(os.path.join(directory, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(held)
-        raise ValueError("another process uses the data directory") from None
-    return held
-
 
 def claim(directory, is_replica):
     """Refuses a directory that is no replica's for a replica, which deletes what it unloads; and a replica's for another, as its copies have
@@ -433,18 +296,6 @@ def claim(directory, is_replica):
         raise ValueError("it holds versions that were trained there: a replica needs one of its own")
     with open(mark, "x", encoding="utf-8"):
         pass
-
-
-def number_of(name):
-    """The number in `models/{model}/versions/{number}`."""
-    return int(name.rpartition("/")[2])
-
-
-def code_of(error):
-    """The code of what SQLite says. Its own codes are in Python since 3.11."""
-    words = {"malformed": "DATA_LOSS", "not a database": "DATA_LOSS", "does not match its checksum": "DATA_LOSS",
-             "is full": "RESOURCE_EXHAUSTED"}
-    return next((code for text, code in words.items() if text in str(error)), "INTERNAL")
 
 
 def refuse_damage(version):

@@ -13,7 +13,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from python_service_kit import PROGRAM, SECONDS, ServiceCase  # noqa: E402
 from backfire_service import pb  # noqa: E402
-from backfire_store import row_checksum  # noqa: E402
+from backfire_database import row_checksum  # noqa: E402
 import grpc  # noqa: E402
 
 

@@ -147,7 +147,7 @@ TEST_F(FsckTest, TheListOfWhatServesIsLookedAt) {
   EXPECT_TRUE(absl::IsDataLoss(runtime::ReadLoadedFile(loaded).status()));
 }
 
-// As services/python/backfire_store.py makes it.
+// As services/python/backfire_database.py makes it.
 TEST_F(FsckTest, StoresOfServicesInPythonAreLookedAt) {
   const std::string path = Make("nearest/state.db");
   auto store = store::SqliteConnection::Open(path);
