@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -19,6 +18,7 @@
 #include "services/base/file.h"
 #include "services/base/regular_file.h"
 #include "services/base/status.h"
+#include "services/base/temporary_directory.h"
 
 namespace backfire::cli {
 namespace {
@@ -29,28 +29,6 @@ using Stub = v1::Orchestrator::Stub;
 constexpr int64_t kMostBytes = int64_t{64} << 20;
 // Beyond --flips-seconds: for what was begun before they were over, and for pictures.
 constexpr double kGraceSeconds = 30;
-
-// A folder that is gone with this.
-class Workplace {
- public:
-  static absl::StatusOr<Workplace> Make() {
-    std::error_code error;
-    std::string pattern = (fs::temp_directory_path(error) / "backfire.XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) return ErrnoToStatus(errno, pattern);
-    return Workplace(pattern);
-  }
-  Workplace(Workplace&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  Workplace& operator=(Workplace&&) = delete;
-  ~Workplace() {
-    std::error_code error;
-    if (!path_.empty()) fs::remove_all(path_, error);
-  }
-  const fs::path& path() const { return path_; }
-
- private:
-  explicit Workplace(fs::path path) : path_(std::move(path)) {}
-  fs::path path_;
-};
 
 // Where the gateway of the mesh in the data directory listens. Empty: it does not run, or the
 // orchestrator that is asked is another mesh's.
@@ -127,7 +105,7 @@ absl::StatusOr<std::optional<std::string>> MakeFlips(const Session& session,
   if (!is_current || shown.baseline_release().empty() || shown.release().empty()) {
     return std::nullopt;
   }
-  BACKFIRE_ASSIGN_OR_RETURN(const Workplace workplace, Workplace::Make());
+  BACKFIRE_ASSIGN_OR_RETURN(const TemporaryDirectory workplace, TemporaryDirectory::Make());
   const fs::path out = workplace.path() / "flips.json";
   const auto number = [](const std::string& release) {
     return std::string(absl::StripPrefix(release, "releases/"));

@@ -1,7 +1,6 @@
 // backfire-study: `backfire study figures` runs the planar systems, `backfire study scale` a large
 // one, `backfire study stereo` the paper's case study.
 #include <signal.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -11,6 +10,7 @@
 #include <fstream>
 #include <iostream>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -29,6 +29,7 @@
 #include "services/base/command_line.h"
 #include "services/base/file.h"
 #include "services/base/status.h"
+#include "services/base/temporary_directory.h"
 #include "services/rpc/rpc_server.h"
 
 namespace backfire::study {
@@ -52,24 +53,18 @@ struct Options {
 class Workplace {
  public:
   static absl::StatusOr<Workplace> Make(const std::string& keep) {
-    if (!keep.empty()) return Workplace(fs::absolute(keep), false);
-    std::string name = (fs::temp_directory_path() / "backfire-study-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) return ErrnoToStatus(errno, name);
-    return Workplace(name, true);
+    if (!keep.empty()) return Workplace(fs::absolute(keep));
+    BACKFIRE_ASSIGN_OR_RETURN(TemporaryDirectory temporary, TemporaryDirectory::Make());
+    return Workplace(std::move(temporary));
   }
-  Workplace(Workplace&& other) noexcept
-      : path_(other.path_), temporary_(std::exchange(other.temporary_, false)) {}
-  ~Workplace() {
-    std::error_code error;
-    if (temporary_) fs::remove_all(path_, error);
-  }
-  const fs::path& path() const { return path_; }
-  bool temporary() const { return temporary_; }
+  const fs::path& path() const { return temporary_.has_value() ? temporary_->path() : kept_; }
+  bool temporary() const { return temporary_.has_value(); }
 
  private:
-  Workplace(fs::path path, bool temporary) : path_(std::move(path)), temporary_(temporary) {}
-  fs::path path_;
-  bool temporary_;
+  explicit Workplace(fs::path kept) : kept_(std::move(kept)) {}
+  explicit Workplace(TemporaryDirectory temporary) : temporary_(std::move(temporary)) {}
+  fs::path kept_;
+  std::optional<TemporaryDirectory> temporary_;
 };
 
 // On SIGINT or SIGTERM, which must be blocked: ends the meshes in the workplace, one a folder,
