@@ -113,9 +113,9 @@ std::string StepLine(const Step& step) {
 std::vector<std::string> ProgressLines(const Update& update, std::optional<double> seconds_left) {
   int done = 0;
   for (const Step& step : update.steps()) done += step.state() == Step::SUCCEEDED ? 1 : 0;
-  std::vector<std::string> lines = {absl::StrCat(update.name(), " (", UpdateTitle(update), ")  ",
-                                                 Update::State_Name(update.state()), "  ", done,
-                                                 "/", update.steps_size(), " steps done")};
+  std::vector<std::string> lines = {absl::StrCat(update.name(), " (", BriefUpdateTitle(update),
+                                                 ")  ", Update::State_Name(update.state()), "  ",
+                                                 done, "/", update.steps_size(), " steps done")};
   // Less than a second is none: what is left then has no length that is known, as loading.
   if (seconds_left.value_or(0) >= 1 && !HasEnded(update)) {
     absl::StrAppend(&lines.front(), ", about ", FormatSeconds(*seconds_left), " left");

@@ -52,6 +52,12 @@ std::string MeanAndSpread(const std::vector<double>& values) {
 }  // namespace
 
 std::string UpdateTitle(const Update& update) {
+  const bool by_recipe = !update.baseline() && !update.vertex().empty() && update.version().empty();
+  return by_recipe ? absl::StrCat(update.vertex(), " -> ", RecipeText(update.recipe()))
+                   : BriefUpdateTitle(update);
+}
+
+std::string BriefUpdateTitle(const Update& update) {
   if (update.baseline()) return "baseline";
   if (update.vertex().empty()) {
     return absl::StrCat("all replicates of ", update.baseline_release());
@@ -60,7 +66,7 @@ std::string UpdateTitle(const Update& update) {
     return absl::StrCat(update.vertex(), " -> ", update.version(), " (", update.recipe().name(),
                         ")");
   }
-  return absl::StrCat(update.vertex(), " -> ", RecipeText(update.recipe()));
+  return absl::StrCat(update.vertex(), " -> ", update.recipe().name());
 }
 
 std::string EvaluationTable(const Update& update) {

@@ -6,8 +6,11 @@
 
 namespace backfire::report {
 
-/// What an update is about: `baseline`, or `disparity -> psmnet-disparity-mae`.
+/// What an update is about: `baseline`, or `disparity -> psmnet-disparity-mae (steps=300)`.
 std::string UpdateTitle(const v1::Update& update);
+
+/// The same without a recipe's parameters, which may be many: for lines that say more than this.
+std::string BriefUpdateTitle(const v1::Update& update);
 
 /// Losses of a baseline's vertices on the test split, a row each; mean and spread over replicates.
 std::string EvaluationTable(const v1::Update& update);

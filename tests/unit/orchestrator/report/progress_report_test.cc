@@ -42,6 +42,17 @@ TEST(ProgressLinesTest, HasTheUpdateAndEachRunningStep) {
                           "  train car #0  training 100/300  loss 0.5000  1 min 20 s left"));
 }
 
+// However many parameters its recipe has: how far it is fits in a terminal's line behind it.
+TEST(ProgressLinesTest, NamesTheRecipeAndNoParameter) {
+  Update update = Training(100);
+  update.set_baseline(false);
+  update.set_vertex("car");
+  update.mutable_recipe()->set_name("frustum-pointnet");
+  (*update.mutable_recipe()->mutable_parameters()->mutable_fields())["steps"].set_number_value(8);
+  EXPECT_EQ(ProgressLines(update).front(),
+            "updates/1 (car -> frustum-pointnet)  TRAINING_CANDIDATE  0/2 steps done");
+}
+
 TEST(ProgressLinesTest, SaysWhenAllWillBeDoneIfThatCanBeForetold) {
   Update update = Training(100);
   EXPECT_EQ(ProgressLines(update, 100).front(),
