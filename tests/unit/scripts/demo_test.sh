@@ -47,7 +47,8 @@ expect_contains 'flags reach the renderer' "$(<"$CALLS")" '--train 5 --validatio
 expect_contains 'the validation split chooses the score' "$(<"$CALLS")" '--min-score-from kitti:'
 expect_contains 'releases reach the picture' "$(<"$CALLS")" '--release 1 --release 2'
 expect_contains 'a frame with a car and a pedestrian' "$(<"$CALLS")" 'label_2/000265.txt'
-expect_contains 'the dataset is the rendered one' "$(<"$CALLS")" "--dataset kitti:$state/world?train=train"
+expect_contains 'the dataset is the rendered one' "$(<"$CALLS")" "--dataset kitti:$state/world?train=train&validation=val&test=test&clusters=each&height_scale=0.55"
+expect_contains 'what a first look is worth' "$output" 'A first look is certain of nothing'
 expect_contains 'down comes last' "$(tail -n 1 "$CALLS")" 'down --data-dir'
 
 # A harmful update alone, then both.
@@ -75,10 +76,19 @@ expect_contains 'says so' "$(<"$temporary/err")" 'not as it should be'
 expect_equal 'exit code on a running mesh' $? 0
 expect_equal 'calls on a running mesh' "$(cut -d' ' -f1,2 "$CALLS" | tr '\n' ',')" \
   'vision dataset,system apply,update watch,update propose,update show,update show,vision perceive,'
-expect_contains 'what the services draw' "$(<"$CALLS")" '--dataset rendered:tiny?frames=200&validation=16&test=9&seed=1'
+expect_contains 'what the services draw' "$(<"$CALLS")" '--dataset rendered:lidar?frames=200&validation=16&test=9&seed=1&height_scale=0.55'
 expect_contains 'the gateway of that mesh' "$(<"$CALLS")" '--gateway g:7000'
 "$bin/backfire-demo" --state "$state" --orchestrator o:7000 >/dev/null 2>&1
 expect_equal 'an orchestrator without a gateway' $? 2
+
+# The study in place of a first look.
+: >"$CALLS"
+output="$("$bin/backfire-demo" stereo --state "$state" --effort full 2>&1)"
+expect_equal 'exit code of the study' $? 0
+expect_equal 'calls of the study' "$(sed "s#$state#STATE#g" "$CALLS")" \
+  "study stereo --effort full --out STATE/study/evidence --keep STATE/study/meshes
+study stereo --tables --out STATE/study/evidence --figures STATE/study"
+expect_contains 'where the figures are' "$output" "$state/study"
 
 # A stage that fails ends the demo, with its exit code and no process left.
 : >"$CALLS"
@@ -98,7 +108,8 @@ expect_equal 'exit code of an interrupted demo' $? 143
 expect_contains 'down after a signal' "$(tail -n 1 "$CALLS")" 'down --data-dir'
 
 # Wrong usage.
-for wrong in --nothing '--train many' --state 'harm --orchestrator o --gateway g'; do
+for wrong in --nothing '--train many' --state 'harm --orchestrator o --gateway g' \
+  '--effort some' 'harm --effort full' '--effort full --orchestrator o --gateway g'; do
   # shellcheck disable=SC2086
   "$bin/backfire-demo" $wrong >/dev/null 2>"$temporary/err"
   expect_equal "exit code of: demo $wrong" $? 2
