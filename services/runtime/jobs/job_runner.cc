@@ -3,6 +3,7 @@
 #include <google/protobuf/any.pb.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <set>
@@ -158,8 +159,21 @@ absl::Status JobRunner::WhyUnknown(const std::string& name) const {
   return absl::NotFoundError(absl::StrCat("there is no job ", Excerpt(name)));
 }
 
-absl::Status JobRunner::Save(const Entry& entry) const {
-  return WriteJobFile(DirectoryOf(RequestId(entry.request)), entry.job);
+void JobRunner::Save(const JobRequest& request, const v1::Job& job) const {
+  const absl::Status saved = WriteJobFile(DirectoryOf(RequestId(request)), job);
+  if (saved.ok()) return;
+  // What a job did is kept: after a restart it runs again, and finds its result. One that was
+  // cancelled before it began does not run, unless the process dies before its caller asks again.
+  spdlog::error("job state=UNSAVED job={} error=\"{}\"", job.name(), std::string(saved.message()));
+}
+
+void JobRunner::End(Entry& entry, v1::Job job) {
+  entry.job = std::move(job);
+  ++counts_[entry.request.index()]
+        .ended[{entry.job.state(), static_cast<absl::StatusCode>(entry.job.error_code())}];
+  ++entry.changes;
+  changed_.NotifyAll();
+  Retire(entry.job.name());
 }
 
 void JobRunner::Retire(const std::string& name) {
@@ -181,19 +195,22 @@ void JobRunner::Retire(const std::string& name) {
 absl::StatusOr<v1::Job> JobRunner::Start(const JobRequest& request) {
   const std::string& request_id = RequestId(request);
   BACKFIRE_RETURN_IF_ERROR(CheckRequestId(request_id));
-  MutexLock lock(mutex_);
-  const auto found = jobs_.find(JobName(request_id));
-  if (found != jobs_.end()) {
-    if (SameRequest(found->second->request, request)) return found->second->job;
-    return absl::AlreadyExistsError(
-        absl::StrCat("request_id \"", request_id, "\" names a job with other arguments"));
-  }
-  const absl::Status unknown = WhyUnknown(JobName(request_id));
-  if (!absl::IsNotFound(unknown)) return unknown;
-  if (stopping_) return absl::UnavailableError("the service is shutting down");
-  if (static_cast<int>(queue_.size()) >= options_.max_waiting) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat(options_.max_waiting, " jobs wait already; try again later"));
+  MutexLock accepting(accepting_);
+  {
+    MutexLock lock(mutex_);
+    const auto found = jobs_.find(JobName(request_id));
+    if (found != jobs_.end()) {
+      if (SameRequest(found->second->request, request)) return found->second->job;
+      return absl::AlreadyExistsError(
+          absl::StrCat("request_id \"", request_id, "\" names a job with other arguments"));
+    }
+    const absl::Status unknown = WhyUnknown(JobName(request_id));
+    if (!absl::IsNotFound(unknown)) return unknown;
+    if (stopping_) return absl::UnavailableError("the service is shutting down");
+    if (static_cast<int>(queue_.size()) >= options_.max_waiting) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat(options_.max_waiting, " jobs wait already; try again later"));
+    }
   }
   auto entry = std::make_shared<Entry>();
   entry->request = request;
@@ -205,6 +222,7 @@ absl::StatusOr<v1::Job> JobRunner::Start(const JobRequest& request) {
   CrashPoint("job-accept", request_id);
   BACKFIRE_RETURN_IF_ERROR(WriteRequestFile(DirectoryOf(request_id), any));
   CrashPoint("job-accepted", request_id);
+  MutexLock lock(mutex_);
   jobs_[entry->job.name()] = entry;
   queue_.push_back(entry);
   work_.NotifyOne();
@@ -221,7 +239,6 @@ void JobRunner::Work(int worker) {
       if (stopping_) return;
       entry = queue_.front();
       queue_.pop_front();
-      if (Ended(entry->job)) continue;  // Cancelled while it waited.
       entry->job.mutable_progress()->set_stage("starting");
       at_work_[worker] = entry;
     }
@@ -231,12 +248,17 @@ void JobRunner::Work(int worker) {
     const absl::Status status = Run(*entry, result);
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
 
-    MutexLock lock(mutex_);
-    at_work_.erase(worker);
     std::error_code error;
     std::filesystem::remove(directory / kBegunFile, error);
-    if (stopping_ && !entry->cancel && absl::IsCancelled(status)) return;  // Goes on next time.
-    v1::Job& job = entry->job;
+    v1::Job job;
+    {
+      MutexLock lock(mutex_);
+      if (stopping_ && !entry->cancel && absl::IsCancelled(status)) {  // Goes on next time.
+        at_work_.erase(worker);
+        return;
+      }
+      job = entry->job;
+    }
     job.clear_progress();
     job.set_compute_seconds(elapsed.count());
     if (status.ok()) {
@@ -259,18 +281,13 @@ void JobRunner::Work(int worker) {
                    job.name(), absl::StatusCodeToString(status.code()),
                    std::string(status.message()));
     }
-    CountEnd(*entry);
     CrashPoint("job-end", job.name());
-    if (const absl::Status saved = Save(*entry); !saved.ok()) {
-      // The job's work is done and kept; after a restart it runs again and finds its result.
-      spdlog::error("job state=UNSAVED job={} error=\"{}\"", job.name(),
-                    std::string(saved.message()));
-    }
+    Save(entry->request, job);
     CrashPoint("job-ended", job.name());
     std::filesystem::remove_all(directory / kScratch, error);
-    ++entry->changes;
-    changed_.NotifyAll();
-    Retire(job.name());
+    MutexLock lock(mutex_);
+    at_work_.erase(worker);
+    End(*entry, std::move(job));
   }
 }
 
@@ -330,39 +347,31 @@ absl::Status JobRunner::Watch(const std::string& name,
 }
 
 absl::StatusOr<v1::Job> JobRunner::Cancel(const std::string& name) {
-  MutexLock lock(mutex_);
-  const auto found = jobs_.find(name);
-  if (found == jobs_.end()) return WhyUnknown(name);
-  Entry& entry = *found->second;
-  if (Ended(entry.job)) return entry.job;
-  entry.cancel = true;
-  for (auto waiting = queue_.begin(); waiting != queue_.end(); ++waiting) {
-    if (waiting->get() != &entry) continue;
-    queue_.erase(waiting);
-    entry.job.clear_progress();
-    entry.job.set_state(v1::Job::CANCELLED);
-    entry.job.set_error_code(static_cast<int>(absl::StatusCode::kCancelled));
-    entry.job.set_error_message("cancelled before it started");
-    CountEnd(entry);
-    if (const absl::Status saved = Save(entry); !saved.ok()) {
-      // It does not run; should the process die before the caller asks again, it would.
-      spdlog::error("job state=UNSAVED job={} error=\"{}\"", entry.job.name(),
-                    std::string(saved.message()));
+  std::shared_ptr<Entry> entry;
+  v1::Job cancelled;
+  {
+    MutexLock lock(mutex_);
+    const auto found = jobs_.find(name);
+    if (found == jobs_.end()) return WhyUnknown(name);
+    entry = found->second;
+    if (Ended(entry->job)) return entry->job;
+    entry->cancel = true;
+    const auto waiting = std::find(queue_.begin(), queue_.end(), entry);
+    if (waiting == queue_.end()) {
+      spdlog::info("job state=CANCELLING job={}", name);
+      return entry->job;
     }
-    ++entry.changes;
-    changed_.NotifyAll();
-    const v1::Job cancelled = entry.job;
-    Retire(name);
-    return cancelled;
+    queue_.erase(waiting);  // From here on it is this call's to end.
+    cancelled = entry->job;
   }
-  spdlog::info("job state=CANCELLING job={}", name);
-  return entry.job;
-}
-
-void JobRunner::CountEnd(const Entry& entry) {
-  const v1::Job& job = entry.job;
-  ++counts_[entry.request.index()]
-        .ended[{job.state(), static_cast<absl::StatusCode>(job.error_code())}];
+  cancelled.clear_progress();
+  cancelled.set_state(v1::Job::CANCELLED);
+  cancelled.set_error_code(static_cast<int>(absl::StatusCode::kCancelled));
+  cancelled.set_error_message("cancelled before it started");
+  Save(entry->request, cancelled);
+  MutexLock lock(mutex_);
+  End(*entry, cancelled);
+  return cancelled;
 }
 
 JobRunner::Overview JobRunner::Look() const {

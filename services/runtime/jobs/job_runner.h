@@ -104,15 +104,19 @@ class JobRunner {
   void Work(int worker);
   /// Does a job's work, unless the process has died too often during it.
   absl::Status Run(Entry& entry, v1::Job& result);
-  absl::Status Save(const Entry& entry) const;
-  /// Counts a job that has just ended.
-  void CountEnd(const Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  /// Writes how a job ended to disk. Without mutex_: a disk may be slow.
+  void Save(const JobRequest& request, const v1::Job& job) const ABSL_LOCKS_EXCLUDED(mutex_);
+  /// Makes known that a job has ended as `job`, which is saved.
+  void End(Entry& entry, v1::Job job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   /// Notes that a job has ended, and forgets the oldest of those that have.
   void Retire(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::filesystem::path DirectoryOf(const std::string& request_id) const;
 
   const Options options_;
   const Execute execute_;
+  // Held while a new job is written to disk, so that one of the same name waits for it. Nobody who
+  // asks for jobs does.
+  Mutex accepting_ ABSL_ACQUIRED_BEFORE(mutex_);
   mutable Mutex mutex_;
   CondVar work_;
   CondVar changed_;

@@ -34,6 +34,7 @@ absl::StatusOr<std::unique_ptr<VersionStore>> VersionStore::Open(
 }
 
 absl::Status VersionStore::Scan() {
+  MutexLock writing(writing_);
   MutexLock lock(mutex_);
   std::error_code error;
   const bool is_sealed = std::filesystem::exists(directory_ / kSealedMark, error);
@@ -66,10 +67,8 @@ absl::Status VersionStore::Scan() {
 }
 
 absl::StatusOr<v1::Version> VersionStore::Add(v1::Version version, const std::string& weights) {
-  MutexLock lock(mutex_);
-  for (const auto& [number, known] : versions_) {
-    if (known.ok() && known->input_key() == version.input_key()) return known;
-  }
+  MutexLock writing(writing_);
+  if (std::optional<v1::Version> known = FindByInputKey(version.input_key())) return *known;
   const int64_t number = last_number_ + 1;
   version.set_name(VersionName(model_name_, number));
   version.set_digest(ComputeDigest(version.input_key(), weights));
@@ -79,6 +78,7 @@ absl::StatusOr<v1::Version> VersionStore::Add(v1::Version version, const std::st
   BACKFIRE_RETURN_IF_ERROR(Write(number, version, weights));
   CrashPoint("version-added", version.name());
   last_number_ = number;
+  MutexLock lock(mutex_);
   versions_.emplace(number, version);
   return version;
 }
@@ -97,10 +97,11 @@ absl::Status VersionStore::AddCopy(const v1::Version& version, const std::string
     return absl::DataLossError(absl::StrCat("the bytes of ", version.name(),
                                             " do not match its digest ", version.digest()));
   }
-  MutexLock lock(mutex_);
+  MutexLock writing(writing_);
   BACKFIRE_RETURN_IF_ERROR(Erase(id.number));
   BACKFIRE_RETURN_IF_ERROR(Write(id.number, version, weights));
   last_number_ = std::max(last_number_, id.number);
+  MutexLock lock(mutex_);
   versions_.emplace(id.number, version);
   return absl::OkStatus();
 }
@@ -157,12 +158,15 @@ absl::StatusOr<std::string> VersionStore::ReadWeights(int64_t number) const {
 }
 
 absl::Status VersionStore::Delete(int64_t number) {
-  MutexLock lock(mutex_);
+  MutexLock writing(writing_);
   return Erase(number);
 }
 
 absl::Status VersionStore::Erase(int64_t number) {
-  versions_.erase(number);
+  {
+    MutexLock lock(mutex_);
+    versions_.erase(number);
+  }
   const std::filesystem::path folder = directory_ / absl::StrCat(number);
   std::error_code error;
   if (!std::filesystem::exists(folder, error)) return absl::OkStatus();

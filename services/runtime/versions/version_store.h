@@ -57,14 +57,18 @@ class VersionStore {
   VersionStore(std::filesystem::path directory, std::string model_name);
   absl::Status Scan();
   absl::Status Write(int64_t number, const v1::Version& version, const std::string& weights)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status Erase(int64_t number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
+  absl::Status Erase(int64_t number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
   const std::filesystem::path directory_;
   const std::string model_name_;
+  // Held by whoever writes or deletes files, for seconds where weights are large. Nobody who reads
+  // waits for it.
+  Mutex writing_ ABSL_ACQUIRED_BEFORE(mutex_);
+  int64_t last_number_ ABSL_GUARDED_BY(writing_) = 0;
   mutable Mutex mutex_;
   std::map<int64_t, absl::StatusOr<v1::Version>> versions_ ABSL_GUARDED_BY(mutex_);
-  int64_t last_number_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace backfire::runtime

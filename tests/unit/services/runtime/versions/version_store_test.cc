@@ -3,8 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <string>
+#include <thread>
 
 #include "absl/strings/str_replace.h"
 #include "services/base/file.h"
@@ -50,6 +53,35 @@ TEST_F(VersionStoreTest, TheSameInputsAreTheSameVersion) {
   const auto again = store->Add(MakeVersion(1), "other weights");
   EXPECT_EQ(again->name(), first->name());
   EXPECT_EQ(store->List().size(), 1u);
+}
+
+// Weights may be a gigabyte, and a disk slow: a request must not wait for another's import.
+TEST_F(VersionStoreTest, IsReadWhileAVersionIsWritten) {
+  const auto store = Open();
+  const auto small = store->Add(MakeVersion(1), "weights");
+  ASSERT_TRUE(small.ok()) << small.status();
+  const std::string weights(size_t{64} << 20, ' ');
+  const auto is_being_written = [&](int64_t number) {
+    return std::filesystem::exists(directory_ / ("tmp." + std::to_string(number)));
+  };
+  bool read_meanwhile = false;
+  for (int64_t number = 2; number < 22 && !read_meanwhile; ++number) {
+    std::atomic<bool> has_ended{false};
+    std::thread writer([&] {
+      EXPECT_TRUE(store->Add(MakeVersion(number), weights).ok());
+      has_ended = true;
+    });
+    while (!has_ended && !read_meanwhile) {
+      const bool had_begun = is_being_written(number);
+      EXPECT_EQ(store->Get(1)->digest(), small->digest());
+      EXPECT_TRUE(store->FindByInputKey(small->input_key()).has_value());
+      EXPECT_GE(store->List().size(), 1u);
+      read_meanwhile = had_begun && is_being_written(number);
+    }
+    writer.join();
+    EXPECT_TRUE(store->Delete(number).ok());
+  }
+  EXPECT_TRUE(read_meanwhile) << "each read waited until the version was written";
 }
 
 TEST_F(VersionStoreTest, ACopyKeepsItsNumberAndIsWhatItWasCopiedFrom) {
