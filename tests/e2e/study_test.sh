@@ -42,6 +42,7 @@ expect_contains 'a first look' "$(<"$directory/tables")" '**INCONCLUSIVE**'
 for row in '| Frustum PointNet, car | AP_3D | ' '| beyond 40 m | ' '| PointRCNN, pedestrian | AP_BEV | not run |'; do
   expect_contains 'a row' "$(<"$directory/tables")" "$row"
 done
+expect_equal '11 recall points beside 40' "$(grep -c 'not measured' "$directory/tables")" 0
 
 # What is there is not run again, and the tables are a function of it.
 "${study[@]}" >"$directory/again" 2>"$directory/third"
