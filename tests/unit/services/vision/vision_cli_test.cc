@@ -207,8 +207,9 @@ TEST_F(VisionCliTest, PerceivesRealKittiPairs) {
 }
 
 TEST_F(VisionCliTest, HelpHasExamples) {
-  for (const char* command : {"--help", "dataset render --help", "dataset check --help",
-                              "dataset contact-sheet --help", "perceive --help", "draw --help"}) {
+  for (const char* command :
+       {"--help", "dataset render --help", "dataset check --help", "dataset contact-sheet --help",
+        "perceive --help", "compare --help", "draw --help"}) {
     const Outcome outcome = Run(command);
     EXPECT_EQ(outcome.code, 0);
     EXPECT_THAT(outcome.out,
