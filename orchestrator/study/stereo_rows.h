@@ -50,6 +50,10 @@ inline constexpr std::array<DepthRow, 4> kTable2 = {{{"all", "", 0, 80},
 /// The paper's disparity MAE of u and u' at all depths, px.
 inline constexpr double kPaperErrorOfU = 1.28, kPaperErrorOfImproved = 1.21;
 
+/// The slice of a detector's loss that is its average precision of 11 recall points, which is what
+/// the paper's numbers are: shown, and never primary.
+inline constexpr char kElevenPoints[] = "recall_11";
+
 /// The study's entry of a loss; nullptr: there is none.
 inline const StereoEntry* FindEntry(const StereoStudy& study, const std::string& vertex,
                                     const std::string& loss, const std::string& slice = "") {

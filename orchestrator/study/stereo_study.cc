@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -11,6 +12,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "orchestrator/gate/evidence_file.h"
+#include "orchestrator/study/stereo_rows.h"
 #include "orchestrator/verdict/sensitivity.h"
 #include "services/base/status.h"
 
@@ -57,22 +59,42 @@ std::vector<double> Values(const std::vector<verdict::LossSample>& samples) {
   return values;
 }
 
+// Takes the losses of 11 recall points out of a piece's evidence. The first pieces are older than
+// these losses, and have none: they are no part of what the pieces must have in common.
+verdict::Evidence TakeElevenPoints(verdict::Evidence& evidence) {
+  const auto is = [](const verdict::LossEvidence& loss) { return loss.slice == kElevenPoints; };
+  verdict::Evidence taken = evidence;
+  const auto keep_if = [](verdict::Evidence& of, const auto& kept) {
+    of.losses.erase(std::remove_if(of.losses.begin(), of.losses.end(), std::not_fn(kept)),
+                    of.losses.end());
+  };
+  keep_if(taken, is);
+  keep_if(evidence, std::not_fn(is));
+  return taken;
+}
+
 // Of the pieces, in their order.
-absl::StatusOr<verdict::Evidence> ReadMerged(const fs::path& evidence,
-                                             const std::vector<int>& pieces, const char* role) {
+struct Pieces {
+  verdict::Evidence merged;                      // What all of them have.
+  std::vector<verdict::Evidence> eleven_points;  // Of each, without losses where it has none.
+};
+
+absl::StatusOr<Pieces> ReadPieces(const fs::path& evidence, const std::vector<int>& pieces,
+                                  const char* role) {
+  Pieces result;
   std::vector<verdict::Evidence> parts;
   for (const int piece : pieces) {
     const fs::path file = FileOf(evidence, piece, role);
     BACKFIRE_ASSIGN_OR_RETURN(gate::EvidenceFile read, gate::ReadEvidenceFile(file.string()));
+    result.eleven_points.push_back(TakeElevenPoints(read.evidence));
     parts.push_back(std::move(read.evidence));
     if (const auto merged = MergeReplicates({parts.front(), parts.back()}); !merged.ok()) {
       return Annotate(merged.status(), file.string());
     }
   }
-  return MergeReplicates(parts);
+  BACKFIRE_ASSIGN_OR_RETURN(result.merged, MergeReplicates(parts));
+  return result;
 }
-
-using Key = std::tuple<std::string, std::string, std::string>;  // Vertex, loss, slice.
 
 StereoEntry EntryOf(const verdict::LossEvidence& loss, const v1::LossComparison& comparison) {
   StereoEntry entry;
@@ -89,6 +111,57 @@ StereoEntry EntryOf(const verdict::LossEvidence& loss, const v1::LossComparison&
   entry.set_outcome(v1::LossComparison::Outcome_Name(comparison.outcome()));
   entry.set_worse_by_point(comparison.worse_by_point());
   return entry;
+}
+
+// An entry of each loss.
+// @param verdict  Of `improved`.
+void AddEntries(const verdict::Evidence& improved, const verdict::Evidence& oracle,
+                const v1::Verdict& verdict, const std::vector<int>& pieces, StereoStudy& study) {
+  using Key = std::tuple<std::string, std::string, std::string>;  // Vertex, loss, slice.
+  const auto primary = std::count_if(improved.losses.begin(), improved.losses.end(),
+                                     [](const auto& loss) { return loss.judged; });
+  std::map<Key, const v1::LossComparison*> comparisons;
+  for (const v1::LossComparison& comparison : verdict.comparisons()) {
+    comparisons[{comparison.vertex(), comparison.loss(), comparison.slice()}] = &comparison;
+  }
+  std::map<Key, const verdict::LossEvidence*> of_oracle;
+  for (const verdict::LossEvidence& loss : oracle.losses) {
+    of_oracle[{loss.vertex, loss.loss, loss.slice}] = &loss;
+  }
+  for (const verdict::LossEvidence& loss : improved.losses) {
+    const Key key{loss.vertex, loss.loss, loss.slice};
+    StereoEntry entry = EntryOf(loss, *comparisons.at(key));
+    for (const int piece : pieces) entry.add_pieces(piece);
+    if (const auto same = of_oracle.find(key); same != of_oracle.end()) {
+      for (const double value : Values(same->second->after)) entry.add_oracle(value);
+    }
+    if (entry.primary() && loss.unit == "percent" && pieces.size() > 1) {
+      entry.set_pieces_to_find_two_points(PiecesToFind(
+          *comparisons.at(key), static_cast<int>(pieces.size()), 2, verdict.alpha() / primary));
+    }
+    *study.add_entries() = std::move(entry);
+  }
+}
+
+// Entries of the losses of 11 recall points, of the pieces that have them.
+absl::Status AddElevenPoints(const Pieces& improved, const Pieces& oracle,
+                             const std::vector<int>& pieces, StereoStudy& study) {
+  std::vector<int> having;
+  std::vector<verdict::Evidence> of_improved, of_oracle;
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    if (improved.eleven_points[i].losses.empty() || oracle.eleven_points[i].losses.empty()) {
+      continue;
+    }
+    having.push_back(pieces[i]);
+    of_improved.push_back(improved.eleven_points[i]);
+    of_oracle.push_back(oracle.eleven_points[i]);
+  }
+  if (having.empty()) return absl::OkStatus();
+  BACKFIRE_ASSIGN_OR_RETURN(verdict::Evidence merged, MergeReplicates(of_improved));
+  BACKFIRE_ASSIGN_OR_RETURN(const verdict::Evidence merged_oracle, MergeReplicates(of_oracle));
+  for (verdict::LossEvidence& loss : merged.losses) loss.judged = false;
+  AddEntries(merged, merged_oracle, verdict::Decide(merged), having, study);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -168,38 +241,19 @@ absl::StatusOr<StereoStudy> ReadStereoStudy(const fs::path& evidence) {
         absl::StrCat(evidence.string(), ": no piece of the study is there: ", "no folder N with ",
                      kImproved, ".jsonl and ", kOracle, ".jsonl"));
   }
-  BACKFIRE_ASSIGN_OR_RETURN(verdict::Evidence improved, ReadMerged(evidence, pieces, kImproved));
-  BACKFIRE_ASSIGN_OR_RETURN(const verdict::Evidence oracle, ReadMerged(evidence, pieces, kOracle));
-  for (verdict::LossEvidence& loss : improved.losses) {
+  BACKFIRE_ASSIGN_OR_RETURN(Pieces improved, ReadPieces(evidence, pieces, kImproved));
+  BACKFIRE_ASSIGN_OR_RETURN(const Pieces oracle, ReadPieces(evidence, pieces, kOracle));
+  for (verdict::LossEvidence& loss : improved.merged.losses) {
     loss.judged = loss.judged && IsPrimary(loss);
   }
-  const auto primary = std::count_if(improved.losses.begin(), improved.losses.end(),
-                                     [](const auto& loss) { return loss.judged; });
-  const v1::Verdict verdict = verdict::Decide(improved);
+  const v1::Verdict verdict = verdict::Decide(improved.merged);
   study.set_verdict(v1::Verdict::Outcome_Name(verdict.outcome()));
   study.set_definition_2_1(verdict.definition_2_1());
   study.set_summary(verdict.summary());
   study.set_alpha(verdict.alpha());
-  std::map<Key, const v1::LossComparison*> comparisons;
-  for (const v1::LossComparison& comparison : verdict.comparisons()) {
-    comparisons[{comparison.vertex(), comparison.loss(), comparison.slice()}] = &comparison;
-  }
-  std::map<Key, const verdict::LossEvidence*> of_oracle;
-  for (const verdict::LossEvidence& loss : oracle.losses) {
-    of_oracle[{loss.vertex, loss.loss, loss.slice}] = &loss;
-  }
-  for (const verdict::LossEvidence& loss : improved.losses) {
-    const Key key{loss.vertex, loss.loss, loss.slice};
-    StereoEntry entry = EntryOf(loss, *comparisons.at(key));
-    if (const auto same = of_oracle.find(key); same != of_oracle.end()) {
-      for (const double value : Values(same->second->after)) entry.add_oracle(value);
-    }
-    if (entry.primary() && loss.unit == "percent" && pieces.size() > 1) {
-      entry.set_pieces_to_find_two_points(PiecesToFind(
-          *comparisons.at(key), static_cast<int>(pieces.size()), 2, verdict.alpha() / primary));
-    }
-    *study.add_entries() = std::move(entry);
-  }
+  AddEntries(improved.merged, oracle.merged, verdict, pieces, study);
+  BACKFIRE_RETURN_IF_ERROR(
+      Annotate(AddElevenPoints(improved, oracle, pieces, study), evidence.string()));
   return study;
 }
 

@@ -29,10 +29,10 @@ absl::StatusOr<verdict::Evidence> MergeReplicates(const std::vector<verdict::Evi
 int PiecesToFind(const v1::LossComparison& one, int pieces, double harm, double level);
 
 /// Reads what pieces left in a folder, and judges it: a verdict over the primary losses
-/// (docs/results/plan.md), the others shown beside it. A piece that is not complete is left out and
-/// named in `left_out`.
-/// NOT_FOUND: no complete piece. INVALID_ARGUMENT: what is no evidence, or of another plan, with
-/// file and line.
+/// (docs/results/plan.md), the others shown beside it; losses of 11 recall points by the pieces
+/// that have them, the others by all. A piece that is not complete is left out and named in
+/// `left_out`. NOT_FOUND: no complete piece. INVALID_ARGUMENT: what is no evidence, or of another
+/// plan, with file and line.
 absl::StatusOr<StereoStudy> ReadStereoStudy(const std::filesystem::path& evidence);
 
 }  // namespace backfire::study

@@ -1,7 +1,9 @@
 #include "orchestrator/study/stereo_tables.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -39,13 +41,48 @@ std::string DifferenceText(const StereoEntry& entry, double sign, int digits) {
                          digits, PlainZero(low), digits, PlainZero(high));
 }
 
+// u' - u of the i-th piece that has it.
+std::string PieceText(const StereoEntry& entry, int i, double sign, int digits) {
+  return absl::StrFormat("%+.*f", digits, PlainZero(sign * (entry.improved(i) - entry.u(i))));
+}
+
 std::string PiecesText(const StereoEntry& entry, double sign, int digits) {
   std::vector<std::string> texts;
-  for (int i = 0; i < entry.u_size(); ++i) {
-    texts.push_back(
-        absl::StrFormat("%+.*f", digits, PlainZero(sign * (entry.improved(i) - entry.u(i)))));
-  }
+  for (int i = 0; i < entry.u_size(); ++i) texts.push_back(PieceText(entry, i, sign, digits));
   return absl::StrJoin(texts, " ");
+}
+
+// Average precisions of 11 recall points, of the pieces that have them; a dash for one that
+// doesn't.
+std::string ElevenPointsText(const StereoStudy& study, const DetectorRow& row) {
+  const StereoEntry* entry = FindEntry(study, row.vertex, row.loss, kElevenPoints);
+  if (entry == nullptr) return "not measured";
+  std::vector<std::string> differences;
+  for (const int piece : study.pieces()) {
+    const auto at = std::find(entry->pieces().begin(), entry->pieces().end(), piece);
+    const auto i = static_cast<int>(at - entry->pieces().begin());
+    differences.push_back(i < entry->pieces_size() ? PieceText(*entry, i, -1, 2) : "–");
+  }
+  return absl::StrCat(
+      MeanText(entry->u(), -1, 2), ", ", MeanText(entry->improved(), -1, 2), ", ",
+      MeanText(entry->oracle(), -1, 2),
+      entry->pieces_size() < study.pieces_size()
+          ? absl::StrCat(" (", entry->pieces_size(), " of ", study.pieces_size(), " pieces)")
+          : "",
+      "; ", absl::StrJoin(differences, " "));
+}
+
+// Which pieces have no average precisions of 11 recall points; empty: none lacks them.
+std::string ElevenPointsNote(const StereoStudy& study) {
+  std::set<int> lacking(study.pieces().begin(), study.pieces().end());
+  for (const StereoEntry& entry : study.entries()) {
+    if (entry.slice() != kElevenPoints) continue;
+    for (const int piece : entry.pieces()) lacking.erase(piece);
+  }
+  if (lacking.empty()) return "";
+  return absl::StrCat("\nOf 11 recall points, as the paper's are, nothing was measured by ",
+                      lacking.size() == 1 ? "piece " : "pieces ", absl::StrJoin(lacking, ", "),
+                      ": detectors did not report it when they were made.\n");
 }
 
 template <size_t kRows>
@@ -53,14 +90,15 @@ std::string DetectorTable(const StereoStudy& study, const std::array<DetectorRow
   std::string text =
       "| detector | | u | u' | y | u' − u | evidence | as numbers | u', not retrained | each "
       "piece's "
-      "u' − u | paper: u, u', y |\n|---|---|---|---|---|---|---|---|---|---|---|\n";
+      "u' − u | of 11 points: u, u', y; each piece's u' − u | paper, of 11 points: u, u', y "
+      "|\n|---|---|---|---|---|---|---|---|---|---|---|---|\n";
   for (const DetectorRow& row : rows) {
     const StereoEntry* entry = FindEntry(study, row.vertex, row.loss);
     const std::string paper =
         absl::StrFormat("%.2f, %.2f, %.2f", row.paper_u, row.paper_improved, row.paper_oracle);
     absl::StrAppend(&text, "| ", row.detector, " | ", PrecisionName(row), " | ");
     if (entry == nullptr) {
-      absl::StrAppend(&text, "not run | | | | | | | | ", paper, " |\n");
+      absl::StrAppend(&text, "not run | | | | | | | | | ", paper, " |\n");
       continue;
     }
     absl::StrAppend(&text, MeanText(entry->u(), -1, 2), " | ", MeanText(entry->improved(), -1, 2),
@@ -68,7 +106,7 @@ std::string DetectorTable(const StereoStudy& study, const std::array<DetectorRow
                     " | ", entry->primary() ? "" : "secondary: ", entry->outcome(), " | ",
                     entry->worse_by_point() ? "worse" : "no worse", " | ",
                     MeanText(entry->swapped(), -1, 2), " | ", PiecesText(*entry, -1, 2), " | ",
-                    paper, " |\n");
+                    ElevenPointsText(study, row), " | ", paper, " |\n");
   }
   return text;
 }
@@ -126,7 +164,7 @@ std::string StereoTables(const StereoStudy& study) {
       study.definition_2_1() ? "self-defeating" : "not self-defeating",
       ".\n\n**Table 1.** Average precision in percent, higher is better; mean ± spread over the "
       "pieces; one-sided bounds.\n\n",
-      DetectorTable(study, kTable1), PowerText(study),
+      DetectorTable(study, kTable1), ElevenPointsNote(study), PowerText(study),
       "\n**Table 2.** Disparity MAE by true depth, px, lower is better.\n\n", DepthTable(study),
       "\n**Table 3.** As Table 1, of pedestrian detectors that are trained only on pedestrians "
       "within 20 m.\n\n",

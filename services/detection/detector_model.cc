@@ -136,21 +136,23 @@ class DetectorModel final : public runtime::Model {
     options.type = config_.type;
     options.iou_threshold = config_.iou_threshold;
     options.height_scale = dataset.height_scale();
-    const auto add = [&](const std::string& slice, bool judged) {
+    v1::Evaluation eleven_points;
+    const auto add = [&](const std::string& slice, bool judged, v1::Evaluation* of_eleven) {
       for (const auto& [loss, view] : {std::pair("ap_3d", metrics::View::k3d),
                                        std::pair("ap_bev", metrics::View::kBirdsEye)}) {
         options.view = view;
         metrics::AddAveragePrecisionLoss(images, options, resampling, loss, slice, judged,
-                                         evaluation);
+                                         evaluation, of_eleven);
       }
     };
     options.max_depth_m = config_.max_depth_m;
-    add("", true);
+    add("", true, &eleven_points);
+    evaluation.MergeFrom(eleven_points);
     for (const metrics::DepthRange& range : metrics::kDepthRanges) {
       if (range.slice.empty() || range.near_m >= config_.max_depth_m.value_or(1e30)) continue;
       options.min_depth_m = range.near_m;
       options.max_depth_m = range.far_m;
-      add(std::string(range.slice), false);
+      add(std::string(range.slice), false, nullptr);
     }
     return evaluation;
   }

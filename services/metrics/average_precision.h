@@ -26,6 +26,8 @@ class AveragePrecision {
   double Compute(const std::vector<int32_t>& counts) const;
   /// AP in percent of the set as it is.
   double Compute() const;
+  /// What these are averages of, where image i occurs counts[i] >= 0 times.
+  PrecisionRecall Curve(const std::vector<int32_t>& counts) const { return pool_.Compute(counts); }
   /// Labels that count, the denominator of recall.
   int64_t label_count() const { return pool_.label_count(); }
   /// Whether each image has a label that counts: those that have bear upon it.
@@ -36,10 +38,16 @@ class AveragePrecision {
   MatchPool pool_;
 };
 
+/// The slice on which AddAveragePrecisionLoss gives a loss by the 11 recall points of before
+/// October 2019, as most papers have it: all examples, another average of the same curve.
+inline constexpr char kElevenPointsSlice[] = "recall_11";
+
 /// Appends to `evaluation` the loss -AP, in percent, with its resamples.
+/// @param eleven_points  Where the same by 11 recall points is appended, which is never judged;
+///                       nullptr: nowhere. It takes no time: curves are computed once.
 void AddAveragePrecisionLoss(const std::vector<ImageObjects>& images,
                              const AveragePrecisionOptions& options, const Resampling& resampling,
                              const std::string& loss, const std::string& slice, bool judged,
-                             v1::Evaluation& evaluation);
+                             v1::Evaluation& evaluation, v1::Evaluation* eleven_points = nullptr);
 
 }  // namespace backfire::metrics

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 
 namespace CLI {
 class App;
@@ -41,6 +42,8 @@ void AddEvalKittiCommand(CLI::App& eval, CommandContext& context);
 void AddEvalDisparityCommand(CLI::App& eval, CommandContext& context);
 /// Adds `perceive`.
 void AddPerceiveCommand(CLI::App& app, CommandContext& context);
+/// Adds `compare`.
+void AddCompareCommand(CLI::App& app, CommandContext& context);
 /// Adds `flips`.
 void AddFlipsCommand(CLI::App& app, CommandContext& context);
 /// Adds `draw`.
@@ -59,6 +62,12 @@ absl::Status DrawSheet(const SheetArguments& arguments);
 /// Draws one frame with its ground truth: what `draw` does.
 absl::Status DrawExample(const std::string& dataset, const std::string& split, int64_t example,
                          const std::string& out);
+
+/// Where a detector is: where the user says, or where `backfire up` has it in its data directory.
+/// INVALID_ARGUMENT, naming the flag that takes detectors: neither is known.
+absl::StatusOr<std::string> DetectorTarget(const std::string& flag, const std::string& given,
+                                           const std::string& data_directory,
+                                           const std::string& vertex);
 
 /// The dataset that a user names: a directory, or a URI as it is.
 std::string DatasetUri(const std::string& directory_or_uri);

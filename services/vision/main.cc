@@ -45,6 +45,7 @@ int Main(int argc, char** argv) {
   AddDatasetCommand(app, context);
   AddEvalCommand(app, context);
   AddPerceiveCommand(app, context);
+  AddCompareCommand(app, context);
   AddFlipsCommand(app, context);
   AddDrawCommand(app, context);
   if (const std::optional<int> code = ParseCommandLine(app, argc, argv)) return *code;

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "services/base/status.h"
+#include "services/vision/comparison_sheet.h"
 #include "services/vision/disparity_of_points.h"
 #include "services/vision/view_page.h"
 
@@ -100,8 +101,8 @@ absl::StatusOr<ReleaseView> PerceiveLidar(const std::vector<DetectorPeer>& detec
   lidar.release = "LiDAR";
   for (const DetectorPeer& detector : detectors) {
     auto detections =
-        DetectInCloud(*detector.stub, detector.model, detector.type, cloud, *view.boxes_2d,
-                      datasets::ToTensor(fitted.input.calibration), timeout);
+        DetectInCloud(*detector.stub, detector.model, detector.version, detector.type, cloud,
+                      *view.boxes_2d, datasets::ToTensor(fitted.input.calibration), timeout);
     if (!detections.ok()) return Annotate(detections.status(), detector.model);
     lidar.detections.insert(lidar.detections.end(), detections->begin(), detections->end());
   }
@@ -139,6 +140,26 @@ cv::Mat DrawPerception(const std::string& title, const StereoInput& input,
     content.layers.push_back(std::move(layer));
   }
   return DrawPage(content);
+}
+
+cv::Mat DrawComparedFrames(const std::string& title, const std::vector<std::string>& names,
+                           const std::vector<ComparedFrame>& frames, double max_depth_m) {
+  std::vector<PageContent> contents;
+  for (const ComparedFrame& frame : frames) {
+    PageContent& content = contents.emplace_back();
+    content.title = frame.name;
+    content.left = frame.input.left;
+    content.calibration = frame.input.calibration;
+    content.labels = frame.labels;
+    for (size_t i = 0; i < names.size(); ++i) {
+      PageLayer& layer = content.layers.emplace_back();
+      layer.name = names[i];
+      layer.disparity = frame.views[i].disparity;
+      layer.points = frame.views[i].points;
+      layer.detections = frame.views[i].detections;
+    }
+  }
+  return DrawComparison(title, contents, max_depth_m);
 }
 
 std::vector<ReleaseDetections> DetectionsOf(const std::vector<ReleaseView>& views) {

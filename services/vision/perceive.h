@@ -51,10 +51,12 @@ absl::StatusOr<std::vector<ReleaseView>> PerceiveWithReleases(
 struct DetectorPeer {
   std::string model, type;  ///< `car`, `Car`.
   inference::GRPCInferenceService::StubInterface* stub = nullptr;
+  int64_t version = 0;  ///< Which of its loaded versions answers; 0: the highest.
 };
 
-/// What the detectors say of a LiDAR's points in place of a release's point cloud: the same boxes,
-/// the same calibration. `view` must have its boxes (StereoCall::boxes).
+/// What the detectors say of a LiDAR's points in place of a release's point cloud, or of the points
+/// of a known disparity: the same boxes, the same calibration. `view` must have its boxes
+/// (StereoCall::boxes).
 /// @param points  [count, 4], metres, camera 0; see pointcloud::ReadLidar.
 absl::StatusOr<ReleaseView> PerceiveLidar(const std::vector<DetectorPeer>& detectors,
                                           const StereoInput& input, cv::Size size,
@@ -65,6 +67,20 @@ absl::StatusOr<ReleaseView> PerceiveLidar(const std::vector<DetectorPeer>& detec
 cv::Mat DrawPerception(const std::string& title, const StereoInput& input,
                        const std::vector<ReleaseView>& views,
                        const std::optional<std::vector<metrics::Object>>& labels, double min_score);
+
+/// A frame of a comparison, with what each system sees of it.
+struct ComparedFrame {
+  std::string name;
+  StereoInput input;
+  std::vector<metrics::Object> labels;
+  std::vector<ReleaseView> views;  ///< Detections that are to be shown.
+};
+
+/// Frames below each other, systems side by side (CV_8UC3, RGB).
+/// @param frames  At least one, each with as many views as there are names.
+/// @param max_depth_m  How far bird's-eye views reach.
+cv::Mat DrawComparedFrames(const std::string& title, const std::vector<std::string>& names,
+                           const std::vector<ComparedFrame>& frames, double max_depth_m);
 
 /// The detections of views, for reports.
 std::vector<ReleaseDetections> DetectionsOf(const std::vector<ReleaseView>& views);

@@ -103,17 +103,6 @@ std::string NotesText(const PerceiveArguments& arguments, const StereoInput& pai
   return text;
 }
 
-// Where a detector is: where the user says, or where `backfire up` has it.
-absl::StatusOr<std::string> DetectorTarget(const PerceiveArguments& arguments,
-                                           const std::string& given, const std::string& vertex) {
-  if (!given.empty()) return given;
-  if (!arguments.data_directory.empty()) {
-    return runtime::RunSocket(arguments.data_directory, vertex);
-  }
-  return absl::InvalidArgumentError(absl::StrCat("--velodyne: give --", vertex,
-                                                 ", or the mesh's --data-dir (BACKFIRE_DATA_DIR)"));
-}
-
 // The detectors on the LiDAR's points, in the boxes of the view before.
 absl::Status AddLidar(const PerceiveArguments& arguments, const Inputs& inputs,
                       std::vector<ReleaseView>& views) {
@@ -177,7 +166,8 @@ int RunPerceive(PerceiveArguments arguments) {
   if (!arguments.velodyne.empty()) {
     for (const auto& [target, vertex] : {std::make_pair(&arguments.car, "car"),
                                          std::make_pair(&arguments.pedestrian, "pedestrian")}) {
-      absl::StatusOr<std::string> found = DetectorTarget(arguments, *target, vertex);
+      absl::StatusOr<std::string> found =
+          DetectorTarget("--velodyne", *target, arguments.data_directory, vertex);
       if (!found.ok()) return ReportError(found.status());
       *target = *std::move(found);
     }
@@ -238,6 +228,15 @@ int RunPerceive(PerceiveArguments arguments) {
 }
 
 }  // namespace
+
+absl::StatusOr<std::string> DetectorTarget(const std::string& flag, const std::string& given,
+                                           const std::string& data_directory,
+                                           const std::string& vertex) {
+  if (!given.empty()) return given;
+  if (!data_directory.empty()) return runtime::RunSocket(data_directory, vertex);
+  return absl::InvalidArgumentError(
+      absl::StrCat(flag, ": give --", vertex, ", or the mesh's --data-dir (BACKFIRE_DATA_DIR)"));
+}
 
 void AddPerceiveCommand(CLI::App& app, CommandContext& context) {
   auto arguments = std::make_shared<PerceiveArguments>();

@@ -164,10 +164,11 @@ absl::StatusOr<Perception> Perceive(inference::GRPCInferenceService::StubInterfa
 
 absl::StatusOr<std::vector<metrics::Object>> DetectInCloud(
     inference::GRPCInferenceService::StubInterface& detector, const std::string& model,
-    const std::string& type, const Tensor& points, const Tensor& boxes_2d,
+    int64_t version, const std::string& type, const Tensor& points, const Tensor& boxes_2d,
     const Tensor& calibration, absl::Duration timeout) {
   inference::ModelInferRequest request;
   request.set_model_name(model);
+  if (version > 0) request.set_model_version(absl::StrCat(version));
   AddInput("points", points, request);
   AddInput("boxes_2d", boxes_2d, request);
   AddInput("calibration", calibration, request);

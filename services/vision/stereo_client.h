@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <opencv2/core/mat.hpp>
 #include <optional>
@@ -50,12 +51,13 @@ absl::StatusOr<Perception> Perceive(inference::GRPCInferenceService::StubInterfa
                                     const StereoInput& input, const StereoCall& call);
 
 /// Asks one detector's service what it finds in a cloud of the caller's: whatever its point cloud
-/// comes from. Its highest loaded version answers; errors as Perceive's.
+/// comes from. Errors as Perceive's.
 /// @param model   The service's own: `car`. `type` is what it detects: `Car`.
+/// @param version Which of its loaded versions answers; 0: the highest.
 /// @param points  FP32 [N, 4]. `boxes_2d` and `calibration` as the vertex has them.
 absl::StatusOr<std::vector<metrics::Object>> DetectInCloud(
     inference::GRPCInferenceService::StubInterface& detector, const std::string& model,
-    const std::string& type, const runtime::Tensor& points, const runtime::Tensor& boxes_2d,
-    const runtime::Tensor& calibration, absl::Duration timeout);
+    int64_t version, const std::string& type, const runtime::Tensor& points,
+    const runtime::Tensor& boxes_2d, const runtime::Tensor& calibration, absl::Duration timeout);
 
 }  // namespace backfire::vision

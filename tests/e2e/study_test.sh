@@ -6,7 +6,7 @@ set -uo pipefail
 source "$3/expect.sh"
 backfire="$1/backfire"
 directory="$(mktemp -d)"
-trap 'rm -rf "$directory"' EXIT
+trap '"$backfire" down --data-dir "$directory/meshes/1" >/dev/null 2>&1; rm -rf "$directory"' EXIT
 systems="$directory/systems"
 mkdir "$systems" "$systems/paper"
 
@@ -24,8 +24,8 @@ sed -e "s/steps: 500/steps: 4, $small/" -e 's/resample_count: 300/resample_count
 expect_equal 'the shipped files have what this test makes smaller' \
   "$(grep -c 'steps: 4,' "$systems/pretraining.yaml" "$systems/stereo.yaml" | cut -d: -f2 | tr '\n' ' ')" '1 5 '
 
-study=("$backfire" study stereo --systems "$systems" --out "$directory/evidence" --keep "$directory/meshes"
-  --dataset 'rendered:lidar?frames=6&validation=1&test=4&seed=201&height_scale=0.55')
+dataset='rendered:lidar?frames=6&validation=1&test=4&seed=201&height_scale=0.55'
+study=("$backfire" study stereo --systems "$systems" --out "$directory/evidence" --keep "$directory/meshes" --dataset "$dataset")
 # Stopped once the study's own system is being trained.
 "${study[@]}" >/dev/null 2>"$directory/first" &
 first=$!
@@ -42,6 +42,7 @@ expect_contains 'a first look' "$(<"$directory/tables")" '**INCONCLUSIVE**'
 for row in '| Frustum PointNet, car | AP_3D | ' '| beyond 40 m | ' '| PointRCNN, pedestrian | AP_BEV | not run |'; do
   expect_contains 'a row' "$(<"$directory/tables")" "$row"
 done
+expect_equal '11 recall points beside 40' "$(grep -c 'not measured' "$directory/tables")" 0
 
 # What is there is not run again, and the tables are a function of it.
 "${study[@]}" >"$directory/again" 2>"$directory/third"
@@ -56,6 +57,22 @@ expect_contains 'differences' "$(<"$directory/figures/stereo-differences.svg")" 
 expect_contains 'errors by depth' "$(<"$directory/figures/stereo-depth.svg")" 'Car objects'
 "$backfire" study stereo --tables --out "$directory/nowhere" >/dev/null 2>"$directory/err"
 expect_equal 'no piece' "$?" 2
+
+# A piece's mesh that was kept is started again as it was, and draws frames under u, u' and y.
+sed -e '/^- name: .*rcnn$/,/^$/d' -e 's/resample_count: 20}/resample_count: 200}/' "$systems/stereo.yaml" >"$directory/piece.yaml"  # A first look's.
+export BACKFIRE_DATA_DIR="$directory/meshes/1"
+"$backfire" up "$directory/piece.yaml" --dataset "$dataset" --gateway "unix:$directory/g" >"$directory/up" 2>&1
+expect_equal 'the kept mesh' "$?" 0
+expect_contains 'nothing is trained again' "$(<"$directory/up")" 'baseline: updates/2'
+"$backfire" vision compare --dataset "$dataset" --example 0 --example 2 --model stereo-study --gateway "unix:$directory/g" --release 2 \
+  --release 3 --true-disparity --car-version 3 --pedestrian-version 5 --name u --name "u'" --name y --out "$directory/frames.jpg" \
+  --token-file "$BACKFIRE_DATA_DIR/token" >"$directory/compared" 2>&1
+expect_equal 'frames side by side' "$?" 0
+((failures == 0)) || cat "$directory/up" "$directory/compared"
+expect_equal 'a JPEG' "$(head -c 3 "$directory/frames.jpg" | od -An -tx1 | tr -d ' \n')" ffd8ff
+expect_equal 'what was loaded for it is no longer' "$("$backfire" version list | grep -c 'models/car/versions/3 .* yes$')" 0
+"$backfire" down >/dev/null 2>&1
+unset BACKFIRE_DATA_DIR
 
 # The published networks, on files in KITTI's layout, with the device that was asked for: here there is only the processor.
 sed -e "s/{steps: 3400}/{steps: 2, batch: 2, max_disparity: 32, network: basic, $crop}/" \

@@ -212,7 +212,17 @@ PAGES = {
                 'backfire study stereo --tables --out docs/results/evidence --figures docs/results'),
         }),
     'docs/results/stereo.md': Page(
-        runs={r'python3 tests/integration/study_page_test.py build/bin . --write': Run()}),
+        runs={
+            r'python3 tests/integration/study_page_test.py build/bin . --write': Run(),
+            'backfire vision dataset render rendered:lidar --train 1 --validation 1 --test 8 --seed 201 --out frames && cd frames': Run(),
+            'counts() {': Run(),
+            'cat -n ImageSets/test.txt | while read -r position frame; do': Run(0, ('test 0\ntest 1\ntest 2\n',)),
+            r"sed -e 's/^seed: 1$/seed: 6/' -e '/^- name: .*rcnn$/,/^$/d' deploy/systems/study/stereo.yaml >piece.yaml": Run(0, ('no faults',), do='cd $CLONE\n'
+                r"sed -e 's/^seed: 1$/seed: 6/' -e '/^- name: .*rcnn$/,/^$/d' deploy/systems/study/stereo.yaml >piece.yaml && grep -x 'seed: 6' piece.yaml && "
+                'backfire system validate piece.yaml'),
+            'export BACKFIRE_DATA_DIR=$PWD/meshes/6': Run(),
+            'backfire down': Run(),
+        }),
     'docs/runbooks.md': Page(
         setup=TOY_MESH + WORLD,
         fills={r'(show|retry) 7': r'\1 2', r'cancel 7': 'cancel 3', 'promote 7': 'promote 4', r'reason \.\.\.': 'reason tried', 'HOST:PORT': '$BACKFIRE_ORCHESTRATOR',
@@ -269,6 +279,8 @@ ELSEWHERE = {
     r'(OMP_NUM_THREADS=1 taskset -c 1 )?backfire study stereo (--out DIR|.*--effort (full|point-rcnn) .*)':
         Instead('a piece takes half an hour', 'tests/e2e/study_test.sh: study stereo --systems'),
     r'backfire vision flips --dataset URI --before N --after M --out flips.json': 'tests/e2e/stereo_test.sh: vision flips --dataset',
+    r'backfire up piece\.yaml --gateway unix:\$PWD/gateway': Instead("takes a piece's mesh", 'tests/e2e/study_test.sh: up "$directory/piece.yaml"'),
+    r'backfire vision compare --dataset .*': Instead("takes a piece's mesh", 'tests/e2e/study_test.sh: vision compare --dataset'),
     r'backfire vision perceive --left L\.png --right R\.png --calib C\.txt --out view\.png': 'tests/e2e/stereo_test.sh: vision perceive --left',
     r'\./dev certs': 'tests/integration/python_security_test.py: certs',
     # Containers and clusters.

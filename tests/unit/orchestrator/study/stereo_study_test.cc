@@ -22,13 +22,17 @@ struct Loss {
 };
 
 // What an update of one replicate leaves; noise by the piece.
-verdict::Evidence Replicate(int piece, bool oracle) {
+// @param eleven_points  Whether also by 11 recall points, as the first pieces don't.
+verdict::Evidence Replicate(int piece, bool oracle, bool eleven_points = false) {
   verdict::Evidence evidence;
   Random random(static_cast<uint64_t>(piece));
-  for (const Loss& of : {Loss{"disparity", "disparity_mae", "", "px", 1.0, 0.9},
-                         Loss{"disparity", "disparity_mae", "depth_0_20_m", "px", 1.1, 0.8},
-                         Loss{"car", "ap_3d", "", "percent", -40, -30},
-                         Loss{"pedestrian", "ap_bev", "", "percent", -50, -20}}) {
+  std::vector<Loss> losses = {{"disparity", "disparity_mae", "", "px", 1.0, 0.9},
+                              {"disparity", "disparity_mae", "depth_0_20_m", "px", 1.1, 0.8},
+                              {"car", "ap_3d", "", "percent", -40, -30},
+                              {"pedestrian", "ap_bev", "", "percent", -50, -20}};
+  if (eleven_points)
+    losses.insert(losses.begin() + 3, {"car", "ap_3d", "recall_11", "percent", -44, -33});
+  for (const Loss& of : losses) {
     verdict::LossEvidence& loss = evidence.losses.emplace_back();
     loss.vertex = of.vertex;
     loss.loss = of.loss;
@@ -107,6 +111,48 @@ TEST_F(StereoStudyTest, PiecesAreReplicatesAndThePlanChoosesWhatIsCounted) {
   EXPECT_THAT(tables, HasSubstr("| 0 to 20 m | 1."));
   // An average precision that fell has a negative difference.
   EXPECT_THAT(tables, ::testing::ContainsRegex(". -(9|10)[.][0-9]+ .-10[.]"));
+}
+
+// Pieces that were made before detectors reported it are judged with those made since.
+TEST_F(StereoStudyTest, ElevenRecallPointsAreThoseOfThePiecesThatHaveThem) {
+  for (const int piece : {1, 2, 3, 4, 5}) WritePiece(piece);
+  const auto without = ReadStereoStudy(folder_.path());
+  ASSERT_TRUE(without.ok()) << without.status();
+  EXPECT_EQ(without->entries_size(), 4);
+  EXPECT_THAT(without->entries(0).pieces(), ElementsAre(1, 2, 3, 4, 5));
+  EXPECT_THAT(StereoTables(*without), HasSubstr("| not measured | 33.64, 32.78, 55.46 |"));
+
+  for (const int piece : {2, 4}) {
+    Write(piece, kImproved, Replicate(piece, false, true));
+    Write(piece, kOracle, Replicate(piece, true, true));
+  }
+  const auto study = ReadStereoStudy(folder_.path());
+  ASSERT_TRUE(study.ok()) << study.status();
+  ASSERT_EQ(study->entries_size(), 5);
+  const StereoEntry& eleven = study->entries(4);
+  EXPECT_EQ(eleven.slice(), "recall_11");
+  EXPECT_FALSE(eleven.primary());
+  EXPECT_THAT(eleven.pieces(), ElementsAre(2, 4));
+  EXPECT_EQ(eleven.u(1), Replicate(4, false, true).losses[3].before[0].value);
+  EXPECT_EQ(eleven.improved(0), Replicate(2, false, true).losses[3].after[0].value);
+  EXPECT_EQ(eleven.oracle(0), Replicate(2, true, true).losses[3].after[0].value);
+  EXPECT_EQ(study->verdict(), without->verdict());
+  EXPECT_EQ(study->entries(2).u_size(), 5);
+
+  const std::string tables = StereoTables(*study);
+  EXPECT_THAT(tables, ::testing::ContainsRegex("4[34][.][0-9 ±.]*, 3[23][.][0-9 ±.]*, "
+                                               "6[56][.][0-9 ±.]* [(]2 of 5 pieces[)]; "
+                                               "– -1[01][.][0-9]+ – -1[01][.][0-9]+ – [|]"));
+  EXPECT_THAT(tables, HasSubstr("nothing was measured by pieces 1, 3, 5: "));
+  EXPECT_THAT(tables, HasSubstr("| not measured |")) << "of the pedestrians";
+
+  for (const int piece : {1, 3, 5}) {
+    Write(piece, kImproved, Replicate(piece, false, true));
+    Write(piece, kOracle, Replicate(piece, true, true));
+  }
+  const std::string all = StereoTables(*ReadStereoStudy(folder_.path()));
+  EXPECT_THAT(all, ::testing::Not(HasSubstr("nothing was measured")));
+  EXPECT_THAT(all, ::testing::Not(HasSubstr("5 pieces)")));
 }
 
 TEST_F(StereoStudyTest, TheVerdictIsThatOfAllReplicatesTogether) {

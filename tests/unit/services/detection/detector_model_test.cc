@@ -249,6 +249,18 @@ TEST_F(DetectorModelTest, DetectionsAreJudgedByWhereTheyAre) {
   EXPECT_EQ(exact.losses(1).loss(), "ap_bev");
   EXPECT_LT(exact.losses(0).value(), 0);
   EXPECT_LT(exact.losses(1).value(), 0);
+  // Beside them, not judged: by 11 recall points, and by depth.
+  ASSERT_EQ(exact.losses_size(), 10);
+  for (int i = 0; i < exact.losses_size(); ++i) {
+    EXPECT_EQ(exact.losses(i).judged(), i < 2) << i;
+    EXPECT_EQ(exact.losses(i).slice().empty(), i < 2) << i;
+  }
+  EXPECT_EQ(exact.losses(2).loss(), "ap_3d");
+  EXPECT_EQ(exact.losses(2).slice(), "recall_11");
+  EXPECT_LT(exact.losses(2).value(), 0);
+  EXPECT_EQ(exact.losses(3).loss(), "ap_bev");
+  EXPECT_EQ(exact.losses(3).slice(), "recall_11");
+  EXPECT_EQ(exact.losses(4).slice(), "depth_0_20_m");
   // Three metres off, nothing overlaps enough.
   const v1::Evaluation off = losses(3);
   EXPECT_EQ(off.losses(0).value(), 0);

@@ -151,6 +151,36 @@ TEST(AddAveragePrecisionLossTest, IsTheNegatedPercentage) {
   EXPECT_FALSE(std::signbit(evaluation.losses(1).value()));
 }
 
+// Of each resample, the curve is one.
+TEST(AddAveragePrecisionLossTest, ElevenPointsAreShownBesideForty) {
+  const std::vector<ImageObjects> images = FortyCars(20);
+  v1::Bootstrap bootstrap;
+  bootstrap.set_resample_count(4);
+  const Resampling resampling(bootstrap, static_cast<int64_t>(images.size()));
+  v1::Evaluation forty, eleven;
+  AddAveragePrecisionLoss(images, Options(), resampling, "ap_3d", "", true, forty, &eleven);
+  ASSERT_EQ(forty.losses_size(), 1);
+  ASSERT_EQ(eleven.losses_size(), 1);
+  const v1::LossEstimate& of_eleven = eleven.losses(0);
+  EXPECT_EQ(of_eleven.loss(), "ap_3d");
+  EXPECT_EQ(of_eleven.slice(), kElevenPointsSlice);
+  EXPECT_FALSE(of_eleven.judged());
+  EXPECT_TRUE(forty.losses(0).judged());
+  EXPECT_EQ(of_eleven.example_count(), forty.losses(0).example_count());
+  // What it would be by itself.
+  AveragePrecisionOptions options = Options();
+  options.recall_points = 11;
+  v1::Evaluation alone;
+  AddAveragePrecisionLoss(images, options, resampling, "ap_3d", "", true, alone);
+  EXPECT_EQ(of_eleven.value(), alone.losses(0).value());
+  ASSERT_EQ(of_eleven.resampled_size(), 4);
+  for (int b = 0; b < 4; ++b) EXPECT_EQ(of_eleven.resampled(b), alone.losses(0).resampled(b));
+  // And the other is as it was without.
+  v1::Evaluation without;
+  AddAveragePrecisionLoss(images, Options(), resampling, "ap_3d", "", true, without);
+  EXPECT_EQ(without.SerializeAsString(), forty.SerializeAsString());
+}
+
 TEST(AddAveragePrecisionLossTest, ImagesWithAnObjectOfTheClassBearUponIt) {
   std::vector<ImageObjects> images(5);
   images[1].labels = {Car(0), Car(5)};

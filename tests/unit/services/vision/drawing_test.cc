@@ -5,6 +5,7 @@
 
 #include "services/vision/birds_eye_view.h"
 #include "services/vision/canvas.h"
+#include "services/vision/comparison_sheet.h"
 #include "services/vision/contact_sheet.h"
 #include "services/vision/disparity_colours.h"
 #include "services/vision/image_overlay.h"
@@ -147,6 +148,57 @@ TEST(ContactSheetTest, ColoursSayTheSameInBothPictures) {
     }
     EXPECT_GT(orange, 20);
     EXPECT_EQ(green, 0);
+  }
+}
+
+// Where a picture of the sheet has a colour, of pixels that are about it.
+int CountOf(const cv::Mat& picture, const cv::Scalar& colour) {
+  int count = 0;
+  for (int y = 0; y < picture.rows; ++y) {
+    for (int x = 0; x < picture.cols; ++x) {
+      const cv::Vec3b& pixel = picture.at<cv::Vec3b>(y, x);
+      bool same = true;
+      for (int c = 0; c < 3; ++c) same = same && std::abs(pixel[c] - colour[c]) < 24;
+      count += same ? 1 : 0;
+    }
+  }
+  return count;
+}
+
+TEST(ComparisonSheetTest, EachSystemHasItsColumnAndColourAndAllTheTruth) {
+  metrics::Object car;
+  car.type = "Car";
+  car.score = 0.5;
+  car.box_2d = {100, 40, 200, 100};
+  car.box_3d = {1.5, 1.6, 4, 0, 1.65, 12, -1.57};
+  metrics::Object other = car;
+  other.box_2d = {260, 40, 330, 100};
+  other.box_3d.x = 6;
+  PageContent frame;
+  frame.title = "frame 000002";
+  frame.left = cv::Mat(128, 384, CV_8UC3, cv::Scalar(0, 0, 0));
+  frame.labels = {other};
+  for (const char* name : {"u", "u'", "y"}) {
+    PageLayer layer;
+    layer.name = name;
+    layer.disparity = cv::Mat(128, 384, CV_32FC1, cv::Scalar(20));
+    layer.detections = {car};
+    frame.layers.push_back(layer);
+  }
+  frame.layers[1].detections.clear();
+  const cv::Mat one = DrawComparison("title", {frame}, 40);
+  const cv::Mat two = DrawComparison("title", {frame, frame}, 40);
+  EXPECT_EQ(one.cols, 1280);
+  EXPECT_GT(two.rows, one.rows + 300);
+  // Below the heading, where swatches are.
+  const int third = one.cols / 3;
+  for (int column = 0; column < 3; ++column) {
+    const cv::Mat cell = one(cv::Rect(column * third, 80, third, one.rows - 120));
+    EXPECT_GT(CountOf(cell, Palette::GroundTruth()), 100) << column;
+    for (int of = 0; of < 3; of += 2) {
+      const int found = CountOf(cell, Palette::Release(static_cast<size_t>(of)));
+      EXPECT_EQ(found > 100, column == of) << column << " " << of << " " << found;
+    }
   }
 }
 

@@ -184,6 +184,7 @@ TEST_F(PerceiveTest, ALidarGoesThroughTheDetectorsInTheReleasesBoxes) {
   ASSERT_TRUE(lidar.ok()) << lidar.status();
   const inference::ModelInferRequest& request = gateway_.requests().back();
   EXPECT_EQ(request.model_name(), "car");
+  EXPECT_EQ(request.model_version(), "") << "the highest that is loaded";
   ASSERT_EQ(request.inputs_size(), 3);
   EXPECT_EQ(request.inputs(0).name(), "points");
   EXPECT_EQ(request.inputs(0).shape(1), 4);
@@ -201,6 +202,11 @@ TEST_F(PerceiveTest, ALidarGoesThroughTheDetectorsInTheReleasesBoxes) {
   cv::minMaxLoc(lidar->disparity, nullptr, &largest);
   const auto& calibration = input_.calibration;
   EXPECT_NEAR(largest, calibration.focal_length_px() * calibration.baseline_m() / 12, 1e-3);
+  // Or by another of its versions.
+  ASSERT_TRUE(PerceiveLidar({{"car", "Car", stub_.get(), 3}}, input_, {384, 128}, (*views)[0],
+                            points, absl::Seconds(30))
+                  .ok());
+  EXPECT_EQ(gateway_.requests().back().model_version(), "3");
 }
 
 TEST_F(PerceiveTest, CloudsMayHaveIntensity) {

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "services/base/file.h"
@@ -110,6 +112,35 @@ TEST_F(VisionCliTest, PerceiveWritesPictureTableAndDetections) {
   EXPECT_TRUE(fs::exists(Path("both/release-2/000002.txt")));
 }
 
+TEST_F(VisionCliTest, CompareDrawsFramesUnderReleasesAndTheTruth) {
+  RenderData();
+  const std::string compare = "compare --dataset " + Path("data") + " --example 0 --gateway " +
+                              gateway_.target() + " --release 1 --release 2";
+  const Outcome two = Run(compare + " --min-score 0.1 --out " + Path("two.png"));
+  EXPECT_EQ(two.code, 0) << two.err;
+  EXPECT_EQ(datasets::ReadRgbImage(Path("two.png"))->cols, 1280);
+  EXPECT_EQ(gateway_.requests().back().model_version(), "2");
+  // The scores chosen on the validation split; the detectors are asked by themselves.
+  const std::string detectors =
+      " --true-disparity --car " + gateway_.target() + " --pedestrian " + gateway_.target();
+  const Outcome three =
+      Run(compare + detectors + " --name u --name \"u'\" --name y --out " + Path("three.jpg"));
+  EXPECT_EQ(three.code, 0) << three.err;
+  EXPECT_EQ(datasets::ReadRgbImage(Path("three.jpg"))->cols, 1280);
+  EXPECT_EQ(gateway_.requests().back().model_name(), "pedestrian");
+  EXPECT_EQ(gateway_.requests().back().model_version(), "");
+
+  for (const auto& [wrong, says] : std::vector<std::pair<std::string, std::string>>{
+           {" --out x.gif", "--out must end in .png or .jpg"},
+           {" --example 1 --out x.png", "--example: must be less than 1"},
+           {" --name u --out x.png", "--name: must be given for each of the 2 columns"},
+           {" --true-disparity --data-dir '' --out x.png", "--true-disparity: give --car"}}) {
+    const Outcome outcome = Run(compare + wrong);
+    EXPECT_EQ(outcome.code, 2) << wrong;
+    EXPECT_THAT(outcome.err, HasSubstr(says));
+  }
+}
+
 TEST_F(VisionCliTest, PerceiveDoubtsACalibrationOfAnotherSize) {
   RenderData();
   EXPECT_THAT(Run(PerceiveArguments() + " --out " + Path("v.png")).out,
@@ -176,8 +207,9 @@ TEST_F(VisionCliTest, PerceivesRealKittiPairs) {
 }
 
 TEST_F(VisionCliTest, HelpHasExamples) {
-  for (const char* command : {"--help", "dataset render --help", "dataset check --help",
-                              "dataset contact-sheet --help", "perceive --help", "draw --help"}) {
+  for (const char* command :
+       {"--help", "dataset render --help", "dataset check --help", "dataset contact-sheet --help",
+        "perceive --help", "compare --help", "draw --help"}) {
     const Outcome outcome = Run(command);
     EXPECT_EQ(outcome.code, 0);
     EXPECT_THAT(outcome.out,
