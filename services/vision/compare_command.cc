@@ -287,10 +287,10 @@ int RunCompare(const CompareArguments& arguments) {
   if (!least.ok()) return ReportPeerError(least.status(), arguments.gateway);
   std::vector<std::string> titles;
   for (size_t c = 0; c < arguments.columns(); ++c) {
-    std::string name = !arguments.names.empty() ? arguments.names[c]
-                       : c < arguments.releases.size()
-                           ? absl::StrCat("release ", arguments.releases[c])
-                           : "true disparity";
+    const std::string name = !arguments.names.empty() ? arguments.names[c]
+                             : c < arguments.releases.size()
+                                 ? absl::StrCat("release ", arguments.releases[c])
+                                 : "true disparity";
     titles.push_back(ColumnTitle(name, (*least)[c]));
     for (ComparedFrame& frame : frames) KeepSure((*least)[c], frame.views[c].detections);
   }
