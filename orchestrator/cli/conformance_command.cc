@@ -1,5 +1,7 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <map>
 #include <memory>
 #include <ostream>
@@ -24,7 +26,7 @@ struct ConformanceOptions {
   conformance::Options trial;
   std::string recipe;
   std::vector<std::string> parameters;
-  std::vector<std::string> examples;
+  std::vector<std::string> examples, shapes, ranges;
 };
 
 std::string Line(const Finding& finding) {
@@ -51,12 +53,55 @@ absl::Status AddExampleCounts(const std::vector<std::string>& arguments,
   return absl::OkStatus();
 }
 
+// The numbers of NAME=1,2.5; nothing: it is not so.
+std::vector<double> NumbersOf(const std::string& argument, std::string& name) {
+  const std::vector<std::string> parts = absl::StrSplit(argument, absl::MaxSplits('=', 1));
+  if (parts.size() != 2 || parts[0].empty()) return {};
+  name = parts[0];
+  std::vector<double> numbers;
+  for (const absl::string_view word : absl::StrSplit(parts[1], ',')) {
+    if (!absl::SimpleAtod(word, &numbers.emplace_back()) || !std::isfinite(numbers.back())) {
+      return {};
+    }
+  }
+  return numbers;
+}
+
+// NAME=LOW,HIGH and NAME=SIZE,SIZE, of inputs.
+absl::Status AddMadeUp(const ConformanceOptions& options, conformance::Options& trial) {
+  std::string name;
+  for (const std::string& argument : options.ranges) {
+    const std::vector<double> ends = NumbersOf(argument, name);
+    if (ends.size() != 2 || ends[0] > ends[1]) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--range: must be INPUT=LOW,HIGH, as image=0,1: got \"", argument, "\""));
+    }
+    trial.ranges[name] = {ends[0], ends[1]};
+  }
+  constexpr double kLargest = 65536;
+  for (const std::string& argument : options.shapes) {
+    const std::vector<double> sizes = NumbersOf(argument, name);
+    const bool fits = std::all_of(sizes.begin(), sizes.end(), [](double size) {
+      return size >= 1 && size <= kLargest && size == std::floor(size);
+    });
+    if (sizes.empty() || !fits) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--shape: must be INPUT=SIZE,SIZE with a size from 1 to 65536 for each axis, "
+          "as image=64,64,3: got \"",
+          argument, "\""));
+    }
+    trial.shapes[name].assign(sizes.begin(), sizes.end());
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<ExitCode> Try(const Session& session, ConformanceOptions options) {
   LogOptions log;
   log.level = "warning";  // The parents' own server says where it listens, which nobody asks.
   BACKFIRE_RETURN_IF_ERROR(InitLogging(log, "backfire"));
   BACKFIRE_ASSIGN_OR_RETURN(options.trial.recipe, MakeRecipe(options.recipe, options.parameters));
   BACKFIRE_RETURN_IF_ERROR(AddExampleCounts(options.examples, options.trial.examples));
+  BACKFIRE_RETURN_IF_ERROR(AddMadeUp(options, options.trial));
   if (!options.trial.model.empty() && options.trial.model.rfind("models/", 0) != 0) {
     options.trial.model = absl::StrCat("models/", options.trial.model);
   }
@@ -109,9 +154,29 @@ void AddConformanceCommand(CLI::App& app, Session& session) {
           "dataset; by default what its words ask for")
       ->take_all();
   command
-      .add_option("--inert", options->trial.inert,
-                  "A parameter that is to change nothing but time, as `threads`; may be repeated")
+      .add_option(
+          "--shape", options->shapes,
+          "INPUT=SIZE,SIZE: sizes of an input that takes any, as image=64,64,3; by default 2 "
+          "each")
       ->take_all();
+  command
+      .add_option("--range", options->ranges,
+                  "INPUT=LOW,HIGH: numbers that a made-up parent gives, as label=0,9; by default "
+                  "normal ones, and whole ones of 0 and 1")
+      ->take_all();
+  command
+      .add_option("--inert", options->trial.inert,
+                  "A parameter that is to change nothing, as `threads`, or a noise of labels where "
+                  "none is read: that is held against it; may be repeated")
+      ->take_all();
+  command.add_flag("--learns-without-parents", options->trial.learns_without_parents,
+                   "What parents give is not to be learnt from: by a rule, or a model of a dataset "
+                   "alone. Held against it");
+  command.add_flag("--ignores-parents", options->trial.ignores_parents,
+                   "Nor are outputs or losses to depend on it: of a constant. Held against it");
+  command.add_flag("--unrepeatable", options->trial.unrepeatable,
+                   "The same training gives other bits each time, as on some GPUs: what compares "
+                   "two is not tried. Its verdicts can't be had again");
   command.add_flag("--fail-fast", options->trial.fail_fast,
                    "Try nothing more once a part of the contract is broken");
   command.callback([&session, options] {

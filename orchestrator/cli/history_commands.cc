@@ -37,6 +37,19 @@ absl::StatusOr<std::vector<v1::Event>> ReadEvents(OrchestratorClient& orchestrat
   return events;
 }
 
+// NOT_FOUND: there is no such update, or release.
+absl::Status FindSubject(OrchestratorClient& orchestrator, bool is_release,
+                         const std::string& name) {
+  if (is_release) {
+    v1::GetReleaseRequest get;
+    get.set_name(name);
+    return orchestrator.Call(&Stub::GetRelease, get).status();
+  }
+  v1::GetUpdateRequest get;
+  get.set_name(name);
+  return orchestrator.Call(&Stub::GetUpdate, get).status();
+}
+
 v1::ListEventsResponse AsResponse(const std::vector<v1::Event>& events) {
   v1::ListEventsResponse response;
   response.mutable_events()->Assign(events.begin(), events.end());
@@ -51,12 +64,16 @@ absl::StatusOr<ExitCode> ShowHistory(const Session& session, const HistoryOption
     request.mutable_since()->set_seconds(absl::ToUnixSeconds(*since));
   }
   OrchestratorClient orchestrator(session.orchestrator_target());
-  if (options.of.rfind("releases/", 0) == 0) {
+  const bool is_release = options.of.rfind("releases/", 0) == 0;
+  if (is_release) {
     BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_subject(), ResourceName("releases", options.of));
   } else if (!options.of.empty()) {
     BACKFIRE_ASSIGN_OR_RETURN(*request.mutable_subject(), orchestrator.ResolveUpdate(options.of));
   }
   BACKFIRE_ASSIGN_OR_RETURN(const std::vector<v1::Event> events, ReadEvents(orchestrator, request));
+  if (events.empty() && !options.of.empty()) {  // What was let go of may have left a history.
+    BACKFIRE_RETURN_IF_ERROR(FindSubject(orchestrator, is_release, request.subject()));
+  }
   BACKFIRE_RETURN_IF_ERROR(session.Print(AsResponse(events), report::HistoryText(events)));
   return ExitCode::kOk;
 }

@@ -1,6 +1,8 @@
 #include "orchestrator/cli/orchestrator_client.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -11,6 +13,7 @@
 #include "orchestrator/evidence_messages/evidence_messages.h"
 #include "orchestrator/report/progress_report.h"
 #include "services/base/status.h"
+#include "services/rpc/address.h"
 #include "services/rpc/channel.h"
 #include "services/rpc/rpc_status.h"
 #include "services/runtime/file_stream.h"
@@ -40,8 +43,13 @@ absl::Status OrchestratorClient::Explain(const absl::Status& cause) const {
   // If the orchestrator itself is there, somebody else is not, and it has said who.
   const bool is_there = channel_->GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_READY;
   if (!absl::IsUnavailable(cause) || is_there) return cause;
+  // What gRPC says of a socket that is not there takes a line to say less.
+  std::error_code error;
+  const bool is_no_file = runtime::IsUnix(target_) &&
+                          !std::filesystem::exists(runtime::UnixPath(target_), error) && !error;
   return absl::UnavailableError(
-      absl::StrCat("orchestrator at ", target_, ": ", std::string(cause.message()),
+      absl::StrCat("orchestrator at ", target_, ": ",
+                   is_no_file ? "there is no such socket" : std::string(cause.message()),
                    " (is the mesh up? `backfire up SYSTEM.yaml` starts one)"));
 }
 
@@ -60,11 +68,19 @@ absl::StatusOr<std::string> OrchestratorClient::ResolveUpdate(const std::string&
     if (updates.updates().empty()) return absl::NotFoundError("there is no update yet");
     return updates.updates(0).name();
   }
-  return ResourceName("updates", name);
+  absl::StatusOr<std::string> update = ResourceName("updates", name);
+  if (update.ok()) return update;
+  return absl::InvalidArgumentError(
+      absl::StrCat("an update is updates/NUMBER, NUMBER, latest or baseline: got \"", name, "\""));
 }
 
 absl::StatusOr<std::string> OrchestratorClient::ResolveRelease(const std::string& name) {
-  if (name != "live") return ResourceName("releases", name);
+  if (name != "live") {
+    absl::StatusOr<std::string> release = ResourceName("releases", name);
+    if (release.ok()) return release;
+    return absl::InvalidArgumentError(
+        absl::StrCat("a release is releases/NUMBER, NUMBER or live: got \"", name, "\""));
+  }
   v1::ListReleasesRequest request;
   do {
     BACKFIRE_ASSIGN_OR_RETURN(const v1::ListReleasesResponse page,

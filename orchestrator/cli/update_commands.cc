@@ -251,7 +251,8 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
   propose.add_option("--reason", options->reason, "Kept with the update");
   propose.add_option("--request-id", options->request_id,
                      "Names the proposal; by default a digest of what is proposed");
-  propose.add_flag("--watch", options->watch, "Show it until the verdict is there");
+  propose.add_flag("--watch", options->watch,
+                   "Show it until the verdict is there; it goes on after Ctrl-C");
   propose.add_flag("--wait", options->wait, "As --watch, without showing progress");
   propose.add_flag("--retry", options->retry, "Go on with it if the same proposal failed before");
   add_gate(propose);
@@ -280,8 +281,9 @@ void AddUpdateCommands(CLI::App& app, Session& session) {
 
   auto& watch =
       add("watch",
-          "Show an update until it is decided, has failed or was ended\n\nExample: backfire "
-          "update watch baseline",
+          "Show an update until it is decided, has failed or was ended\n\nCtrl-C ends the "
+          "watching alone: the update goes on, and `backfire update cancel` ends it.\nExample: "
+          "backfire update watch baseline",
           [](const Session& watch_session,
              const UpdateOptions& watch_options) -> absl::StatusOr<ExitCode> {
             OrchestratorClient orchestrator(watch_session.orchestrator_target());

@@ -11,6 +11,11 @@
 
 namespace backfire::conformance {
 
+/// Numbers from `low` to `high`, both of them included; whole ones where a datatype is.
+struct Range {
+  double low = 0, high = 0;
+};
+
 /// What to try, and with what.
 struct Options {
   std::string endpoint;             ///< gRPC target of the service.
@@ -22,8 +27,15 @@ struct Options {
   /// Examples by split that made-up parents have, where they must be as many as the dataset's; of
   /// other splits it is found out from what the service says.
   std::map<std::string, int64_t> examples;
-  /// Parameters that are to change nothing but time: `threads`.
+  std::map<std::string, std::vector<int64_t>> shapes;  ///< Of inputs whose sizes of -1 aren't 2.
+  std::map<std::string, Range> ranges;  ///< Of the numbers that made-up parents give, by input.
+  /// What the user says of a model, and what is then held against it. Parameters that change
+  /// nothing that a version gives: `threads`; label noise, where nothing reads a label.
   std::set<std::string> inert;
+  bool learns_without_parents =
+      false;  ///< It learns nothing from its parents: a rule; from a dataset alone.
+  bool ignores_parents = false;  ///< Nor do its outputs and losses depend on them.
+  bool unrepeatable = false;     ///< A training gives other bits each time, as on some GPUs.
   bool fail_fast = false;  ///< Whether to try nothing more once a part of the contract is broken.
   std::string run;         ///< Makes request_ids new: a service remembers old ones.
 };

@@ -16,8 +16,9 @@ absl::Status CheckTensors(const google::protobuf::RepeatedPtrField<v1::TensorSig
       return Broken(absl::StrCat("\"", tensor.name(), "\" is there twice"));
     }
     if (ElementBytes(tensor.datatype()) == 0) {
-      return Broken(
-          absl::StrCat("\"", tensor.name(), "\" has datatype \"", tensor.datatype(), "\""));
+      return Broken(absl::StrCat("\"", tensor.name(), "\" has datatype \"", tensor.datatype(),
+                                 "\": tensors are of numbers (BOOL, UINT8, INT64, FP32 ...), and a "
+                                 "text travels as UINT8"));
     }
     for (const int64_t size : tensor.shape()) {
       if (size < -1) return Broken(absl::StrCat("\"", tensor.name(), "\" has size ", size));

@@ -1,5 +1,6 @@
 #include <cmath>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "orchestrator/conformance/checks.h"
@@ -83,9 +84,15 @@ void TryEvaluation(Trial& trial, const Trained& base) {
                                  " examples, as Materialize: got ",
                                  job.evaluation().example_count()));
     }
-    const bool same = SameLosses(job.evaluation(), base.evaluation);
-    return same && trial.is_fed() ? Broken("losses on the split train are those of the split test")
-                                  : absl::OkStatus();
+    if (!trial.is_fed() || !SameLosses(job.evaluation(), base.evaluation)) return absl::OkStatus();
+    // So it may be where splits have the same examples, or no loss depends on what parents give.
+    request = trial.EvaluateRequest(base.version);
+    const std::vector<v1::Parent> others = trial.parents().Lineage(Conduct::kOther);
+    request.mutable_swapped_parents()->Assign(others.begin(), others.end());
+    BACKFIRE_ASSIGN_OR_RETURN(const v1::Job by_others, trial.Evaluate(request));
+    return SameLosses(by_others.evaluation(), base.evaluation)
+               ? NotTried("no loss depends on what its parents give")
+               : Broken("losses on the split train are those of the split test");
   });
   trial.Check("a request_id with other arguments is ALREADY_EXISTS, for evaluations too",
               [&]() -> absl::Status {

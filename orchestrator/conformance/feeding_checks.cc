@@ -48,8 +48,8 @@ absl::Status CheckPulls(Trial& trial, const std::vector<v1::Parent>& lineage,
   return absl::OkStatus();
 }
 
-// Whether a version's own losses depend on what these parents give: those of one that was trained
-// on them are others.
+// Whether a version's losses depend on what these parents, which give other numbers on the split
+// test alone, give there: those of one that learnt the same, and is judged on them, are others.
 absl::StatusOr<bool> Matters(Trial& trial, const Trained& base,
                              const std::vector<v1::Parent>& others) {
   BACKFIRE_ASSIGN_OR_RETURN(const Trained other, trial.TrainAndLook(trial.TrainRequest(others)));
@@ -85,7 +85,7 @@ absl::Status CheckSwap(Trial& trial, const Trained& base, const std::set<std::st
     return Broken("by parents that give the same numbers losses must be the same: they differ");
   }
   BACKFIRE_ASSIGN_OR_RETURN(const bool matters,
-                            Matters(trial, base, trial.parents().Lineage(Conduct::kOther)));
+                            Matters(trial, base, trial.parents().Lineage(Conduct::kOtherToJudge)));
   if (matters && SameLosses(by_others, base.evaluation)) {
     return Broken("by parents that give other numbers losses must be others: they are the same");
   }
@@ -102,7 +102,7 @@ absl::Status CheckSwap(Trial& trial, const Trained& base, const std::set<std::st
     mixed[i] = others[i];
     BACKFIRE_ASSIGN_OR_RETURN(const v1::Evaluation by_one, evaluate(mixed, pulled));
     std::vector<v1::Parent> lineage = plain;
-    lineage[i] = trial.parents().ParentOf(i, Conduct::kOther);
+    lineage[i] = trial.parents().ParentOf(i, Conduct::kOtherToJudge);
     BACKFIRE_ASSIGN_OR_RETURN(const bool one_matters, Matters(trial, base, lineage));
     if (one_matters && SameLosses(by_one, base.evaluation)) {
       return Broken(absl::StrCat("input \"", plain[i].input(), "\" fed by ", others[i].version(),
@@ -112,7 +112,7 @@ absl::Status CheckSwap(Trial& trial, const Trained& base, const std::set<std::st
   return absl::OkStatus();
 }
 
-// Whether a version that learnt from other numbers predicts something else by the same inputs.
+// Whether a version that learnt from other numbers gives something else by the same inputs.
 absl::Status CheckLearning(Trial& trial, const Trained& base, bool pulls) {
   if (trial.model().kind() != v1::Model::MODEL) return NotTried("a transform learns nothing");
   const bool has_own_data =
@@ -120,17 +120,46 @@ absl::Status CheckLearning(Trial& trial, const Trained& base, bool pulls) {
       static_cast<int>(trial.parents().fed().size()) != trial.model().inputs_size();
   if (has_own_data || !pulls) return NotTried("it may learn from a dataset alone");
   BACKFIRE_ASSIGN_OR_RETURN(
-      const v1::Job trained,
-      trial.Train(trial.TrainRequest(trial.parents().Lineage(Conduct::kOther))));
-  v1::EvaluateRequest request = trial.EvaluateRequest(trained.version());
-  const std::vector<v1::Parent> plain = trial.parents().Lineage(Conduct::kPlain);
-  request.mutable_swapped_parents()->Assign(plain.begin(), plain.end());
-  BACKFIRE_ASSIGN_OR_RETURN(const v1::Job evaluated, trial.Evaluate(request));
-  if (!SameLosses(evaluated.evaluation(), base.evaluation)) return absl::OkStatus();
-  return Broken(absl::StrCat(trained.version().name(),
-                             " learnt from other numbers, and by the same inputs its losses are "
-                             "those of ",
-                             base.version.name(), ": are its parents read, and not learnt from?"));
+      const Trained other,
+      trial.TrainAndLook(trial.TrainRequest(trial.parents().Lineage(Conduct::kOtherToLearn))));
+  if (!SameOutputs(other.outputs, base.outputs) || !SameLosses(other.evaluation, base.evaluation)) {
+    return absl::OkStatus();
+  }
+  return Broken(absl::StrCat(
+      other.version.name(), " learnt from other numbers, and by the same inputs gives what ",
+      base.version.name(),
+      " does: are its parents read, and not learnt from? If that is right, "
+      "for it learns nothing, or from a dataset alone, say --learns-without-parents"));
+}
+
+// Whether other parents change nothing where the user says so; `conduct` is how they are others.
+absl::Status CheckNoEffect(Trial& trial, const Trained& base, Conduct conduct,
+                           const std::string& flag) {
+  BACKFIRE_ASSIGN_OR_RETURN(
+      const Trained other,
+      trial.TrainAndLook(trial.TrainRequest(trial.parents().Lineage(conduct))));
+  if (trial.options().unrepeatable) return NotTried("--unrepeatable");
+  if (SaySame(other, base)) return absl::OkStatus();
+  return Broken(absl::StrCat(flag, " says so, and the outputs or losses of ", other.version.name(),
+                             ", by parents that give other numbers",
+                             conduct == Conduct::kOtherToLearn ? " to learn from" : "",
+                             ", are others than those of ", base.version.name(),
+                             ". If they are to be, leave out ", flag));
+}
+
+// What comes of parents that are learnt from, or are not, as the user says.
+void TryLearning(Trial& trial, const Trained& base, bool pulls) {
+  if (trial.options().ignores_parents) {
+    trial.Check("what its parents give changes nothing",
+                [&] { return CheckNoEffect(trial, base, Conduct::kOther, "--ignores-parents"); });
+  } else if (trial.options().learns_without_parents) {
+    trial.Check("what its parents give is not learnt from", [&] {
+      return CheckNoEffect(trial, base, Conduct::kOtherToLearn, "--learns-without-parents");
+    });
+  } else {
+    trial.Check("a model learns from what its parents give",
+                [&] { return CheckLearning(trial, base, pulls); });
+  }
 }
 
 }  // namespace
@@ -153,9 +182,13 @@ void TryFeeding(Trial& trial, const Trained& base) {
               [&]() -> absl::Status {
                 BACKFIRE_RETURN_IF_ERROR(trial.Evaluate(trial.EvaluateRequest(version)).status());
                 BACKFIRE_RETURN_IF_ERROR(CheckPulls(trial, lineage, SplitToJudgeOn(), read));
-                return read.empty() && learnt_from.empty()
-                           ? Broken("none was pulled, although parents feed the model")
-                           : absl::OkStatus();
+                const bool is_said = trial.options().ignores_parents;
+                if (!is_said && read.empty() && learnt_from.empty()) {
+                  return Broken(
+                      "none was pulled, although parents feed the model. If that is right, for "
+                      "nothing depends on them, say --ignores-parents");
+                }
+                return absl::OkStatus();
               });
   trial.Check(
       "Materialize pulls its version's parents, with their digests, and nothing else",
@@ -164,8 +197,7 @@ void TryFeeding(Trial& trial, const Trained& base) {
         std::set<std::string> pulled;
         return CheckPulls(trial, lineage, SplitToJudgeOn(), pulled);
       });
-  trial.Check("a model learns from what its parents give",
-              [&] { return CheckLearning(trial, base, !learnt_from.empty()); });
+  TryLearning(trial, base, !learnt_from.empty());
   trial.Check("swapped_parents feed an evaluation in place of the lineage",
               [&] { return CheckSwap(trial, base, read); });
   trial.Check("swapped_parents are of that evaluation alone", [&]() -> absl::Status {
@@ -185,7 +217,7 @@ void TryFeeding(Trial& trial, const Trained& base) {
     BACKFIRE_ASSIGN_OR_RETURN(
         const Trained lost,
         trial.TrainAndLook(trial.TrainRequest(trial.parents().Lineage(Conduct::kLost))));
-    return SameOutputs(lost.outputs, base.outputs)
+    return trial.options().unrepeatable || SameOutputs(lost.outputs, base.outputs)
                ? absl::OkStatus()
                : Broken("it gave the same numbers in the end, and the outputs are others");
   });

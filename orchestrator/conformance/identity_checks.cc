@@ -72,11 +72,15 @@ void TryParents(Trial& trial, const Trained& base) {
         const Trained again,
         trial.TrainAndLook(trial.TrainRequest(parents.Lineage(Conduct::kPlain, kAgain))));
     BACKFIRE_RETURN_IF_ERROR(MustDiffer(base.version, again.version, "parents of another digest"));
+    if (trial.options().unrepeatable) return NotTried("--unrepeatable");
     if (SameOutputs(base.outputs, again.outputs) && SameLosses(base.evaluation, again.evaluation)) {
       return absl::OkStatus();
     }
-    return Broken(absl::StrCat(base.version.name(), " and ", again.version.name(),
-                               " learnt from equal numbers with one seed: their outputs differ"));
+    return Broken(
+        absl::StrCat(base.version.name(), " and ", again.version.name(),
+                     " learnt from equal numbers with one seed: their outputs differ. If "
+                     "a GPU adds in any order, choose its deterministic kernels; if there "
+                     "are none, --unrepeatable tries the rest"));
   });
 }
 
@@ -88,6 +92,7 @@ absl::Status CheckSeed(Trial& trial, const Trained& base) {
   BACKFIRE_ASSIGN_OR_RETURN(
       const Trained plain,
       trial.TrainAndLook(trial.TrainRequest(trial.parents().Lineage(Conduct::kPlain, kSeeded))));
+  if (trial.options().unrepeatable) return NotTried("--unrepeatable");
   if (!SameOutputs(base.outputs, plain.outputs)) {
     return Broken(absl::StrCat(plain.version.name(), " was asked for with seed 0, as ",
                                base.version.name(), ", and has the outputs of another seed"));

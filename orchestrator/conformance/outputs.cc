@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "orchestrator/conformance/half_floats.h"
 #include "services/base/digest.h"
 #include "services/base/status.h"
 
@@ -19,17 +20,31 @@ std::string ShapeText(const std::vector<int64_t>& shape) {
   return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
 }
 
-template <typename Number>
-bool NearlyEqual(const std::string& a, const std::string& b) {
-  for (size_t at = 0; at + sizeof(Number) <= a.size(); at += sizeof(Number)) {
-    Number x, y;
-    std::memcpy(&x, a.data() + at, sizeof(Number));
-    std::memcpy(&y, b.data() + at, sizeof(Number));
+// Numbers whose bits are a `Bits` each, of a size that `number` reads, up to `precision` of it.
+template <typename Bits, typename Read>
+bool NearlyEqual(const std::string& a, const std::string& b, double precision, const Read& number) {
+  for (size_t at = 0; at + sizeof(Bits) <= a.size(); at += sizeof(Bits)) {
+    Bits first, second;
+    std::memcpy(&first, a.data() + at, sizeof(Bits));
+    std::memcpy(&second, b.data() + at, sizeof(Bits));
+    const double x = number(first), y = number(second);
     if (std::isnan(x) && std::isnan(y)) continue;
-    const double size = std::max({1.0, std::abs(double{x}), std::abs(double{y})});
-    if (!(std::abs(double{x} - double{y}) <= 1e-5 * size) && x != y) return false;
+    const double size = std::max({1.0, std::abs(x), std::abs(y)});
+    if (!(std::abs(x - y) <= precision * size) && x != y) return false;
   }
   return true;
+}
+
+// Whether both hold the same examples and outputs, with tensors that are equal as `equal` has it.
+template <typename Equal>
+bool EqualTensors(const Outputs& a, const Outputs& b, const Equal& equal) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](const auto& x, const auto& y) {
+    return x.position == y.position &&
+           std::equal(x.tensors.begin(), x.tensors.end(), y.tensors.begin(), y.tensors.end(),
+                      [&](const auto& s, const auto& t) {
+                        return s.first == t.first && equal(s.second, t.second);
+                      });
+  });
 }
 
 // Puts one stream together.
@@ -155,13 +170,8 @@ std::string OutputsDigest(const Outputs& outputs) {
 }
 
 bool SameOutputs(const Outputs& a, const Outputs& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
-    return x.position == y.position &&
-           std::equal(x.tensors.begin(), x.tensors.end(), y.tensors.begin(), y.tensors.end(),
-                      [](const auto& s, const auto& t) {
-                        return s.first == t.first && s.second.shape == t.second.shape &&
-                               s.second.bytes == t.second.bytes;
-                      });
+  return EqualTensors(a, b, [](const TensorData& s, const TensorData& t) {
+    return s.shape == t.shape && s.bytes == t.bytes;
   });
 }
 
@@ -169,9 +179,17 @@ bool SaySame(const TensorData& a, const TensorData& b) {
   if (a.datatype != b.datatype || a.shape != b.shape || a.bytes.size() != b.bytes.size()) {
     return false;
   }
-  if (a.datatype == "FP64") return NearlyEqual<double>(a.bytes, b.bytes);
-  if (a.datatype == "FP32") return NearlyEqual<float>(a.bytes, b.bytes);
+  constexpr double kPrecision = 1e-5;
+  const auto as_it_is = [](double number) { return number; };
+  if (a.datatype == "FP64") return NearlyEqual<double>(a.bytes, b.bytes, kPrecision, as_it_is);
+  if (a.datatype == "FP32") return NearlyEqual<float>(a.bytes, b.bytes, kPrecision, as_it_is);
+  if (a.datatype == "FP16") return NearlyEqual<uint16_t>(a.bytes, b.bytes, 4 * 0x1p-10, FromFp16);
+  if (a.datatype == "BF16") return NearlyEqual<uint16_t>(a.bytes, b.bytes, 4 * 0x1p-7, FromBf16);
   return a.bytes == b.bytes;
+}
+
+bool SaySame(const Outputs& a, const Outputs& b) {
+  return EqualTensors(a, b, [](const TensorData& s, const TensorData& t) { return SaySame(s, t); });
 }
 
 }  // namespace backfire::conformance

@@ -48,7 +48,10 @@ std::string OutputsDigest(const Outputs& outputs);
 bool SameOutputs(const Outputs& a, const Outputs& b);
 
 /// Whether two tensors say the same: equal bits, but for floating point numbers, which may differ
-/// by 1e-5 of their size, as the last bits may depend on what is computed together.
+/// by 1e-5 of their size, or of two bytes by four steps, as the last bits may depend on what is
+/// computed together.
 bool SaySame(const TensorData& a, const TensorData& b);
+/// Whether all tensors do, of the same examples.
+bool SaySame(const Outputs& a, const Outputs& b);
 
 }  // namespace backfire::conformance

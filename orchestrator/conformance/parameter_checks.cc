@@ -19,6 +19,8 @@ using std::chrono::steady_clock;
 
 // For all parameters together: a recipe may have dozens, and take a while to learn.
 constexpr std::chrono::minutes kMostTime(3);
+// Of a parameter that is to change nothing: enough to find one that does.
+constexpr int kInertValues = 3;
 // Names a version or weights to start from; which there are is not known here.
 constexpr char kInitializeFrom[] = "initialize_from";
 // By these names everyone means how something is computed, not what.
@@ -36,7 +38,9 @@ const v1::RecipeParameter* Find(const v1::Recipe& recipe, const std::string& nam
 }
 
 // Values to try in place of one, those first that surely change something without taking long.
-std::vector<Value> OtherValues(const Value& usual, const v1::RecipeParameter* described) {
+// @param with_most  Whether the greatest is among them, which may take long.
+std::vector<Value> OtherValues(const Value& usual, const v1::RecipeParameter* described,
+                               bool with_most) {
   std::vector<Value> values;
   if (usual.has_bool_value()) {
     values.emplace_back().set_bool_value(!usual.bool_value());
@@ -48,8 +52,10 @@ std::vector<Value> OtherValues(const Value& usual, const v1::RecipeParameter* de
     const double is = usual.number_value();
     const double least =
         described != nullptr && described->has_minimum() ? described->minimum() : 1;
-    for (const double value :
-         {is * 2, is + 1, std::floor(is / 2), is / 2, least, 0.0, is * 10, is - 1, 0.25}) {
+    const double most =
+        described != nullptr && described->has_maximum() ? described->maximum() : is * 100;
+    for (const double value : {is * 2, is + 1, std::floor(is / 2), is / 2, least, 0.0, is * 10,
+                               is - 1, 0.25, with_most ? most : is}) {
       const bool low =
           described != nullptr && described->has_minimum() && value < described->minimum();
       const bool high =
@@ -80,8 +86,9 @@ class Parameters {
   const std::map<std::string, Value>& usual() const { return usual_; }
 
   absl::Status Check(const std::string& name) {
+    const bool is_said = IsSaid(name);
     int accepted = 0;
-    for (const Value& value : Others(name)) {
+    for (const Value& value : Others(name, /*with_most=*/true)) {
       if (steady_clock::now() > give_up_) return NotTried("it takes too long");
       const absl::StatusOr<v1::Version> version = Train({{name, value}});
       if (!version.ok()) continue;  // Out of range, or unable to learn like that.
@@ -93,23 +100,38 @@ class Parameters {
       if (kept == fields.end() || kept->second.SerializeAsString() != value.SerializeAsString()) {
         return Broken(absl::StrCat("the version's recipe must have ", what));
       }
-      if (trial_.options().inert.count(name) + UsuallyInert().count(name) > 0) {
+      if (!is_said && UsuallyInert().count(name) > 0) return absl::OkStatus();
+      BACKFIRE_ASSIGN_OR_RETURN(const Trained other, trial_.Look(*version));
+      if (is_said) {
+        BACKFIRE_RETURN_IF_ERROR(MustSaySame(other, name, what));
+        if (accepted == kInertValues) return absl::OkStatus();
+      } else if (!Same(base_, other)) {
         return absl::OkStatus();
       }
-      BACKFIRE_ASSIGN_OR_RETURN(const Trained other, trial_.Look(*version));
-      if (!Same(base_, other)) return absl::OkStatus();
     }
     if (accepted == 0) return NotTried("no other value is accepted, or none can be made up");
-    return CheckBesideOthers(name, accepted);
+    return is_said ? absl::OkStatus() : CheckBesideOthers(name, accepted);
   }
 
+  /// Whether the user says that it changes nothing.
+  bool IsSaid(const std::string& name) const { return trial_.options().inert.count(name) > 0; }
+
  private:
+  // Of a parameter that was said to change nothing, at another value.
+  absl::Status MustSaySame(const Trained& other, const std::string& name,
+                           const std::string& what) const {
+    if (trial_.options().unrepeatable || SaySame(base_, other)) return absl::OkStatus();
+    return Broken(absl::StrCat("--inert says that it changes nothing, and with ", what,
+                               " outputs or losses are others than with ", Text(usual_.at(name)),
+                               ". If they are to be, leave out --inert ", name));
+  }
+
   static bool Same(const Trained& a, const Trained& b) {
     return SameOutputs(a.outputs, b.outputs) && SameLosses(a.evaluation, b.evaluation);
   }
 
-  std::vector<Value> Others(const std::string& name) const {
-    return OtherValues(usual_.at(name), Find(*trial_.described_recipe(), name));
+  std::vector<Value> Others(const std::string& name, bool with_most = false) const {
+    return OtherValues(usual_.at(name), Find(*trial_.described_recipe(), name), with_most);
   }
 
   absl::StatusOr<v1::Version> Train(const std::map<std::string, Value>& values) {
@@ -141,12 +163,13 @@ class Parameters {
         }
       }
     }
-    const std::string nothing =
-        absl::StrCat("neither outputs nor losses change at ", accepted, " other values");
+    const std::string nothing = absl::StrCat("neither outputs nor losses change at ", accepted,
+                                             accepted == 1 ? " other value" : " other values");
     if (!all_known) return NotTried(nothing + ", unless another parameter has a certain value");
     return Broken(absl::StrCat(nothing,
                                ", nor beside other values of other parameters: is it "
-                               "ignored? If it is to change nothing but time, say --inert ",
+                               "ignored? If that is right, for it changes time alone, or what "
+                               "there is none of here, say --inert ",
                                name));
   }
 
@@ -161,7 +184,8 @@ class Parameters {
 void TryParameters(Trial& trial, const Trained& base) {
   Parameters parameters(trial, base);
   for (const auto& [name, value] : parameters.usual()) {
-    trial.Check(absl::StrCat("parameter ", name, " makes another version, and has an effect"),
+    trial.Check(absl::StrCat("parameter ", name, " makes another version, and ",
+                             parameters.IsSaid(name) ? "changes nothing" : "has an effect"),
                 [&, which = name] { return parameters.Check(which); });
   }
 }

@@ -35,9 +35,10 @@ ModelInferRequest MakeRequest(const Trial& trial, const v1::Version& version, Co
     TensorData tensor;
     tensor.datatype = input.datatype();
     int64_t count = 1;
-    for (const int64_t size : input.shape()) {
-      tensor.shape.push_back(size < 0 ? 2 : size);
-      count *= tensor.shape.back();
+    const v1::TensorSignature sized = trial.Sized(input);
+    for (const int64_t size : sized.shape()) {
+      tensor.shape.push_back(size);
+      count *= size;
     }
     tensor.bytes.assign(static_cast<size_t>(count * ElementBytes(tensor.datatype)), '\0');
     for (size_t i = 0; i < trial.parents().fed().size(); ++i) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <filesystem>
 #include <set>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "backfire/v1/model_service.grpc.pb.h"
+#include "orchestrator/conformance/half_floats.h"
 #include "services/base/digest.h"
 #include "services/base/file.h"
 #include "services/base/mutex.h"
@@ -23,7 +25,7 @@ namespace backfire::conformance {
 namespace {
 
 constexpr char kModelPrefix[] = "models/stand-in-";
-constexpr int kConducts = 5;
+constexpr int kConducts = 7;
 constexpr int kFirstMixed = 500;  // Twin.
 constexpr size_t kLargestPiece = size_t{1} << 20;
 
@@ -32,24 +34,33 @@ void Append(T value, std::string& data) {
   data.append(reinterpret_cast<const char*>(&value), sizeof(value));
 }
 
-// False: a type whose elements are not made up here.
-bool AppendElement(const std::string& datatype, Random& random, std::string& data) {
+// False: a type whose elements are not made up here. Without a range numbers are normal, or whole
+// ones below `whole`.
+bool AppendElement(const std::string& datatype, const Range* range, Random& random,
+                   std::string& data) {
+  const auto real = [&] {
+    return range == nullptr ? random.Normal()
+                            : range->low + random.Uniform() * (range->high - range->low);
+  };
+  const auto whole = [&](int64_t below) {
+    if (range == nullptr) return random.Below(below);
+    const auto low = static_cast<int64_t>(std::ceil(range->low));
+    return low + random.Below(static_cast<int64_t>(std::floor(range->high)) - low + 1);
+  };
+  const int64_t bytes = ElementBytes(datatype);
   if (datatype == "FP64") {
-    Append(random.Normal(), data);
+    Append(real(), data);
   } else if (datatype == "FP32") {
-    Append(static_cast<float>(random.Normal()), data);
-  } else if (datatype == "INT64") {
-    Append(random.Below(2), data);
-  } else if (datatype == "INT32") {
-    Append(static_cast<int32_t>(random.Below(2)), data);
-  } else if (datatype == "UINT8") {
-    Append(static_cast<uint8_t>(random.Below(256)), data);
-  } else if (datatype == "BOOL") {
-    Append(static_cast<uint8_t>(random.Below(2)), data);
-  } else {
-    return false;
+    Append(static_cast<float>(real()), data);
+  } else if (datatype == "FP16") {
+    Append(ToFp16(real()), data);
+  } else if (datatype == "BF16") {
+    Append(ToBf16(real()), data);
+  } else {  // Of whole numbers those of fewer bytes are the first of more.
+    const int64_t number = whole(datatype == "UINT8" ? 256 : 2);
+    data.append(reinterpret_cast<const char*>(&number), static_cast<size_t>(bytes));
   }
-  return true;
+  return bytes > 0;
 }
 
 // Which clusters share what, in no order of their names, with two examples that name none: few
@@ -63,7 +74,8 @@ std::string ClusterOf(int64_t example, bool renamed) {
 
 std::string ModelOf(size_t index) { return absl::StrCat(kModelPrefix, index); }
 
-TensorData MakeUp(const v1::TensorSignature& input, uint64_t key, uint64_t stream) {
+TensorData MakeUp(const v1::TensorSignature& input, const Range* range, uint64_t key,
+                  uint64_t stream) {
   TensorData tensor;
   tensor.datatype = input.datatype();
   int64_t count = 1;
@@ -72,7 +84,7 @@ TensorData MakeUp(const v1::TensorSignature& input, uint64_t key, uint64_t strea
     count *= tensor.shape.back();
   }
   Random random(key, stream);
-  for (int64_t e = 0; e < count; ++e) AppendElement(tensor.datatype, random, tensor.bytes);
+  for (int64_t e = 0; e < count; ++e) AppendElement(tensor.datatype, range, random, tensor.bytes);
   return tensor;
 }
 
@@ -80,6 +92,7 @@ TensorData MakeUp(const v1::TensorSignature& input, uint64_t key, uint64_t strea
 
 struct StandInParents::Server final : public v1::ModelService::Service {
   std::vector<v1::TensorSignature> fed;
+  std::map<std::string, Range> ranges;
   std::string run;
   std::filesystem::path directory;
   std::unique_ptr<runtime::RpcServer> server;
@@ -129,9 +142,14 @@ struct StandInParents::Server final : public v1::ModelService::Service {
 
   TensorData Tensor(size_t index, Conduct conduct, bool second, const std::string& split,
                     int64_t example) const {
-    const uint64_t content = (conduct == Conduct::kOther ? 1 : 0) + (second ? 2 : 0);
+    const bool is_other =
+        conduct == Conduct::kOther ||
+        conduct == (split == "test" ? Conduct::kOtherToJudge : Conduct::kOtherToLearn);
+    const uint64_t content = (is_other ? 1 : 0) + (second ? 2 : 0);
     const uint64_t part = split == "train" ? 0 : split == "validation" ? 1 : 2;
-    return MakeUp(fed[index], index * 4 + content, static_cast<uint64_t>(example) * 4 + part);
+    const auto range = ranges.find(fed[index].name());
+    return MakeUp(fed[index], range == ranges.end() ? nullptr : &range->second, index * 4 + content,
+                  static_cast<uint64_t>(example) * 4 + part);
   }
 
   grpc::Status GetVersion(grpc::ServerContext*, const v1::GetVersionRequest* request,
@@ -169,7 +187,7 @@ struct StandInParents::Server final : public v1::ModelService::Service {
     std::vector<int64_t> examples(request->examples().begin(), request->examples().end());
     for (int64_t i = 0; request->examples().empty() && i < size; ++i) examples.push_back(i);
     for (size_t i = 0; i < examples.size(); ++i) {
-      if (i == (examples.size() + 1) / 2) {
+      if (i == examples.size() / 2) {
         if (is_lost) return {grpc::StatusCode::UNAVAILABLE, "the stand-in parent restarts"};
         if (place->conduct == Conduct::kDamaged) {
           return {grpc::StatusCode::DATA_LOSS, "the stand-in parent's files are damaged"};
@@ -225,19 +243,22 @@ StandInParents::~StandInParents() {
 }
 
 absl::StatusOr<std::unique_ptr<StandInParents>> StandInParents::Start(
-    const std::vector<v1::TensorSignature>& fed, const std::string& run) {
+    const std::vector<v1::TensorSignature>& fed, const std::map<std::string, Range>& ranges,
+    const std::string& run) {
   auto server = std::make_unique<Server>();
   server->fed = fed;
+  server->ranges = ranges;
   server->run = run;
   std::sort(server->fed.begin(), server->fed.end(),
             [](const auto& a, const auto& b) { return a.name() < b.name(); });
   for (const v1::TensorSignature& input : fed) {
     Random random(0);
     std::string data;
-    if (!AppendElement(input.datatype(), random, data)) {
+    if (!AppendElement(input.datatype(), /*range=*/nullptr, random, data)) {
       return absl::InvalidArgumentError(absl::StrCat("input \"", input.name(), "\" has datatype ",
                                                      input.datatype(),
-                                                     ", which can't be made up; feed it yourself"));
+                                                     ", whose elements have no one size: a tensor "
+                                                     "here is of numbers"));
     }
   }
   std::string pattern = (std::filesystem::temp_directory_path() / "backfire.XXXXXX").string();

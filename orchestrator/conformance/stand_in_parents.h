@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "backfire/v1/model_service.pb.h"
+#include "orchestrator/conformance/conformance.h"
 #include "orchestrator/conformance/outputs.h"
 
 namespace backfire::conformance {
@@ -20,6 +21,8 @@ enum class Conduct {
   kLost,     ///< As kPlain, but is UNAVAILABLE in the middle of the first stream of each split.
   kDamaged,  ///< As kPlain, but every stream ends with DATA_LOSS in its middle.
   kMixed,    ///< As kOther for the examples that ChangeExamples named, else as kPlain.
+  kOtherToLearn,  ///< As kPlain on the split test, as kOther on those that are learnt from.
+  kOtherToJudge,  ///< As kOther on the split test, as kPlain on those that are learnt from.
 };
 
 /// Parents of whatever model, one for each input that they feed: they serve made-up numbers, and
@@ -39,9 +42,11 @@ class StandInParents {
   static constexpr int kRenamedTwins = 1000;
 
   /// @param fed  Inputs; sizes of -1 become 2. INVALID_ARGUMENT: a datatype that can't be made up.
+  /// @param ranges  Of the numbers, by input; of others they are normal, or as their type allows.
   /// @param run  Part of all digests: a service may keep what it was given in another run.
   static absl::StatusOr<std::unique_ptr<StandInParents>> Start(
-      const std::vector<v1::TensorSignature>& fed, const std::string& run);
+      const std::vector<v1::TensorSignature>& fed, const std::map<std::string, Range>& ranges,
+      const std::string& run);
   ~StandInParents();
 
   const std::vector<v1::TensorSignature>& fed() const;

@@ -20,7 +20,8 @@ bool IsDigest(const std::string& text) {
 }
 
 bool IsUsersMistake(const absl::Status& status) {
-  return absl::IsInvalidArgument(status) || absl::IsNotFound(status);
+  return absl::IsInvalidArgument(status) || absl::IsNotFound(status) ||
+         absl::IsFailedPrecondition(status);
 }
 
 // What the user may have meant, where the service refuses what was asked for.
@@ -40,6 +41,11 @@ absl::Status Refused(const Trial& trial, const absl::Status& status) {
                      ": where other vertices do, add --feed-all, or --feed NAME for each"));
   } else if (trial.options().feed_all) {
     hints.push_back("where requests bring some of its inputs, feed the others by --feed NAME");
+  }
+  if (trial.is_fed()) {
+    hints.push_back(
+        "made-up parents give normal numbers, whole ones of 0 and 1, and 2 where a size is any: "
+        "--range NAME=LOW,HIGH, --shape NAME=64,64,3 and --examples train=N have them give others");
   }
   hints.push_back(
       absl::StrCat("--dataset URI names what it reads, and is \"", trial.options().dataset, "\""));

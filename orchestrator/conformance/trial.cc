@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -29,6 +30,17 @@ std::string Names(const Named& all) {
   for (const auto& one : all) names.push_back(one.name());
   std::sort(names.begin(), names.end());
   return absl::StrJoin(names, ", ");
+}
+
+// Whether a datatype has the ends of a range, or where it is of whole numbers what lies between.
+bool Holds(const std::string& datatype, const Range& range) {
+  const bool is_signed = datatype[0] == 'I';
+  if (!is_signed && datatype[0] != 'U' && datatype != "BOOL") return range.low <= range.high;
+  const auto bits = static_cast<int>(8 * ElementBytes(datatype));
+  const double most =
+      datatype == "BOOL" ? 1 : std::min(0x1p53, std::ldexp(1, bits - is_signed) - 1);
+  const double least = is_signed ? -most - 1 : 0;
+  return std::ceil(range.low) <= std::floor(range.high) && range.low >= least && range.high <= most;
 }
 
 // Whole numbers that a sentence says, in their order.
@@ -75,26 +87,64 @@ absl::StatusOr<std::unique_ptr<Trial>> Trial::Begin(
   std::vector<v1::TensorSignature> fed;
   for (const v1::TensorSignature& input : trial->model_.inputs()) {
     if (options.feed_all || std::count(options.fed.begin(), options.fed.end(), input.name()) > 0) {
-      fed.push_back(input);
+      fed.push_back(trial->Sized(input));
     }
   }
-  BACKFIRE_ASSIGN_OR_RETURN(trial->parents_, StandInParents::Start(fed, options.run));
+  BACKFIRE_ASSIGN_OR_RETURN(trial->parents_,
+                            StandInParents::Start(fed, options.ranges, options.run));
   for (const auto& [split, count] : options.examples) {
     trial->parents_->SetExampleCount(split, count);
   }
   return trial;
 }
 
-absl::Status Trial::CheckOptions() const {
-  for (const std::string& name : options_.fed) {
-    const auto& inputs = model_.inputs();
-    if (std::any_of(inputs.begin(), inputs.end(),
-                    [&](const auto& i) { return i.name() == name; })) {
-      continue;
-    }
-    return absl::InvalidArgumentError(absl::StrCat("--feed: ", model_.name(), " has no input \"",
-                                                   name, "\"; it has ", Names(inputs)));
+v1::TensorSignature Trial::Sized(const v1::TensorSignature& input) const {
+  v1::TensorSignature sized = input;
+  const auto shape = options_.shapes.find(input.name());
+  for (int i = 0; i < sized.shape_size(); ++i) {
+    if (sized.shape(i) >= 0) continue;
+    sized.set_shape(i, shape == options_.shapes.end() ? 2 : shape->second[static_cast<size_t>(i)]);
   }
+  return sized;
+}
+
+// What the user says of inputs: that there are such, and of which sizes.
+absl::Status Trial::CheckMadeUp() const {
+  const auto find = [&](const std::string& flag,
+                        const std::string& name) -> absl::StatusOr<v1::TensorSignature> {
+    for (const v1::TensorSignature& input : model_.inputs()) {
+      if (input.name() == name) return input;
+    }
+    return absl::InvalidArgumentError(absl::StrCat(flag, ": ", model_.name(), " has no input \"",
+                                                   name, "\"; it has ", Names(model_.inputs())));
+  };
+  for (const std::string& name : options_.fed) {
+    BACKFIRE_RETURN_IF_ERROR(find("--feed", name).status());
+  }
+  for (const auto& [name, range] : options_.ranges) {
+    BACKFIRE_ASSIGN_OR_RETURN(const v1::TensorSignature input, find("--range", name));
+    if (Holds(input.datatype(), range)) continue;
+    return absl::InvalidArgumentError(absl::StrCat("--range: \"", name, "\" is ", input.datatype(),
+                                                   ", which has no numbers from ", range.low,
+                                                   " to ", range.high, ", or not all of them"));
+  }
+  for (const auto& [name, shape] : options_.shapes) {
+    BACKFIRE_ASSIGN_OR_RETURN(const v1::TensorSignature input, find("--shape", name));
+    bool fits = static_cast<int>(shape.size()) == input.shape_size();
+    for (int i = 0; fits && i < input.shape_size(); ++i) {
+      fits = input.shape(i) < 0 || input.shape(i) == shape[static_cast<size_t>(i)];
+    }
+    if (fits) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("--shape: \"", name, "\" must be as the model has it, [",
+                     absl::StrJoin(input.shape(), ", "), "], where -1 is any size: got [",
+                     absl::StrJoin(shape, ", "), "]"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Trial::CheckOptions() const {
+  BACKFIRE_RETURN_IF_ERROR(CheckMadeUp());
   if (model_.recipes().empty()) return absl::OkStatus();  // Its description is found at fault.
   const v1::Recipe* known = described_recipe();
   if (known == nullptr) {
@@ -297,6 +347,20 @@ absl::Status MustDiffer(const v1::Version& version, const v1::Version& other,
                                other.name(), " again"));
   }
   return absl::OkStatus();
+}
+
+bool SaySame(const Trained& a, const Trained& b) {
+  const auto near = [](double x, double y) {
+    return x == y || std::abs(x - y) <= 1e-5 * std::max({1.0, std::abs(x), std::abs(y)}) ||
+           (std::isnan(x) && std::isnan(y));
+  };
+  const auto& losses = a.evaluation.losses();
+  return SaySame(a.outputs, b.outputs) &&
+         std::equal(losses.begin(), losses.end(), b.evaluation.losses().begin(),
+                    b.evaluation.losses().end(), [&](const auto& x, const auto& y) {
+                      return x.loss() == y.loss() && x.slice() == y.slice() &&
+                             near(x.value(), y.value());
+                    });
 }
 
 bool SameLosses(const v1::Evaluation& a, const v1::Evaluation& b) {

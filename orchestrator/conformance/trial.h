@@ -51,6 +51,8 @@ class Trial {
   const StandInParents& parents() const { return *parents_; }
   bool is_fed() const { return !parents_->fed().empty(); }
   bool Can(v1::Capability capability) const;
+  /// An input with the sizes that it is given here: what the user says, or 2, in place of -1.
+  v1::TensorSignature Sized(const v1::TensorSignature& input) const;
 
   /// Runs a check, and notes what it finds.
   void Check(const std::string& what, const std::function<absl::Status()>& check);
@@ -102,6 +104,7 @@ class Trial {
  private:
   Trial(const Options& options, const std::function<void(const Finding&)>& on_finding);
   absl::Status CheckOptions() const;
+  absl::Status CheckMadeUp() const;
   template <typename Request>
   absl::StatusOr<v1::Job> Finish(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
                                                               v1::Job*),
@@ -136,6 +139,8 @@ absl::Status MustBeSame(const v1::Version& version, const v1::Version& other);
 absl::Status MustDiffer(const v1::Version& version, const v1::Version& other,
                         const std::string& what);
 
+/// Whether two versions give the same, but for last bits: a sum's order may be another.
+bool SaySame(const Trained& a, const Trained& b);
 /// Whether two evaluations have the same bits in all losses and resamples.
 bool SameLosses(const v1::Evaluation& a, const v1::Evaluation& b);
 

@@ -200,10 +200,13 @@ absl::Status CheckDeleting(Trial& trial, const Trained& base) {
         MustBe(absl::StatusCode::kNotFound, trial.Call(&Trial::Stub::GetVersion, get)));
   }
   BACKFIRE_ASSIGN_OR_RETURN(const Trained again, trial.TrainAndLook(trial.TrainRequest()));
+  if (trial.options().unrepeatable) return absl::OkStatus();
   if (again.version.digest() != base.version.digest() ||
       !SameOutputs(again.outputs, base.outputs)) {
     return Broken(absl::StrCat(base.version.name(), ", deleted and trained again as ",
-                               again.version.name(), ", has another digest or other outputs"));
+                               again.version.name(),
+                               ", has another digest or other outputs. If no training can be "
+                               "repeated, say --unrepeatable"));
   }
   return absl::OkStatus();
 }
@@ -211,6 +214,7 @@ absl::Status CheckDeleting(Trial& trial, const Trained& base) {
 // A seed of which no version is there, before one of another seed that could be given instead.
 absl::Status CheckFreshSeed(Trial& trial, const Trained& base) {
   if (!trial.Can(v1::DELETE_VERSION)) return NotTried("no capability DELETE_VERSION");
+  if (trial.options().unrepeatable) return NotTried("--unrepeatable");
   BACKFIRE_ASSIGN_OR_RETURN(const v1::Job plain, trial.Train(trial.TrainRequest()));
   BACKFIRE_RETURN_IF_ERROR(Delete(trial, plain.version()));
   v1::TrainRequest request = trial.TrainRequest();

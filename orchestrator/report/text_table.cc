@@ -13,24 +13,46 @@ namespace {
 constexpr char kGap[] = "  ";
 // Narrower than that, a column is harder to read than a line that the terminal wraps.
 constexpr size_t kNarrowest = 5;
+// A word longer than that, as a path, is broken rather than its table.
+constexpr size_t kLongestWord = 20;
 
 int line_width = 0;
 
-// Takes from the widest columns until the table fits, or all are as narrow as is of use.
-// @param widths  0: the column is left out.
-void Narrow(std::vector<size_t>& widths, int indent) {
-  if (LineWidth() <= 0) return;
-  const size_t most = static_cast<size_t>(LineWidth());
+size_t Total(const std::vector<size_t>& widths, int indent) {
   size_t total = static_cast<size_t>(indent);
   for (const size_t width : widths) {
     if (width > 0) total += width + (total > static_cast<size_t>(indent) ? sizeof(kGap) - 1 : 0);
   }
+  return total;
+}
+
+// Takes from the widest columns until the table fits, or all are as narrow as is of use.
+// @param widths  0: the column is left out.
+// @param least  None becomes narrower than that.
+void Narrow(std::vector<size_t>& widths, const std::vector<size_t>& least, int indent) {
+  const size_t most = static_cast<size_t>(LineWidth());
+  size_t total = Total(widths, indent);
   while (total > most) {
-    size_t& widest = *std::max_element(widths.begin(), widths.end());
-    if (widest <= kNarrowest) return;
-    --widest;
+    size_t* widest = nullptr;
+    for (size_t i = 0; i < widths.size(); ++i) {
+      if (widths[i] > least[i] && (widest == nullptr || widths[i] > *widest)) widest = &widths[i];
+    }
+    if (widest == nullptr) return;
+    --*widest;
     --total;
   }
+}
+
+// Of the parts of a cell the longest that is better not broken: a name goes on after its slash.
+size_t LongestWord(const std::string& cell) {
+  size_t longest = 0;
+  for (size_t begin = 0; begin < cell.size();) {
+    const size_t found = std::min(cell.find_first_of(" ,", begin), cell.size());
+    const size_t end = found < cell.size() && cell[found] == ',' ? found + 1 : found;
+    longest = std::max(longest, end - begin);
+    begin = found + 1;
+  }
+  return longest;
 }
 
 // A cell's lines of at most `width`, broken after a space, a comma or a slash where there is one.
@@ -62,6 +84,42 @@ void TextTable::AddRow(std::vector<std::string> cells) {
   rows_.push_back(std::move(cells));
 }
 
+std::vector<size_t> TextTable::LeastWidths(const std::vector<size_t>& widths) const {
+  std::vector<size_t> least(widths.size(), 0);
+  for (size_t i = 0; i < widths.size(); ++i) {
+    if (widths[i] == 0) continue;
+    least[i] = LongestWord(columns_[i].heading);
+    for (const auto& row : rows_) least[i] = std::max(least[i], LongestWord(row[i]));
+    // Half a number is another one.
+    least[i] = columns_[i].align == Align::kRight ? widths[i]
+                                                  : std::min({least[i], kLongestWord, widths[i]});
+  }
+  return least;
+}
+
+std::string TextTable::ToBlocks(const std::vector<size_t>& widths, int indent) const {
+  size_t longest = 0;
+  for (size_t i = 0; i < columns_.size(); ++i) {
+    if (widths[i] > 0) longest = std::max(longest, columns_[i].heading.size());
+  }
+  const size_t begin = static_cast<size_t>(indent) + longest + sizeof(kGap) - 1;
+  const size_t width = std::max(static_cast<size_t>(LineWidth()), begin + kNarrowest) - begin;
+  std::string text;
+  for (const auto& row : rows_) {
+    if (!text.empty()) absl::StrAppend(&text, "\n");
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      if (row[i].empty()) continue;
+      std::string before = std::string(static_cast<size_t>(indent), ' ') + columns_[i].heading;
+      for (const std::string& line : Wrap(row[i], width)) {
+        before.resize(begin, ' ');
+        absl::StrAppend(&text, before, line, "\n");
+        before.clear();
+      }
+    }
+  }
+  return text;
+}
+
 std::string TextTable::ToString(int indent) const {
   if (rows_.empty()) return "";
   std::vector<size_t> widths(columns_.size(), 0);
@@ -71,7 +129,13 @@ std::string TextTable::ToString(int indent) const {
   for (size_t i = 0; i < columns_.size(); ++i) {
     if (widths[i] > 0) widths[i] = std::max(widths[i], columns_[i].heading.size());
   }
-  Narrow(widths, indent);
+  if (LineWidth() > 0 && Total(widths, indent) > static_cast<size_t>(LineWidth())) {
+    const std::vector<size_t> least = LeastWidths(widths);
+    const auto shown = std::count_if(widths.begin(), widths.end(), [](size_t w) { return w > 0; });
+    const bool fits = Total(least, indent) <= static_cast<size_t>(LineWidth());
+    if (!fits && shown > 2) return ToBlocks(widths, indent);
+    Narrow(widths, fits ? least : std::vector<size_t>(widths.size(), kNarrowest), indent);
+  }
   std::string text;
   // A row takes as many lines as the cell that wraps most.
   const auto add_row = [&](const auto& cell_of) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -25,10 +26,16 @@ class TextTable {
 
   /// Heading, then rows, each `indent` spaces in and ended by a newline, without trailing spaces.
   /// Columns that are empty in every row are left out. A table without rows is empty text.
-  /// Where lines would be wider than LineWidth(), words wrap within the widest columns.
+  /// Where lines would be wider than LineWidth(), words wrap within the widest columns; where words
+  /// or numbers would have to be broken for that, each row of three columns or more is a block of
+  /// lines, a heading and its cell each.
   std::string ToString(int indent = 0) const;
 
  private:
+  // How wide columns must be for no word or number to be broken; 0 where they are left out.
+  std::vector<size_t> LeastWidths(const std::vector<size_t>& widths) const;
+  std::string ToBlocks(const std::vector<size_t>& widths, int indent) const;
+
   std::vector<Column> columns_;
   std::vector<std::vector<std::string>> rows_;
 };

@@ -5,8 +5,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "orchestrator/report/compute_report.h"
 #include "orchestrator/report/diagnosis_report.h"
 #include "orchestrator/report/history_report.h"
@@ -178,9 +180,12 @@ std::string UpdateListText(const v1::ListUpdatesResponse& updates) {
 }
 
 std::string SystemText(const v1::System& system) {
-  std::string text = absl::StrCat("system ", system.name(), "\n  dataset     ", system.dataset(),
-                                  "\n  replicates  ", system.replicates(), "\n  outputs     ",
-                                  Joined(system.outputs(), ": "), "\n\n");
+  // A dataset may be a page of YAML: its lines stay below each other.
+  const std::string dataset = absl::StrReplaceAll(
+      absl::StripTrailingAsciiWhitespace(system.dataset()), {{"\n", "\n              "}});
+  std::string text =
+      absl::StrCat("system ", system.name(), "\n  dataset     ", dataset, "\n  replicates  ",
+                   system.replicates(), "\n  outputs     ", Joined(system.outputs(), ": "), "\n\n");
   TextTable table({{"vertex"}, {"served at"}, {"recipe"}, {"inputs"}});
   for (const v1::Vertex& vertex : system.vertices()) {
     table.AddRow({vertex.name(), absl::StrJoin(graph::ServingEndpoints(vertex), ", "),

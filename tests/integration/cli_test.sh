@@ -78,7 +78,12 @@ check 'a wide table' 0 release list
 (($(widest) > 80)) || expect_equal 'a table that is wider than 80' "$(widest)" 'more than 80'
 COLUMNS=60 check 'a narrow one' 0 update list
 (($(widest) <= 60)) || expect_equal 'the widest line in 60 columns' "$(widest)" '60 at most'
-expect_contains 'words that wrap' "$output" 'basel'
+expect_contains 'words that are whole' "$output" 'baseline'
+
+check 'the history of what there is not' 2 history --of updates/99
+expect_contains 'that there is none' "$errors" 'no updates/99'
+check 'a mesh that was never started' 3 update list --orchestrator "unix:$directory/nowhere"
+expect_contains 'why' "$errors" 'there is no such socket'
 
 # Deleting several: one that is needed keeps no other.
 printf 7 >"$directory/weights"

@@ -102,16 +102,59 @@ class ConformanceTest(unittest.TestCase):
                            "--inert", "fail")
         for sizes in ({"train": 50, "validation": 5, "test": 9}, {"train": 12, "validation": 3, "test": 31}):
             with tempfile.TemporaryDirectory() as directory:
-                for split, size in sizes.items():
-                    random = numpy.random.default_rng(size)
-                    numpy.savez(os.path.join(directory, split), feature=random.normal(size=(size, 2)),
-                                label=random.normal(size=(size, 1)), cluster=[f"c{i // 2}" for i in range(size)])
-                dataset = ("--dataset", f"arrays:{directory}")
-                self.assert_honest([sys.executable, HONEST, PYTHON, "labels"], *dataset)
-                self.assert_honest([sys.executable, HONEST, PYTHON, "labels-fed"], "--feed", "hint", *dataset)
+                dataset = self.arrays(directory, sizes)
+                self.assert_honest(self.honest("labels"), *dataset)
+                self.assert_honest(self.honest("labels-fed"), "--feed", "hint", *dataset)
                 counts = [f"--examples={split}={size}" for split, size in sizes.items()]
-                self.assert_honest([sys.executable, HONEST, PYTHON, "labels-fed"], "--feed", "hint", *dataset, *counts)
-        self.assert_honest([sys.executable, HONEST, PYTHON, "median"], "--feed-all")
+                self.assert_honest(self.honest("labels-fed"), "--feed", "hint", *dataset, *counts)
+        self.assert_honest(self.honest("median"), "--feed-all")
+
+    def honest(self, name):
+        return [sys.executable, HONEST, PYTHON, name]
+
+    def arrays(self, directory, sizes, seed=None):
+        """The arguments of a dataset of so many examples by split; of one seed all splits begin alike."""
+        for split, size in sizes.items():
+            random = numpy.random.default_rng(size if seed is None else seed)
+            numpy.savez(os.path.join(directory, split), feature=random.normal(size=(size, 2)),
+                        label=random.normal(size=(size, 1)), cluster=[f"c{i // 2}" for i in range(size)])
+        return "--dataset", f"arrays:{directory}"
+
+    def test_services_of_other_kinds_pass(self):
+        for name in ("no-parameters", "large", "halves", "worst"):
+            with self.subTest(name):
+                self.assert_honest(self.honest(name), "--feed-all")
+        with self.subTest("what it needs is more than numbers of any kind"):
+            self.assert_asked_wrongly(self.honest("classes"), "--shape NAME=", "--feed-all")
+            image = ("--feed-all", "--shape", "image=8,9,3", "--range", "image=0,1")
+            self.assert_asked_wrongly(self.honest("classes"), "--range NAME=", *image)
+            self.assert_honest(self.honest("classes"), *image, "--range", "teacher=0,9")
+        for name, fed, size in (("labels-fed", "hint", 1), ("distilled", "teacher", 20)):
+            with self.subTest(f"{name}, whose splits are the same"), tempfile.TemporaryDirectory() as directory:
+                sizes = {"train": size, "validation": size, "test": size}
+                self.assert_honest(self.honest(name), "--feed", fed, *self.arrays(directory, sizes, seed=1))
+
+    def assert_blamed(self, program, words, *arguments):
+        """Of one thing first of all, in these words."""
+        with served(program) as target:
+            code, printed = conformance(target, "--fail-fast", *arguments)
+        self.assertEqual(code, 5, printed)
+        broken = [line for line in printed.splitlines() if line.startswith("BROKEN")]
+        self.assertIn(words, (broken or [printed])[0])
+
+    def test_what_is_right_for_a_model_is_said_by_its_user(self):
+        """What looks like a fault is named with the flag by which it is none."""
+        for name, flag in (("rule", "--learns-without-parents"), ("idle", "--inert label_noise"), ("unrepeatable", "--unrepeatable")):
+            with self.subTest(name):
+                self.assert_blamed(self.honest(name), flag, "--feed-all")
+                self.assert_honest(self.honest(name), "--feed-all", *flag.split())
+        self.assert_honest(self.honest("sure"), "--feed-all", "--learns-without-parents")
+        self.assert_honest(self.honest("constant"), "--feed-all", "--ignores-parents")
+
+    def test_what_is_said_of_a_model_and_not_so_is_found(self):
+        for name, flags in (("median", "--inert sign"), ("median", "--learns-without-parents"), ("rule", "--ignores-parents")):
+            with self.subTest(name=name, flags=flags):
+                self.assert_blamed(self.honest(name), f"leave out {flags}", "--feed-all", *flags.split())
 
     def test_what_the_user_asked_for_is_not_the_services_fault(self):
         nearest = [NEAREST]
@@ -123,6 +166,10 @@ class ConformanceTest(unittest.TestCase):
         self.assert_asked_wrongly(nearest, "recipe.parameters.k must be 1 to 1000", "--feed-all", "--set", "k=0")
         self.assert_asked_wrongly(nearest, "--model", "--feed-all", "--model", "magic")
         self.assert_asked_wrongly(nearest, "--examples", "--feed-all", "--examples", "tests=3")
+        self.assert_asked_wrongly(nearest, "INPUT=SIZE,SIZE", "--feed-all", "--shape", "feature")
+        self.assert_asked_wrongly(nearest, "[-1], where -1 is any size: got [2, 2]", "--feed-all", "--shape", "feature=2,2")
+        self.assert_asked_wrongly(nearest, 'no input "label"', "--feed-all", "--range", "label=0,1")
+        self.assert_asked_wrongly(nearest, "INPUT=LOW,HIGH", "--feed-all", "--range", "feature=1,0")
         self.assert_asked_wrongly([TOY], "--dataset", "--model", "first")
 
     def test_the_example_of_the_page_is_a_service(self):

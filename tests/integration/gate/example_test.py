@@ -26,6 +26,9 @@ class FiveMinutes(GateTest):
         answer = re.search(r"```\n(REFUSED.*?\n)```", text)[1]
         self.assertTrue(done.stdout.startswith(answer), done.stdout + done.stderr)
         self.assertTrue(done.stdout.endswith("exit code 1\n"), done.stdout)
+        # A first reader sees a policy that can decide, and no complaint to wonder at.
+        self.assertIn("\nSelf-test on these records: ", done.stdout)
+        self.assertNotIn("complain", done.stdout)
 
 
 class Example(GateTest):

@@ -73,7 +73,8 @@ TEST_F(CommandLineTest, WrongUsageExitsWithTwo) {
   EXPECT_EQ(Run({"update", "propose", "--vertex", "car"}), ExitCode::kBadInput);
   EXPECT_EQ(Run({"update", "promote", "1", "--override"}), ExitCode::kBadInput);
   EXPECT_EQ(Run({"update", "show", "seven"}), ExitCode::kBadInput);
-  EXPECT_THAT(err_.str(), HasSubstr("must be updates/NUMBER or NUMBER: got \"seven\""));
+  EXPECT_THAT(err_.str(),
+              HasSubstr("an update is updates/NUMBER, NUMBER, latest or baseline: got \"seven\""));
   EXPECT_EQ(Run({"system", "check", (directory_ / "none.yaml").string()}), ExitCode::kBadInput);
   EXPECT_THAT(err_.str(), HasSubstr("none.yaml"));
 }
@@ -91,10 +92,10 @@ TEST_F(CommandLineTest, WhatIsMisspeltIsGuessed) {
 
 TEST_F(CommandLineTest, ErrorsAreALineOfJsonForPrograms) {
   EXPECT_EQ(Run({"update", "show", "seven", "--format", "json"}), ExitCode::kBadInput);
-  EXPECT_EQ(
-      err_.str(),
-      "{\"error\":{\"code\":\"INVALID_ARGUMENT\",\"message\":\"must be updates/NUMBER or NUMBER: "
-      "got \\\"seven\\\"\",\"exit_code\":2}}\n");
+  EXPECT_EQ(err_.str(),
+            "{\"error\":{\"code\":\"INVALID_ARGUMENT\",\"message\":\"an update is updates/NUMBER, "
+            "NUMBER, "
+            "latest or baseline: got \\\"seven\\\"\",\"exit_code\":2}}\n");
   EXPECT_EQ(Run({"update", "list", "--format=json"}), ExitCode::kUnavailable);
   EXPECT_THAT(err_.str(), HasSubstr("\"code\":\"UNAVAILABLE\""));
   EXPECT_EQ(Run({"update", "list", "--format=json", "--no-such"}), ExitCode::kBadInput);

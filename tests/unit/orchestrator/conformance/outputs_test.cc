@@ -63,6 +63,16 @@ TEST(OutputsTest, LastBitsOfFloatsMayDiffer) {
   };
   EXPECT_TRUE(SaySame(tensor(1), tensor(1 + 1e-6f)));
   EXPECT_FALSE(SaySame(tensor(1), tensor(1.001f)));
+  const auto half = [](const std::string& type, const char* bits) {
+    return TensorData{type, {1}, std::string(bits, 2)};
+  };
+  EXPECT_TRUE(SaySame(half("FP16", "\0\x3C"), half("FP16", "\2\x3C")));  // 1 and 1.002.
+  EXPECT_FALSE(SaySame(half("FP16", "\0\x3C"), half("FP16", "\x10\x3C")));
+  EXPECT_TRUE(SaySame(half("BF16", "\x80\x3F"), half("BF16", "\x82\x3F")));  // 1 and 1.016.
+  EXPECT_FALSE(SaySame(half("BF16", "\x80\x3F"), half("BF16", "\xA0\x3F")));
+  EXPECT_TRUE(SaySame(Outputs{{0, "0", "", {{"y", tensor(1)}}}},
+                      Outputs{{0, "0", "", {{"y", tensor(1 + 1e-6f)}}}}));
+  EXPECT_FALSE(SaySame(Outputs{{0, "0", "", {{"y", tensor(1)}}}}, Outputs{}));
   TensorData whole{"INT32", {1}, std::string("\1\0\0\0", 4)};
   TensorData next{"INT32", {1}, std::string("\2\0\0\0", 4)};
   EXPECT_FALSE(SaySame(whole, next));

@@ -54,6 +54,30 @@ TEST(TextTableTest, CutsWordsThatAreTooLongAndLeavesNarrowColumnsAlone) {
   EXPECT_EQ(hopeless, "a      b\nabcde  xy\nfghij\nklmno\np\n") << "no narrower than can be read";
 }
 
+TEST(TextTableTest, ARowIsABlockWhereWordsOrNumbersWouldBeBroken) {
+  TextTable table({{"update"}, {"what"}, {"void"}, {"difference", TextTable::Align::kRight}});
+  table.AddRow({"updates/2", "position of v, then all", "", "-0.1189"});
+  table.AddRow({"updates/1", "baseline", "", ""});
+  SetLineWidth(34);
+  const std::string wrapped = table.ToString();
+  SetLineWidth(32);
+  const std::string blocks = table.ToString(2);
+  SetLineWidth(0);
+  EXPECT_EQ(wrapped,
+            "update     what         difference\n"
+            "updates/2  position of     -0.1189\n"
+            "           v, then all\n"
+            "updates/1  baseline\n");
+  EXPECT_EQ(blocks,
+            "  update      updates/2\n"
+            "  what        position of v,\n"
+            "              then all\n"
+            "  difference  -0.1189\n"
+            "\n"
+            "  update      updates/1\n"
+            "  what        baseline\n");
+}
+
 TEST(TextTableTest, IsEmptyWithoutRows) { EXPECT_EQ(TextTable({{"a"}}).ToString(), ""); }
 
 }  // namespace

@@ -123,5 +123,16 @@ TEST(UpdateListTextTest, HasALinePerUpdate) {
             "updates/2  disparity -> other  DECIDED  SAFE     releases/2\n");
 }
 
+TEST(UpdateReportTest, ADatasetOfSeveralLinesStaysBelowItsHeading) {
+  v1::System system;
+  system.set_name("figure2");
+  system.set_dataset("planar:\n  seed: 1\n");
+  system.set_replicates(5);
+  EXPECT_THAT(SystemText(system), ::testing::StartsWith("system figure2\n"
+                                                        "  dataset     planar:\n"
+                                                        "                seed: 1\n"
+                                                        "  replicates  5\n"));
+}
+
 }  // namespace
 }  // namespace backfire::report
