@@ -4,7 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "orchestrator/cli/mesh_plan.h"
 #include "services/base/file.h"
 #include "tests/support/temporary_directory.h"
@@ -81,6 +85,30 @@ TEST_F(LocalMeshTest, ComesUpIsHealthyAndGoesDown) {
   EXPECT_EQ(Down().value_or(-1), 3);
   EXPECT_EQ(Down().value_or(-1), 0);
   EXPECT_EQ(RunningCount(), 0);
+}
+
+// Else threads of trainings side by side keep each other's processors busy by waiting.
+TEST_F(LocalMeshTest, ThreadsOfItsProcessesSleepWhileTheyWaitUnlessTheUserSaysOtherwise) {
+  const auto policy = [&] {
+    std::string found;
+    const auto mesh = mesh_.Read();
+    for (const MeshProcess& process : mesh.ok() ? mesh->processes() : Mesh().processes()) {
+      const auto variables = ReadFile(absl::StrCat("/proc/", process.pid(), "/environ"));
+      for (const absl::string_view variable : absl::StrSplit(variables.value_or(""), '\0')) {
+        if (absl::StartsWith(variable, "OMP_WAIT_POLICY=")) absl::StrAppend(&found, variable, "\n");
+      }
+    }
+    return found;
+  };
+  ::unsetenv("OMP_WAIT_POLICY");
+  ASSERT_TRUE(Up().ok());
+  EXPECT_EQ(policy(),
+            "OMP_WAIT_POLICY=PASSIVE\nOMP_WAIT_POLICY=PASSIVE\nOMP_WAIT_POLICY=PASSIVE\n");
+  ASSERT_TRUE(Down().ok());
+  ::setenv("OMP_WAIT_POLICY", "ACTIVE", 1);
+  ASSERT_TRUE(Up().ok());
+  EXPECT_EQ(policy(), "OMP_WAIT_POLICY=ACTIVE\nOMP_WAIT_POLICY=ACTIVE\nOMP_WAIT_POLICY=ACTIVE\n");
+  ::unsetenv("OMP_WAIT_POLICY");
 }
 
 TEST_F(LocalMeshTest, ComingUpAgainStartsOnlyWhatIsMissing) {
