@@ -1,11 +1,7 @@
 #include "orchestrator/conformance/stand_in_parents.h"
 
-#include <stdlib.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <filesystem>
 #include <set>
 #include <utility>
 
@@ -15,10 +11,10 @@
 #include "backfire/v1/model_service.grpc.pb.h"
 #include "orchestrator/conformance/half_floats.h"
 #include "services/base/digest.h"
-#include "services/base/file.h"
 #include "services/base/mutex.h"
 #include "services/base/random.h"
 #include "services/base/status.h"
+#include "services/base/temporary_directory.h"
 #include "services/rpc/rpc_server.h"
 
 namespace backfire::conformance {
@@ -91,10 +87,12 @@ TensorData MakeUp(const v1::TensorSignature& input, const Range* range, uint64_t
 }  // namespace
 
 struct StandInParents::Server final : public v1::ModelService::Service {
+  explicit Server(TemporaryDirectory made) : directory(std::move(made)) {}
+
   std::vector<v1::TensorSignature> fed;
   std::map<std::string, Range> ranges;
   std::string run;
-  std::filesystem::path directory;
+  const TemporaryDirectory directory;
   std::unique_ptr<runtime::RpcServer> server;
   mutable Mutex mutex;
   std::map<std::string, int64_t> counts ABSL_GUARDED_BY(mutex) = {
@@ -104,7 +102,9 @@ struct StandInParents::Server final : public v1::ModelService::Service {
   std::set<std::string> lost ABSL_GUARDED_BY(mutex);  // Versions and splits that have been away.
   std::vector<std::set<int64_t>> changed ABSL_GUARDED_BY(mutex);  // By twin from kFirstMixed.
 
-  std::string endpoint() const { return absl::StrCat("unix:", (directory / "parents").string()); }
+  std::string endpoint() const {
+    return absl::StrCat("unix:", (directory.path() / "parents").string());
+  }
 
   std::string DigestOf(const std::string& version) const {
     return Sha256Hex(absl::StrCat("stand-in parent ", version, " of run ", run));
@@ -237,15 +237,14 @@ struct StandInParents::Server final : public v1::ModelService::Service {
 StandInParents::StandInParents(std::unique_ptr<Server> server) : server_(std::move(server)) {}
 
 StandInParents::~StandInParents() {
-  server_->server.reset();
-  std::error_code error;
-  std::filesystem::remove_all(server_->directory, error);
+  server_->server.reset();  // Before anything that its calls use.
 }
 
 absl::StatusOr<std::unique_ptr<StandInParents>> StandInParents::Start(
     const std::vector<v1::TensorSignature>& fed, const std::map<std::string, Range>& ranges,
     const std::string& run) {
-  auto server = std::make_unique<Server>();
+  BACKFIRE_ASSIGN_OR_RETURN(TemporaryDirectory directory, TemporaryDirectory::Make());
+  auto server = std::make_unique<Server>(std::move(directory));
   server->fed = fed;
   server->ranges = ranges;
   server->run = run;
@@ -261,9 +260,6 @@ absl::StatusOr<std::unique_ptr<StandInParents>> StandInParents::Start(
                                                      "here is of numbers"));
     }
   }
-  std::string pattern = (std::filesystem::temp_directory_path() / "backfire.XXXXXX").string();
-  if (::mkdtemp(pattern.data()) == nullptr) return ErrnoToStatus(errno, pattern);
-  server->directory = pattern;
   runtime::RpcServerOptions options;
   options.announced = false;
   options.name = "stand-in-parents";
