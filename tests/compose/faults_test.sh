@@ -15,10 +15,10 @@ detector = "{name: frustum-pointnet, parameters: {steps: 400, batch: 4, points: 
 for old, new in [
     ("rendered:lidar?frames=200&validation=16&test=100&seed=1&height_scale=0.55", "rendered:tiny?frames=8&validation=1&test=4&seed=1"),
     ("resample_count: 1000", "resample_count: 20"),
-    ('parameters: {loss: smooth-l1, initialize_from: "pretrained:small", steps: 300, learning_rate: 0.001, threads: 2}',
+    ('parameters: {loss: smooth-l1, initialize_from: "pretrained:small", steps: 200, learning_rate: 0.001, threads: 2}',
      "parameters: {steps: 200, %s}" % sys.argv[3]),
     ("{name: centre-point}", "{name: centre-point, parameters: {steps: 20, channels: 4, batch: 2, min_score: 0}}"),
-    ("{name: frustum-pointnet, parameters: {min_box_height_px: 14}}", detector)]:
+    ("{name: frustum-pointnet, parameters: {min_box_height_px: 14, steps: 400}}", detector)]:
     assert old in text, old
     text = text.replace(old, new)
 open(sys.argv[2], "w").write(text)

@@ -91,8 +91,8 @@ TEST_F(LocalMeshTest, ComesUpIsHealthyAndGoesDown) {
 TEST_F(LocalMeshTest, ThreadsOfItsProcessesSleepWhileTheyWaitUnlessTheUserSaysOtherwise) {
   const auto policy = [&] {
     std::string found;
-    const auto mesh = mesh_.Read();
-    for (const MeshProcess& process : mesh.ok() ? mesh->processes() : Mesh().processes()) {
+    const Mesh mesh = mesh_.Read().value_or(Mesh());
+    for (const MeshProcess& process : mesh.processes()) {
       const auto variables = ReadFile(absl::StrCat("/proc/", process.pid(), "/environ"));
       for (const absl::string_view variable : absl::StrSplit(variables.value_or(""), '\0')) {
         if (absl::StartsWith(variable, "OMP_WAIT_POLICY=")) absl::StrAppend(&found, variable, "\n");
