@@ -95,6 +95,18 @@ void RequireInputs(inference::ModelInferRequest& request) {
   Require(inputs->at("image").shape[2] == 3 && inputs->at("scale").datatype == Datatype::kFp64);
 }
 
+// Which outputs a request wants, by a model that gives what it takes.
+void RequireOutputs(const inference::ModelInferRequest& request) {
+  const absl::StatusOr<std::vector<std::string>> names = RequestedOutputs(Signature(), request);
+  if (!names.ok()) {
+    Require(!names.status().message().empty() && names.status().message().size() < 2000);
+    return;
+  }
+  Require(!names->empty() && names->size() <= 2);
+  for (const std::string& name : *names) Require(name == "image" || name == "scale");
+  Require(names->size() == 1 || names->front() != names->back());
+}
+
 // What the wire could bring, straight.
 void FuzzWire(std::string_view content) {
   // Protobuf complains of each text that is no UTF-8.
@@ -102,6 +114,7 @@ void FuzzWire(std::string_view content) {
   (void)silenced;
   inference::ModelInferRequest request;
   if (request.ParseFromArray(content.data(), static_cast<int>(content.size()))) {
+    RequireOutputs(request);
     RequireInputs(request);
   }
   inference::ModelInferResponse response;
@@ -136,10 +149,12 @@ void FuzzParts(Bytes bytes) {
     if (kind & 0x20) {
       for (const char c : data) input->mutable_contents()->add_fp64_contents(c);
     }
+    if (kind & 0x08) request.add_outputs()->set_name(input->name());
     if (kind & 0x40) (*input->mutable_parameters())["shared_memory_region"].set_string_param("r");
     if (!(kind & 0x80)) *request.add_raw_input_contents() = data;
     *response.add_raw_output_contents() = data;
   }
+  RequireOutputs(request);
   RequireInputs(request);
   RequireSound(TakeOutputs(response));
 }
