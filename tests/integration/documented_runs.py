@@ -272,6 +272,7 @@ ELSEWHERE = {
     r'\./dev fuzz (TARGET|records --minutes 0 --runs 1000000|--coverage records)': Instead('takes clang, and has no end; unit tests run the same inputs bounded', 'tests/fuzz/CMakeLists.txt: fuzz'),
     # Trainings of minutes.
     r'\./dev demo|backfire demo': Instead('takes ten minutes', 'tests/unit/scripts/demo_test.sh: backfire-demo" stereo'),
+    r'\./dev demo --effort full': Instead('takes hours', 'tests/unit/scripts/demo_test.sh: stereo --state "$state" --effort full'),
     r'\./dev chaos( --kills 100)?': Instead('takes minutes', 'tests/chaos/CMakeLists.txt: e2e.chaos'),
     r'\./dev parity DIR': 'tests/parity/parity_reference_test.sh: BACKFIRE_MODEL_VECTORS',
     r'backfire study figures( --evidence DIR)?': Instead('docs/figures.md has each of its systems, which are run', 'deploy/ci/self-gate: --evidence'),
