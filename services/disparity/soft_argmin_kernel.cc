@@ -6,13 +6,7 @@
 #include <utility>
 #include <vector>
 
-// One source, compiled for several instruction sets, of which the processor picks the best.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define BACKFIRE_VECTORISED \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define BACKFIRE_VECTORISED
-#endif
+#include "services/base/target_clones.h"
 
 namespace backfire::disparity {
 namespace {
@@ -36,22 +30,22 @@ inline float FastExp(float x) {
   return p * scale;
 }
 
-BACKFIRE_VECTORISED void Lerp(const float* __restrict a, const float* __restrict b, float weight,
-                              int64_t count, float* __restrict out) {
+BACKFIRE_VECTOR_TARGETS void Lerp(const float* __restrict a, const float* __restrict b,
+                                  float weight, int64_t count, float* __restrict out) {
   for (int64_t i = 0; i < count; ++i) out[i] = a[i] + weight * (b[i] - a[i]);
 }
 
-BACKFIRE_VECTORISED void Spread(const float* __restrict in, const int32_t* __restrict low,
-                                const int32_t* __restrict high, const float* __restrict weight,
-                                int64_t count, float* __restrict out) {
+BACKFIRE_VECTOR_TARGETS void Spread(const float* __restrict in, const int32_t* __restrict low,
+                                    const int32_t* __restrict high, const float* __restrict weight,
+                                    int64_t count, float* __restrict out) {
   for (int64_t i = 0; i < count; ++i) {
     const float a = in[low[i]];
     out[i] = a + weight[i] * (in[high[i]] - a);
   }
 }
 
-BACKFIRE_VECTORISED void Maximum(const float* __restrict a, const float* __restrict b, float weight,
-                                 int64_t count, float* __restrict out) {
+BACKFIRE_VECTOR_TARGETS void Maximum(const float* __restrict a, const float* __restrict b,
+                                     float weight, int64_t count, float* __restrict out) {
   for (int64_t i = 0; i < count; ++i) {
     const float score = a[i] + weight * (b[i] - a[i]);
     out[i] = score > out[i] ? score : out[i];
@@ -59,10 +53,10 @@ BACKFIRE_VECTORISED void Maximum(const float* __restrict a, const float* __restr
 }
 
 // Adds one disparity's share to the sums of e^score and of disparity * e^score.
-BACKFIRE_VECTORISED void AddDisparity(const float* __restrict a, const float* __restrict b,
-                                      float weight, const float* __restrict maximum,
-                                      float disparity, int64_t count, float* __restrict sum,
-                                      float* __restrict moment) {
+BACKFIRE_VECTOR_TARGETS void AddDisparity(const float* __restrict a, const float* __restrict b,
+                                          float weight, const float* __restrict maximum,
+                                          float disparity, int64_t count, float* __restrict sum,
+                                          float* __restrict moment) {
   for (int64_t i = 0; i < count; ++i) {
     const float e = FastExp(a[i] + weight * (b[i] - a[i]) - maximum[i]);
     sum[i] += e;
@@ -70,14 +64,14 @@ BACKFIRE_VECTORISED void AddDisparity(const float* __restrict a, const float* __
   }
 }
 
-BACKFIRE_VECTORISED void Divide(const float* __restrict moment, const float* __restrict sum,
-                                int64_t count, float* __restrict out) {
+BACKFIRE_VECTOR_TARGETS void Divide(const float* __restrict moment, const float* __restrict sum,
+                                    int64_t count, float* __restrict out) {
   for (int64_t i = 0; i < count; ++i) out[i] = moment[i] / sum[i];
 }
 
-BACKFIRE_VECTORISED void AddExp(const float* __restrict a, const float* __restrict b, float weight,
-                                const float* __restrict maximum, int64_t count,
-                                float* __restrict sum) {
+BACKFIRE_VECTOR_TARGETS void AddExp(const float* __restrict a, const float* __restrict b,
+                                    float weight, const float* __restrict maximum, int64_t count,
+                                    float* __restrict sum) {
   for (int64_t i = 0; i < count; ++i) {
     sum[i] += FastExp(a[i] + weight * (b[i] - a[i]) - maximum[i]);
   }
@@ -85,11 +79,11 @@ BACKFIRE_VECTORISED void AddExp(const float* __restrict a, const float* __restri
 
 // One disparity's gradient, shared between the two planes that it was interpolated from; `low` and
 // `high` may be the same plane.
-BACKFIRE_VECTORISED void AddGradient(const float* __restrict a, const float* __restrict b,
-                                     float weight, const float* __restrict maximum, float disparity,
-                                     const float* __restrict expected,
-                                     const float* __restrict factor, int64_t count, float* low,
-                                     float* high) {
+BACKFIRE_VECTOR_TARGETS void AddGradient(const float* __restrict a, const float* __restrict b,
+                                         float weight, const float* __restrict maximum,
+                                         float disparity, const float* __restrict expected,
+                                         const float* __restrict factor, int64_t count, float* low,
+                                         float* high) {
   for (int64_t i = 0; i < count; ++i) {
     const float e = FastExp(a[i] + weight * (b[i] - a[i]) - maximum[i]);
     const float g = factor[i] * e * (disparity - expected[i]);

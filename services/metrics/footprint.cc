@@ -1,14 +1,6 @@
 #include "services/metrics/footprint.h"
 
-// Two versions of a function, of which the loader takes what the processor has. AVX2 brings no
-// fused multiply-add with it: both give the same bits. Sanitizers are not up when the loader
-// chooses.
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define BACKFIRE_VECTOR_CLONES __attribute__((target_clones("avx2", "default")))
-#else
-#define BACKFIRE_VECTOR_CLONES
-#endif
+#include "services/base/target_clones.h"
 
 namespace backfire::metrics {
 
@@ -41,8 +33,9 @@ void Footprints::Add(const Footprint& footprint) {
   half_width_.push_back(footprint.half_width);
 }
 
-BACKFIRE_VECTOR_CLONES void Footprints::CommonAreas(const Footprint& one,
-                                                    std::vector<double>& areas) const {
+// AVX2 brings no fused multiply-add with it.
+BACKFIRE_TARGET_CLONES("avx2", "default")
+void Footprints::CommonAreas(const Footprint& one, std::vector<double>& areas) const {
   areas.resize(size());
   // Restricted pointers: without them the compiler must expect `areas` to overlap the attributes.
   const double* __restrict x = x_.data();

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "services/detection/pointnet2/vector_target.h"
+#include "services/base/target_clones.h"
 
 namespace backfire::detection {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "services/detection/pointnet2/vector_target.h"
+#include "services/base/target_clones.h"
 
 namespace backfire::pointnet2 {
 

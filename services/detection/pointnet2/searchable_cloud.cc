@@ -5,7 +5,7 @@
 #include <cstring>
 #include <limits>
 
-#include "services/detection/pointnet2/vector_target.h"
+#include "services/base/target_clones.h"
 
 namespace backfire::pointnet2 {
 namespace {
