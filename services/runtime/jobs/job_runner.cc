@@ -262,14 +262,10 @@ void JobRunner::Work(int worker) {
     job.clear_progress();
     job.set_compute_seconds(elapsed.count());
     if (status.ok()) {
+      const bool was_there = result.compute_seconds() < 0;
+      job.MergeFrom(result);
       job.set_state(v1::Job::SUCCEEDED);
-      if (result.has_version()) *job.mutable_version() = result.version();
-      if (result.has_evaluation()) *job.mutable_evaluation() = result.evaluation();
-      if (result.has_commitment()) *job.mutable_commitment() = result.commitment();
-      job.set_saved_seconds(result.saved_seconds());
-      job.set_outputs_reused(result.outputs_reused());
-      job.set_outputs_produced(result.outputs_produced());
-      if (result.compute_seconds() < 0) job.set_compute_seconds(0);
+      job.set_compute_seconds(was_there ? 0 : elapsed.count());
       spdlog::info("job state=SUCCEEDED job={} seconds={:.1f}", job.name(), elapsed.count());
     } else {
       job.set_state(entry->cancel && absl::IsCancelled(status) ? v1::Job::CANCELLED
