@@ -15,7 +15,9 @@ namespace fs = std::filesystem;
 
 absl::StatusOr<TemporaryDirectory> TemporaryDirectory::Make() {
   std::error_code error;
-  std::string pattern = (fs::temp_directory_path(error) / "backfire.XXXXXX").string();
+  const fs::path place = fs::temp_directory_path(error);
+  if (error) return ErrnoToStatus(error.value(), "the directory that TMPDIR names");
+  std::string pattern = (place / "backfire.XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) return ErrnoToStatus(errno, pattern);
   return TemporaryDirectory(pattern);
 }

@@ -325,19 +325,28 @@ void AddCompareCommand(CLI::App& app, CommandContext& context) {
       ->required()
       ->check(CLI::PositiveNumber)
       ->allow_extra_args(false);
-  compare->add_flag("--true-disparity", arguments->true_disparity,
-                    "A further column: what detectors find in the points of the true disparity, in "
-                    "the first release's 2D boxes");
-  compare->add_option("--car-version", arguments->car_version,
-                      "With --true-disparity: the car detector's version, such as one retrained on "
-                      "the recipe `oracle`; 0: the highest that is loaded");
-  compare->add_option("--pedestrian-version", arguments->pedestrian_version,
-                      "With --true-disparity: the pedestrian detector's, likewise");
-  compare->add_option("--car", arguments->car,
-                      "With --true-disparity: the car service, HOST:PORT or unix:PATH; default: "
-                      "that of the mesh in --data-dir");
-  compare->add_option("--pedestrian", arguments->pedestrian,
-                      "With --true-disparity: the pedestrian service, likewise");
+  CLI::Option* truth = compare->add_flag(
+      "--true-disparity", arguments->true_disparity,
+      "A further column: what detectors find in the points of the true disparity, in "
+      "the first release's 2D boxes");
+  compare
+      ->add_option("--car-version", arguments->car_version,
+                   "With --true-disparity: the car detector's version, such as one retrained on "
+                   "the recipe `oracle`; 0: the highest that is loaded")
+      ->needs(truth);
+  compare
+      ->add_option("--pedestrian-version", arguments->pedestrian_version,
+                   "With --true-disparity: the pedestrian detector's, likewise")
+      ->needs(truth);
+  compare
+      ->add_option("--car", arguments->car,
+                   "With --true-disparity: the car service, HOST:PORT or unix:PATH; default: "
+                   "that of the mesh in --data-dir")
+      ->needs(truth);
+  compare
+      ->add_option("--pedestrian", arguments->pedestrian,
+                   "With --true-disparity: the pedestrian service, likewise")
+      ->needs(truth);
   compare
       ->add_option("--data-dir", arguments->data_directory,
                    "The data directory of the mesh that `backfire up` started")

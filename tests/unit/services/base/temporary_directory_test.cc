@@ -47,9 +47,13 @@ TEST(TemporaryDirectoryTest, SaysWhereNoneCanBeMade) {
   const std::string kept = before == nullptr ? "" : before;
   ::setenv("TMPDIR", "/proc", 1);  // Nobody makes a directory there, not even root.
   const absl::Status status = TemporaryDirectory::Make().status();
+  ::setenv("TMPDIR", "/proc/version", 1);  // Nor in a file, nor then wherever the program runs.
+  const absl::Status no_place = TemporaryDirectory::Make().status();
   before == nullptr ? ::unsetenv("TMPDIR") : ::setenv("TMPDIR", kept.c_str(), 1);
   EXPECT_FALSE(status.ok());
   EXPECT_NE(std::string(status.message()).find("/proc/backfire."), std::string::npos) << status;
+  EXPECT_FALSE(no_place.ok());
+  EXPECT_NE(std::string(no_place.message()).find("TMPDIR"), std::string::npos) << no_place;
 }
 
 }  // namespace

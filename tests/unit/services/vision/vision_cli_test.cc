@@ -134,6 +134,7 @@ TEST_F(VisionCliTest, CompareDrawsFramesUnderReleasesAndTheTruth) {
            {" --out x.gif", "--out must end in .png or .jpg"},
            {" --example 1 --out x.png", "--example: must be less than 1"},
            {" --name u --out x.png", "--name: must be given for each of the 2 columns"},
+           {" --car-version 3 --out x.png", "--car-version requires --true-disparity"},
            {" --true-disparity --data-dir '' --out x.png", "--true-disparity: give --car"}}) {
     const Outcome outcome = Run(compare + wrong);
     EXPECT_EQ(outcome.code, 2) << wrong;
